@@ -1,0 +1,135 @@
+"""What a rollout costs as the tree grows: CPU time and checkpoint bytes.
+
+    python -m benchmarks.growth [--repeats N] [--seed S]
+
+One search of profile "paper" with a scripted model of no latency (2 KB answers, 1 KB critiques)
+is run past 1024 nodes without a saver, with InMemorySaver and with SqliteSaver (durability
+"sync"). Each figure is taken over the 32 rollouts after the tree has reached the size named; CPU
+time is the process's, the lowest of the repeats.
+
+Prints one JSON object: saver -> {"cpu_ms": {size: ms a rollout}, "kb": {size: KB a rollout},
+"cpu_growth": most / least of the sizes, "kb_growth": likewise}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import random
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from mctsr_graph import MCTSrContext, ScriptedChatModel, create_mctsr
+from mctsr_graph.models.scripted import ScriptedCall
+
+SIZES = (8, 64, 256, 1024)
+WINDOW = 32
+
+Saver = BaseCheckpointSaver[Any]
+
+
+def scripted_model(seed: int) -> ScriptedChatModel:
+    """A model with 2 KB answers, 1 KB critiques and rewards drawn evenly from -100 to 90."""
+
+    def reply(call: ScriptedCall) -> str:
+        rng = random.Random(f"{seed}:{call.role}:{call.rollout}:{call.sample}")
+        if call.role == "evaluate":
+            return f"Score: {rng.randint(-100, 90)}"
+        if call.role == "critique":
+            return f"{call.rollout} ".ljust(1000, "c")
+        return f"{call.rollout} ".ljust(1980, "a") + f" \\boxed{{{call.rollout}}}"
+
+    return ScriptedChatModel(replies=reply)
+
+
+def memory_bytes(saver: InMemorySaver) -> int:
+    """Bytes of everything an InMemorySaver holds."""
+    checkpoints = sum(
+        len(part[1])
+        for spaces in saver.storage.values()
+        for stored in spaces.values()
+        for entry in stored.values()
+        for part in entry[:2]
+    )
+    blobs = sum(len(blob[1]) for blob in saver.blobs.values())
+    writes = sum(len(w[2][1]) for ws in saver.writes.values() for w in ws.values())
+    return checkpoints + blobs + writes
+
+
+@contextmanager
+def open_saver(name: str) -> Iterator[tuple[Saver | None, Callable[[], int]]]:
+    """A saver by name, and a function that tells how many bytes it holds."""
+    if name == "none":
+        yield None, lambda: 0
+    elif name == "memory":
+        memory = InMemorySaver()
+        yield memory, lambda: memory_bytes(memory)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "search.db"
+            with closing(sqlite3.connect(path, check_same_thread=False)) as connection:
+                pages = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+                yield SqliteSaver(connection), lambda: connection.execute(pages).fetchone()[0]
+
+
+def run(name: str, seed: int) -> tuple[dict[int, float], dict[int, float]]:
+    """CPU ms and KB a rollout by size of the tree, in one search."""
+    context = MCTSrContext(max_rollouts=max(SIZES) + WINDOW, seed=seed)
+    marks: dict[int, tuple[float, int]] = {}
+    edges = {size + offset for size in SIZES for offset in (0, WINDOW)}
+    with open_saver(name) as (saver, held):
+        graph = create_mctsr(scripted_model(seed)).compile(checkpointer=saver, name="mctsr")
+        options: dict[str, Any] = {"durability": "sync"} if saver is not None else {}
+        gc.collect()
+        for event in graph.stream(
+            {"problem": "What is the largest of these numbers?"},
+            {"configurable": {"thread_id": "growth"}, "recursion_limit": 10**6},
+            context=context,
+            stream_mode="custom",
+            **options,
+        ):
+            # A tree of n nodes has had n - 1 rollouts
+            if event["type"] == "mctsr.rollout" and event["index"] + 1 in edges:
+                marks[event["index"] + 1] = (time.process_time(), held())
+    cpu = {n: 1e3 * (marks[n + WINDOW][0] - marks[n][0]) / WINDOW for n in SIZES}
+    kilobytes = {n: (marks[n + WINDOW][1] - marks[n][1]) / 1e3 / WINDOW for n in SIZES}
+    return cpu, kilobytes
+
+
+def measure(name: str, repeats: int, seed: int) -> dict[str, Any]:
+    """The figures of one saver."""
+    runs = [run(name, seed) for _ in range(repeats)]
+    cpu = {n: min(cpu[n] for cpu, _ in runs) for n in SIZES}
+    kilobytes = runs[0][1]
+    figures: dict[str, Any] = {
+        "cpu_ms": {str(n): round(value, 2) for n, value in cpu.items()},
+        "cpu_growth": round(max(cpu.values()) / min(cpu.values()), 2),
+    }
+    if name != "none":
+        figures["kb"] = {str(n): round(value, 1) for n, value in kilobytes.items()}
+        figures["kb_growth"] = round(max(kilobytes.values()) / min(kilobytes.values()), 2)
+    return figures
+
+
+def main() -> None:
+    """Measure every saver and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--repeats", type=int, default=3, help="searches a saver (default 3)")
+    parser.add_argument("--seed", type=int, default=0, help="of the scripted rewards (default 0)")
+    args = parser.parse_args()
+    names = ("none", "memory", "sqlite")
+    print(json.dumps({name: measure(name, args.repeats, args.seed) for name in names}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

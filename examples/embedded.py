@@ -1,0 +1,26 @@
+"""A real chat model on CPU: the embedded SmolLM2-135M, far too small for real maths."""
+
+from examples.scripted import PROBLEM
+from mctsr_graph import MCTSrContext, load_model, solve
+from mctsr_graph.events import Event
+from mctsr_graph.viewers.text import render_text
+
+
+def show(event: Event) -> None:
+    """Print what the search says of itself."""
+    if event["type"] == "mctsr.rollout":
+        print(f"rollout {event['index']}: q {event['q']}, best {event['best']}")
+
+
+def main() -> None:
+    """Load the model (half a minute) and search for one rollout."""
+    model = load_model("embedded", max_tokens=96)
+    # A model this small often fails to give a score: it is asked more often than usual
+    context = MCTSrContext(max_rollouts=1, max_retries=6)
+    solution = solve(PROBLEM, model, context=context, on_event=show)
+    print(solution.final_answer)
+    print(render_text(solution.tree, solution.best))
+
+
+if __name__ == "__main__":
+    main()

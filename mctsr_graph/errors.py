@@ -1,0 +1,70 @@
+"""The exceptions of this package.
+
+MCTSrError
+├── ConfigError            a setting is wrong: names the value and what is allowed
+├── UnknownModelError      no provider has that name
+├── MissingExtraError      a package is missing: says what to install
+├── ReplyError             a model's reply cannot be used
+│   └── ScoreError         a judge's reply holds no usable score
+├── ScriptExhaustedError   a scripted model was asked more often than its script
+└── SearchFailedError      a search gave up; carries everything it had found
+KeyboardInterrupt
+└── SearchInterrupted      Ctrl-C during a search; carries everything it had found
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class MCTSrError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigError(MCTSrError):
+    """A setting is wrong. The message names it, its value and the allowed values."""
+
+
+class UnknownModelError(MCTSrError, ValueError):
+    """A model name has no known provider."""
+
+
+class MissingExtraError(MCTSrError, ImportError):
+    """An optional package is missing. The message says what to install."""
+
+
+class ReplyError(MCTSrError, ValueError):
+    """A model's reply cannot be used; the rollout is asked again, then fails.
+
+    `code` is a short machine-readable word ("empty", "missing", ...), `reply` the
+    offending text.
+    """
+
+    def __init__(self, code: str, message: str, reply: str = "") -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.reply = reply
+
+
+class ScoreError(ReplyError):
+    """A judge's reply holds no usable score. Never replaced by a neutral number."""
+
+
+class ScriptExhaustedError(MCTSrError):
+    """A `ScriptedChatModel` was asked more often than its script foresees."""
+
+
+class SearchFailedError(MCTSrError):
+    """A search gave up. `solution` holds the best so far and the whole tree."""
+
+    def __init__(self, message: str, solution: Any) -> None:
+        super().__init__(message)
+        self.solution = solution
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """Ctrl-C during `solve`. `solution` holds the best so far and the whole tree."""
+
+    def __init__(self, solution: Any) -> None:
+        super().__init__("the search was interrupted")
+        self.solution = solution

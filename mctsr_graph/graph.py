@@ -1,0 +1,66 @@
+"""The picture: the search as a LangGraph state machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from langgraph.graph import END, START, StateGraph
+
+from .calls import Model
+from .config import MCTSrContext
+from .models.load import load_model
+from .nodes import Nodes
+from .prompts import Prompts
+from .state import MCTSrInput, MCTSrOutput, MCTSrState
+from .step import Step
+
+MCTSrGraph = StateGraph[MCTSrState, MCTSrContext, MCTSrInput, MCTSrOutput]
+
+
+def create_mctsr(
+    model: Model | str | None = None,
+    *,
+    context: MCTSrContext | None = None,
+    prompts: Prompts | None = None,
+) -> MCTSrGraph:
+    """Build the search: `problem` in, `answer` and what it cost out.
+
+    Args:
+        model: A chat model, or a name that `load_model` knows; a name is loaded at the first
+            call.
+        context: Settings for runs that bring none of their own.
+        prompts: Words to use instead of ours.
+
+    Returns:
+        The graph, not compiled: compile it with a checkpointer and a name of your choice.
+    """
+    nodes = Nodes(_lazy(model), prompts or Prompts())
+    default = context or MCTSrContext()
+    builder = MCTSrGraph(
+        MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput
+    )
+    builder.add_node("initialize", Step(nodes.initialize, default))
+    # select names the next node itself. With a conditional edge, a task cancelled between the
+    # node and its edge leaves a checkpoint from which no edge leads on
+    builder.add_node("select", Step(nodes.select, default), destinations=("critique", "finalize"))
+    builder.add_node("critique", Step(nodes.critique, default))
+    builder.add_node("refine", Step(nodes.refine, default))
+    builder.add_node("evaluate", Step(nodes.evaluate, default))
+    builder.add_node("backpropagate", Step(nodes.backpropagate, default))
+    builder.add_node("finalize", Step(nodes.finalize, default))
+
+    builder.add_edge(START, "initialize")
+    builder.add_edge("initialize", "select")
+    builder.add_edge("critique", "refine")
+    builder.add_edge("refine", "evaluate")
+    builder.add_edge("evaluate", "backpropagate")
+    builder.add_edge("backpropagate", "select")
+    builder.add_edge("finalize", END)
+    return builder
+
+
+def _lazy(model: Model | str | None) -> Callable[[], Model]:
+    if model is None or isinstance(model, str):
+        return cache(lambda: load_model(model))
+    return lambda: model

@@ -1,0 +1,140 @@
+"""A rollout in flight: from the selected node to the new node in the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from typing_extensions import TypedDict
+
+from .answers import extract_final_answer
+from .calls import Failure, Reply
+from .config import MCTSrContext
+from .search import add_child, add_rewards, backpropagate, new_node, suppress_full_score
+from .tree import Node, Patch, Tree, merge
+from .usage import Role, Usage, add_usage, no_usage
+
+
+class Leaf(TypedDict):
+    """One rollout in flight: scratch, replaced by the next select."""
+
+    rollout: int
+    """Number of the rollout, from 1."""
+    parent: str
+    """Id of the node being refined."""
+    critique: str | None
+    """Written by critique; a person may edit it before refine."""
+    answer: str | None
+    """Written by refine."""
+    rewards: list[float]
+    """The new answer's rewards, points; written by evaluate."""
+    parent_rewards: list[float]
+    """The refined node's further rewards, points; written by evaluate."""
+    failures: list[Failure]
+    lost: bool
+    """True once a failure has cost this rollout its new answer."""
+    usage: Usage
+    seconds: float
+
+
+def new_leaf(rollout: int, parent: str) -> Leaf:
+    """Begin rollout number `rollout` at the node `parent`."""
+    return Leaf(
+        rollout=rollout,
+        parent=parent,
+        critique=None,
+        answer=None,
+        rewards=[],
+        parent_rewards=[],
+        failures=[],
+        lost=False,
+        usage=no_usage(),
+        seconds=0.0,
+    )
+
+
+def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
+    """Note a critique or a new answer; a leaf whose text cannot be had is lost."""
+    return {
+        "critique" if role == "critique" else "answer": reply.value,
+        "lost": reply.code is not None,
+        "failures": failures([reply], role, leaf["rollout"]),
+        **_charge(leaf, role, [reply]),
+    }
+
+
+def with_rewards(leaf: Leaf, replies: Sequence[Reply], context: MCTSrContext) -> Patch:
+    """Note the rewards of the new answer and, from the last reply, of the one it refines."""
+    *own, again = replies
+    earned = rewards(own, context)
+    return {
+        "rewards": earned,
+        "parent_rewards": rewards([again], context),
+        "lost": not earned,
+        "failures": [
+            *failures(own, "evaluate", leaf["rollout"]),
+            *failures([again], "evaluate", leaf["rollout"], leaf["parent"]),
+        ],
+        **_charge(leaf, "evaluate", replies),
+    }
+
+
+def rewards(replies: Iterable[Reply], context: MCTSrContext) -> list[float]:
+    """The rewards in evaluations, points; failed ones are left out."""
+    return [suppress_full_score(r.value, context) for r in replies if r.code is None]
+
+
+def failures(
+    replies: Iterable[Reply], role: Role, rollout: int, node: str | None = None
+) -> list[Failure]:
+    """The failures among replies; `node` is the one whose reward was asked for, if not new."""
+    return [
+        Failure(rollout=rollout, node=node, role=role, code=reply.code, message=reply.message)
+        for reply in replies
+        if reply.code is not None
+    ]
+
+
+def longest(leaves: Iterable[Leaf]) -> float:
+    """Seconds that leaves have waited for the model, which they do at the same time."""
+    return max((leaf["seconds"] for leaf in leaves), default=0.0)
+
+
+def grow(tree: Tree, leaf: Leaf, context: MCTSrContext) -> tuple[Node | None, Patch]:
+    """Turn a leaf into a node.
+
+    Returns:
+        The node as it is in the tree afterwards, or None for a lost leaf, and the patch that
+        brings the tree there.
+    """
+    if leaf["lost"] or leaf["answer"] is None:
+        return None, {}
+    patch = add_rewards(tree, leaf["parent"], leaf["parent_rewards"])
+    grown: Tree = merge(tree, [patch])
+    child = new_node(
+        grown,
+        parent=leaf["parent"],
+        answer=leaf["answer"],
+        final_answer=extract_final_answer(leaf["answer"]),
+        rewards=leaf["rewards"],
+        critique=leaf["critique"],
+        rollout=leaf["rollout"],
+    )
+    same = child["duplicate_of"]
+    if context.merge_equal_answers and same is not None:
+        # Differs: the official code also hangs the node under its newest parent
+        joined, change = same, add_rewards(grown, same, leaf["rewards"])
+    else:
+        joined, change = child["id"], add_child(grown, child)
+    patch = merge(patch, [change])
+    for touched in (leaf["parent"], joined):
+        patch = merge(patch, [backpropagate(merge(tree, [patch]), touched, context)])
+    return merge(tree, [patch])[joined], patch
+
+
+def _charge(leaf: Leaf, role: Role, replies: Sequence[Reply]) -> Patch:
+    """What a leaf has cost after some replies had at once."""
+    spent: list[Usage] = [{role: reply.cost} for reply in replies]
+    return {
+        "usage": add_usage([leaf["usage"], *spent]),
+        "seconds": leaf["seconds"] + max(reply.seconds for reply in replies),
+    }

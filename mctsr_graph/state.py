@@ -1,0 +1,64 @@
+"""What flows through the graph. Plain JSON types only, so that any checkpointer can keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from langgraph.channels import DeltaChannel
+from langgraph.managed import RemainingSteps
+from typing_extensions import TypedDict
+
+from .calls import Failure
+from .leaves import Leaf
+from .tree import Node, merge
+from .usage import Usage
+
+
+def append(records: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return `records` with the records of every write after them."""
+    return [*(records or ()), *(record for write in writes for record in write)]
+
+
+class MCTSrInput(TypedDict):
+    """What a search is given."""
+
+    problem: str
+    """The problem in words."""
+
+
+class MCTSrOutput(TypedDict):
+    """What a search returns."""
+
+    answer: str | None
+    """The whole text of the best answer."""
+    final_answer: str | None
+    """The short answer that it states, or None."""
+    best: str | None
+    """Id of the best node in the tree."""
+    rollouts: int
+    """Rollouts finished, failed ones included."""
+    usage: Usage
+    """Model calls and tokens by role."""
+    stop_reason: str | None
+    """max_rollouts, max_calls, max_tokens, max_seconds, patience, exhausted, failed or
+    recursion_limit; None while the search runs."""
+
+
+class MCTSrState(MCTSrInput, MCTSrOutput):
+    """Everything a search knows. Only initialize and backpropagate write the tree."""
+
+    # Delta channels: a checkpoint holds the patches of its step instead of the whole value, so
+    # its size does not grow with the tree. A snapshot of the whole value every 1000 updates
+    # bounds the replay when a thread is opened.
+    tree: Annotated[dict[str, Node], DeltaChannel(merge, snapshot_frequency=1000)]
+    failures: Annotated[list[Failure], DeltaChannel(append, snapshot_frequency=1000)]
+    wave: Annotated[dict[str, Leaf], DeltaChannel(merge, snapshot_frequency=1000)]
+    """The rollouts in flight by number. Each step writes only what it adds."""
+    idle_rollouts: int
+    """Rollouts in a row whose answer did not become the best or repeats an earlier text."""
+    failed_rollouts: int
+    """Failed rollouts in a row."""
+    seconds: float
+    """Time spent waiting for the model."""
+    remaining_steps: RemainingSteps

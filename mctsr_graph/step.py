@@ -1,0 +1,73 @@
+"""A graph node written once, for `invoke` and `ainvoke` alike."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.runtime import get_runtime
+from langgraph.types import Command
+
+from .calls import run_blocking
+from .config import MCTSrContext
+from .events import Event
+from .state import MCTSrState
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a node knows of the run it is part of."""
+
+    context: MCTSrContext
+    emit: Callable[[Event], None]
+    """Sends an event to `stream_mode="custom"`."""
+    blocking: bool
+    """True under `invoke`: nothing may suspend. False under `ainvoke`."""
+
+
+Update = dict[str, Any] | Command[str]
+Body = Callable[[MCTSrState, Run], Awaitable[Update]]
+
+
+class Step(Runnable[MCTSrState, Update]):
+    """Runs an async body with or without an event loop.
+
+    Under `invoke` the body's model calls block instead of suspending, so that one body serves
+    both and neither needs a thread to hop to.
+    """
+
+    def __init__(self, body: Body, default: MCTSrContext) -> None:
+        self._body = body
+        self._default = default
+        self.name = body.__name__
+
+    def invoke(
+        self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Update:
+        """Run the body to its end in this thread."""
+        update: Update = run_blocking(self._body(input, self._run(True)))  # type: ignore[arg-type]
+        return update
+
+    async def ainvoke(
+        self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Update:
+        """Await the body."""
+        return await self._body(input, self._run(False))
+
+    def _run(self, blocking: bool) -> Run:
+        runtime = get_runtime()
+        return Run(resolve_context(runtime.context, self._default), runtime.stream_writer, blocking)
+
+
+def resolve_context(given: Any, default: MCTSrContext) -> MCTSrContext:
+    """The settings of a run: those given to it, or else the graph's own.
+
+    LangGraph hands a parent graph's context to its subgraphs whatever its class. Settings for
+    this search are taken from it only if it carries them under the name `mctsr`.
+    """
+    for candidate in (given, getattr(given, "mctsr", None)):
+        if isinstance(candidate, MCTSrContext):
+            return candidate
+    return default

@@ -1,0 +1,40 @@
+"""When a search is over. Decided from what is done, so that a resumed search agrees."""
+
+from __future__ import annotations
+
+from .calls import spent_budget
+from .config import MCTSrContext
+from .state import MCTSrState
+from .usage import tokens, total_cost
+
+# A wave takes five supersteps; finalize and one to spare must fit behind it
+_STEPS_OF_A_WAVE = 7
+
+
+def why_stop(state: MCTSrState, context: MCTSrContext) -> str | None:
+    """The reason to stop before the next rollout, or None to go on."""
+    if state["rollouts"] >= context.max_rollouts:
+        return "max_rollouts"
+    spent = spent_budget(
+        context, total_cost(state["usage"])["calls"], tokens(state["usage"]), state["seconds"]
+    )
+    if spent is not None:
+        return spent
+    if not state["tree"] or state["failed_rollouts"] >= context.max_failures:
+        return "failed"
+    if affordable_width(state, context) < 1:
+        return "max_calls"
+    if context.patience is not None and state["idle_rollouts"] >= context.patience:
+        return "patience"
+    if state.get("remaining_steps", _STEPS_OF_A_WAVE) < _STEPS_OF_A_WAVE:
+        return "recursion_limit"
+    return None
+
+
+def affordable_width(state: MCTSrState, context: MCTSrContext) -> int:
+    """Leaves of the next wave: at most width, and as many as the budgets leave room for."""
+    width = min(context.width, context.max_rollouts - state["rollouts"])
+    if context.max_calls is None:
+        return width
+    calls_left = context.max_calls - total_cost(state["usage"])["calls"]
+    return min(width, calls_left // context.calls_per_rollout)

@@ -1,0 +1,66 @@
+"""What a search has cost: model calls and tokens by role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+Role = Literal["draft", "critique", "refine", "evaluate"]
+ROLES: tuple[Role, ...] = ("draft", "critique", "refine", "evaluate")
+
+
+class Cost(TypedDict):
+    """Counts over some model calls."""
+
+    calls: int
+    """Model calls that returned."""
+    input_tokens: int
+    """Tokens sent, as the model reported them."""
+    output_tokens: int
+    """Tokens received, as the model reported them."""
+    unmetered_calls: int
+    """Calls whose reply reported no tokens; they are missing in the token counts."""
+
+
+Usage = dict[str, Cost]
+"""Cost by role."""
+
+
+def no_cost() -> Cost:
+    """Return the cost of nothing."""
+    return Cost(calls=0, input_tokens=0, output_tokens=0, unmetered_calls=0)
+
+
+def sum_costs(costs: Iterable[Cost]) -> Cost:
+    """Add costs up."""
+    total = no_cost()
+    for cost in costs:
+        total["calls"] += cost["calls"]
+        total["input_tokens"] += cost["input_tokens"]
+        total["output_tokens"] += cost["output_tokens"]
+        total["unmetered_calls"] += cost["unmetered_calls"]
+    return total
+
+
+def no_usage() -> Usage:
+    """Return a usage with every role at nothing."""
+    return {role: no_cost() for role in ROLES}
+
+
+def add_usage(usages: Iterable[Mapping[str, Cost]]) -> Usage:
+    """Add usages up, role by role."""
+    parts = list(usages)
+    return {role: sum_costs(part[role] for part in parts if role in part) for role in ROLES}
+
+
+def total_cost(usage: Mapping[str, Cost]) -> Cost:
+    """Cost over all roles."""
+    return sum_costs(usage.values())
+
+
+def tokens(usage: Mapping[str, Cost]) -> int:
+    """Input and output tokens over all roles."""
+    total = total_cost(usage)
+    return total["input_tokens"] + total["output_tokens"]

@@ -1,0 +1,1 @@
+"""Pictures of a finished search: a tree in, a string out."""

@@ -1,0 +1,47 @@
+"""A search tree as indented text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mctsr_graph.tree import Node, roots
+
+
+def render_text(tree: Mapping[str, Node], best: str | None = None) -> str:
+    """Draw `tree`, one node a line: id, q, rewards, final answer; the best is marked with *."""
+    lines: list[str] = []
+    for root in roots(tree):
+        lines += _lines(tree, root, best)
+    return "\n".join(lines)
+
+
+def _lines(tree: Mapping[str, Node], root: str, best: str | None) -> Iterator[str]:
+    waiting: list[tuple[str, str, str]] = [(root, "", "")]
+    while waiting:  # a loop, since a chain of refinements may be deeper than Python's stack
+        node_id, lead, indent = waiting.pop()
+        node = tree[node_id]
+        yield lead + _label(node, node_id == best)
+        children = node["children"]
+        for child in reversed(children):
+            last = child == children[-1]
+            lead_of_child = indent + ("└─ " if last else "├─ ")
+            waiting.append((child, lead_of_child, indent + ("   " if last else "│  ")))
+
+
+def _label(node: Node, best: bool) -> str:
+    rewards = ", ".join(f"{reward:g}" for reward in node["rewards"])
+    said = "no final answer" if node["final_answer"] is None else _one_line(node["final_answer"])
+    notes = "".join(
+        [
+            " (dummy)" if node["dummy"] else "",
+            f" (same text as {node['duplicate_of']})" if node["duplicate_of"] else "",
+            "  *best*" if best else "",
+        ]
+    )
+    return f"{node['id']}  q {node['q']:.1f}  [{rewards}]  {said}{notes}"
+
+
+def _one_line(text: str, most: int = 60) -> str:
+    flat = " ".join(text.split())
+    flat = "".join(c if c.isprintable() else "?" for c in flat)  # no terminal escapes
+    return flat if len(flat) <= most else flat[: most - 3] + "..."

@@ -1,0 +1,71 @@
+"""What the tests share: the network is closed, data are found by an environment variable."""
+
+from __future__ import annotations
+
+import json
+import os
+
+# Checkpoints hold plain JSON types: with this set, anything else would not come back
+os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
+os.environ.pop("MCTSR_MODEL", None)
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mctsr_graph import ScriptedChatModel
+from mctsr_graph.models.scripted import ScriptedCall
+
+LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+
+
+def pytest_runtest_setup() -> None:
+    """No test reaches beyond this machine."""
+    from pytest_socket import socket_allow_hosts
+
+    socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
+
+
+@pytest.fixture
+def test_data() -> Path:
+    """The folder with logged trees and judge replies; skips where there is none."""
+    named = os.environ.get("MCTSR_TEST_DATA")
+    if not named or not Path(named).is_dir():
+        pytest.skip("MCTSR_TEST_DATA names no folder with test data")
+    return Path(named)
+
+
+def keyed_reply(call: ScriptedCall) -> str:
+    """A reply that depends on role, rollout and sample only, not on the order of calls."""
+    if call.role == "evaluate":
+        return f"Score: {(37 * call.rollout + 11 * call.sample) % 90 - 20}"
+    if call.role == "critique":
+        return f"Flaw number {call.rollout}."
+    return f"Answer of rollout {call.rollout}: \\boxed{{{call.rollout}}}"
+
+
+@pytest.fixture
+def keyed() -> ScriptedChatModel:
+    """A scripted model whose replies do not depend on the order of calls."""
+    return ScriptedChatModel(replies=keyed_reply)
+
+
+@pytest.fixture
+def scripted() -> Callable[..., ScriptedChatModel]:
+    """Make a keyed model in which some replies are replaced: {(role, rollout, sample): reply}."""
+
+    def make(changes: dict[tuple[str, int, int], Any], **fields: Any) -> ScriptedChatModel:
+        def reply(call: ScriptedCall) -> Any:
+            key = (str(call.role), call.rollout, call.sample)
+            return changes.get(key, keyed_reply(call))
+
+        return ScriptedChatModel(replies=reply, **fields)
+
+    return make
+
+
+def as_json(value: Any) -> str:
+    """A value in a form that can be compared."""
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,239 @@
+"""The command `mctsr`, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import mctsr_graph.cli
+from mctsr_graph import ScriptedChatModel
+from mctsr_graph.cli import app
+
+from .conftest import keyed_reply
+
+ROOT = Path(__file__).parent.parent
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def model(monkeypatch: pytest.MonkeyPatch) -> ScriptedChatModel:
+    """Every name of a model means this one, but for those that begin with "un"."""
+    scripted = ScriptedChatModel(replies=keyed_reply)
+    module = sys.modules["mctsr_graph.solve"]
+    load = module.load_model
+    monkeypatch.setattr(
+        module, "load_model", lambda name: load(name) if str(name)[:2] == "un" else scripted
+    )
+    monkeypatch.setenv("COLUMNS", "80")
+    return scripted
+
+
+def mctsr(*arguments: str, stdin: str | None = None) -> Result:
+    return runner.invoke(app, list(arguments), input=stdin)
+
+
+def test_solve_prints_answer_tree_and_cost() -> None:
+    result = mctsr("solve", "How many?", "-m", "x", "--rollouts", "2", "--show-tree")
+    assert result.exit_code == 0
+    assert "Answer of rollout 2: \\boxed{2}\n\nFinal answer: 2\n" in result.stdout
+    assert "\n0  q " in result.stdout
+    assert "*best*" in result.stdout
+    assert "Stopped by max_rollouts after 2 rollouts." in result.stdout
+    assert re.search(r"evaluate +│ 5 ", result.stdout)
+    assert "rollout 2 of 2: q 54.0, best 2 (q 54.0)" in result.stderr
+
+
+def test_json_is_all_there_is_on_stdout() -> None:
+    result = mctsr("solve", "How many?", "-m", "x", "--rollouts", "1", "--json")
+    solution = json.loads(result.stdout)
+    assert (solution["final_answer"], list(solution["tree"])) == ("1", ["0", "1"])
+
+
+@pytest.mark.parametrize("way", ["argument", "file", "stdin", "dash"])
+def test_a_problem_comes_from_an_argument_a_file_or_stdin(
+    model: ScriptedChatModel, way: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "problem.txt"
+    file.write_text("How many?", encoding="utf-8")
+    result = {
+        "argument": lambda: mctsr("solve", "How many?", "-m", "x"),
+        "file": lambda: mctsr("solve", "--file", str(file), "-m", "x"),
+        "stdin": lambda: mctsr("solve", "-m", "x", stdin="How many?"),
+        "dash": lambda: mctsr("solve", "-", "-m", "x", stdin="How many?"),
+    }[way]()
+    assert result.exit_code == 0
+    assert "How many?" in str(model.calls[0].messages[1].content)
+
+
+def test_settings_reach_the_search(model: ScriptedChatModel) -> None:
+    result = mctsr(
+        "solve", "x", "-m", "x", "--profile", "official", "--seed", "5", "--width", "2",
+        "--rollouts", "3", "--max-reply-tokens", "9", "--set", "init=dummy", "--set",
+        "critique_temperature=null", "--json",
+    )  # fmt: skip
+    solution = json.loads(result.stdout)
+    assert solution["tree"]["0"]["dummy"]
+    assert solution["rollouts"] == 3
+    settings = {str(call.role): call.settings for call in model.calls}
+    assert settings["critique"]["max_tokens"] == 9
+    assert "temperature" not in settings["critique"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--rollouts", "0"], 2, "error: max_rollouts is 0, allowed 1 to 4096"),
+        (["--profile", "best"], 2, "error: profile is 'best', allowed 'paper', 'official'"),
+        (["--set", "widht=2"], 2, "did you mean 'width'?"),
+        (["--set", "width"], 2, "error: --set is 'width', allowed NAME=VALUE"),
+        (["--file", "nowhere.txt"], 2, "both a problem and --file are given"),
+        (["-m", "unheard:of"], 2, "error: 'unheard:of' has no known provider"),
+        (["--nonsense"], 2, "No such option"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(arguments: list[str], code: int, message: str) -> None:
+    result = mctsr("solve", "How many?", *arguments)
+    assert result.exit_code == code
+    assert message in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    result = mctsr("solve", "--file", "nowhere.txt", "-m", "x")
+    assert (result.exit_code, "nowhere.txt" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("error", [ConnectionError("refused"), PermissionError("wrong key")])
+def test_a_model_that_cannot_be_reached_is_no_traceback(
+    model: ScriptedChatModel, error: Exception
+) -> None:
+    model.replies = [error]
+    result = mctsr("solve", "How many?", "-m", "x")
+    assert result.exit_code == 1
+    assert result.stderr.endswith(f"error: the model failed: {type(error).__name__}: {error}\n")
+
+
+def test_a_search_that_gave_up_shows_what_it_has(model: ScriptedChatModel) -> None:
+    model.replies = lambda call: "no score" if call.role == "evaluate" else keyed_reply(call)
+    result = mctsr("solve", "How many?", "-m", "x")
+    assert result.exit_code == 1
+    assert "Final answer: 0" in result.stdout
+    assert "error: the search gave up after 0 rollouts" in result.stderr
+
+
+def test_without_a_model_a_note_says_which_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    import warnings
+
+    def load(name: Any) -> ScriptedChatModel:
+        warnings.warn("no model was named", UserWarning, stacklevel=2)
+        return ScriptedChatModel(replies=keyed_reply)
+
+    monkeypatch.setattr(sys.modules["mctsr_graph.solve"], "load_model", load)
+    result = mctsr("solve", "How many?", "--rollouts", "1")
+    assert result.exit_code == 0
+    assert "note: no model was named\n" in result.stderr
+
+
+def test_hostile_text_does_not_reach_the_terminal(model: ScriptedChatModel) -> None:
+    model.replies = lambda call: (
+        "Score: 5" if call.role == "evaluate" else "\x1b[31m[bold]red[/bold] \\boxed{\x07 7}"
+    )
+    result = mctsr("solve", "How many?", "-m", "x", "--rollouts", "1", "--show-tree")
+    assert result.exit_code == 0
+    assert "\x1b" not in result.output
+    assert "\x07" not in result.output
+    assert "[bold]red[/bold]" in result.stdout
+
+
+def test_the_same_command_goes_on_with_a_checkpoint(
+    model: ScriptedChatModel, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "search.db")
+    mctsr("solve", "How many?", "-m", "x", "--rollouts", "2", "--checkpoint", file)
+    made = len(model.calls)
+    again = ("solve", "How many?", "-m", "x", "--checkpoint", file, "--json", "--rollouts")
+    assert json.loads(mctsr(*again, "2").stdout)["rollouts"] == 2
+    assert len(model.calls) == made
+    assert json.loads(mctsr(*again, "3").stdout)["rollouts"] == 3
+    assert len(model.calls) == made + 4
+
+
+CHILD = """
+import sys
+from mctsr_graph import ScriptedChatModel
+from mctsr_graph.cli import app
+from tests.conftest import keyed_reply
+
+sys.modules["mctsr_graph.solve"].load_model = lambda name: ScriptedChatModel(
+    replies=keyed_reply, latency=0.02
+)
+app()
+"""
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_ctrl_c_prints_the_best_so_far_and_how_to_go_on(tmp_path: Path, kept: bool) -> None:
+    file = tmp_path / "search.db"
+    arguments = ["solve", "How many?", "-m", "x", "--rollouts", "200"]
+    arguments += ["--checkpoint", str(file)] if kept else []
+    command = [sys.executable, "-c", CHILD, *arguments]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200"},
+    ) as child:
+        assert child.stderr is not None
+        while not child.stderr.readline().startswith("rollout 3 "):
+            time.sleep(0.01)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "Final answer: " in out
+    assert "best so far: " in err
+    assert "Traceback" not in err
+    if kept:
+        assert f"Go on with: mctsr solve 'How many?' -m x --rollouts 200 --checkpoint {file}" in err
+    else:
+        assert "with --checkpoint FILE the same command would go on" in err
+
+
+def test_help_names_every_option_and_the_exit_codes() -> None:
+    top, solve = mctsr("--help").stdout, mctsr("solve", "--help").stdout
+    assert "solve  Search for the answer to a problem." in top
+    for option in ("--model", "--profile", "--rollouts", "--seed", "--json", "--checkpoint",
+                   "--show-tree", "--file", "--width", "--set", "--max-reply-tokens"):  # fmt: skip
+        assert option in solve
+    for line in ("0    an answer was found", "130  interrupted by Ctrl-C"):
+        assert line in top
+        assert line in solve
+
+
+def test_the_version_can_be_asked() -> None:
+    assert mctsr("--version").stdout.strip() == mctsr_graph.__version__
+
+
+def test_python_dash_m_is_the_command() -> None:
+    command = [sys.executable, "-m", "mctsr_graph", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == mctsr_graph.__version__
+
+
+def test_without_typer_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mctsr_graph import __main__
+
+    monkeypatch.setattr(__main__, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r'pip install "mctsr-graph\[cli\]"'):
+        __main__.main()

@@ -1,0 +1,259 @@
+"""The settings: what is allowed, what a profile holds, and what a wrong value is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from mctsr_graph.config import MCTSrContext, allowed_values
+from mctsr_graph.errors import ConfigError
+
+INF, NAN = float("inf"), float("nan")
+
+# Setting, wrong values, and the allowed values as the message has them
+WRONG: list[tuple[str, list[Any], str]] = [
+    ("profile", ["best", "Paper", None, ["paper"]], "'paper', 'official'"),
+    ("max_rollouts", [0, -1, 4097, 2.5, "many", None, NAN, [8]], "1 to 4096"),
+    ("patience", [0, 4097, "never"], "1 to 4096, or null"),
+    ("max_failures", [0, 4097, None], "1 to 4096"),
+    ("max_calls", [0, -3, 1.5, "ten"], "1 or more, or null"),
+    ("max_tokens", [0, -3, 1.5], "1 or more, or null"),
+    ("max_seconds", [0, -1.0, INF, NAN, "soon"], "above 0, or null"),
+    ("init", ["none", None], "'answer', 'dummy', 'both'"),
+    ("max_children", [0, 4097, None], "1 to 4096"),
+    ("max_depth", [0, 4097, "deep"], "1 to 4096, or null"),
+    ("expansion_rule", ["child_q", None], "'child_q_above', 'child_raw_q_at_least'"),
+    ("merge_equal_answers", ["maybe", None, 2], "true or false"),
+    ("width", [0, 257, None], "1 to 256"),
+    ("selection", ["best", None], "'greedy', 'importance'"),
+    ("importance_temperature", [0, -1, 1001, INF, NAN, None], "above 0 to 1000"),
+    ("exploration_constant", [-0.1, 1001, INF, NAN, None], "0 to 1000"),
+    ("epsilon", [0, 1.1, NAN, None], "above 0 to 1"),
+    ("log_term", ["ln(N)", "ln(1+N)", None], "'ln(N+1)', 'ln(N)+1'"),
+    ("virtual_loss", [-1, 201, NAN, None], "0 to 200"),
+    ("reward_samples", [0, 65, None], "1 to 64"),
+    ("full_score_threshold", [-101, 101, NAN, None], "-100 to 100"),
+    ("full_score_penalty", [-1, 201, NAN, None], "0 to 200"),
+    ("full_score_rule", ["subtract", None], "'subtract_above', 'replace_from'"),
+    ("score_reader", ["first_number", None], "'whole_reply', 'last_number'"),
+    ("out_of_range", ["clamp", None], "'reject', 'keep'"),
+    ("backpropagation", ["none", None], "'to_root', 'one_level'"),
+    ("refine_sees", ["answer", None], "'answer_and_critique', 'critique'"),
+    ("max_retries", [-1, 17, None], "0 to 16"),
+    ("draft_temperature", [-0.1, 2.1, NAN, "hot"], "0 to 2, or null"),
+    ("critique_temperature", [-0.1, 2.1], "0 to 2, or null"),
+    ("refine_temperature", [-0.1, 2.1], "0 to 2, or null"),
+    ("evaluate_temperature", [-0.1, 2.1], "0 to 2, or null"),
+    ("draft_max_tokens", [0, 1_000_001, "all"], "1 to 1000000, or null"),
+    ("critique_max_tokens", [0, 1_000_001], "1 to 1000000, or null"),
+    ("refine_max_tokens", [0, 1_000_001], "1 to 1000000, or null"),
+    ("evaluate_max_tokens", [0, 1_000_001], "1 to 1000000, or null"),
+    ("seed", [-1, 2**31, 0.5, None], "0 to 2147483647"),
+]
+
+# Setting, value of profile "paper", value of profile "official"
+DIFFERENCES: dict[str, tuple[Any, Any]] = {
+    "profile": ("paper", "official"),
+    "max_rollouts": (8, 16),
+    "init": ("answer", "both"),
+    "expansion_rule": ("child_q_above", "child_raw_q_at_least"),
+    "merge_equal_answers": (False, True),
+    "full_score_penalty": (5.0, 45.0),
+    "full_score_rule": ("subtract_above", "replace_from"),
+    "score_reader": ("whole_reply", "last_number"),
+    "out_of_range": ("reject", "keep"),
+    "backpropagation": ("to_root", "one_level"),
+    "refine_sees": ("answer_and_critique", "critique"),
+}
+
+# What both profiles have
+SHARED: dict[str, Any] = {
+    "max_children": 3,
+    "max_depth": None,
+    "width": 1,
+    "selection": "greedy",
+    "exploration_constant": 1.4,
+    "epsilon": 1e-5,
+    "log_term": "ln(N+1)",
+    "reward_samples": 1,
+    "full_score_threshold": 95.0,
+    "draft_temperature": 0.95,
+    "critique_temperature": 0.95,
+    "refine_temperature": 0.95,
+    "evaluate_temperature": 0.95,
+    "draft_max_tokens": None,
+    "seed": 0,
+}
+
+# Setting, and values at the ends of its range
+ENDS: list[tuple[str, list[Any]]] = [
+    ("max_rollouts", [1, 4096]),
+    ("patience", [None, 1, 4096]),
+    ("max_calls", [None, 1, 10**12]),
+    ("max_seconds", [None, 1e-9, 1e9]),
+    ("width", [1, 256]),
+    ("exploration_constant", [0, 1000]),
+    ("epsilon", [1e-12, 1]),
+    ("virtual_loss", [0, 200]),
+    ("full_score_threshold", [-95, 100]),
+    ("full_score_penalty", [0, 195]),
+    ("max_retries", [0, 16]),
+    ("draft_temperature", [None, 0, 2]),
+    ("draft_max_tokens", [None, 1, 1_000_000]),
+    ("seed", [0, 2**31 - 1]),
+]
+
+
+def message(**settings: Any) -> str:
+    """What a person is told who asks for these settings."""
+    with pytest.raises(ConfigError) as caught:
+        MCTSrContext(**settings)
+    return str(caught.value)
+
+
+# Wrong values
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [(name, value, allowed) for name, values, allowed in WRONG for value in values],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(name: str, value: Any, allowed: str) -> None:
+    assert message(**{name: value}) == f"{name} is {value!r}, allowed {allowed}"
+
+
+def test_every_setting_is_in_the_table_of_wrong_values() -> None:
+    assert [name for name, _, _ in WRONG] == list(MCTSrContext.model_fields)
+
+
+@pytest.mark.parametrize(("name", "_values", "allowed"), WRONG)
+def test_the_allowed_values_of_a_setting_in_words(
+    name: str, _values: list[Any], allowed: str
+) -> None:
+    assert allowed_values(name) == allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in ENDS for value in values]
+)
+def test_the_ends_of_a_range_are_allowed(name: str, value: Any) -> None:
+    assert getattr(MCTSrContext(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("max_rollout", "max_rollouts"),
+        ("rollouts", "max_rollouts"),
+        ("temperature_draft", "draft_temperature"),
+        ("exploration_const", "exploration_constant"),
+        ("Width", "width"),
+    ],
+)
+def test_an_unknown_setting_suggests_the_near_name(name: str, near: str) -> None:
+    told = message(**{name: 1})
+    assert told.startswith(f"'{name}' is not a setting; did you mean '{near}'?; allowed: ")
+    assert all(known in told for known in MCTSrContext.model_fields)
+
+
+def test_an_unknown_setting_like_no_other_gets_no_suggestion() -> None:
+    assert message(xyzzy=1).startswith("'xyzzy' is not a setting; allowed: backpropagation, ")
+
+
+def test_profile_tuned_does_not_exist_yet() -> None:
+    expected = "profile is 'tuned', which does not exist yet; allowed 'paper', 'official'"
+    assert message(profile="tuned") == expected
+
+
+def test_suppression_may_not_push_a_reward_below_minus_100() -> None:
+    assert message(full_score_threshold=-50, full_score_penalty=60) == (
+        "full_score_penalty is 60, allowed 0 to 50 with full_score_threshold -50"
+    )
+    assert message(profile="official", full_score_threshold=-60) == (
+        "full_score_penalty is 45, allowed 0 to 40 with full_score_threshold -60"
+    )
+    MCTSrContext(full_score_threshold=-50, full_score_penalty=50)
+
+
+def test_settings_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(ConfigError, match="settings"):
+        MCTSrContext.model_validate([1])
+
+
+# Profiles
+
+
+@pytest.mark.parametrize("name", list(MCTSrContext.model_fields))
+def test_the_profiles_differ_where_the_table_says_and_nowhere_else(name: str) -> None:
+    found = tuple(getattr(MCTSrContext(profile=p), name) for p in ("paper", "official"))
+    assert found == DIFFERENCES.get(name, (found[0], found[0]))
+
+
+@pytest.mark.parametrize("profile", ["paper", "official"])
+def test_what_both_profiles_have(profile: Any) -> None:
+    settings = MCTSrContext(profile=profile).model_dump()
+    assert {name: settings[name] for name in SHARED} == SHARED
+
+
+def test_the_paper_is_the_default_profile() -> None:
+    assert MCTSrContext() == MCTSrContext(profile="paper")
+
+
+@pytest.mark.parametrize("name", [name for name in DIFFERENCES if name != "profile"])
+def test_a_setting_given_by_name_overrides_its_profile(name: str) -> None:
+    by_paper, by_official = DIFFERENCES[name]
+    given = MCTSrContext(**{"profile": "official", name: by_paper})
+    expected = {**MCTSrContext(profile="official").model_dump(), name: by_paper}
+    assert by_paper != by_official
+    assert given.model_dump() == expected
+
+
+# What a context is
+
+
+def test_a_context_is_frozen() -> None:
+    context = MCTSrContext()
+    with pytest.raises(ValidationError, match="frozen"):
+        context.max_rollouts = 3
+    assert context.max_rollouts == 8
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        MCTSrContext(),
+        MCTSrContext(profile="official"),
+        MCTSrContext(profile="official", max_rollouts=3, max_depth=2, max_seconds=1.5),
+    ],
+    ids=["paper", "official", "overridden"],
+)
+def test_a_context_survives_json(context: MCTSrContext) -> None:
+    text = context.model_dump_json()
+    assert MCTSrContext.model_validate_json(text) == context
+    assert MCTSrContext(**json.loads(text)) == context
+
+
+def test_wrong_json_is_told_the_same() -> None:
+    with pytest.raises(ConfigError, match=r"^max_rollouts is 0, allowed 1 to 4096$"):
+        MCTSrContext.model_validate_json('{"max_rollouts": 0}')
+
+
+def test_the_json_schema_describes_every_property() -> None:
+    properties = MCTSrContext.model_json_schema()["properties"]
+    assert list(properties) == list(MCTSrContext.model_fields)
+    assert [name for name, schema in properties.items() if not schema.get("description")] == []
+
+
+def test_a_setting_of_a_role() -> None:
+    context = MCTSrContext(refine_temperature=0.2, evaluate_max_tokens=40)
+    assert context.of_role("temperature", "refine") == 0.2
+    assert context.of_role("temperature", "draft") == 0.95
+    assert context.of_role("max_tokens", "evaluate") == 40
+
+
+def test_a_rollout_calls_for_critique_refine_and_rewards_of_parent_and_child() -> None:
+    assert MCTSrContext().calls_per_rollout == 4
+    assert MCTSrContext(reward_samples=3).calls_per_rollout == 6

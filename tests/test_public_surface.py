@@ -1,0 +1,60 @@
+"""The names that users may rely on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import mctsr_graph
+
+PUBLIC = [
+    "ConfigError",
+    "MCTSrContext",
+    "MCTSrError",
+    "MCTSrInput",
+    "MCTSrOutput",
+    "MCTSrState",
+    "MissingExtraError",
+    "Node",
+    "Prompts",
+    "ReplyError",
+    "ScoreError",
+    "ScriptExhaustedError",
+    "ScriptedChatModel",
+    "SearchFailedError",
+    "SearchInterrupted",
+    "Solution",
+    "UnknownModelError",
+    "asolve",
+    "create_mctsr",
+    "load_model",
+    "solve",
+]
+
+
+def test_the_public_names_are_these_and_sorted() -> None:
+    assert mctsr_graph.__all__ == PUBLIC
+    assert sorted(PUBLIC) == PUBLIC
+    for name in PUBLIC:
+        assert getattr(mctsr_graph, name).__doc__
+
+
+def test_the_models_have_names_of_their_own() -> None:
+    from mctsr_graph import models
+
+    names = ["ChatTransformers", "ScriptedChatModel", "embedded_model", "load_model"]
+    assert models.__all__ == names
+
+
+def test_the_version_is_the_one_that_is_built() -> None:
+    text = (Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8")
+    found = re.search(r'^version = "(.+)"$', text, re.M)
+    assert found is not None
+    assert found[1] == mctsr_graph.__version__
+
+
+def test_every_error_has_one_of_two_roots() -> None:
+    for name in PUBLIC:
+        if name.endswith("Error"):
+            assert issubclass(getattr(mctsr_graph, name), mctsr_graph.MCTSrError)
+    assert issubclass(mctsr_graph.SearchInterrupted, KeyboardInterrupt)
