@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable
-from langchain_core.runnables.config import ContextThreadPoolExecutor, run_in_executor
+from langchain_core.runnables.config import run_in_executor
 from typing_extensions import TypedDict
 
 from .config import MCTSrContext
 from .errors import ConfigError, MCTSrError, ReplyError
 from .usage import Cost, Role, Usage, no_cost, sum_costs, tokens, total_cost
+
+_MOST_THREADS = 512
 
 Model = Runnable[Any, Any]
 """A chat model, or one wrapped by `bind`, `with_retry`, `with_fallbacks`, ..."""
@@ -32,8 +38,8 @@ class Request:
     messages: list[BaseMessage]
     read: Callable[[str], Any]
     """Reads the reply's text; raises ReplyError where it cannot be used."""
-    again: list[BaseMessage]
-    """What is sent after a reply that could not be used."""
+    again: Callable[[], list[BaseMessage]]
+    """Makes what is sent after a reply that could not be used."""
     rollout: int = 0
     """Number of the rollout, from 1; 0 for the roots."""
     sample: int = 0
@@ -155,7 +161,7 @@ class Asker:
                 code, why = error.code, f"{error}: {error.reply!r}"
             else:
                 return Reply(value, sum_costs(costs), time.monotonic() - began)
-            messages = request.again
+            messages = request.again()
         return Reply(None, sum_costs(costs), time.monotonic() - began, code, _short(why))
 
     def _settings(self, request: Request, attempt: int) -> dict[str, Any]:
@@ -211,7 +217,7 @@ async def ask_all(
     """Ask for everything at once and return the replies in the order of `requests`.
 
     With `blocking` the coroutine never suspends: calls that go together run in threads. Else
-    an async model is awaited, and one without an async half runs in threads of its own.
+    an async model is awaited, and one without an async half runs in threads, too.
     """
     if not requests:
         return []
@@ -225,15 +231,22 @@ async def ask_all(
         return reply
 
     *others, last = requests
-    if blocking and not others:
-        return [wait(last)]
     if blocking:  # the last one in this thread, so that the usual two need one thread more
-        with ContextThreadPoolExecutor(max_workers=len(others)) as pool:
-            waiting = [pool.submit(wait, request) for request in others]
-            reply = wait(last)
-            return [*(future.result() for future in waiting), reply]
-    with ContextThreadPoolExecutor(max_workers=len(requests)) as pool:
-        return await _awaited([run_in_executor(pool, wait, one) for one in requests])
+        waiting = [_threads().submit(copy_context().run, wait, request) for request in others]
+        reply = wait(last)
+        return [*(future.result() for future in waiting), reply]
+    return await _awaited([run_in_executor(_threads(), wait, request) for request in requests])
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    # Kept, since a thread costs more to start than a step of the search. Nothing waits for it
+    # when a search is interrupted
+    return ThreadPoolExecutor(max_workers=_MOST_THREADS, thread_name_prefix="mctsr")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # its threads stay in the parent
 
 
 async def _awaited(asked: Sequence[Coroutine[Any, Any, Reply]]) -> list[Reply]:

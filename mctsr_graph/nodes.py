@@ -202,8 +202,13 @@ class Nodes:
         }
 
     def _text(self, role: Role, messages: list[Any], rollout: int) -> Request:
-        again = say.write_again_messages(self.prompts, messages)
-        return Request(role, messages, say.read_text, again, rollout=rollout)
+        return Request(
+            role,
+            messages,
+            say.read_text,
+            lambda: say.write_again_messages(self.prompts, messages),
+            rollout=rollout,
+        )
 
     def _evaluation(
         self, problem: str, answer: str, context: MCTSrContext, rollout: int, sample: int
@@ -212,7 +217,7 @@ class Nodes:
             "evaluate",
             say.evaluate_messages(self.prompts, problem, answer),
             lambda reply: say.read_score(reply, context),
-            say.evaluate_again_messages(self.prompts, problem, answer),
+            lambda: say.evaluate_again_messages(self.prompts, problem, answer),
             rollout=rollout,
             sample=sample,
         )

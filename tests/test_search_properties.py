@@ -280,7 +280,7 @@ def test_any_two_patches_merge_one_by_one_or_together(tree: Patch, one: Patch, t
 # Selection
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=600)
 @given(OPERATIONS, contexts(selection="greedy"), st.lists(PICK, max_size=4))
 def test_the_greedy_choice_is_the_first_candidate_with_the_highest_uct(
     operations: list[Operation], context: MCTSrContext, flying: list[int]
