@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,6 +20,7 @@ from rich.table import Table
 from . import __version__
 from .config import MCTSrContext
 from .errors import (
+    CheckpointError,
     ConfigError,
     MCTSrError,
     MissingExtraError,
@@ -27,17 +29,20 @@ from .errors import (
     UnknownModelError,
 )
 from .events import Best, Event
-from .solve import Solution, solve
+from .solve import SearchControl, Solution, need_sqlite, solve
 from .usage import ROLES, total_cost
 from .viewers.text import render_text
+
+if TYPE_CHECKING:
+    from .stored import StoredSearch
 
 EXIT_CODES = """\b
 Exit codes:
   0    an answer was found
   1    the search gave up, or the model could not be reached
-  2    a wrong argument, setting or model name
+  2    a wrong argument, setting or model name, or a file that cannot be used
   3    a package is missing
-  130  interrupted by Ctrl-C
+  130  interrupted by Ctrl-C; 143 by SIGTERM
 """
 
 app = typer.Typer(
@@ -114,27 +119,147 @@ def solve_command(
 
     The answer goes to stdout; progress and notes go to stderr.
     """
-    err = Console(stderr=True, highlight=False, markup=False)
+    err = _stderr()
     with _explained(err, show_tree, as_json, checkpoint), _notes(err):
-        replies = max_reply_tokens and {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
+        limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
         context = MCTSrContext(
             **{
                 "profile": profile,
                 "width": width,
                 "seed": seed,
                 **({"max_rollouts": rollouts} if rollouts is not None else {}),
-                **(replies or {}),
+                **(limits if max_reply_tokens is not None else {}),
                 **dict(_setting(text) for text in settings or []),
             }
         )
         text = _problem(problem, file)
-        with _progress(err, context) as on_event:
-            solution = solve(
-                text, model, context=context, checkpointer=checkpoint, on_event=on_event
+        _run(err, text, model, context, checkpoint, None, show_tree, as_json)
+
+
+@app.command("resume", epilog=EXIT_CODES)
+def resume_command(
+    file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
+    search: Annotated[
+        str | None,
+        typer.Option(help="Which search, by the beginning of its id in `mctsr list`."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="By default the one it began with.")
+    ] = None,
+    rollouts: Annotated[
+        int | None, typer.Option(help="Rollouts at most, those made included.")
+    ] = None,
+    show_tree: Annotated[bool, typer.Option("--show-tree", help="Print the tree too.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
+    ] = False,
+) -> None:
+    """Go on with a search that was interrupted or killed, or search longer.
+
+    Without --search it is the file's only search, or else its only unfinished one.
+    """
+    err = _stderr()
+    with _explained(err, show_tree, as_json, file), _notes(err):
+        stored = _chosen(file, search)
+        more = {"max_rollouts": rollouts} if rollouts is not None else {}
+        context = MCTSrContext(**{**stored.settings, **more})
+        name = model or stored.model or None
+        _run(err, stored.problem, name, context, file, stored.thread_id, show_tree, as_json)
+
+
+@app.command("list", epilog=EXIT_CODES)
+def list_command(
+    file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
+) -> None:
+    """List the searches in a file, the latest first."""
+    err = _stderr()
+    with _explained(err, False, False):
+        table = Table("search", "problem", "rollouts", "best so far", "state")
+        for stored in _stored_searches(file):
+            table.add_row(
+                stored.thread_id[:8],
+                _safe(" ".join(stored.problem.split())[:60]),
+                str(stored.rollouts),
+                _safe(stored.final_answer or "-"),
+                stored.stop_reason or "unfinished",
             )
-        _show(solution, show_tree, as_json)
+        _stdout().print(table)
+
+
+def _stderr() -> Console:
+    return Console(stderr=True, highlight=False, markup=False)
+
+
+def _stdout() -> Console:
+    return Console(highlight=False, markup=False, soft_wrap=True)
+
+
+def _stored_searches(file: Path) -> list[StoredSearch]:
+    need_sqlite()
+    from .stored import stored_searches
+
+    return stored_searches(file)
+
+
+def _chosen(file: Path, search: str | None) -> StoredSearch:
+    """The one search that is meant."""
+    found = [s for s in _stored_searches(file) if s.thread_id.startswith(search or "")]
+    unfinished = [stored for stored in found if stored.stop_reason is None]
+    for choice in (found, unfinished):
+        if len(choice) == 1:
+            return choice[0]
+    what = "no search" if not found else f"{len(found)} searches"
+    raise ConfigError(f"{str(file)!r} holds {what} of that id; `mctsr list` shows what it holds")
+
+
+def _run(
+    err: Console,
+    problem: str,
+    model: str | None,
+    context: MCTSrContext,
+    checkpoint: Path | None,
+    thread_id: str | None,
+    show_tree: bool,
+    as_json: bool,
+) -> None:
+    """Search, show what was found, and exit with a code that tells how it went."""
+    control = SearchControl()
+    with _polite(err, control) as received, _progress(err, context) as on_event:
+        solution = solve(
+            problem,
+            model,
+            context=context,
+            checkpointer=checkpoint,
+            thread_id=thread_id,
+            on_event=on_event,
+            control=control,
+        )
+    if solution.stop_reason == "interrupted":
+        _show_interrupted(err, solution, checkpoint, show_tree, as_json)
+        raise typer.Exit(128 + received[0])
+    _show(solution, show_tree, as_json)
     if solution.answer is None:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _polite(err: Console, control: SearchControl) -> Iterator[list[int]]:
+    """Let the first Ctrl-C or SIGTERM finish the step under way; the next one does not wait."""
+    received: list[int] = []
+
+    def handle(number: int, frame: Any) -> None:
+        received.append(number)
+        if len(received) > 1:
+            raise KeyboardInterrupt
+        control.request_drain(signal.Signals(number).name)
+        err.print("stopping after the step under way; once more to stop at once")
+
+    usual = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 def _problem(problem: str | None, file: Path | None) -> str:
@@ -181,14 +306,13 @@ def _notes(err: Console) -> Iterator[None]:
 
 @contextmanager
 def _explained(
-    err: Console, show_tree: bool, as_json: bool, checkpoint: Path | None
+    err: Console, show_tree: bool, as_json: bool, checkpoint: Path | None = None
 ) -> Iterator[None]:
     """Turn every foreseen end of a search into a line for people and an exit code."""
     try:
         yield
     except SearchInterrupted as stop:
-        _show(stop.solution, show_tree, as_json)
-        err.print(f"\n{_so_far(stop.solution)} {_how_to_go_on(checkpoint)}")
+        _show_interrupted(err, stop.solution, checkpoint, show_tree, as_json)
         raise typer.Exit(130) from None
     except SearchFailedError as error:
         _show(error.solution, show_tree, as_json)
@@ -196,7 +320,7 @@ def _explained(
         raise typer.Exit(1) from None
     except MCTSrError as error:
         err.print(f"error: {error}")
-        usage = isinstance(error, ConfigError | UnknownModelError)
+        usage = isinstance(error, ConfigError | UnknownModelError | CheckpointError)
         raise typer.Exit(2 if usage else 3 if isinstance(error, MissingExtraError) else 1) from None
     except (typer.Exit, typer.Abort):
         raise
@@ -213,10 +337,15 @@ def _so_far(solution: Solution) -> str:
     return f"best so far: {answer} (q {node['q']:.1f}, {solution.rollouts} rollouts)."
 
 
-def _how_to_go_on(checkpoint: Path | None) -> str:
+def _show_interrupted(
+    err: Console, solution: Solution, checkpoint: Path | None, show_tree: bool, as_json: bool
+) -> None:
+    _show(solution, show_tree, as_json)
     if checkpoint is None:
-        return "Nothing was kept: with --checkpoint FILE the same command would go on."
-    return f"Go on with: mctsr {shlex.join(sys.argv[1:])}"
+        go_on = "Nothing was kept: with --checkpoint FILE the search could go on."
+    else:
+        go_on = f"Go on with: mctsr resume {shlex.quote(str(checkpoint))}"
+    err.print(f"\n{_so_far(solution)} {go_on}")
 
 
 @contextmanager
@@ -263,7 +392,7 @@ def _show(solution: Solution, show_tree: bool, as_json: bool) -> None:
     if as_json:
         print(solution.to_json())
         return
-    out = Console(highlight=False, markup=False, soft_wrap=True)
+    out = _stdout()
     if solution.answer is not None:
         out.print(_safe(solution.answer, keep="\n\t"))
         out.print(f"\nFinal answer: {_safe(solution.final_answer or 'none stated')}")

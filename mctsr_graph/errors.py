@@ -54,6 +54,22 @@ class ScriptExhaustedError(MCTSrError):
     """A `ScriptedChatModel` was asked more often than its script foresees."""
 
 
+class CheckpointError(MCTSrError):
+    """A search cannot be kept, or what was kept cannot be taken up again."""
+
+
+class SearchLockedError(CheckpointError):
+    """Another runner, in this process or another, is at work on this search."""
+
+
+class FingerprintMismatchError(CheckpointError):
+    """The thread holds a search of other settings, other prompts or another model."""
+
+
+class JournalMismatchError(CheckpointError):
+    """A recorded model call was of another request than the one made now."""
+
+
 class SearchFailedError(MCTSrError):
     """A search gave up. `solution` holds the best so far and the whole tree."""
 

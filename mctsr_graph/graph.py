@@ -9,6 +9,7 @@ from langgraph.graph import END, START, StateGraph
 
 from .calls import Model
 from .config import MCTSrContext
+from .journal import CallJournal
 from .models.load import load_model
 from .nodes import Nodes
 from .prompts import Prompts
@@ -23,6 +24,7 @@ def create_mctsr(
     *,
     context: MCTSrContext | None = None,
     prompts: Prompts | None = None,
+    journal: CallJournal | None = None,
 ) -> MCTSrGraph:
     """Build the search: `problem` in, `answer` and what it cost out.
 
@@ -31,11 +33,13 @@ def create_mctsr(
             call.
         context: Settings for runs that bring none of their own.
         prompts: Words to use instead of ours.
+        journal: Where each reply is kept the moment it is there. After a crash no call that
+            had returned is made again, whatever the checkpointer had written.
 
     Returns:
         The graph, not compiled: compile it with a checkpointer and a name of your choice.
     """
-    nodes = Nodes(_lazy(model), prompts or Prompts())
+    nodes = Nodes(_lazy(model), prompts or Prompts(), journal)
     default = context or MCTSrContext()
     builder = MCTSrGraph(
         MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput

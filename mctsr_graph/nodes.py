@@ -15,10 +15,13 @@ from langgraph.types import Command, Overwrite
 
 from . import prompts as say
 from .answers import clean_text, extract_final_answer
-from .calls import Budget, Model, Reply, Request, ask_all, derive_seed
+from .asking import Asker
+from .calls import Budget, Model, Reply, Request, derive_seed
 from .config import MCTSrContext
-from .errors import ConfigError
+from .errors import CheckpointError, ConfigError
 from .events import rollout_event, start_event, stop_event
+from .fingerprint import fingerprint
+from .journal import CallJournal
 from .leaves import Leaf, failures, grow, longest, new_leaf, rewards, with_rewards, with_text
 from .prompts import Prompts
 from .search import add_child, backpropagate, new_node, select_wave
@@ -35,11 +38,13 @@ class Nodes:
 
     model: Callable[[], Model]
     prompts: Prompts
+    journal: CallJournal | None = None
 
     async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Make the roots: draft an answer and evaluate it. Forgets any earlier search."""
         fresh = _fresh_state(_checked_problem(state["problem"]))
         run.emit(start_event(fresh["problem"], run.context))
+        fresh["search"] = await self._begin(fresh["problem"], run)
         answers, drafts = await self._root_answers(fresh, run)
         fresh["usage"] = add_usage({"draft": reply.cost} for reply in drafts)
         fresh["seconds"] = sum(reply.seconds for reply in drafts)
@@ -63,6 +68,7 @@ class Nodes:
 
     async def select(self, state: MCTSrState, run: Run) -> Command[str]:
         """Choose the leaves of the next wave, or say why the search is over."""
+        _check_tree(state)
         reason = why_stop(state, run.context)
         leaves = [] if reason is not None else self._wave(state, run.context)
         if not leaves:
@@ -141,12 +147,21 @@ class Nodes:
         """Return the best answer."""
         tree, best = state["tree"], best_node(state["tree"])
         answer = tree[best]["answer"] if best is not None else state["answer"]
+        if self.journal is not None:
+            await run.way.call(self.journal.finish, state["search"])
         run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, best, state["usage"]))
         return {
             "answer": answer,
             "final_answer": extract_final_answer(answer) if answer else None,
             "best": best,
         }
+
+    async def _begin(self, problem: str, run: Run) -> str:
+        """The id under which the journal keeps this search."""
+        if self.journal is None:
+            return ""
+        own = fingerprint(problem, run.context, self.prompts, self.model())
+        return await run.way.call(self.journal.begin, f"{run.place}|{own}")
 
     async def _root_answers(self, state: MCTSrState, run: Run) -> tuple[list[str], list[Reply]]:
         dummy = [] if run.context.init == "answer" else [self.prompts.dummy_answer]
@@ -228,13 +243,22 @@ class Nodes:
         leaves = state["wave"].values()
         usage = add_usage([state["usage"], *(leaf["usage"] for leaf in leaves)])
         budget = Budget(run.context, usage, state["seconds"] + longest(leaves))
-        return await ask_all(
-            self.model(), run.context, budget, requests, blocking=run.blocking, strict=strict
-        )
+        search = f"{state['search']}/{state.get('branch') or ''}"
+        asker = Asker(self.model(), run.context, budget, self.journal, search, strict)
+        return await asker.ask_all(requests, run.way)
 
 
 def _live(state: MCTSrState) -> list[Leaf]:
     return [leaf for leaf in state["wave"].values() if not leaf["lost"]]
+
+
+def _check_tree(state: MCTSrState) -> None:
+    if state["best"] is not None and not state["tree"]:
+        raise CheckpointError(
+            f"the checkpointer gave back {state['rollouts']} rollouts but no tree: it keeps not "
+            "all the checkpoints that a DeltaChannel is rebuilt from (a pruned thread, or a saver "
+            "that keeps only the latest one)"
+        )
 
 
 def _is_repeated(node: Node, leaf: Leaf) -> bool:
@@ -250,6 +274,7 @@ def _checked_problem(problem: Any) -> str:
 def _fresh_state(problem: str) -> MCTSrState:
     state: dict[str, Any] = {
         "problem": problem,
+        "search": "",
         "answer": None,
         "final_answer": None,
         "best": None,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,13 +13,24 @@ from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+from langgraph.types import StateSnapshot
 
 from .answers import clean_text, extract_final_answer
 from .calls import Failure, Model
 from .config import MCTSrContext
-from .errors import MissingExtraError, SearchFailedError, SearchInterrupted
+from .errors import (
+    CheckpointError,
+    FingerprintMismatchError,
+    MissingExtraError,
+    SearchFailedError,
+    SearchInterrupted,
+)
 from .events import Event
+from .fingerprint import fingerprint
 from .graph import create_mctsr
+from .journal import CallJournal
 from .models.load import load_model
 from .prompts import Prompts
 from .state import MCTSrInput, MCTSrOutput, MCTSrState
@@ -30,17 +40,9 @@ from .usage import Usage, no_usage
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
 OnEvent = Callable[[Event], None]
+SearchControl = RunControl
+"""Its `request_drain()` stops a search after the step under way, from any thread or signal."""
 
-# What may change between two calls that go on with one search: limits, and how fast to go
-_LIMITS = (
-    "max_rollouts",
-    "patience",
-    "max_failures",
-    "max_calls",
-    "max_tokens",
-    "max_seconds",
-    "width",
-)
 _KEYS = [*MCTSrOutput.__annotations__, "tree", "failures"]
 
 
@@ -78,8 +80,10 @@ def solve(
     context: MCTSrContext | None = None,
     checkpointer: Checkpointer | None = None,
     thread_id: str | None = None,
+    journal: CallJournal | None = None,
     prompts: Prompts | None = None,
     on_event: OnEvent | None = None,
+    control: SearchControl | None = None,
 ) -> Solution:
     """Search for an answer to `problem`.
 
@@ -93,29 +97,39 @@ def solve(
             over. Limits such as max_rollouts may be raised in between.
         thread_id: Name of the search in the checkpointer; by default it is made from problem,
             model and settings.
+        journal: Where each reply of the model is kept the moment it is there. A path given as
+            checkpointer brings its own.
         prompts: Words to use instead of ours.
         on_event: Called with each event (see `mctsr_graph.events`) as it happens.
+        control: Stops the search politely: it then returns the best so far with the
+            stop_reason "interrupted".
 
     Raises:
         ConfigError: A setting or the problem is wrong.
+        CheckpointError: The search cannot be kept or taken up again; SearchLockedError if
+            another runner is at work on it, FingerprintMismatchError if `thread_id` holds one
+            of other settings.
         SearchFailedError: Nothing could be evaluated, or too many rollouts failed in a row; it
             carries the best so far.
         SearchInterrupted: Ctrl-C; it carries the best so far.
         Exception: What the model raised at its first calls (a wrong key, no connection, ...).
     """
-    with _saver(checkpointer) as saver:
-        search = _Search(problem, model, context, saver, thread_id, prompts)
-        if saver is not None:
-            found = search.graph.get_state(search.config)
-            update = search.take_up(found.values)
-            if update is not None:
-                search.graph.update_state(search.config, update, as_node="backpropagate")
+    wanted = _Wanted(problem, model, context, prompts, thread_id, control)
+    with _opened(wanted, checkpointer, journal) as search:
         try:
+            if search.config is not None:
+                update = search.take_up(search.graph.get_state(search.config))
+                if update is not None:
+                    search.graph.update_state(search.config, update, as_node="backpropagate")
             if search.left:
                 for mode, part in search.graph.stream(search.input, **search.how):
                     search.note(mode, part, on_event)
+        except GraphDrained:
+            return search.so_far("interrupted")
         except KeyboardInterrupt:
             raise SearchInterrupted(search.so_far("interrupted")) from None
+        except sqlite3.Error as error:
+            raise _not_written(error) from error
         return search.result()
 
 
@@ -126,24 +140,53 @@ async def asolve(
     context: MCTSrContext | None = None,
     checkpointer: Checkpointer | None = None,
     thread_id: str | None = None,
+    journal: CallJournal | None = None,
     prompts: Prompts | None = None,
     on_event: OnEvent | None = None,
+    control: SearchControl | None = None,
 ) -> Solution:
     """Search for an answer to `problem`, awaited. As `solve` in all else.
 
     A task that is cancelled leaves a search that can go on, if it has a checkpointer.
     """
-    with _saver(checkpointer) as saver:
-        search = _Search(problem, model, context, saver, thread_id, prompts)
-        if saver is not None:
-            found = await search.graph.aget_state(search.config)
-            update = search.take_up(found.values)
-            if update is not None:
-                await search.graph.aupdate_state(search.config, update, as_node="backpropagate")
-        if search.left:
-            async for mode, part in search.graph.astream(search.input, **search.how):
-                search.note(mode, part, on_event)
+    wanted = _Wanted(problem, model, context, prompts, thread_id, control)
+    with _opened(wanted, checkpointer, journal) as search:
+        try:
+            if search.config is not None:
+                update = search.take_up(await search.graph.aget_state(search.config))
+                if update is not None:
+                    await search.graph.aupdate_state(search.config, update, as_node="backpropagate")
+            if search.left:
+                async for mode, part in search.graph.astream(search.input, **search.how):
+                    search.note(mode, part, on_event)
+        except GraphDrained:
+            return search.so_far("interrupted")
+        except sqlite3.Error as error:
+            raise _not_written(error) from error
         return search.result()
+
+
+class _Wanted:
+    """What is asked of solve, made definite."""
+
+    def __init__(
+        self,
+        problem: str,
+        model: Model | str | None,
+        context: MCTSrContext | None,
+        prompts: Prompts | None,
+        thread_id: str | None,
+        control: SearchControl | None,
+    ) -> None:
+        self.problem = clean_text(problem)  # as the state will hold it
+        self.context = context or MCTSrContext()
+        self.prompts = prompts or Prompts()
+        self.control = control
+        named = model is None or isinstance(model, str)
+        self.model = load_model(model) if named else cast(Model, model)  # type: ignore[arg-type]
+        self.spec = model if isinstance(model, str) else ""
+        self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model)
+        self.thread_id = thread_id or self.fingerprint
 
 
 class _Search:
@@ -151,48 +194,63 @@ class _Search:
 
     def __init__(
         self,
-        problem: str,
-        model: Model | str | None,
-        context: MCTSrContext | None,
+        wanted: _Wanted,
         saver: BaseCheckpointSaver[Any] | None,
-        thread_id: str | None,
-        prompts: Prompts | None,
+        journal: CallJournal | None,
     ) -> None:
-        self._problem = clean_text(problem)  # as the state holds it
-        self._context = context or MCTSrContext()
-        chat = load_model(model) if model is None or isinstance(model, str) else model
-        graph = create_mctsr(chat, context=self._context, prompts=prompts)
+        self._wanted = wanted
+        graph = create_mctsr(
+            wanted.model, context=wanted.context, prompts=wanted.prompts, journal=journal
+        )
         self.graph = graph.compile(checkpointer=saver, name="mctsr")
-        name = thread_id or _name_of(problem, model, self._context, prompts)
-        self.config: RunnableConfig = {
-            "configurable": {"thread_id": name},
-            "recursion_limit": 5 * self._context.max_rollouts + 20,  # five supersteps a rollout
-        }
-        self.input: MCTSrInput | None = {"problem": self._problem}
+        self.config: RunnableConfig | None = None
+        self.input: MCTSrInput | None = {"problem": wanted.problem}
         self.left = True
+        limit = 5 * wanted.context.max_rollouts + 20  # five supersteps a rollout
         self.how: dict[str, Any] = {
-            "config": self.config,
-            "context": self._context,
+            "config": {"recursion_limit": limit},
+            "context": wanted.context,
+            "control": wanted.control,
             "stream_mode": ["custom", "values"],
             "output_keys": _KEYS,
-            # A step that is reported is on disk; the default may lose several at a kill
-            **({"durability": "sync"} if saver is not None else {}),
         }
         self._values: dict[str, Any] = {}
+        if saver is not None:
+            self.config = {
+                "recursion_limit": limit,
+                "configurable": {"thread_id": wanted.thread_id},
+                "metadata": {  # kept with each checkpoint, to take the search up again by
+                    "mctsr_fingerprint": wanted.fingerprint,
+                    "mctsr_model": wanted.spec,
+                    "mctsr_settings": wanted.context.model_dump_json(exclude_unset=True),
+                },
+            }
+            # A step that is reported is on disk; the default may lose several at a kill
+            self.how |= {"config": self.config, "durability": "sync"}
 
-    def take_up(self, values: dict[str, Any]) -> dict[str, Any] | None:
+    def take_up(self, found: StateSnapshot) -> dict[str, Any] | None:
         """Go on with the search that a checkpoint holds, if it is this one.
 
         Decides by what is done: a killed search may name no next node and be far from over.
         Returns the update that leads a search that had stopped back into its loop.
+
+        Raises:
+            FingerprintMismatchError: it is this problem, but another search.
         """
-        if values.get("problem") != self._problem or not values.get("tree"):
+        values = found.values
+        if values.get("problem") != self._wanted.problem or not values.get("tree"):
             return None
+        known = (found.metadata or {}).get("mctsr_fingerprint", self._wanted.fingerprint)
+        if known != self._wanted.fingerprint:
+            raise FingerprintMismatchError(
+                f"thread {self._wanted.thread_id!r} holds a search for this problem with other "
+                "settings, prompts or another model; take those, or another thread_id"
+            )
         self.input, self._values = None, values
         if values["stop_reason"] is None:
             return None
         state = cast(MCTSrState, {**values, "failed_rollouts": 0})  # failed ones may work now
-        self.left = why_stop(state, self._context) is None
+        self.left = why_stop(state, self._wanted.context) is None
         if not self.left:
             return None
         # Without the answer, which every further checkpoint would hold
@@ -226,7 +284,7 @@ class _Search:
         best = best_node(tree)
         answer = tree[best]["answer"] if best is not None else values.get("answer")
         return Solution(
-            problem=self._problem,
+            problem=self._wanted.problem,
             answer=answer,
             final_answer=extract_final_answer(answer) if answer else None,
             best=best,
@@ -238,32 +296,39 @@ class _Search:
         )
 
 
-def _name_of(
-    problem: str, model: Model | str | None, context: MCTSrContext, prompts: Prompts | None
-) -> str:
-    """A thread id that is the same for the same search, and no other."""
-    settings = context.model_dump(exclude=set(_LIMITS))
-    parts = [problem, _label(model), settings, asdict(prompts or Prompts())]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _label(model: Model | str | None) -> str:
-    if model is None or isinstance(model, str):
-        return model or os.environ.get("MCTSR_MODEL", "embedded")
-    names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
-    return f"{type(model).__name__}:{next((n for n in names if isinstance(n, str)), '')}"
-
-
 @contextmanager
-def _saver(checkpointer: Checkpointer | None) -> Iterator[BaseCheckpointSaver[Any] | None]:
-    if checkpointer is None or isinstance(checkpointer, BaseCheckpointSaver):
-        yield checkpointer
+def _opened(
+    wanted: _Wanted, checkpointer: Checkpointer | None, journal: CallJournal | None
+) -> Iterator[_Search]:
+    """Open what a search is kept in, as its only runner."""
+    if checkpointer is None:
+        yield _Search(wanted, None, journal)
         return
-    if find_spec("langgraph.checkpoint.sqlite") is None:
-        raise MissingExtraError(
-            'a checkpoint file needs langgraph-checkpoint-sqlite: pip install "mctsr-graph[sqlite]"'
-        )
-    from .savers import open_file
+    need_sqlite()
+    from .savers import file_lease, memory_lease, open_file
 
-    with open_file(checkpointer) as saver:
-        yield saver
+    with ExitStack() as stack:
+        if isinstance(checkpointer, BaseCheckpointSaver):
+            stack.enter_context(memory_lease(checkpointer, wanted.thread_id))
+            saver: BaseCheckpointSaver[Any] = checkpointer
+        else:
+            stack.enter_context(file_lease(checkpointer, wanted.thread_id))
+            saver = stack.enter_context(open_file(checkpointer))
+            journal = journal or stack.enter_context(CallJournal(checkpointer))
+        yield _Search(wanted, saver, journal)
+
+
+def need_sqlite() -> None:
+    """Raise MissingExtraError where the packages are missing that keep searches."""
+    if find_spec("langgraph.checkpoint.sqlite") is None or find_spec("filelock") is None:
+        raise MissingExtraError(
+            "a kept search needs langgraph-checkpoint-sqlite and filelock: "
+            'pip install "mctsr-graph[sqlite]"'
+        )
+
+
+def _not_written(error: sqlite3.Error) -> CheckpointError:
+    return CheckpointError(
+        f"the search could not be written ({type(error).__name__}: {error}); what it had "
+        "reported is kept, and the same call goes on from there"
+    )

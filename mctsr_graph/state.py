@@ -55,6 +55,10 @@ class MCTSrState(MCTSrInput, MCTSrOutput):
     failures: Annotated[list[Failure], DeltaChannel(append, snapshot_frequency=1000)]
     wave: Annotated[dict[str, Leaf], DeltaChannel(merge, snapshot_frequency=1000)]
     """The rollouts in flight by number. Each step writes only what it adds."""
+    search: str
+    """Id of the search in the call journal, or "" without one."""
+    branch: str
+    """Name of a branch edited by hand; its calls are recorded apart. Set by update_state."""
     idle_rollouts: int
     """Rollouts in a row whose answer did not become the best or repeats an earlier text."""
     failed_rollouts: int

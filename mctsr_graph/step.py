@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.runtime import get_runtime
+from langgraph.runtime import ExecutionInfo, get_runtime
 from langgraph.types import Command
 
-from .calls import run_blocking
 from .config import MCTSrContext
 from .events import Event
 from .state import MCTSrState
+from .ways import AWAITING, BLOCKING, Way, run_blocking
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,10 @@ class Run:
     context: MCTSrContext
     emit: Callable[[Event], None]
     """Sends an event to `stream_mode="custom"`."""
-    blocking: bool
-    """True under `invoke`: nothing may suspend. False under `ainvoke`."""
+    way: Way
+    """How to wait: blocking under `invoke`, awaiting under `ainvoke`."""
+    place: str
+    """The thread and the parent graphs' tasks that the run belongs to; "" without a thread."""
 
 
 Update = dict[str, Any] | Command[str]
@@ -47,18 +49,26 @@ class Step(Runnable[MCTSrState, Update]):
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Update:
         """Run the body to its end in this thread."""
-        update: Update = run_blocking(self._body(input, self._run(True)))  # type: ignore[arg-type]
+        update: Update = run_blocking(self._body(input, self._run(BLOCKING)))  # type: ignore[arg-type]
         return update
 
     async def ainvoke(
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Update:
         """Await the body."""
-        return await self._body(input, self._run(False))
+        return await self._body(input, self._run(AWAITING))
 
-    def _run(self, blocking: bool) -> Run:
+    def _run(self, way: Way) -> Run:
         runtime = get_runtime()
-        return Run(resolve_context(runtime.context, self._default), runtime.stream_writer, blocking)
+        context = resolve_context(runtime.context, self._default)
+        return Run(context, runtime.stream_writer, way, _place(runtime.execution_info))
+
+
+def _place(info: ExecutionInfo | None) -> str:
+    if info is None or info.thread_id is None:
+        return ""
+    parents = info.checkpoint_ns.rpartition("|")[0]
+    return f"{info.thread_id}|{parents}"
 
 
 def resolve_context(given: Any, default: MCTSrContext) -> MCTSrContext:

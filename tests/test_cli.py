@@ -182,7 +182,10 @@ app()
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_ctrl_c_prints_the_best_so_far_and_how_to_go_on(tmp_path: Path, kept: bool) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_prints_the_best_so_far_and_how_to_go_on(
+    tmp_path: Path, kept: bool, number: signal.Signals
+) -> None:
     file = tmp_path / "search.db"
     arguments = ["solve", "How many?", "-m", "x", "--rollouts", "200"]
     arguments += ["--checkpoint", str(file)] if kept else []
@@ -198,21 +201,22 @@ def test_ctrl_c_prints_the_best_so_far_and_how_to_go_on(tmp_path: Path, kept: bo
         assert child.stderr is not None
         while not child.stderr.readline().startswith("rollout 3 "):
             time.sleep(0.01)
-        child.send_signal(signal.SIGINT)
+        child.send_signal(number)
         out, err = child.communicate(timeout=30)
-    assert child.returncode == 130
+    assert child.returncode == 128 + number
     assert "Final answer: " in out
     assert "best so far: " in err
     assert "Traceback" not in err
     if kept:
-        assert f"Go on with: mctsr solve 'How many?' -m x --rollouts 200 --checkpoint {file}" in err
+        assert f"Go on with: mctsr resume {file}\n" in err
     else:
-        assert "with --checkpoint FILE the same command would go on" in err
+        assert "Nothing was kept: with --checkpoint FILE the search could go on." in err
 
 
 def test_help_names_every_option_and_the_exit_codes() -> None:
     top, solve = mctsr("--help").stdout, mctsr("solve", "--help").stdout
-    assert "solve  Search for the answer to a problem." in top
+    for line in ("solve   Search for", "resume  Go on with", "list    List the searches"):
+        assert line in top
     for option in ("--model", "--profile", "--rollouts", "--seed", "--json", "--checkpoint",
                    "--show-tree", "--file", "--width", "--set", "--max-reply-tokens"):  # fmt: skip
         assert option in solve
@@ -237,3 +241,40 @@ def test_without_typer_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(__main__, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match=r'pip install "mctsr-graph\[cli\]"'):
         __main__.main()
+
+
+def test_resume_goes_on_without_being_told_anything(
+    model: ScriptedChatModel, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "search.db")
+    mctsr("solve", "How many?", "-m", "x", "--rollouts", "2", "--seed", "4", "--checkpoint", file)
+    result = mctsr("resume", file, "--rollouts", "5", "--json")
+    solution = json.loads(result.stdout)
+    assert (solution["problem"], solution["rollouts"]) == ("How many?", 5)
+    assert len(model.calls) == 2 + 4 * 5
+    assert {call.settings["seed"] for call in model.calls[:2]}.isdisjoint({0})
+
+
+def test_list_shows_what_a_file_holds_and_resume_asks_which(tmp_path: Path) -> None:
+    file = str(tmp_path / "search.db")
+    for problem in ("How many?", "How few?"):
+        mctsr("solve", problem, "-m", "x", "--rollouts", "1", "--checkpoint", file)
+    listed = mctsr("list", file).stdout
+    assert "How many?" in listed
+    assert listed.count("max_rollouts") == 2
+    result = mctsr("resume", file)
+    assert result.exit_code == 2
+    assert "holds 2 searches of that id" in " ".join(result.stderr.split())
+    row = next(line for line in listed.splitlines() if "How few?" in line)
+    chosen = mctsr("resume", file, "--search", row.split()[1], "--json")
+    assert json.loads(chosen.stdout)["problem"] == "How few?"
+
+
+@pytest.mark.parametrize("command", ["list", "resume"])
+def test_a_file_without_searches_is_named(tmp_path: Path, command: str) -> None:
+    result = mctsr(command, str(tmp_path / "none.db"))
+    assert (result.exit_code, "there is no file" in " ".join(result.stderr.split())) == (2, True)
+    other = tmp_path / "notes.txt"
+    other.write_text("not a database " * 100)
+    result = mctsr(command, str(other))
+    assert (result.exit_code, "holds no searches" in " ".join(result.stderr.split())) == (2, True)

@@ -244,14 +244,14 @@ def test_the_bytes_of_a_rollout_do_not_grow_with_the_tree(tmp_path: Path) -> Non
 
     model = ScriptedChatModel(replies=reply)
     sizes = []
-    for rollouts in (8, 24, 200, 216):
-        file = tmp_path / "search.db"
+    for rollouts in (8, 72, 200, 264):
+        file = tmp_path / f"{rollouts}.db"
         context = MCTSrContext(max_rollouts=rollouts)
         solve("How many?", model, context=context, checkpointer=file)
         with sqlite3.connect(file) as connection:
             pages = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
             sizes.append(connection.execute(pages).fetchone()[0])
         connection.close()
-    early, late = (sizes[1] - sizes[0]) / 16, (sizes[3] - sizes[2]) / 16
+    early, late = (sizes[1] - sizes[0]) / 64, (sizes[3] - sizes[2]) / 64
     assert late <= 1.2 * early
-    assert late <= 40_000
+    assert late <= 40_000, late

@@ -1,0 +1,39 @@
+"""Which search is which: the same problem, settings, words and model, and no other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from .calls import innermost
+from .config import MCTSrContext
+from .prompts import Prompts
+
+# What may change while a search goes on: limits, and how fast to go
+LIMITS = (
+    "max_rollouts",
+    "patience",
+    "max_failures",
+    "max_calls",
+    "max_tokens",
+    "max_seconds",
+    "max_attempts",
+    "call_seconds",
+    "width",
+)
+
+
+def fingerprint(problem: str, context: MCTSrContext, prompts: Prompts, model: Any) -> str:
+    """32 hexadecimal digits that tell searches apart."""
+    settings = context.model_dump(exclude=set(LIMITS))
+    parts = [problem, label_of(model), settings, asdict(prompts)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def label_of(model: Any) -> str:
+    """A model's class and name, as far as it says them."""
+    model = innermost(model)
+    names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
+    return f"{type(model).__name__}:{next((n for n in names if isinstance(n, str)), '')}"

@@ -1,0 +1,140 @@
+"""A write-ahead record of model calls, so that no call that has returned is ever paid for twice.
+
+LangGraph writes a step's result in the background after the step; a process killed in between
+would make the step's calls again. The journal keeps each reply before anything else happens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from .errors import JournalMismatchError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS mctsr_searches (name TEXT PRIMARY KEY, finished INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS mctsr_calls (
+    search TEXT NOT NULL, rollout INTEGER NOT NULL, role TEXT NOT NULL,
+    sample INTEGER NOT NULL, attempt INTEGER NOT NULL,
+    request TEXT NOT NULL, reply TEXT NOT NULL,
+    PRIMARY KEY (search, rollout, role, sample, attempt)
+) WITHOUT ROWID;
+"""
+
+
+class Slot(NamedTuple):
+    """The place of one model call in one search."""
+
+    search: str
+    rollout: int
+    role: str
+    sample: int
+    attempt: int
+
+
+class CallJournal:
+    """Replies of model calls by slot, in an SQLite file. Safe to share between threads.
+
+    The file may be the one that a checkpointer writes. What is recorded survives the death of
+    the process at any moment; after a power cut the last calls may be missing.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.executescript(_SCHEMA)
+
+    def __enter__(self) -> CallJournal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def begin(self, name: str) -> str:
+        """Return the id under which the search `name` keeps its calls.
+
+        A search that never finished goes on under the id that it had, so its calls are found
+        even if its checkpoints were lost; one that finished begins anew under another.
+        """
+        with self._lock, self._connection:
+            self._connection.execute(
+                "INSERT OR IGNORE INTO mctsr_searches (name, finished) VALUES (?, 0)", (name,)
+            )
+            row = self._connection.execute(
+                "SELECT finished FROM mctsr_searches WHERE name = ?", (name,)
+            ).fetchone()
+        return f"{name}:{row[0]}"
+
+    def finish(self, search: str) -> None:
+        """Note that the search with the id `search` is over; doing so twice changes nothing."""
+        name, _, generation = search.rpartition(":")
+        with self._lock, self._connection:
+            self._connection.execute(
+                "UPDATE mctsr_searches SET finished = ? WHERE name = ? AND finished = ?",
+                (int(generation) + 1, name, int(generation)),
+            )
+
+    def get(self, slot: Slot, request: str) -> AIMessage | None:
+        """Return the reply recorded in `slot`, or None.
+
+        Raises:
+            JournalMismatchError: another request was recorded there.
+        """
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT request, reply FROM mctsr_calls WHERE search = ? AND rollout = ? "
+                "AND role = ? AND sample = ? AND attempt = ?",
+                slot,
+            ).fetchone()
+        if row is None:
+            return None
+        if row[0] != request:
+            raise JournalMismatchError(
+                f"the journal holds another request for {slot.role} of rollout {slot.rollout}: "
+                "the problem, a prompt, a critique or a setting has changed since. To go on from "
+                'an edited checkpoint, give it a branch: update_state(config, {"branch": NAME})'
+            )
+        told = json.loads(row[1])
+        return AIMessage(told["text"], usage_metadata=told["usage"])
+
+    def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
+        """Record a reply; it is in the file when this returns."""
+        told = json.dumps({"text": str(reply.text), "usage": reply.usage_metadata})
+        with self._lock, self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO mctsr_calls VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*slot, request, told),
+            )
+
+    def count(self) -> int:
+        """Number of calls recorded."""
+        with self._lock:
+            row = self._connection.execute("SELECT COUNT(*) FROM mctsr_calls").fetchone()
+        return int(row[0])
+
+
+def hash_request(messages: Sequence[BaseMessage], settings: dict[str, Any]) -> str:
+    """A hash of everything that a model call depends on."""
+    parts = [[message.type, message.content] for message in messages]
+    text = json.dumps([parts, settings], sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,71 @@
+"""What a file of searches holds."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from langgraph.types import StateSnapshot
+
+from .errors import CheckpointError
+from .graph import create_mctsr
+from .models.scripted import ScriptedChatModel
+from .savers import open_file
+from .tree import best_node
+
+
+class StoredSearch(NamedTuple):
+    """A search that a file holds."""
+
+    thread_id: str
+    problem: str
+    model: str
+    """The name that the model was given by, or "" if it was given as an object."""
+    settings: dict[str, Any]
+    """The settings that were given by name."""
+    rollouts: int
+    best: str | None
+    final_answer: str | None
+    """The short answer of the best node."""
+    stop_reason: str | None
+    """None while it is under way, or after it was interrupted."""
+
+
+def stored_searches(path: str | Path) -> list[StoredSearch]:
+    """The searches that a file holds, the latest first.
+
+    Raises:
+        CheckpointError: there is no such file, or it holds no searches.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError(f"there is no file {str(path)!r}")
+    with open_file(path) as saver:
+        try:
+            query = "SELECT thread_id, MAX(checkpoint_id) AS newest FROM checkpoints"
+            query += " WHERE checkpoint_ns = '' GROUP BY thread_id ORDER BY newest DESC"
+            threads = [row[0] for row in saver.conn.execute(query)]
+        except sqlite3.Error as error:
+            raise CheckpointError(f"{str(path)!r} holds no searches ({error})") from None
+        # The model is not called; the graph only reads its own state
+        graph = create_mctsr(ScriptedChatModel(replies=[])).compile(checkpointer=saver)
+        states = [graph.get_state({"configurable": {"thread_id": name}}) for name in threads]
+    return [_stored(name, state) for name, state in zip(threads, states, strict=True)]
+
+
+def _stored(thread_id: str, state: StateSnapshot) -> StoredSearch:
+    values = state.values
+    told = cast(dict[str, str], state.metadata or {})
+    tree = values.get("tree") or {}
+    best = best_node(tree)
+    return StoredSearch(
+        thread_id=thread_id,
+        problem=values.get("problem", ""),
+        model=told.get("mctsr_model", ""),
+        settings=json.loads(told.get("mctsr_settings", "{}")),
+        rollouts=values.get("rollouts", 0),
+        best=best,
+        final_answer=tree[best]["final_answer"] if best is not None else None,
+        stop_reason=values.get("stop_reason"),
+    )

@@ -1,0 +1,146 @@
+"""The two ways to wait, blocking and awaiting, so that everything else is written once.
+
+The search is written as coroutines. Under `invoke` they are run without an event loop, and all
+that they await blocks instead of suspending; under `ainvoke` they are awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import cache
+from typing import Any, Protocol, TypeVar
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables.config import run_in_executor
+
+from .calls import Model, innermost
+
+_MOST_THREADS = 512
+T = TypeVar("T")
+
+
+class Way(Protocol):
+    """How to wait for a model, for time to pass, and for a slow function."""
+
+    async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
+        """Return the model's reply."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Return what a function returns that may wait for a disk."""
+
+
+class Blocking:
+    """Waits in the thread that it is run in; nothing suspends."""
+
+    async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
+        """Return the model's reply."""
+        reply: AIMessage = model.invoke(messages, **settings)
+        return reply
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Return what the function returns."""
+        return function(*args)
+
+
+class Awaiting:
+    """Waits without holding up the event loop."""
+
+    async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
+        """Return the model's reply; a model whose async half is only a stub runs in a thread."""
+        reply: AIMessage
+        try:
+            reply = await model.ainvoke(messages, **settings)
+        except NotImplementedError:
+            reply = await run_in_executor(None, model.invoke, messages, **settings)
+        return reply
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Return what the function returns, run in a thread."""
+        return await asyncio.to_thread(function, *args)
+
+
+BLOCKING, AWAITING = Blocking(), Awaiting()
+
+
+async def all_at_once(
+    jobs: Sequence[Callable[[Way], Coroutine[Any, Any, T]]], model: Model, way: Way
+) -> list[T]:
+    """Run jobs that wait for `model` at the same time; return their results in order.
+
+    Blocking, they run in threads. Awaiting, they are tasks; but jobs of a model without an
+    async half block in threads of their own.
+    """
+    if way is AWAITING and not is_sync_only(model):
+        return await _gathered([job(way) for job in jobs])
+
+    def run(job: Callable[[Way], Coroutine[Any, Any, T]]) -> T:
+        return run_blocking(job(BLOCKING))
+
+    if way is AWAITING:
+        return await _gathered([run_in_executor(_threads(), run, job) for job in jobs])
+    if not jobs:
+        return []
+    *others, last = jobs  # the last one in this thread, so that two need only one thread more
+    waiting = [_threads().submit(copy_context().run, run, job) for job in others]
+    result = run(last)
+    return [*(future.result() for future in waiting), result]
+
+
+def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends, in this thread, without an event loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a blocking step was suspended")
+
+
+def is_sync_only(model: Model) -> bool:
+    """Whether the model has no async half of its own, so that each call needs a thread."""
+    inner = type(innermost(model))
+    return (
+        issubclass(inner, BaseChatModel)
+        and inner._agenerate is BaseChatModel._agenerate
+        and inner._astream is BaseChatModel._astream
+    )
+
+
+async def _gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:  # gather leaves the others running when one raises
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    # Kept, since a thread costs more to start than a step of the search; and nothing waits for
+    # a thread when a search is interrupted
+    return ThreadPoolExecutor(max_workers=_MOST_THREADS, thread_name_prefix="mctsr")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # its threads stay in the parent
