@@ -2,7 +2,10 @@
 
 from .config import MCTSrContext
 from .errors import (
+    CheckpointError,
     ConfigError,
+    FingerprintMismatchError,
+    JournalMismatchError,
     MCTSrError,
     MissingExtraError,
     ReplyError,
@@ -10,9 +13,11 @@ from .errors import (
     ScriptExhaustedError,
     SearchFailedError,
     SearchInterrupted,
+    SearchLockedError,
     UnknownModelError,
 )
 from .graph import create_mctsr
+from .journal import CallJournal
 from .models.load import load_model
 from .models.scripted import ScriptedChatModel
 from .prompts import Prompts
@@ -23,7 +28,11 @@ from .tree import Node
 __version__ = "0.1.0"
 
 __all__ = [
+    "CallJournal",
+    "CheckpointError",
     "ConfigError",
+    "FingerprintMismatchError",
+    "JournalMismatchError",
     "MCTSrContext",
     "MCTSrError",
     "MCTSrInput",
@@ -38,6 +47,7 @@ __all__ = [
     "ScriptedChatModel",
     "SearchFailedError",
     "SearchInterrupted",
+    "SearchLockedError",
     "Solution",
     "UnknownModelError",
     "asolve",

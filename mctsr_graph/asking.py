@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from .calls import Budget, Model, Reply, Request, derive_seed, innermost
 from .config import MCTSrContext
 from .errors import ConfigError, MCTSrError, ReplyError
 from .journal import CallJournal, Slot, hash_request
+from .retries import classify, with_retries
 from .usage import Cost, no_cost, sum_costs
 from .ways import Way, all_at_once
 
@@ -49,9 +51,11 @@ class Asker:
             except MCTSrError:
                 raise
             except Exception as error:
-                if self.strict:
+                kind = classify(error)
+                if self.strict or kind == "configuration":
                     raise
-                code, why = "model_error", f"{type(error).__name__}: {error}"
+                code = kind if kind in ("context", "refusal") else "model_error"
+                why = f"{type(error).__name__}: {error}"
                 break
             costs.append(self._cost(message))
             try:
@@ -69,14 +73,25 @@ class Asker:
         """The model's reply, or the one that the journal holds."""
         settings = self._settings(request, attempt)
         config = _config(request, attempt)
+
+        async def send() -> AIMessage:
+            return await with_retries(
+                lambda: way.send(self.model, messages, config=config, **settings),
+                attempts=self.context.max_attempts,
+                deadline=self.context.call_seconds,
+                sleep=way.sleep,
+                limit=way.limit,
+                rng=random.Random(),  # only for waiting; the search does not depend on it
+            )
+
         if self.journal is None:
-            return await way.send(self.model, messages, config=config, **settings)
+            return await send()
         slot = Slot(self.search, request.rollout, request.role, request.sample, attempt)
         request_hash = hash_request(messages, settings)
         known = await way.call(self.journal.get, slot, request_hash)
         if known is not None:
             return known
-        reply = await way.send(self.model, messages, config=config, **settings)
+        reply = await send()
         await way.call(self.journal.put, slot, request_hash, reply)
         return reply
 
@@ -93,20 +108,16 @@ class Asker:
         return settings
 
     def _cost(self, message: AIMessage) -> Cost:
-        told = message.usage_metadata
-        if told is None:
+        told: Any = message.usage_metadata or {}
+        counts = [told.get("input_tokens"), told.get("output_tokens")]
+        if not all(isinstance(count, int) and count >= 0 for count in counts):
             if self.context.max_tokens is not None:
                 raise ConfigError(
                     f"max_tokens is {self.context.max_tokens}, but the model reports no token "
                     "usage; use max_calls or max_seconds instead"
                 )
             return Cost(calls=1, input_tokens=0, output_tokens=0, unmetered_calls=1)
-        cost = Cost(
-            calls=1,
-            input_tokens=told["input_tokens"],
-            output_tokens=told["output_tokens"],
-            unmetered_calls=0,
-        )
+        cost = Cost(calls=1, input_tokens=counts[0], output_tokens=counts[1], unmetered_calls=0)
         self.budget.add(cost)
         return cost
 

@@ -52,6 +52,14 @@ class MCTSrContext(BaseModel):
     max_failures: Annotated[
         int, Field(ge=1, le=4096, description="stop after so many failed rollouts in a row")
     ] = 5
+    max_failure_share: Annotated[
+        Points,
+        Field(
+            gt=0,
+            le=1,
+            description="stop when more than this share of the rollouts has failed, from 8 on",
+        ),
+    ] = 0.5
     max_calls: Annotated[
         int | None,
         Field(ge=1, description="budget of model calls, never exceeded; null: no limit"),
@@ -166,6 +174,24 @@ class MCTSrContext(BaseModel):
     max_retries: Annotated[
         int, Field(ge=0, le=16, description="times an unusable reply is asked for again")
     ] = 2
+    max_attempts: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=16,
+            description="times a call is made that the model's server fails (429, 5xx, no "
+            "connection); switch the client's own retries off",
+        ),
+    ] = 4
+    call_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="seconds for one call with all its attempts; under `invoke` a call that "
+            "hangs is ended by its client's timeout only",
+        ),
+    ] = 600.0
     draft_temperature: Annotated[
         Temperature, Field(description="sampling temperature; null: the model's own")
     ] = 0.95

@@ -16,6 +16,7 @@ LIMITS = (
     "max_rollouts",
     "patience",
     "max_failures",
+    "max_failure_share",
     "max_calls",
     "max_tokens",
     "max_seconds",

@@ -20,7 +20,6 @@ from langchain_core.messages import AIMessage, BaseMessage
 from .errors import JournalMismatchError
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS mctsr_searches (name TEXT PRIMARY KEY, finished INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS mctsr_calls (
     search TEXT NOT NULL, rollout INTEGER NOT NULL, role TEXT NOT NULL,
     sample INTEGER NOT NULL, attempt INTEGER NOT NULL,
@@ -43,7 +42,8 @@ class Slot(NamedTuple):
 class CallJournal:
     """Replies of model calls by slot, in an SQLite file. Safe to share between threads.
 
-    The file may be the one that a checkpointer writes. What is recorded survives the death of
+    The same search recorded in the same file is never paid for twice, so another seed makes a
+    search anew. The file may be the one that a checkpointer writes. What is recorded survives the death of
     the process at any moment; after a power cut the last calls may be missing.
     """
 
@@ -69,30 +69,6 @@ class CallJournal:
         """Close the file."""
         with self._lock:
             self._connection.close()
-
-    def begin(self, name: str) -> str:
-        """Return the id under which the search `name` keeps its calls.
-
-        A search that never finished goes on under the id that it had, so its calls are found
-        even if its checkpoints were lost; one that finished begins anew under another.
-        """
-        with self._lock, self._connection:
-            self._connection.execute(
-                "INSERT OR IGNORE INTO mctsr_searches (name, finished) VALUES (?, 0)", (name,)
-            )
-            row = self._connection.execute(
-                "SELECT finished FROM mctsr_searches WHERE name = ?", (name,)
-            ).fetchone()
-        return f"{name}:{row[0]}"
-
-    def finish(self, search: str) -> None:
-        """Note that the search with the id `search` is over; doing so twice changes nothing."""
-        name, _, generation = search.rpartition(":")
-        with self._lock, self._connection:
-            self._connection.execute(
-                "UPDATE mctsr_searches SET finished = ? WHERE name = ? AND finished = ?",
-                (int(generation) + 1, name, int(generation)),
-            )
 
     def get(self, slot: Slot, request: str) -> AIMessage | None:
         """Return the reply recorded in `slot`, or None.

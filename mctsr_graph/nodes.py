@@ -44,7 +44,7 @@ class Nodes:
         """Make the roots: draft an answer and evaluate it. Forgets any earlier search."""
         fresh = _fresh_state(_checked_problem(state["problem"]))
         run.emit(start_event(fresh["problem"], run.context))
-        fresh["search"] = await self._begin(fresh["problem"], run)
+        fresh["search"] = self._id_in_journal(state, fresh["problem"], run)
         answers, drafts = await self._root_answers(fresh, run)
         fresh["usage"] = add_usage({"draft": reply.cost} for reply in drafts)
         fresh["seconds"] = sum(reply.seconds for reply in drafts)
@@ -140,6 +140,7 @@ class Nodes:
             "seconds": state["seconds"] + longest(leaves),
             "idle_rollouts": idle,
             "failed_rollouts": failed,
+            "lost_rollouts": state["lost_rollouts"] + sum(leaf["lost"] for leaf in leaves),
             "best": best,
         }
 
@@ -147,8 +148,6 @@ class Nodes:
         """Return the best answer."""
         tree, best = state["tree"], best_node(state["tree"])
         answer = tree[best]["answer"] if best is not None else state["answer"]
-        if self.journal is not None:
-            await run.way.call(self.journal.finish, state["search"])
         run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, best, state["usage"]))
         return {
             "answer": answer,
@@ -156,12 +155,20 @@ class Nodes:
             "best": best,
         }
 
-    async def _begin(self, problem: str, run: Run) -> str:
-        """The id under which the journal keeps this search."""
+    def _id_in_journal(self, state: MCTSrState, problem: str, run: Run) -> str:
+        """The id under which the journal keeps the calls of this search.
+
+        It is the same after a crash, even one that lost every checkpoint; but where the thread
+        holds this very search as finished, it is to be made anew.
+        """
         if self.journal is None:
             return ""
-        own = fingerprint(problem, run.context, self.prompts, self.model())
-        return await run.way.call(self.journal.begin, f"{run.place}|{own}")
+        name = f"{run.place}|{fingerprint(problem, run.context, self.prompts, self.model())}"
+        known, _, generation = (state.get("search") or "").rpartition(":")
+        if known != name:
+            return f"{name}:0"
+        over = state.get("stop_reason") is not None
+        return f"{name}:{int(generation) + over}"
 
     async def _root_answers(self, state: MCTSrState, run: Run) -> tuple[list[str], list[Reply]]:
         dummy = [] if run.context.init == "answer" else [self.prompts.dummy_answer]
@@ -286,6 +293,7 @@ def _fresh_state(problem: str) -> MCTSrState:
         "wave": {},
         "idle_rollouts": 0,
         "failed_rollouts": 0,
+        "lost_rollouts": 0,
         "seconds": 0.0,
     }
     return cast(MCTSrState, state)

@@ -23,6 +23,7 @@ from .config import MCTSrContext
 from .errors import (
     CheckpointError,
     FingerprintMismatchError,
+    MCTSrError,
     MissingExtraError,
     SearchFailedError,
     SearchInterrupted,
@@ -115,22 +116,15 @@ def solve(
         Exception: What the model raised at its first calls (a wrong key, no connection, ...).
     """
     wanted = _Wanted(problem, model, context, prompts, thread_id, control)
-    with _opened(wanted, checkpointer, journal) as search:
-        try:
-            if search.config is not None:
-                update = search.take_up(search.graph.get_state(search.config))
-                if update is not None:
-                    search.graph.update_state(search.config, update, as_node="backpropagate")
-            if search.left:
-                for mode, part in search.graph.stream(search.input, **search.how):
-                    search.note(mode, part, on_event)
-        except GraphDrained:
-            return search.so_far("interrupted")
-        except KeyboardInterrupt:
-            raise SearchInterrupted(search.so_far("interrupted")) from None
-        except sqlite3.Error as error:
-            raise _not_written(error) from error
-        return search.result()
+    with _opened(wanted, checkpointer, journal) as search, search.ending():
+        if search.config is not None:
+            update = search.take_up(search.graph.get_state(search.config))
+            if update is not None:
+                search.graph.update_state(search.config, update, as_node="backpropagate")
+        if search.left:
+            for mode, part in search.graph.stream(search.input, **search.how):
+                search.note(mode, part, on_event)
+    return search.result()
 
 
 async def asolve(
@@ -150,20 +144,16 @@ async def asolve(
     A task that is cancelled leaves a search that can go on, if it has a checkpointer.
     """
     wanted = _Wanted(problem, model, context, prompts, thread_id, control)
-    with _opened(wanted, checkpointer, journal) as search:
-        try:
-            if search.config is not None:
-                update = search.take_up(await search.graph.aget_state(search.config))
-                if update is not None:
-                    await search.graph.aupdate_state(search.config, update, as_node="backpropagate")
-            if search.left:
-                async for mode, part in search.graph.astream(search.input, **search.how):
-                    search.note(mode, part, on_event)
-        except GraphDrained:
-            return search.so_far("interrupted")
-        except sqlite3.Error as error:
-            raise _not_written(error) from error
-        return search.result()
+    with _opened(wanted, checkpointer, journal) as search, search.ending():
+        config = search.config
+        if config is not None:
+            update = search.take_up(await search.graph.aget_state(config))
+            if update is not None:
+                await search.graph.aupdate_state(config, update, as_node="backpropagate")
+        if search.left:
+            async for mode, part in search.graph.astream(search.input, **search.how):
+                search.note(mode, part, on_event)
+    return search.result()
 
 
 class _Wanted:
@@ -215,6 +205,7 @@ class _Search:
             "output_keys": _KEYS,
         }
         self._values: dict[str, Any] = {}
+        self._drained = False
         if saver is not None:
             self.config = {
                 "recursion_limit": limit,
@@ -249,12 +240,13 @@ class _Search:
         self.input, self._values = None, values
         if values["stop_reason"] is None:
             return None
-        state = cast(MCTSrState, {**values, "failed_rollouts": 0})  # failed ones may work now
+        again = {"failed_rollouts": 0, "lost_rollouts": 0}  # what failed may work now
+        state = cast(MCTSrState, {**values, **again})
         self.left = why_stop(state, self._wanted.context) is None
         if not self.left:
             return None
         # Without the answer, which every further checkpoint would hold
-        return {"stop_reason": None, "failed_rollouts": 0, "answer": None, "final_answer": None}
+        return {"stop_reason": None, **again, "answer": None, "final_answer": None}
 
     def note(self, mode: str, part: Any, on_event: OnEvent | None) -> None:
         """Keep the latest state; pass events on."""
@@ -269,6 +261,8 @@ class _Search:
         Raises:
             SearchFailedError: it gave up.
         """
+        if self._drained:
+            return self.so_far("interrupted")
         solution = self.so_far(self._values["stop_reason"])
         if solution.stop_reason == "failed":
             last = solution.failures[-1] if solution.failures else None
@@ -277,6 +271,30 @@ class _Search:
                 f"the search gave up after {solution.rollouts} rollouts{why}", solution
             )
         return solution
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Let no end of the search lose what it had found."""
+        try:
+            yield
+        except GraphDrained:
+            self._drained = True
+        except KeyboardInterrupt:
+            raise SearchInterrupted(self.so_far("interrupted")) from None
+        except sqlite3.Error as error:
+            raise CheckpointError(
+                f"the search could not be written ({type(error).__name__}: {error}); what it had "
+                "reported is kept, and the same call goes on from there"
+            ) from error
+        except Exception as error:
+            if isinstance(error, MCTSrError) or not self._values.get("tree"):
+                raise
+            solution = self.so_far("failed")
+            raise SearchFailedError(
+                f"the search was ended after {solution.rollouts} rollouts by "
+                f"{type(error).__name__}: {error}",
+                solution,
+            ) from error
 
     def so_far(self, stop_reason: str | None) -> Solution:
         """The best so far, whatever has been done."""
@@ -325,10 +343,3 @@ def need_sqlite() -> None:
             "a kept search needs langgraph-checkpoint-sqlite and filelock: "
             'pip install "mctsr-graph[sqlite]"'
         )
-
-
-def _not_written(error: sqlite3.Error) -> CheckpointError:
-    return CheckpointError(
-        f"the search could not be written ({type(error).__name__}: {error}); what it had "
-        "reported is kept, and the same call goes on from there"
-    )

@@ -63,6 +63,8 @@ class MCTSrState(MCTSrInput, MCTSrOutput):
     """Rollouts in a row whose answer did not become the best or repeats an earlier text."""
     failed_rollouts: int
     """Failed rollouts in a row."""
+    lost_rollouts: int
+    """Failed rollouts in all, since the search was last taken up again after giving up."""
     seconds: float
     """Time spent waiting for the model."""
     remaining_steps: RemainingSteps

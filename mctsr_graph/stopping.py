@@ -9,6 +9,8 @@ from .usage import tokens, total_cost
 
 # A wave takes five supersteps; finalize and one to spare must fit behind it
 _STEPS_OF_A_WAVE = 7
+# Too few to take a share of failures for a sign
+_FEW_ROLLOUTS = 8
 
 
 def why_stop(state: MCTSrState, context: MCTSrContext) -> str | None:
@@ -20,7 +22,7 @@ def why_stop(state: MCTSrState, context: MCTSrContext) -> str | None:
     )
     if spent is not None:
         return spent
-    if not state["tree"] or state["failed_rollouts"] >= context.max_failures:
+    if not state["tree"] or _fails_too_often(state, context):
         return "failed"
     if affordable_width(state, context) < 1:
         return "max_calls"
@@ -29,6 +31,13 @@ def why_stop(state: MCTSrState, context: MCTSrContext) -> str | None:
     if state.get("remaining_steps", _STEPS_OF_A_WAVE) < _STEPS_OF_A_WAVE:
         return "recursion_limit"
     return None
+
+
+def _fails_too_often(state: MCTSrState, context: MCTSrContext) -> bool:
+    if state["failed_rollouts"] >= context.max_failures:
+        return True
+    allowed = context.max_failure_share * max(state["rollouts"], _FEW_ROLLOUTS)
+    return state["lost_rollouts"] > allowed
 
 
 def affordable_width(state: MCTSrState, context: MCTSrContext) -> int:

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import copy_context
 from functools import cache
 from typing import Any, Protocol, TypeVar
@@ -20,6 +21,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables.config import run_in_executor
 
 from .calls import Model, innermost
+from .retries import time_limit
 
 _MOST_THREADS = 512
 T = TypeVar("T")
@@ -27,6 +29,9 @@ T = TypeVar("T")
 
 class Way(Protocol):
     """How to wait for a model, for time to pass, and for a slow function."""
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
+        """End what is awaited inside after so many seconds, if that can be done."""
 
     async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
         """Return the model's reply."""
@@ -40,6 +45,10 @@ class Way(Protocol):
 
 class Blocking:
     """Waits in the thread that it is run in; nothing suspends."""
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
+        """No limit: a call that hangs in its own thread cannot be ended from outside."""
+        return nullcontext()
 
     async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
         """Return the model's reply."""
@@ -57,6 +66,10 @@ class Blocking:
 
 class Awaiting:
     """Waits without holding up the event loop."""
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
+        """Cancel what is awaited inside after so many seconds, and raise TimeoutError."""
+        return time_limit(seconds)
 
     async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
         """Return the model's reply; a model whose async half is only a stub runs in a thread."""

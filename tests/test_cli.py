@@ -113,11 +113,11 @@ def test_a_file_that_is_not_there_is_named() -> None:
     assert (result.exit_code, "nowhere.txt" in result.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("error", [ConnectionError("refused"), PermissionError("wrong key")])
+@pytest.mark.parametrize("error", [ValueError("odd"), PermissionError("wrong key")])
 def test_a_model_that_cannot_be_reached_is_no_traceback(
     model: ScriptedChatModel, error: Exception
 ) -> None:
-    model.replies = [error]
+    model.replies = lambda call: error
     result = mctsr("solve", "How many?", "-m", "x")
     assert result.exit_code == 1
     assert result.stderr.endswith(f"error: the model failed: {type(error).__name__}: {error}\n")

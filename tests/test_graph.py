@@ -300,7 +300,7 @@ def test_a_score_that_never_comes_fails_that_rollout_alone(scripted: Make) -> No
 @pytest.mark.parametrize("width", [1, 3])
 def test_a_model_that_raises_costs_that_leaf_only(scripted: Make, role: str, width: int) -> None:
     model = scripted({(role, 2, 0): TimeoutError("no answer in 60 s")})
-    state = run(model, max_rollouts=3, width=width)
+    state = run(model, max_rollouts=3, width=width, max_attempts=1)
     assert [node["rollout"] for node in state["tree"].values()] == [0, 1, 3]
     [failure] = state["failures"]
     assert (failure["rollout"], failure["role"], failure["code"]) == (2, role, "model_error")

@@ -8,7 +8,11 @@ from pathlib import Path
 import mctsr_graph
 
 PUBLIC = [
+    "CallJournal",
+    "CheckpointError",
     "ConfigError",
+    "FingerprintMismatchError",
+    "JournalMismatchError",
     "MCTSrContext",
     "MCTSrError",
     "MCTSrInput",
@@ -23,6 +27,7 @@ PUBLIC = [
     "ScriptedChatModel",
     "SearchFailedError",
     "SearchInterrupted",
+    "SearchLockedError",
     "Solution",
     "UnknownModelError",
     "asolve",

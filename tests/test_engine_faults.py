@@ -1,0 +1,269 @@
+"""What goes wrong in one request stays there: every future resolves, and memory comes back."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from typing import Any
+
+import pytest
+
+from mctsr_graph.models.engine import ContextLengthError, EngineError, Request
+from tests.engine_models import VOCABULARY, plain, tiny
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("transformers", reason="transformers is not installed")
+
+from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
+
+POISON = VOCABULARY - 1
+PROMPTS = [[i, i + 1, i + 2] for i in range(10, 16)]
+Forward = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return tiny()
+
+
+@pytest.fixture
+def engine(model: Any) -> Iterator[InflightEngine]:
+    made = InflightEngine(model, Limits(idle_seconds=0.2))
+    made.submit(Request(ids=[1])).result(timeout=30)  # the trial of the model is over
+    yield made
+    made.close()
+
+
+def submit(engine: InflightEngine, **settings: Any) -> list[Any]:
+    return [engine.submit(Request(ids=ids, max_new=8, **settings)) for ids in PROMPTS]
+
+
+def check(model: Any, futures: list[Any]) -> None:
+    for ids, future in zip(PROMPTS, futures, strict=True):
+        assert [s.ids for s in future.result(timeout=30)] == [plain(model, ids, 8)]
+
+
+def held(engine: InflightEngine) -> tuple[int, int]:
+    """Rows in use and numbers held by slots, once the engine is idle."""
+    deadline = time.monotonic() + 10
+    while engine._thread is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    memory = engine._batch.memory
+    assert (engine._batch._rows, list(engine._batch._waiting)) == ([], [])
+    assert not engine._batch.busy
+    return len(memory.used), sum(p.numel() for layer in memory._layers for p in layer.parts)
+
+
+def spoil(monkeypatch: Any, model: Any, when: Callable[[int, Any], Exception | None]) -> None:
+    """Let forwards raise: `when` gets the number of the forward and its token ids."""
+    original, count = model.forward, iter(range(10**9))
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        error = when(next(count), kwargs["input_ids"])
+        out = original(*args, **kwargs)  # the memory has been written by then
+        if error is not None:
+            raise error
+        return out
+
+    monkeypatch.setattr(model, "forward", forward)
+
+
+@pytest.mark.parametrize("step", range(9))
+@pytest.mark.parametrize("error", [RuntimeError("broken"), torch.OutOfMemoryError("out of memory")])
+def test_an_exception_at_one_step_costs_no_request(
+    engine: InflightEngine, model: Any, monkeypatch: Any, step: int, error: Exception
+) -> None:
+    with monkeypatch.context() as patch:
+        spoil(patch, model, lambda k, _: error if k == step else None)
+        futures = submit(engine)
+        for future in futures:
+            future.result(timeout=30)
+    check(model, futures)
+    assert held(engine) == (0, 0)
+
+
+@pytest.mark.parametrize("where", ["prompt", "answer"])
+def test_a_request_that_always_raises_fails_alone(
+    engine: InflightEngine, model: Any, monkeypatch: Any, where: str
+) -> None:
+    token = POISON if where == "prompt" else plain(model, [POISON], 3)[-1]
+    wanted = {tuple(ids): plain(model, ids, 8) for ids in PROMPTS}
+    with monkeypatch.context() as patch:
+        spoil(patch, model, lambda _, ids: ValueError("poison") if (ids == token).any() else None)
+        bad = engine.submit(Request(ids=[POISON], n=2, max_new=8))
+        futures = submit(engine)
+        with pytest.raises(ValueError, match="poison"):
+            bad.result(timeout=30)
+        errors = [future.exception(timeout=30) for future in futures]
+    met = [token in [*ids, *new[:-1]] for ids, new in wanted.items()]  # by their own answers
+    assert [error is not None for error in errors] == met
+    assert met.count(False) >= 3
+    for new, future, failed in zip(wanted.values(), futures, met, strict=True):
+        assert failed or [s.ids for s in future.result()] == [new]
+    assert held(engine) == (0, 0)
+
+
+def test_nan_fails_its_own_request_and_spoils_no_slot(
+    engine: InflightEngine, model: Any, monkeypatch: Any
+) -> None:
+    weights = model.model.embed_tokens.weight
+    before = weights[POISON].clone()
+    with torch.no_grad():
+        weights[POISON] = float("nan")
+    try:
+        bad = [engine.submit(Request(ids=[POISON, i], max_new=8)) for i in range(4)]
+        futures = submit(engine)
+        for future in bad:
+            with pytest.raises(EngineError, match="NaN"):
+                future.result(timeout=30)
+        check(model, futures)
+        check(model, submit(engine))
+    finally:
+        with torch.no_grad():
+            weights[POISON] = before
+
+
+def test_out_of_memory_makes_rows_wait(
+    engine: InflightEngine, model: Any, monkeypatch: Any
+) -> None:
+    """A device with room for two rows: all requests are served, two at a time."""
+    with monkeypatch.context() as patch:
+        error = torch.OutOfMemoryError("out of memory")
+        spoil(patch, model, lambda _, ids: error if len(ids) > 2 else None)
+        futures = submit(engine)
+        for future in futures:
+            future.result(timeout=30)
+    check(model, futures)
+    with monkeypatch.context() as patch:
+        spoil(patch, model, lambda *_: error)
+        with pytest.raises(torch.OutOfMemoryError):
+            engine.submit(Request(ids=[1, 2])).result(timeout=30)
+    check(model, submit(engine))
+    assert held(engine) == (0, 0)
+
+
+@pytest.mark.parametrize("what", ["on_token", "stopped", "processors"])
+def test_a_callers_own_function_fails_its_own_request(
+    engine: InflightEngine, model: Any, what: str
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("mine")
+
+    bad = engine.submit(
+        Request(ids=[3], max_new=8, **{what: [broken] if what == "processors" else broken})
+    )
+    futures = submit(engine)
+    with pytest.raises(ZeroDivisionError):
+        bad.result(timeout=30)
+    check(model, futures)
+
+
+@pytest.mark.parametrize("state", ["inbox", "waiting", "joining", "running", "done"])
+def test_cancelling_frees_the_rows(model: Any, state: str) -> None:
+    engine = InflightEngine(model, Limits(rows=2, idle_seconds=0.2))
+    begun, go = threading.Event(), threading.Event()
+
+    def told(*_: int) -> None:
+        begun.set()
+        go.wait(30)
+
+    first = engine.submit(Request(ids=[5], max_new=6, on_token=told))
+    begun.wait(30)  # the thread stands still in the first token of the first request
+    victims = [first] if state == "joining" else []
+    if state in ("inbox", "waiting"):
+        victims = [engine.submit(Request(ids=[6], n=4, max_new=300))]
+    if state == "inbox":
+        assert victims[0].cancel()
+    go.set()
+    if state in ("waiting", "running"):
+        ticks = threading.Event()
+        more = engine.submit(Request(ids=[7], n=2, max_new=300, on_token=lambda *_: ticks.set()))
+        victims.append(more)
+        if state == "running":
+            ticks.wait(30)
+    for victim in victims:
+        victim.cancel()
+        with pytest.raises(CancelledError):
+            victim.result(timeout=30)
+    if state != "joining":
+        assert first.result(timeout=30)[0].ids == plain(model, [5], 6)
+    assert not first.cancel() or state == "joining"
+    assert engine.submit(Request(ids=[8], max_new=4)).result(30)[0].ids == plain(model, [8], 4)
+    assert held(engine) == (0, 0)
+    engine.close()
+
+
+def test_two_hundred_requests(model: Any) -> None:
+    """Random sizes, stops, cancellations, from many threads: all resolve, once."""
+    rng = random.Random(4)
+    engine = InflightEngine(model, Limits(rows=24, row_tokens=2000, store_tokens=500))
+    resolved: list[Any] = []
+
+    def one(seed: int) -> None:
+        mine = random.Random(seed)
+        ids = [mine.randrange(VOCABULARY) for _ in range(mine.randrange(1, 60))]
+        stop = mine.randrange(1, 20)
+        request = Request(
+            ids=ids,
+            n=mine.randrange(1, 5),
+            max_new=mine.randrange(1, 30),
+            temperature=mine.choice([0, 0, 1.0]),
+            stopped=(lambda new: len(new) >= stop) if seed % 3 == 0 else None,
+        )
+        future = engine.submit(request)
+        future.add_done_callback(resolved.append)
+        if seed % 10 == 0:
+            time.sleep(mine.random() / 50)
+            future.cancel()
+        if not future.cancelled():
+            samples = future.result(timeout=60)
+            assert len(samples) == request.n
+            most = min(stop, request.max_new) if seed % 3 == 0 else request.max_new
+            assert {len(s.ids) for s in samples} == {most}
+            if request.temperature == 0:
+                assert samples[0].ids == plain(model, ids, request.max_new)[:most]
+
+    failed: list[BaseException] = []
+
+    def guarded(seed: int) -> None:
+        try:
+            one(seed)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(rng.randrange(10**6),)) for _ in range(200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert failed == []
+    assert len(resolved) == len(set(map(id, resolved))) == 200
+    assert held(engine) == (0, 0)
+    store = engine._batch.memory.store
+    assert store.tokens <= 500
+    engine.close()
+
+
+def test_what_can_never_fit_is_refused_alone(model: Any) -> None:
+    engine = InflightEngine(model, Limits(row_tokens=50))
+    futures = submit(engine)
+    with pytest.raises(ContextLengthError, match="50"):
+        engine.submit(Request(ids=[1] * 45, max_new=6)).result(timeout=30)
+    check(model, futures)
+    engine.close()
+
+
+def test_closing_fails_what_is_left(model: Any) -> None:
+    engine = InflightEngine(model)
+    futures = [engine.submit(Request(ids=[i], max_new=400, n=9)) for i in range(9)]
+    engine.close()
+    engine.close()
+    for future in futures:
+        with pytest.raises(EngineError, match="closed"):
+            future.result(timeout=30)
+    with pytest.raises(EngineError, match="closed"):
+        engine.submit(Request(ids=[1]))
+    assert not [t for t in threading.enumerate() if t.name == "mctsr-graph-engine"]

@@ -1,0 +1,214 @@
+"""The call journal, the lease, the fingerprint: a search is taken up as itself or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
+
+from mctsr_graph import (
+    FingerprintMismatchError,
+    JournalMismatchError,
+    MCTSrContext,
+    Prompts,
+    ScriptedChatModel,
+    SearchLockedError,
+    asolve,
+    create_mctsr,
+    solve,
+)
+from mctsr_graph.fingerprint import fingerprint, label_of
+from mctsr_graph.journal import CallJournal, Slot, hash_request
+
+from .conftest import keyed_reply
+
+Make = Callable[..., ScriptedChatModel]
+SLOT = Slot("search", 3, "refine", 0, 1)
+USAGE: Any = {"input_tokens": 2, "output_tokens": 3, "total_tokens": 5}
+
+
+# --------------------------------------------------------------------------- the journal
+def test_a_reply_is_found_again_in_its_slot_only(tmp_path: Path) -> None:
+    with CallJournal(tmp_path / "calls.db") as journal:
+        journal.put(SLOT, "hash", AIMessage("text \ud800", usage_metadata=USAGE))
+        assert journal.get(SLOT._replace(attempt=2), "hash") is None
+    with CallJournal(tmp_path / "calls.db") as journal:
+        found = journal.get(SLOT, "hash")
+        assert found is not None
+        assert (found.text[:5], found.usage_metadata) == ("text ", USAGE)
+        assert journal.count() == 1
+
+
+def test_another_request_in_the_same_slot_fails_loudly(tmp_path: Path) -> None:
+    with CallJournal(tmp_path / "calls.db") as journal:
+        journal.put(SLOT, "hash", AIMessage("text"))
+        with pytest.raises(JournalMismatchError, match="another request for refine of rollout 3"):
+            journal.get(SLOT, "other")
+
+
+def test_the_hash_tells_messages_and_settings_apart() -> None:
+    base = hash_request([HumanMessage("a")], {"temperature": 1})
+    assert base == hash_request([HumanMessage("a")], {"temperature": 1})
+    assert base != hash_request([HumanMessage("b")], {"temperature": 1})
+    assert base != hash_request([AIMessage("a")], {"temperature": 1})
+    assert base != hash_request([HumanMessage("a")], {"temperature": 0})
+
+
+async def test_a_journal_alone_replays_a_whole_search(tmp_path: Path) -> None:
+    context = MCTSrContext(max_rollouts=3, width=2)
+    with CallJournal(tmp_path / "calls.db") as journal:
+        model = ScriptedChatModel(replies=keyed_reply)
+        first = solve("How many?", model, context=context, journal=journal)
+        silent = ScriptedChatModel(replies=[])  # any call to it is an error
+        assert solve("How many?", silent, context=context, journal=journal).tree == first.tree
+        again = await asolve("How many?", silent, context=context, journal=journal)
+        assert (again.tree, again.usage) == (first.tree, first.usage)
+        assert journal.count() == len(model.calls)
+
+
+def test_a_finished_search_on_a_thread_is_made_anew(tmp_path: Path) -> None:
+    config: Any = {"configurable": {"thread_id": "1"}}
+    context = MCTSrContext(max_rollouts=1)
+    with CallJournal(tmp_path / "calls.db") as journal:
+        model = ScriptedChatModel(replies=keyed_reply)
+        graph = create_mctsr(model, journal=journal).compile(checkpointer=InMemorySaver())
+        for made in (6, 12, 18):
+            graph.invoke({"problem": "How many?"}, config, context=context)
+            assert len(model.calls) == made
+
+
+def test_an_edited_checkpoint_needs_a_branch_of_its_own(tmp_path: Path) -> None:
+    config: Any = {"configurable": {"thread_id": "1"}}
+    context = MCTSrContext(max_rollouts=1)
+    with CallJournal(tmp_path / "calls.db") as journal:
+        model = ScriptedChatModel(replies=keyed_reply)
+        graph = create_mctsr(model, journal=journal).compile(checkpointer=InMemorySaver())
+        graph.invoke({"problem": "How many?"}, config, context=context)
+        past = next(s for s in graph.get_state_history(config) if s.next == ("refine",))
+        edit = {"wave": {"1": {"critique": "Think of zero."}}}
+        edited = graph.update_state(past.config, edit)
+        with pytest.raises(JournalMismatchError, match=r'update_state\(config, \{"branch": NAME\}'):
+            graph.invoke(None, edited, context=context)
+        branched = graph.update_state(past.config, {**edit, "branch": "zero"})
+        graph.invoke(None, branched, context=context)
+        assert graph.get_state(config).values["tree"]["1"]["critique"] == "Think of zero."
+
+
+# --------------------------------------------------------------------------- one runner
+def test_a_second_runner_in_this_process_is_refused_at_once(tmp_path: Path) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(call: Any) -> str:
+        inside.set()
+        assert go_on.wait(10)
+        return keyed_reply(call)
+
+    for saver in (tmp_path / "search.db", InMemorySaver()):
+        inside.clear()
+        go_on.clear()
+        context = MCTSrContext(max_rollouts=1)
+        first = threading.Thread(
+            target=solve,
+            args=("How many?", ScriptedChatModel(replies=slow)),
+            kwargs={"context": context, "checkpointer": saver},
+        )
+        first.start()
+        assert inside.wait(10)
+        second = ScriptedChatModel(replies=keyed_reply)
+        with pytest.raises(SearchLockedError, match="another runner"):
+            solve("How many?", second, context=context, checkpointer=saver)
+        assert not second.calls
+        # Another search in the same file is nobody's business
+        assert solve("How few?", second, context=context, checkpointer=saver).rollouts == 1
+        go_on.set()
+        first.join()
+        assert solve("How many?", second, context=context, checkpointer=saver).rollouts == 1
+
+
+async def test_two_tasks_on_one_search_likewise(tmp_path: Path) -> None:
+    slow = ScriptedChatModel(replies=keyed_reply, latency=0.05)
+    file = tmp_path / "search.db"
+    first = asyncio.create_task(asolve("How many?", slow, checkpointer=file))
+    await asyncio.sleep(0.1)
+    with pytest.raises(SearchLockedError):
+        await asolve("How many?", slow, checkpointer=file)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+def test_a_runner_in_another_process_is_seen_and_its_death_frees_the_search(
+    tmp_path: Path,
+) -> None:
+    code = """
+import sys, time
+from mctsr_graph import MCTSrContext, ScriptedChatModel, solve
+from tests.conftest import keyed_reply
+
+def reply(call):
+    print("at work", flush=True)
+    time.sleep(60)
+
+solve("How many?", ScriptedChatModel(replies=reply), checkpointer=sys.argv[1])
+"""
+    file = tmp_path / "search.db"
+    command = [sys.executable, "-c", code, str(file)]
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "at work\n"
+        model = ScriptedChatModel(replies=keyed_reply)
+        with pytest.raises(SearchLockedError):
+            solve("How many?", model, checkpointer=file)
+        child.kill()
+        child.wait()
+    assert solve("How many?", model, checkpointer=file).rollouts == 8
+
+
+# --------------------------------------------------------------------------- the fingerprint
+def test_a_thread_with_other_settings_is_not_mixed_in(keyed: ScriptedChatModel) -> None:
+    saver = InMemorySaver()
+    limit = MCTSrContext(max_rollouts=1)
+    solve("How many?", keyed, context=limit, checkpointer=saver, thread_id="mine")
+    made = len(keyed.calls)
+    for change in (
+        {"context": MCTSrContext(max_rollouts=2, exploration_constant=9)},
+        {"context": limit, "prompts": Prompts(system="Be brief.")},
+    ):
+        with pytest.raises(FingerprintMismatchError, match="'mine' holds a search"):
+            solve("How many?", keyed, checkpointer=saver, thread_id="mine", **change)
+    assert len(keyed.calls) == made
+    # A limit may change, and another problem starts afresh
+    context = MCTSrContext(max_rollouts=2, width=2)
+    more = solve("How many?", keyed, context=context, checkpointer=saver, thread_id="mine")
+    assert more.rollouts == 2
+    other = solve("How few?", keyed, context=limit, checkpointer=saver, thread_id="mine")
+    assert (other.problem, other.rollouts) == ("How few?", 1)
+
+
+def test_the_fingerprint_knows_problem_settings_words_and_model() -> None:
+    class Named(ScriptedChatModel):
+        model_name: str = "small"
+
+    context, words = MCTSrContext(), Prompts()
+    base = fingerprint("p", context, words, Named(replies=[]))
+    assert base == fingerprint("p", context, words, Named(replies=[]).bind(stop=["x"]))
+    assert base == fingerprint(
+        "p", MCTSrContext(max_rollouts=99, width=4), words, Named(replies=[])
+    )
+    others = [
+        fingerprint("q", context, words, Named(replies=[])),
+        fingerprint("p", MCTSrContext(seed=1), words, Named(replies=[])),
+        fingerprint("p", context, Prompts(draft="{problem}!"), Named(replies=[])),
+        fingerprint("p", context, words, Named(replies=[], model_name="large")),
+    ]
+    assert len({base, *others}) == 5
+    assert label_of(Named(replies=[])) == "Named:small"
