@@ -5,18 +5,23 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
 from .calls import Budget, Model, Reply, Request, derive_seed, innermost
 from .config import MCTSrContext
+from .defuse import defuse_control_tokens
+from .endings import is_refusal, is_truncated
 from .errors import ConfigError, MCTSrError, ReplyError
 from .journal import CallJournal, Slot, hash_request
 from .retries import classify, with_retries
 from .usage import Cost, no_cost, sum_costs
 from .ways import Way, all_at_once
+
+# What asking again would not help
+_FINAL = ("budget", "context", "refusal", "model_error")
 
 
 @dataclass(frozen=True)
@@ -38,34 +43,59 @@ class Asker:
         return await all_at_once(jobs, self.model, way)
 
     async def ask(self, request: Request, way: Way) -> Reply:
-        """Ask until a reply can be used, at most 1 + max_retries times."""
+        """Ask until a reply can be used, at most 1 + max_retries times.
+
+        A reply that was cut off before it came to its point is asked for once more, with twice
+        the tokens where a limit was set, and is kept where that does not help.
+        """
         began, costs, messages = time.monotonic(), [no_cost()], request.messages
-        code, why = "unasked", ""
+        failed, cut_off = ReplyError("unasked", ""), None
         for attempt in range(1 + self.context.max_retries):
             try:
-                self.budget.take()
-                message = await self._reply(request, attempt, messages, way)
+                value, truncated = await self._attempt(request, attempt, messages, way, costs)
             except ReplyError as error:
-                code, why = error.code, str(error)
-                break
-            except MCTSrError:
+                failed = error
+                if error.code in _FINAL:
+                    break
+                messages = request.again()
+                continue
+            reply = Reply(value, sum_costs(costs), _since(began), truncated=truncated)
+            if not truncated or cut_off is not None or request.is_whole(value):
+                return reply
+            cut_off = reply
+        if cut_off is not None:
+            return replace(cut_off, cost=sum_costs(costs), seconds=_since(began))
+        why = f"{failed.why}: {failed.reply!r}" if failed.reply else failed.why
+        return Reply(None, sum_costs(costs), _since(began), failed.code, _short(why))
+
+    async def _attempt(
+        self,
+        request: Request,
+        attempt: int,
+        messages: list[BaseMessage],
+        way: Way,
+        costs: list[Cost],
+    ) -> tuple[Any, bool]:
+        """What one reply says, and whether it was cut off; adds its cost to `costs`.
+
+        Raises:
+            ReplyError: it cannot be used, or there is none.
+        """
+        self.budget.take()
+        try:
+            message = await self._reply(request, attempt, messages, way)
+        except MCTSrError:
+            raise
+        except Exception as error:
+            kind = classify(error)
+            if self.strict or kind == "configuration":
                 raise
-            except Exception as error:
-                kind = classify(error)
-                if self.strict or kind == "configuration":
-                    raise
-                code = kind if kind in ("context", "refusal") else "model_error"
-                why = f"{type(error).__name__}: {error}"
-                break
-            costs.append(self._cost(message))
-            try:
-                value = request.read(str(message.text))
-            except ReplyError as error:
-                code, why = error.code, f"{error}: {error.reply!r}"
-            else:
-                return Reply(value, sum_costs(costs), time.monotonic() - began)
-            messages = request.again()
-        return Reply(None, sum_costs(costs), time.monotonic() - began, code, _short(why))
+            code = kind if kind in _FINAL else "model_error"
+            raise ReplyError(code, f"{type(error).__name__}: {error}") from error
+        costs.append(self._cost(message))
+        if is_refusal(message):
+            raise ReplyError("refusal", "the model refused", str(message.text))
+        return request.read(str(message.text)), is_truncated(message)
 
     async def _reply(
         self, request: Request, attempt: int, messages: list[BaseMessage], way: Way
@@ -73,6 +103,8 @@ class Asker:
         """The model's reply, or the one that the journal holds."""
         settings = self._settings(request, attempt)
         config = _config(request, attempt)
+        if not getattr(innermost(self.model), "keeps_text_as_text", False):
+            messages = [defused(message) for message in messages]
 
         async def send() -> AIMessage:
             return await with_retries(
@@ -101,6 +133,8 @@ class Asker:
             for name in ("temperature", "max_tokens")
             if (value := self.context.of_role(name, request.role)) is not None
         }
+        if attempt and request.role != "evaluate" and "max_tokens" in settings:
+            settings["max_tokens"] *= 2
         if "seed" in getattr(type(innermost(self.model)), "model_fields", {}):
             settings["seed"] = derive_seed(
                 self.context.seed, request.rollout, request.role, request.sample, attempt
@@ -120,6 +154,18 @@ class Asker:
         cost = Cost(calls=1, input_tokens=counts[0], output_tokens=counts[1], unmetered_calls=0)
         self.budget.add(cost)
         return cost
+
+
+def defused(message: BaseMessage) -> BaseMessage:
+    """The message without control tokens, for a model whose tokenizer is out of reach."""
+    if not isinstance(message.content, str):
+        return message
+    text = defuse_control_tokens(message.content)
+    return message if text == message.content else message.model_copy(update={"content": text})
+
+
+def _since(began: float) -> float:
+    return time.monotonic() - began
 
 
 def _config(request: Request, attempt: int) -> Any:

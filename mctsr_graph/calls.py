@@ -32,6 +32,8 @@ class Request:
     """Reads the reply's text; raises ReplyError where it cannot be used."""
     again: Callable[[], list[BaseMessage]]
     """Makes what is sent after a reply that could not be used."""
+    is_whole: Callable[[str], bool] = lambda text: True
+    """Whether a reply that was cut off is worth keeping without asking once more."""
     rollout: int = 0
     """Number of the rollout, from 1; 0 for the roots."""
     sample: int = 0
@@ -47,6 +49,8 @@ class Reply:
     seconds: float
     code: str | None = None
     message: str = ""
+    truncated: bool = False
+    """Whether a limit of tokens cut the reply off."""
 
 
 class Failure(TypedDict):

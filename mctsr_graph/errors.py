@@ -36,13 +36,14 @@ class MissingExtraError(MCTSrError, ImportError):
 class ReplyError(MCTSrError, ValueError):
     """A model's reply cannot be used; the rollout is asked again, then fails.
 
-    `code` is a short machine-readable word ("empty", "missing", ...), `reply` the
-    offending text.
+    `code` is a short machine-readable word ("empty", "missing", ...), `why` says it in words,
+    `reply` is the offending text.
     """
 
     def __init__(self, code: str, message: str, reply: str = "") -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+        self.why = message
         self.reply = reply
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage
 
+from .endings import reason_of
 from .errors import JournalMismatchError
 
 _SCHEMA = """
@@ -43,8 +44,8 @@ class CallJournal:
     """Replies of model calls by slot, in an SQLite file. Safe to share between threads.
 
     The same search recorded in the same file is never paid for twice, so another seed makes a
-    search anew. The file may be the one that a checkpointer writes. What is recorded survives the death of
-    the process at any moment; after a power cut the last calls may be missing.
+    search anew. The file may be the one that a checkpointer writes. What is recorded survives
+    the death of the process at any moment; after a power cut the last calls may be missing.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -91,11 +92,14 @@ class CallJournal:
                 'an edited checkpoint, give it a branch: update_state(config, {"branch": NAME})'
             )
         told = json.loads(row[1])
-        return AIMessage(told["text"], usage_metadata=told["usage"])
+        ending = {"finish_reason": told["ending"]} if told["ending"] else {}
+        return AIMessage(told["text"], usage_metadata=told["usage"], response_metadata=ending)
 
     def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
         """Record a reply; it is in the file when this returns."""
-        told = json.dumps({"text": str(reply.text), "usage": reply.usage_metadata})
+        told = json.dumps(
+            {"text": str(reply.text), "usage": reply.usage_metadata, "ending": reason_of(reply)}
+        )
         with self._lock, self._connection:
             self._connection.execute(
                 "INSERT OR REPLACE INTO mctsr_calls VALUES (?, ?, ?, ?, ?, ?, ?)",

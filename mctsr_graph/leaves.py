@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 from .answers import extract_final_answer
 from .calls import Failure, Reply
 from .config import MCTSrContext
+from .defuse import is_suspicious
 from .search import add_child, add_rewards, backpropagate, new_node, suppress_full_score
 from .tree import Node, Patch, Tree, merge
 from .usage import Role, Usage, add_usage, no_usage
@@ -25,6 +26,8 @@ class Leaf(TypedDict):
     """Written by critique; a person may edit it before refine."""
     answer: str | None
     """Written by refine."""
+    truncated: bool
+    """Whether a limit of tokens cut the answer off."""
     rewards: list[float]
     """The new answer's rewards, points; written by evaluate."""
     parent_rewards: list[float]
@@ -43,6 +46,7 @@ def new_leaf(rollout: int, parent: str) -> Leaf:
         parent=parent,
         critique=None,
         answer=None,
+        truncated=False,
         rewards=[],
         parent_rewards=[],
         failures=[],
@@ -56,6 +60,7 @@ def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
     """Note a critique or a new answer; a leaf whose text cannot be had is lost."""
     return {
         "critique" if role == "critique" else "answer": reply.value,
+        "truncated": reply.truncated and role != "critique",
         "lost": reply.code is not None,
         "failures": failures([reply], role, leaf["rollout"]),
         **_charge(leaf, role, [reply]),
@@ -118,6 +123,8 @@ def grow(tree: Tree, leaf: Leaf, context: MCTSrContext) -> tuple[Node | None, Pa
         rewards=leaf["rewards"],
         critique=leaf["critique"],
         rollout=leaf["rollout"],
+        truncated=leaf["truncated"],
+        suspicious=is_suspicious(leaf["answer"]),
     )
     same = child["duplicate_of"]
     if context.merge_equal_answers and same is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from langgraph.types import Command, Overwrite
 
@@ -18,18 +18,19 @@ from .answers import clean_text, extract_final_answer
 from .asking import Asker
 from .calls import Budget, Model, Reply, Request, derive_seed
 from .config import MCTSrContext
-from .errors import CheckpointError, ConfigError
+from .defuse import is_suspicious
+from .errors import ConfigError
 from .events import rollout_event, start_event, stop_event
 from .fingerprint import fingerprint
 from .journal import CallJournal
 from .leaves import Leaf, failures, grow, longest, new_leaf, rewards, with_rewards, with_text
 from .prompts import Prompts
 from .search import add_child, backpropagate, new_node, select_wave
-from .state import MCTSrState
+from .state import MCTSrState, check_tree, fresh_state
 from .step import Run
 from .stopping import affordable_width, why_stop
 from .tree import Node, Patch, Tree, best_node, merge
-from .usage import Role, add_usage, no_usage
+from .usage import Role, add_usage
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,18 @@ class Nodes:
 
     async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Make the roots: draft an answer and evaluate it. Forgets any earlier search."""
-        fresh = _fresh_state(_checked_problem(state["problem"]))
+        fresh = fresh_state(_checked_problem(state["problem"]))
         run.emit(start_event(fresh["problem"], run.context))
         fresh["search"] = self._id_in_journal(state, fresh["problem"], run)
         answers, drafts = await self._root_answers(fresh, run)
+        truncated = any(reply.truncated for reply in drafts)
         fresh["usage"] = add_usage({"draft": reply.cost} for reply in drafts)
         fresh["seconds"] = sum(reply.seconds for reply in drafts)
         replies = await self._root_rewards(answers, fresh, run)
         tree: Tree = {}
         for answer, own in zip(answers, replies, strict=True):
-            tree = merge(tree, [self._root(tree, answer, rewards(own, run.context), run.context)])
+            earned = rewards(own, run.context)
+            tree = merge(tree, [self._root(tree, answer, earned, truncated, run)])
         evaluations = [reply for own in replies for reply in own]
         lost = failures(drafts, "draft", 0) + failures(evaluations, "evaluate", 0)
         return {
@@ -68,7 +71,7 @@ class Nodes:
 
     async def select(self, state: MCTSrState, run: Run) -> Command[str]:
         """Choose the leaves of the next wave, or say why the search is over."""
-        _check_tree(state)
+        check_tree(state)
         reason = why_stop(state, run.context)
         leaves = [] if reason is not None else self._wave(state, run.context)
         if not leaves:
@@ -190,17 +193,25 @@ class Nodes:
         replies = await self._ask(state, run, requests, strict=True)
         return [replies[i * samples : (i + 1) * samples] for i in range(len(answers))]
 
-    def _root(self, tree: Tree, answer: str, earned: list[float], context: MCTSrContext) -> Patch:
+    def _root(
+        self, tree: Tree, answer: str, earned: list[float], truncated: bool, run: Run
+    ) -> Patch:
         """The patch that adds a root; nothing if it could not be evaluated."""
         if not earned:
             return {}
         dummy = answer == self.prompts.dummy_answer
-        final = None if dummy else extract_final_answer(answer)
         root = new_node(
-            tree, parent=None, answer=answer, final_answer=final, rewards=earned, dummy=dummy
+            tree,
+            parent=None,
+            answer=answer,
+            final_answer=None if dummy else extract_final_answer(answer),
+            rewards=earned,
+            dummy=dummy,
+            truncated=truncated and not dummy,
+            suspicious=is_suspicious(answer),
         )
         patch = add_child(tree, root)
-        return merge(patch, [backpropagate(merge(tree, [patch]), root["id"], context)])
+        return merge(patch, [backpropagate(merge(tree, [patch]), root["id"], run.context)])
 
     def _wave(self, state: MCTSrState, context: MCTSrContext) -> list[Leaf]:
         rng = random.Random(derive_seed(context.seed, "select", state["rollouts"]))
@@ -227,8 +238,9 @@ class Nodes:
         return Request(
             role,
             messages,
-            say.read_text,
+            say.read_text if role == "critique" else say.read_answer,
             lambda: say.write_again_messages(self.prompts, messages),
+            say.is_whole if role != "critique" else (lambda text: True),
             rollout=rollout,
         )
 
@@ -259,15 +271,6 @@ def _live(state: MCTSrState) -> list[Leaf]:
     return [leaf for leaf in state["wave"].values() if not leaf["lost"]]
 
 
-def _check_tree(state: MCTSrState) -> None:
-    if state["best"] is not None and not state["tree"]:
-        raise CheckpointError(
-            f"the checkpointer gave back {state['rollouts']} rollouts but no tree: it keeps not "
-            "all the checkpoints that a DeltaChannel is rebuilt from (a pruned thread, or a saver "
-            "that keeps only the latest one)"
-        )
-
-
 def _is_repeated(node: Node, leaf: Leaf) -> bool:
     return node["duplicate_of"] is not None or node["rollout"] != leaf["rollout"]
 
@@ -276,24 +279,3 @@ def _checked_problem(problem: Any) -> str:
     if not isinstance(problem, str) or not clean_text(problem).strip():
         raise ConfigError(f"problem is {problem!r}, allowed a text that is not blank")
     return clean_text(problem)
-
-
-def _fresh_state(problem: str) -> MCTSrState:
-    state: dict[str, Any] = {
-        "problem": problem,
-        "search": "",
-        "answer": None,
-        "final_answer": None,
-        "best": None,
-        "rollouts": 0,
-        "usage": no_usage(),
-        "stop_reason": None,
-        "tree": {},
-        "failures": [],
-        "wave": {},
-        "idle_rollouts": 0,
-        "failed_rollouts": 0,
-        "lost_rollouts": 0,
-        "seconds": 0.0,
-    }
-    return cast(MCTSrState, state)

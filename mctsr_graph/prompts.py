@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import math
 import re
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from .answers import clean_text, strip_reasoning
+from .answers import clean_text, extract_final_answer, strip_reasoning
+from .defuse import hide_scores
 from .errors import ReplyError, ScoreError
 from .scores import last_number_after_score, parse_score
 
 if TYPE_CHECKING:
     from .config import MCTSrContext
 
+_LONG, _REPETITIVE = 1000, 0.05  # characters; compressed to this share of its length
 _PLACEHOLDER = re.compile(r"\{(problem|answer|critique)\}")
 
 
@@ -131,7 +134,8 @@ def refine_messages(
 
 
 def evaluate_messages(prompts: Prompts, problem: str, answer: str) -> list[BaseMessage]:
-    """Ask for a score of an answer."""
+    """Ask for a score of an answer, without what in it could be taken for the score."""
+    answer = hide_scores(answer).text
     asked = _fill(prompts.evaluate, problem=problem, answer=answer)
     return [*draft_messages(prompts, problem), AIMessage(answer), HumanMessage(asked)]
 
@@ -147,7 +151,8 @@ def evaluate_again_messages(prompts: Prompts, problem: str, answer: str) -> list
     for example in prompts.evaluate_examples:
         asked = _fill(prompts.evaluate_again, problem=example.problem, answer=example.answer)
         messages += [HumanMessage(asked), AIMessage(example.reply)]
-    asked = _fill(prompts.evaluate_again, problem=problem, answer=answer)
+    shown = hide_scores(answer).text
+    asked = _fill(prompts.evaluate_again, problem=problem, answer=shown)
     return [*messages, HumanMessage(asked)]
 
 
@@ -161,6 +166,26 @@ def read_text(reply: str) -> str:
     if not text:
         raise ReplyError("empty", "the reply has no text", reply)
     return text
+
+
+def read_answer(reply: str) -> str:
+    """Read a draft or a refinement.
+
+    Raises:
+        ReplyError: nothing is left ("empty"), or a long text repeats itself without coming to
+            an answer ("degenerate").
+    """
+    text = read_text(reply)
+    if len(text) >= _LONG and extract_final_answer(text) is None:
+        packed = len(zlib.compress(text.encode("utf-8", "replace")))
+        if packed < _REPETITIVE * len(text):
+            raise ReplyError("degenerate", "the reply repeats itself without end", reply[:100])
+    return text
+
+
+def is_whole(text: str) -> bool:
+    """Whether an answer that was cut off had come to its point."""
+    return extract_final_answer(text) is not None
 
 
 def read_score(reply: str, context: MCTSrContext) -> float:

@@ -154,6 +154,8 @@ def new_node(
     critique: str | None = None,
     rollout: int = 0,
     dummy: bool = False,
+    truncated: bool = False,
+    suspicious: bool = False,
 ) -> Node:
     """Make the next node of `tree`, not yet joined to it. `rewards` are points, at least one."""
     equal = (node_id for node_id, node in tree.items() if node["answer"] == answer)
@@ -170,6 +172,8 @@ def new_node(
         rewards=rewards,
         q=raw_q(rewards),
         duplicate_of=next(equal, None),
+        truncated=truncated,
+        suspicious=suspicious,
     )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from langgraph.channels import DeltaChannel
 from langgraph.managed import RemainingSteps
 from typing_extensions import TypedDict
 
 from .calls import Failure
+from .errors import CheckpointError
 from .leaves import Leaf
 from .tree import Node, merge
-from .usage import Usage
+from .usage import Usage, no_usage
 
 
 def append(records: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> list[Any]:
@@ -68,3 +69,39 @@ class MCTSrState(MCTSrInput, MCTSrOutput):
     seconds: float
     """Time spent waiting for the model."""
     remaining_steps: RemainingSteps
+
+
+def fresh_state(problem: str) -> MCTSrState:
+    """The state of a search that has done nothing yet."""
+    state: dict[str, Any] = {
+        "problem": problem,
+        "search": "",
+        "answer": None,
+        "final_answer": None,
+        "best": None,
+        "rollouts": 0,
+        "usage": no_usage(),
+        "stop_reason": None,
+        "tree": {},
+        "failures": [],
+        "wave": {},
+        "idle_rollouts": 0,
+        "failed_rollouts": 0,
+        "lost_rollouts": 0,
+        "seconds": 0.0,
+    }
+    return cast(MCTSrState, state)
+
+
+def check_tree(state: MCTSrState) -> None:
+    """Refuse a state whose tree the checkpointer could not rebuild.
+
+    Raises:
+        CheckpointError: the tree is gone.
+    """
+    if state["best"] is not None and not state["tree"]:
+        raise CheckpointError(
+            f"the checkpointer gave back {state['rollouts']} rollouts but no tree: it keeps not "
+            "all the checkpoints that a DeltaChannel is rebuilt from (a pruned thread, or a saver "
+            "that keeps only the latest one)"
+        )

@@ -35,6 +35,10 @@ class Node(TypedDict):
     """Value after the search below it, points (Q' of Eq. 3)."""
     duplicate_of: str | None
     """Id of the first node with the same text, or None."""
+    truncated: bool
+    """True where a limit of tokens cut the text off."""
+    suspicious: bool
+    """True where the text holds what could be meant for the judge; the judge did not see it."""
     uct: NotRequired[float]
     """UCT as last updated. Only with backpropagation "one_level", where it may be stale."""
 

@@ -94,6 +94,8 @@ def test_three_rollouts_computed_by_hand(scripted: Make) -> None:
         "rewards": [50.0],
         "q": 50.0,
         "duplicate_of": None,
+        "truncated": False,
+        "suspicious": False,
     }
     assert (state["best"], state["final_answer"], state["rollouts"]) == ("3", "3", 3)
     assert state["answer"] == tree["3"]["answer"]

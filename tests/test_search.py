@@ -508,6 +508,8 @@ def test_a_new_node_is_a_leaf_with_its_own_value() -> None:
         "rewards": [10.0, 20.0],
         "q": 12.5,
         "duplicate_of": None,
+        "truncated": False,
+        "suspicious": False,
     }
 
 

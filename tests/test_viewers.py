@@ -22,6 +22,8 @@ def node(node_id: str, parent: str | None, children: list[str], **fields: Any) -
         "rewards": [0.0],
         "q": 0.0,
         "duplicate_of": None,
+        "truncated": False,
+        "suspicious": False,
     }
     return Node(**{**known, **fields})  # type: ignore[typeddict-item]
 

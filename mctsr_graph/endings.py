@@ -1,0 +1,31 @@
+"""How a model's reply ended, as the providers tell it."""
+
+from __future__ import annotations
+
+from langchain_core.messages import AIMessage
+
+TRUNCATED, REFUSED = "length", "content_filter"
+_CUT_OFF = {TRUNCATED, "max_tokens", "MAX_TOKENS", "max_output_tokens"}
+_FILTERED = {REFUSED, "refusal", "SAFETY", "safety"}
+
+
+def is_truncated(message: AIMessage) -> bool:
+    """Whether a limit of tokens cut the reply off."""
+    return _reason(message) in _CUT_OFF
+
+
+def is_refusal(message: AIMessage) -> bool:
+    """Whether the model, or a filter before or behind it, refused to reply."""
+    return bool(message.additional_kwargs.get("refusal")) or _reason(message) in _FILTERED
+
+
+def reason_of(message: AIMessage) -> str | None:
+    """What of a reply's end is worth keeping."""
+    if is_refusal(message):
+        return REFUSED
+    return TRUNCATED if is_truncated(message) else None
+
+
+def _reason(message: AIMessage) -> str:
+    told = message.response_metadata
+    return str(told.get("finish_reason") or told.get("stop_reason") or "")
