@@ -20,6 +20,7 @@ from .retries import classify, with_retries
 from .usage import Cost, no_cost, sum_costs
 from .ways import Way, all_at_once
 
+_JITTER = random.Random()  # of waits between attempts, on which no search depends
 # What asking again would not help
 _FINAL = ("budget", "context", "refusal", "model_error")
 
@@ -113,7 +114,7 @@ class Asker:
                 deadline=self.context.call_seconds,
                 sleep=way.sleep,
                 limit=way.limit,
-                rng=random.Random(),  # only for waiting; the search does not depend on it
+                rng=_JITTER,
             )
 
         if self.journal is None:
