@@ -3,11 +3,12 @@
     python -m benchmarks.growth [--repeats N] [--seed S]
 
 One search of profile "paper" with a scripted model of no latency (2 KB answers, 1 KB critiques)
-is run past 1024 nodes without a saver, with InMemorySaver and with SqliteSaver (durability
-"sync"). Each figure is taken over the 32 rollouts after the tree has reached the size named; CPU
-time is the process's, the lowest of the repeats.
+is run past 1024 nodes without a saver, with InMemorySaver, with SqliteSaver (durability "sync"),
+and with what `solve(checkpointer=PATH)` uses: its own saver and the call journal in one file.
+Each figure is taken over the 32 rollouts after the tree has reached the size named; CPU time is
+the process's, the lowest of the repeats.
 
-Prints one JSON object: saver -> {"cpu_ms": {size: ms a rollout}, "kb": {size: KB a rollout},
+Prints one JSON object: store -> {"cpu_ms": {size: ms a rollout}, "kb": {size: KB a rollout},
 "cpu_growth": most / least of the sizes, "kb_growth": likewise}.
 """
 
@@ -23,14 +24,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, create_mctsr
+from mctsr_graph.journal import CallJournal
 from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.savers import open_file
 
 SIZES = (8, 64, 256, 1024)
 WINDOW = 32
@@ -66,20 +69,38 @@ def memory_bytes(saver: InMemorySaver) -> int:
     return checkpoints + blobs + writes
 
 
+class Store(NamedTuple):
+    """Where a search is kept, and how many bytes that holds."""
+
+    saver: Saver | None
+    journal: CallJournal | None
+    held: Callable[[], int]
+
+
 @contextmanager
-def open_saver(name: str) -> Iterator[tuple[Saver | None, Callable[[], int]]]:
-    """A saver by name, and a function that tells how many bytes it holds."""
+def open_store(name: str) -> Iterator[Store]:
+    """A store by name."""
     if name == "none":
-        yield None, lambda: 0
-    elif name == "memory":
+        yield Store(None, None, lambda: 0)
+        return
+    if name == "memory":
         memory = InMemorySaver()
-        yield memory, lambda: memory_bytes(memory)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "search.db"
+        yield Store(memory, None, lambda: memory_bytes(memory))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "search.db"
+        if name == "sqlite":
             with closing(sqlite3.connect(path, check_same_thread=False)) as connection:
-                pages = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-                yield SqliteSaver(connection), lambda: connection.execute(pages).fetchone()[0]
+                yield Store(SqliteSaver(connection), None, lambda: file_bytes(connection))
+        else:
+            with open_file(path) as saver, CallJournal(path) as journal:
+                yield Store(saver, journal, lambda: file_bytes(saver.conn))
+
+
+def file_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of an SQLite file."""
+    pages = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+    return int(connection.execute(pages).fetchone()[0])
 
 
 def run(name: str, seed: int) -> tuple[dict[int, float], dict[int, float]]:
@@ -87,9 +108,10 @@ def run(name: str, seed: int) -> tuple[dict[int, float], dict[int, float]]:
     context = MCTSrContext(max_rollouts=max(SIZES) + WINDOW, seed=seed)
     marks: dict[int, tuple[float, int]] = {}
     edges = {size + offset for size in SIZES for offset in (0, WINDOW)}
-    with open_saver(name) as (saver, held):
-        graph = create_mctsr(scripted_model(seed)).compile(checkpointer=saver, name="mctsr")
-        options: dict[str, Any] = {"durability": "sync"} if saver is not None else {}
+    with open_store(name) as store:
+        builder = create_mctsr(scripted_model(seed), journal=store.journal)
+        graph = builder.compile(checkpointer=store.saver, name="mctsr")
+        options: dict[str, Any] = {"durability": "sync"} if store.saver is not None else {}
         gc.collect()
         for event in graph.stream(
             {"problem": "What is the largest of these numbers?"},
@@ -100,7 +122,7 @@ def run(name: str, seed: int) -> tuple[dict[int, float], dict[int, float]]:
         ):
             # A tree of n nodes has had n - 1 rollouts
             if event["type"] == "mctsr.rollout" and event["index"] + 1 in edges:
-                marks[event["index"] + 1] = (time.process_time(), held())
+                marks[event["index"] + 1] = (time.process_time(), store.held())
     cpu = {n: 1e3 * (marks[n + WINDOW][0] - marks[n][0]) / WINDOW for n in SIZES}
     kilobytes = {n: (marks[n + WINDOW][1] - marks[n][1]) / 1e3 / WINDOW for n in SIZES}
     return cpu, kilobytes
@@ -127,7 +149,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="searches a saver (default 3)")
     parser.add_argument("--seed", type=int, default=0, help="of the scripted rewards (default 0)")
     args = parser.parse_args()
-    names = ("none", "memory", "sqlite")
+    names = ("none", "memory", "sqlite", "file")
     print(json.dumps({name: measure(name, args.repeats, args.seed) for name in names}, indent=1))
 
 

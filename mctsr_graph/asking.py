@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from .calls import Budget, Model, Reply, Request, derive_seed, innermost
 from .config import MCTSrContext
 from .defuse import defuse_control_tokens
-from .endings import is_refusal, is_truncated
+from .endings import is_refusal, is_repetitive, is_truncated
 from .errors import ConfigError, MCTSrError, ReplyError
 from .journal import CallJournal, Slot, hash_request
 from .retries import classify, with_retries
@@ -96,7 +96,10 @@ class Asker:
         costs.append(self._cost(message))
         if is_refusal(message):
             raise ReplyError("refusal", "the model refused", str(message.text))
-        return request.read(str(message.text)), is_truncated(message)
+        value, truncated = request.read(str(message.text)), is_truncated(message)
+        if truncated and not request.is_whole(value) and is_repetitive(value):
+            raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
+        return value, truncated
 
     async def _reply(
         self, request: Request, attempt: int, messages: list[BaseMessage], way: Way

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
+
 from langchain_core.messages import AIMessage
 
 TRUNCATED, REFUSED = "length", "content_filter"
+_LONG, _REPETITIVE = 1000, 0.05  # bytes; compressed to this share of its length
 _CUT_OFF = {TRUNCATED, "max_tokens", "MAX_TOKENS", "max_output_tokens"}
 _FILTERED = {REFUSED, "refusal", "SAFETY", "safety"}
 
@@ -17,6 +20,12 @@ def is_truncated(message: AIMessage) -> bool:
 def is_refusal(message: AIMessage) -> bool:
     """Whether the model, or a filter before or behind it, refused to reply."""
     return bool(message.additional_kwargs.get("refusal")) or _reason(message) in _FILTERED
+
+
+def is_repetitive(text: str) -> bool:
+    """Whether a long text says the same again and again."""
+    raw = text.encode("utf-8", "replace")
+    return len(raw) >= _LONG and len(zlib.compress(raw)) < _REPETITIVE * len(raw)
 
 
 def reason_of(message: AIMessage) -> str | None:

@@ -238,7 +238,7 @@ class Nodes:
         return Request(
             role,
             messages,
-            say.read_text if role == "critique" else say.read_answer,
+            say.read_text,
             lambda: say.write_again_messages(self.prompts, messages),
             say.is_whole if role != "critique" else (lambda text: True),
             rollout=rollout,

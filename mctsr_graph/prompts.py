@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +21,6 @@ from .scores import last_number_after_score, parse_score
 if TYPE_CHECKING:
     from .config import MCTSrContext
 
-_LONG, _REPETITIVE = 1000, 0.05  # characters; compressed to this share of its length
 _PLACEHOLDER = re.compile(r"\{(problem|answer|critique)\}")
 
 
@@ -165,21 +163,6 @@ def read_text(reply: str) -> str:
     text = strip_reasoning(clean_text(reply))
     if not text:
         raise ReplyError("empty", "the reply has no text", reply)
-    return text
-
-
-def read_answer(reply: str) -> str:
-    """Read a draft or a refinement.
-
-    Raises:
-        ReplyError: nothing is left ("empty"), or a long text repeats itself without coming to
-            an answer ("degenerate").
-    """
-    text = read_text(reply)
-    if len(text) >= _LONG and extract_final_answer(text) is None:
-        packed = len(zlib.compress(text.encode("utf-8", "replace")))
-        if packed < _REPETITIVE * len(text):
-            raise ReplyError("degenerate", "the reply repeats itself without end", reply[:100])
     return text
 
 

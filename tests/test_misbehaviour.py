@@ -29,7 +29,7 @@ def said(text: str, **ending: Any) -> AIMessage:
         (" \n\t", "empty"),
         ("<think>so much to think about", "empty"),
         ("<think>\\boxed{5}</think>  ", "empty"),
-        ("so it is 12 and so on, " * 200, "degenerate"),
+        (said("so it is 12 and so on, " * 200, finish_reason="length"), "degenerate"),
         (said("I cannot help with that.", finish_reason="content_filter"), "refusal"),
         (AIMessage("", additional_kwargs={"refusal": "No."}), "refusal"),
     ],

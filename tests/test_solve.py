@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mctsr_graph import (
     solve,
 )
 from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.solve import SearchControl
 
 from .conftest import keyed_reply
 
@@ -241,6 +243,52 @@ def test_a_search_survives_kill_9_and_loses_no_finished_rollout(tmp_path: Path, 
     redone = {call.rollout for call in model.calls}
     # The event of the last wave is sent just before that wave is on disk
     assert min(redone) > told - width
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_search_can_be_asked_to_stop_and_goes_on_later(
+    keyed: ScriptedChatModel, tmp_path: Path, later: bool
+) -> None:
+    control = SearchControl()
+
+    def stop(event: Any) -> None:
+        if event["type"] == "mctsr.rollout" and event["index"] == 2:
+            control.request_drain("enough")
+
+    whole = solve("How many?", keyed, context=MCTSrContext(max_rollouts=4))
+    made = len(keyed.calls)
+    options: Any = {
+        "context": MCTSrContext(max_rollouts=4),
+        "checkpointer": tmp_path / "search.db",
+        "on_event": stop,
+    }
+    if later:
+        first = await asolve("How many?", keyed, **options, control=control)
+    else:
+        first = solve("How many?", keyed, **options, control=control)
+    assert (first.stop_reason, first.rollouts, len(first.tree)) == ("interrupted", 2, 3)
+    assert solve("How many?", keyed, **options).tree == whole.tree
+    assert len(keyed.calls) == 2 * made  # nothing was asked twice
+
+
+def test_what_is_reported_is_never_ahead_of_a_slow_checkpointer(keyed: ScriptedChatModel) -> None:
+    class Slow(InMemorySaver):
+        def put(self, *args: Any, **kwargs: Any) -> Any:
+            time.sleep(0.01)
+            return super().put(*args, **kwargs)
+
+    saver = Slow()
+    behind: list[int] = []
+
+    def compare(event: Any) -> None:
+        if event["type"] == "mctsr.rollout":
+            [thread] = saver.storage
+            [latest] = saver.list({"configurable": {"thread_id": thread}}, limit=1)
+            behind.append(event["index"] - latest.checkpoint["channel_values"]["rollouts"])
+
+    context = MCTSrContext(max_rollouts=5)
+    solve("How many?", keyed, context=context, checkpointer=saver, on_event=compare)
+    assert behind == [1] * 5  # the rollout that is being written
 
 
 def test_searches_in_threads_do_not_mix(tmp_path: Path) -> None:
