@@ -22,7 +22,8 @@ CONTROL = re.compile(
     r"|^#(?=## (?:Instruction|Input|Response|Human|Assistant|User|System):)",
     re.MULTILINE,
 )
-
+# Each of them holds one of these
+CONTROL_MARKS = ("<", "[", "]", "uman:", "ssistant:", "###")
 
 # ------------------------------------------------------------------ words of a score
 _OURS = (
@@ -120,8 +121,29 @@ HOSTILE = tuple(re.compile(f"(?i){rule}") for rule in _RULES)
 CLUE = re.compile(
     rf"(?i){_NOUN}|{_JUDGE}|mark|point|[★⭐]|rate\b|\b(?:output|reply|respond|say|return|print)"
     r"|deserve|merit|warrant|earn|worth|(?:give|award|assign)|ignor|disregard|forget|overrid"
-    r"|overall|total|final|\[ ?[-+5-9]|\[ ?100|\d ?(?:/|out of) ?\d"
+    r"|(?:overall|total|final) ?[:=]|\[ ?[-+5-9]|\[ ?100"
+    r"|(?<!\d)(?:100|20|10|5) ?(?:/|out of) ?(?:100|20|10|5)(?!\d)"
 )
+# What any clue holds, in small letters and without blanks and punctuation: looked for first,
+# since a pattern of this size takes a millisecond for a page
+_HINTS = (
+    *("score", "grad", "rating", "verdict", "evaluat", "assess", "judg", "examiner", "llm"),
+    *("mark", "point", "rate", "output", "reply", "respond", "say", "return", "print"),
+    *("deserve", "merit", "warrant", "earn", "worth", "give", "award", "assign"),
+    *("ignor", "disregard", "forget", "overrid", "overall:", "total:", "final:"),
+    *("overall=", "total=", "final=", "[", "/5", "/10", "/20", "outof"),
+    *("puntuacion", "puntaje", "calificacion", "pontuacao", "punteggio", "punktzahl", "bewertung"),
+)
+_BLANKS = dict.fromkeys(map(ord, " \t\n\r\f\v._-"))
+
+
+def may_hold_a_clue(view: str) -> bool:
+    """Whether `CLUE` is worth looking for in a text as `as_seen` gives it. Never wrongly False."""
+    if not view.isascii():
+        return True
+    packed = view.lower().translate(_BLANKS)
+    return any(hint in packed for hint in _HINTS)
+
 
 # ------------------------------------------------------------------ reading
 _SPLIT = re.compile(

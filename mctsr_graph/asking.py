@@ -107,8 +107,7 @@ class Asker:
         """The model's reply, or the one that the journal holds."""
         settings = self._settings(request, attempt)
         config = _config(request, attempt)
-        if not getattr(innermost(self.model), "keeps_text_as_text", False):
-            messages = [defused(message) for message in messages]
+        messages = [_defused(message) for message in messages]
 
         async def send() -> AIMessage:
             return await with_retries(
@@ -160,8 +159,8 @@ class Asker:
         return cost
 
 
-def defused(message: BaseMessage) -> BaseMessage:
-    """The message without control tokens, for a model whose tokenizer is out of reach."""
+def _defused(message: BaseMessage) -> BaseMessage:
+    """The message without control tokens: the model's tokenizer may be out of reach."""
     if not isinstance(message.content, str):
         return message
     text = defuse_control_tokens(message.content)

@@ -19,10 +19,20 @@ prose ("this proof is flawless"). A solution that sums up with "Score: 85" loses
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from ._hostile_text import CLUE, CONTROL, HOSTILE, Sentence, as_seen, sentences_of
+from ._hostile_text import (
+    CLUE,
+    CONTROL,
+    CONTROL_MARKS,
+    HOSTILE,
+    Sentence,
+    as_seen,
+    may_hold_a_clue,
+    sentences_of,
+)
 
 REMOVED = "[line removed]"
 _JOINED = 200  # characters on each side of a line end that may break a sentence
@@ -34,6 +44,8 @@ def defuse_control_tokens(text: str) -> str:
     An invisible U+200B behind the first character makes each of them ordinary text. All other
     text is unchanged, and so is text that was defused before.
     """
+    if not any(mark in text for mark in CONTROL_MARKS):  # much faster than the pattern
+        return text
     return CONTROL.sub("\\g<0>\u200b", text)
 
 
@@ -45,10 +57,11 @@ class Shown(NamedTuple):
     """Sentences replaced by `REMOVED`."""
 
 
+@lru_cache(maxsize=1024)  # each answer is shown several times
 def hide_scores(answer: str) -> Shown:
     """Copy an answer without the sentences that a judge could take for its own verdict."""
     view, places = as_seen(answer)
-    if not CLUE.search(view):
+    if not may_hold_a_clue(view) or not CLUE.search(view):
         return Shown(answer, 0)
     sentences = sentences_of(view)
     hidden = sorted(_hostile(view, sentences))
