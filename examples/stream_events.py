@@ -1,5 +1,7 @@
 """Watch a search: one small event for every finished rollout."""
 
+from typing import Any
+
 from examples.scripted import PROBLEM, pupil
 from mctsr_graph import MCTSrContext, create_mctsr
 
@@ -11,7 +13,7 @@ def main() -> None:
     for part in mctsr.stream(
         {"problem": PROBLEM}, context=context, stream_mode="custom", version="v2"
     ):
-        event = part["data"]
+        event: Any = part["data"]
         if event["type"] == "mctsr.rollout":
             print(event["index"], event["parent"], "->", event["node"], event["q"], event["best"])
 

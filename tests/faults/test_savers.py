@@ -25,7 +25,7 @@ SYNC = ("memory", "sqlite", "file", "postgres")
 ASYNC = ("memory-async", "file-async", "sqlite-async", "postgres-async")
 
 
-class Crash(MCTSrError):
+class CrashError(MCTSrError):
     """Ends a search at once: it is no failed rollout."""
 
 
@@ -106,8 +106,8 @@ async def test_a_crash_loses_nothing_and_the_search_goes_on(
 ) -> None:
     whole = Search((InMemorySaver(), False), scripted({}))
     await whole.run(PROBLEM, 4)
-    crashed = Search(saver, scripted({("refine", 3, 0): Crash()}))
-    with pytest.raises(Crash):
+    crashed = Search(saver, scripted({("refine", 3, 0): CrashError()}))
+    with pytest.raises(CrashError):
         await crashed.run(PROBLEM, 4)
     kept = await crashed.values()
     assert (kept["rollouts"], list(kept["tree"])) == (2, ["0", "1", "2"])
@@ -170,8 +170,8 @@ def test_a_saver_that_forgets_older_checkpoints_is_named(scripted: Make) -> None
     saver = Shallow()
     config: Any = {"configurable": {"thread_id": "1"}}
     context = MCTSrContext(max_rollouts=4)
-    broken = create_mctsr(scripted({("critique", 3, 0): Crash()}))
-    with pytest.raises(Crash):
+    broken = create_mctsr(scripted({("critique", 3, 0): CrashError()}))
+    with pytest.raises(CrashError):
         broken.compile(checkpointer=saver).invoke(PROBLEM, config, context=context)
     graph = create_mctsr(scripted({})).compile(checkpointer=saver)
     graph.update_state(config, {"stop_reason": None}, as_node="backpropagate")

@@ -22,7 +22,7 @@ ROLES = st.sampled_from(["critique", "refine", "evaluate"])
 CONFIG: Any = {"configurable": {"thread_id": "1"}}
 
 
-class Crash(MCTSrError):
+class CrashError(MCTSrError):
     """Ends a search at once."""
 
 
@@ -40,7 +40,7 @@ class Searches(RuleBasedStateMachine):
     def reply(self, call: ScriptedCall) -> Any:
         if self.broken is not None and call.role == self.broken[1]:
             return {
-                "crash": Crash("now"),
+                "crash": CrashError("now"),
                 "raise": OSError("down"),
                 "garble": "" if call.role != "evaluate" else "no score",
             }[self.broken[0]]
@@ -64,7 +64,7 @@ class Searches(RuleBasedStateMachine):
         try:
             given = None if begun else {"problem": "How many?"}
             self.graph.invoke(given, config, context=context)
-        except Crash:
+        except CrashError:
             pass
 
     @rule(rollouts=st.integers(1, 4), width=st.integers(1, 3))
