@@ -47,14 +47,15 @@ def _random(shape: str, device: str) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    ends = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
-    config = LlamaConfig(**SHAPES[shape], **ends)
+    settings: dict[str, Any] = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
+    config = LlamaConfig(**settings, **SHAPES[shape])
+    made: Any = LlamaForCausalLM
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         with torch.device(device):
-            return LlamaForCausalLM(config).eval()
+            return made(config).eval()
     finally:
         torch.set_default_dtype(before)
 
@@ -69,7 +70,8 @@ def _tokenizer() -> Any:
     raw = Tokenizer(models.BPE({text: i for i, text in enumerate(letters)}, []))
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
-    made = PreTrainedTokenizerFast(
+    make: Any = PreTrainedTokenizerFast
+    made = make(
         tokenizer_object=raw,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",

@@ -15,6 +15,7 @@ def tiny(kind: str = "Llama", **changes: Any) -> Any:
     import torch
     import transformers
 
+    torch.set_num_threads(1)  # more only wait for each other at this size
     torch.manual_seed(0)
     settings = {
         "vocab_size": VOCABULARY,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -196,54 +197,36 @@ def test_cancelling_frees_the_rows(model: Any, state: str) -> None:
     engine.close()
 
 
+def ask_at_random(engine: InflightEngine, model: Any, seed: int, resolved: list[Any]) -> None:
+    """One request of random size, stop and temperature; each tenth is cancelled."""
+    mine = random.Random(seed)
+    ids = [mine.randrange(VOCABULARY) for _ in range(mine.randrange(1, 60))]
+    heat, most, n = mine.choice([0, 0, 1.0]), mine.randrange(1, 30), mine.randrange(1, 5)
+    stop = mine.randrange(1, 20) if seed % 3 == 0 else most
+    future = engine.submit(
+        Request(ids=ids, n=n, max_new=most, temperature=heat, stopped=lambda new: len(new) >= stop)
+    )
+    future.add_done_callback(resolved.append)
+    if seed % 10 == 0:
+        time.sleep(mine.random() / 50)
+        future.cancel()
+    with contextlib.suppress(CancelledError):
+        samples = [sample.ids for sample in future.result(timeout=60)]
+        assert [len(new) for new in samples] == [min(stop, most)] * n
+        assert heat or samples == [plain(model, ids, most)[:stop]] * n
+
+
 def test_two_hundred_requests(model: Any) -> None:
-    """Random sizes, stops, cancellations, from many threads: all resolve, once."""
-    rng = random.Random(4)
+    """From many threads, with room for few: all resolve, once."""
     engine = InflightEngine(model, Limits(rows=24, row_tokens=2000, store_tokens=500))
     resolved: list[Any] = []
-
-    def one(seed: int) -> None:
-        mine = random.Random(seed)
-        ids = [mine.randrange(VOCABULARY) for _ in range(mine.randrange(1, 60))]
-        stop = mine.randrange(1, 20)
-        request = Request(
-            ids=ids,
-            n=mine.randrange(1, 5),
-            max_new=mine.randrange(1, 30),
-            temperature=mine.choice([0, 0, 1.0]),
-            stopped=(lambda new: len(new) >= stop) if seed % 3 == 0 else None,
-        )
-        future = engine.submit(request)
-        future.add_done_callback(resolved.append)
-        if seed % 10 == 0:
-            time.sleep(mine.random() / 50)
-            future.cancel()
-        if not future.cancelled():
-            samples = future.result(timeout=60)
-            assert len(samples) == request.n
-            most = min(stop, request.max_new) if seed % 3 == 0 else request.max_new
-            assert {len(s.ids) for s in samples} == {most}
-            if request.temperature == 0:
-                assert samples[0].ids == plain(model, ids, request.max_new)[:most]
-
-    failed: list[BaseException] = []
-
-    def guarded(seed: int) -> None:
-        try:
-            one(seed)
-        except BaseException as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(rng.randrange(10**6),)) for _ in range(200)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-    assert failed == []
+    with ThreadPoolExecutor(max_workers=200) as pool:
+        asked = [pool.submit(ask_at_random, engine, model, i, resolved) for i in range(200)]
+    for each in asked:
+        each.result()
     assert len(resolved) == len(set(map(id, resolved))) == 200
     assert held(engine) == (0, 0)
-    store = engine._batch.memory.store
-    assert store.tokens <= 500
+    assert engine._batch.memory.store.tokens <= 500
     engine.close()
 
 
@@ -267,3 +250,25 @@ def test_closing_fails_what_is_left(model: Any) -> None:
     with pytest.raises(EngineError, match="closed"):
         engine.submit(Request(ids=[1]))
     assert not [t for t in threading.enumerate() if t.name == "mctsr-graph-engine"]
+
+
+def test_many_rows_and_then_a_long_one_are_not_held_together(
+    engine: InflightEngine, model: Any
+) -> None:
+    for future in [engine.submit(Request(ids=[i], n=2, max_new=3)) for i in range(24)]:
+        future.result(timeout=30)
+    long = engine.submit(Request(ids=[1], max_new=400))
+    assert len(long.result(timeout=60)[0].ids) == 400
+    window = engine._batch.memory._window
+    assert window.slots * window.columns <= 4 * 448
+    check(model, submit(engine))
+
+
+def test_a_store_without_room_is_given_up(
+    engine: InflightEngine, model: Any, monkeypatch: Any
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(engine._batch.memory.store, "insert", full)
+    check(model, submit(engine))

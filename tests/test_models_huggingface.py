@@ -7,7 +7,6 @@ import copy
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,15 +21,12 @@ from langchain_core.messages import (
 from mctsr_graph.errors import ConfigError, MissingExtraError
 from mctsr_graph.models import ChatTransformers, embedded_model
 from mctsr_graph.models.huggingface import ContextLengthError, prompt_ids, to_chat
+from tests.engine_models import CHATML, chatml_tokenizer
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
 WINDOW = 128
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 TRIMMING = CHATML.replace("m.content", "m.content | trim")
 NO_SYSTEM = (
     "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
@@ -43,25 +39,7 @@ PROMPT = "What is 12*3?"
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Any:
-    """Byte-level BPE with ChatML; every text can be written in it."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=320,
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    raw.train_from_iterator(["user\n system\n assistant\n the answer is 36\n\n"] * 3, trainer)
-    made = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|endoftext|>"
-    )
-    made.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
-    made.chat_template = CHATML
-    return made
+    return chatml_tokenizer()
 
 
 @pytest.fixture(scope="session")
@@ -89,9 +67,9 @@ def chat(model: Any, tokenizer: Any) -> ChatTransformers:
 
 
 @pytest.fixture
-def templated(tokenizer: Any) -> Iterator[Any]:
+def templated(tokenizer: Any) -> Any:
     """The tokenizer as a copy, to change its template."""
-    yield copy.deepcopy(tokenizer)
+    return copy.deepcopy(tokenizer)
 
 
 @pytest.fixture(scope="session")
@@ -202,7 +180,8 @@ def test_a_special_token_as_stop_is_a_stop(
 
 def test_the_same_seed_gives_the_same_text(chat: ChatTransformers) -> None:
     texts = [chat.invoke(PROMPT, temperature=1.0, seed=s).content for s in (1, 2, 1, 2)]
-    assert texts[:2] == texts[2:] and texts[0] != texts[1]
+    assert texts[:2] == texts[2:]
+    assert texts[0] != texts[1]
 
 
 def test_a_seed_leaves_the_generator_alone(chat: ChatTransformers) -> None:
@@ -243,7 +222,7 @@ def test_without_a_temperature_the_models_config_counts(model: Any, tokenizer: A
         {"max_tokens": 0},
         {"stop": [""]},
         {"temprature": 1},
-        {"n": 2},
+        {"n": 0},
     ],
 )
 def test_wrong_settings(chat: ChatTransformers, wrong: dict[str, Any]) -> None:
@@ -360,18 +339,18 @@ async def ticks(until: asyncio.Future[Any]) -> tuple[int, float]:
 
 async def waited(chat: ChatTransformers, seconds: float, monkeypatch: Any) -> tuple[int, float]:
     model, _ = chat._load()
-    original = model.generate
+    original = model.forward
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         time.sleep(seconds)
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(model, "generate", slow)
+    monkeypatch.setattr(model, "forward", slow)
     return await ticks(asyncio.ensure_future(chat.ainvoke(PROMPT)))
 
 
 def test_async_does_not_block_the_loop(chat: ChatTransformers, monkeypatch: Any) -> None:
-    count, _ = asyncio.run(waited(chat, 0.5, monkeypatch))
+    count, _ = asyncio.run(waited(chat, 0.05, monkeypatch))
     assert count > 20  # a blocked loop ticks once or twice
 
 
@@ -430,7 +409,7 @@ def test_ctrl_c_gets_out_and_frees_the_lock(chat: ChatTransformers, monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(model, "generate", interrupted)
+        patch.setattr(model, "forward", interrupted)
         with pytest.raises(KeyboardInterrupt):
             chat.invoke(PROMPT)
     assert chat.invoke(PROMPT).content

@@ -15,8 +15,8 @@ pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("langchain_tests", reason="langchain-tests is not installed")
 
-from langchain_tests.integration_tests import ChatModelIntegrationTests  # noqa: E402
-from langchain_tests.unit_tests import ChatModelUnitTests  # noqa: E402
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+from langchain_tests.unit_tests import ChatModelUnitTests
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*benchmark.*")
 # Of LangChain's usual settings: timeout and max_retries are a network's
@@ -39,16 +39,8 @@ class TestUnit(ChatModelUnitTests):
 
 class Integration(ChatModelIntegrationTests):
     @property
-    def chat_model_class(self) -> type[BaseChatModel]:
-        return ChatTransformers
-
-    @property
-    def chat_model_params(self) -> dict[str, Any]:
-        return {"model_id": "nobody/nothing"}  # the tests that load have the fixture `model`
-
-    @property
     def has_tool_calling(self) -> bool:
-        """The template of SmolLM2-135M writes no tools; tests/test_models_tools.py has them."""
+        """The template of SmolLM2-135M writes no tools; test_models_calls.py has them."""
         return False
 
     @property
@@ -58,7 +50,7 @@ class Integration(ChatModelIntegrationTests):
 
 
 @pytest.fixture(scope="module")
-def embedded() -> ChatTransformers:
+def embedded() -> BaseChatModel:
     try:
         return embedded_model(**SETTINGS, device="cpu")
     except MissingExtraError as error:
@@ -66,20 +58,41 @@ def embedded() -> ChatTransformers:
 
 
 @pytest.fixture(scope="module")
-def random_weights() -> ChatTransformers:
-    tokenizer = chatml_tokenizer()
-    model = tiny(vocab_size=len(tokenizer), max_position_embeddings=2048)
-    return ChatTransformers.from_loaded(model, tokenizer, **SETTINGS)
+def random_weights(tmp_path_factory: Any) -> BaseChatModel:
+    tokenizer, folder = chatml_tokenizer(), str(tmp_path_factory.mktemp("model"))
+    tiny(vocab_size=len(tokenizer), max_position_embeddings=2048).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    TestRandomWeights.folder = folder
+    return ChatTransformers(model_id=folder, device="cpu", **SETTINGS)
 
 
 @pytest.mark.embedded
 class TestEmbedded(Integration):
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return type(embedded_model())
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        made = embedded_model()
+        return {"model_id": made.model_id, "gguf_file": made.gguf_file, "max_tokens": 8}
+
     @pytest.fixture
-    def model(self, embedded: ChatTransformers) -> BaseChatModel:
+    def model(self, embedded: BaseChatModel) -> BaseChatModel:
         return embedded
 
 
 class TestRandomWeights(Integration):
+    folder = ""
+
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return ChatTransformers
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"model_id": self.folder, "device": "cpu", "max_tokens": 8}
+
     @pytest.fixture
-    def model(self, random_weights: ChatTransformers) -> BaseChatModel:
+    def model(self, random_weights: BaseChatModel) -> BaseChatModel:
         return random_weights

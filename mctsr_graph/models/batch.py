@@ -1,0 +1,243 @@
+"""The running batch: who is in it, what comes next, and what happens when something fails.
+
+Used by one thread only. Row i of the batch owns slot i of the memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mctsr_graph.models.engine import ContextLengthError
+from mctsr_graph.models.planning import plan
+from mctsr_graph.models.sampler import draw
+from mctsr_graph.models.slots import SlotMemory
+from mctsr_graph.models.solo import SoloMemory
+from mctsr_graph.models.tasks import Job, Question, Row
+
+
+class Batch:
+    """Rows that run together, and those that wait until they fit.
+
+    Args:
+        memory: Where their keys and values are.
+        most_rows: Most rows that run.
+        room: Most tokens of the running rows, counted as rows times the longest.
+        prefill: Most prompt tokens of one forward.
+    """
+
+    def __init__(
+        self, memory: SlotMemory | SoloMemory, most_rows: int, room: int, prefill: int
+    ) -> None:
+        self.memory = memory
+        self._limits = most_rows, room, prefill
+        self._most = most_rows  # less for a while after an out-of-memory
+        self._rows: list[Row] = []
+        self._waiting: deque[Row] = deque()
+        self._questions: list[Question] = []
+        self._tasks: set[Job | Question] = set()  # all, whatever else they are part of
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is left to do."""
+        return bool(self._rows or self._waiting or self._questions)
+
+    def add(self, task: Job | Question) -> None:
+        """Take a task over."""
+        self._tasks.add(task)
+        if isinstance(task, Question):
+            self._questions.append(task)
+            return
+        rows = [Row(task, j) for j in range(task.request.n)]
+        if rows[0].longest > self._limits[1]:
+            task.fail(
+                ContextLengthError(
+                    f"prompt and max_tokens are {rows[0].longest} tokens; the memory for running "
+                    f"rows holds {self._limits[1]}"
+                )
+            )
+        self._waiting += rows
+
+    def turn(self) -> None:
+        """Drop what is no longer wanted, let in what fits, and take one step."""
+        self._sweep()
+        self._answer()
+        self._admit()
+        if self._rows:
+            self._step()
+        if not self.busy:
+            self._most = self._limits[0]
+
+    def fail(self, error: BaseException) -> None:
+        """Fail everything. The batch is of no use afterwards."""
+        for task in self._tasks:
+            task.fail(error)
+
+    def _sweep(self) -> None:
+        self._tasks = {task for task in self._tasks if not task.future.done()}
+        self._waiting = deque(row for row in self._waiting if not row.job.future.done())
+        done = [i for i, row in enumerate(self._rows) if row.job.future.done()]
+        for i in reversed(done):
+            self._leave(i)
+
+    def _leave(self, i: int, *, keep: bool = True, spoilt: bool = False) -> None:
+        self.memory.leave(i, self._rows[i].ids if keep else [], spoilt=spoilt)
+        self._rows[i] = self._rows[-1]
+        self._rows.pop()
+
+    def _admit(self) -> None:
+        families: dict[Any, list[Row]] = {}
+        count, longest = len(self._rows), max((row.longest for row in self._rows), default=0)
+        while self._waiting:
+            row = self._waiting[0]
+            longest = max(longest, row.longest)
+            fits = count < self._most and (count + 1) * longest <= self._limits[1]
+            if not fits and count:
+                break
+            count += 1
+            self._waiting.popleft()
+            begun = len(row.ids) > len(row.request.ids)
+            families.setdefault(row if begun else row.job, []).append(row)
+        joining = list(families.values())
+        for group in self._plan([rows[0].ids for rows in joining]):
+            self._join([joining[i] for i in group])
+
+    def _plan(self, prompts: list[list[int]]) -> Iterator[list[int]]:
+        known = self.memory.known if self.memory.shares else None
+        return plan(prompts, known, self._limits[2])
+
+    def _join(self, families: list[list[Row]]) -> None:
+        """Start rows; those of a family have the same prompt."""
+        lo = len(self._rows)
+        try:
+            logits = self.memory.join([family[0].ids for family in families], self._limits[2])
+        except Exception as error:
+            self._not_joined(families, error)
+            return
+        self._rows += [family[0] for family in families]
+        source = list(range(len(families)))
+        for i, family in enumerate(families):
+            for at, row in enumerate(family[1:], 1):
+                if not self._forked(lo + i):
+                    self._waiting.extendleft(reversed(family[at:]))
+                    break
+                self._rows.append(row)
+                source.append(i)
+        self._accept(lo, _drawn(logits[source], self._rows[lo:]))
+
+    def _forked(self, slot: int) -> bool:
+        try:
+            self.memory.fork(slot)
+        except Exception:  # no memory: the row comes again later, by itself
+            self._most = len(self._rows)
+            return False
+        return True
+
+    def _not_joined(self, families: list[list[Row]], error: Exception) -> None:
+        if len(families) > 1:
+            for family in families:
+                self._join([family])
+        elif not is_out_of_memory(error):
+            families[0][0].job.fail(error)
+        elif self.memory.forget():
+            self._join(families)
+        elif self._rows:
+            self._most = len(self._rows)
+            self._waiting.extendleft(reversed(families[0]))
+        else:
+            families[0][0].job.fail(error)
+
+    def _step(self) -> None:
+        try:
+            tokens = self._next(0, len(self._rows))
+        except Exception as error:  # out of memory; all else was put down to a row
+            self._shrink(error)
+        else:
+            self._accept(0, tokens)
+
+    def _next(self, lo: int, hi: int) -> list[int | Exception]:
+        """The next token of each row; where a forward fails its halves are tried."""
+        rows = self._rows[lo:hi]
+        try:
+            logits = self.memory.step(lo, hi, [row.ids for row in rows])
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            if hi - lo == 1:
+                return [error]
+            middle = (lo + hi) // 2
+            return self._next(lo, middle) + self._next(middle, hi)
+        return _drawn(logits, rows)
+
+    def _shrink(self, error: Exception) -> None:
+        """Forget the store; if that is done already, let half of the rows wait."""
+        if self.memory.forget():
+            return
+        if len(self._rows) == 1:
+            self._rows[0].job.fail(error)
+            return
+        for i in reversed(range((len(self._rows) + 1) // 2, len(self._rows))):
+            self._waiting.appendleft(self._rows[i])
+            self._leave(i, keep=False)
+        self._most = len(self._rows)
+
+    def _accept(self, lo: int, tokens: Sequence[int | Exception]) -> None:
+        """Give rows from `lo` on their tokens; those that end leave."""
+        for i in reversed(range(lo, lo + len(tokens))):
+            row, token = self._rows[i], tokens[i - lo]
+            try:
+                if isinstance(token, Exception):
+                    raise token
+                ended = row.add(token)
+            except Exception as error:
+                row.job.fail(error)
+                self._leave(i, keep=False, spoilt=True)
+            else:
+                if ended:
+                    self._leave(i)
+
+    def _answer(self) -> None:
+        asked = [q for q in self._questions if not q.future.done()]
+        self._questions = []
+        while asked:
+            tree = asked[0].tree
+            same = [q for q in asked if q.tree == tree]
+            asked = [q for q in asked if q.tree != tree]
+            for group in self._plan([q.ids for q in same]):
+                self._score([same[i] for i in group])
+
+    def _score(self, questions: list[Question]) -> None:
+        try:
+            found = self.memory.score([q.ids for q in questions], questions[0].tree)
+        except Exception as error:
+            if len(questions) > 1:
+                for question in questions:
+                    self._score([question])
+            elif is_out_of_memory(error) and self.memory.forget():
+                self._score(questions)
+            else:
+                questions[0].fail(error)
+            return
+        for question, logp in zip(questions, found, strict=True):
+            question.resolve(logp)
+
+
+def _drawn(logits: Any, rows: Sequence[Row]) -> list[int | Exception]:
+    """Tokens by `draw`, or the exception that a row's own settings raise."""
+    try:
+        return list(draw(logits, rows))
+    except Exception as error:
+        if len(rows) == 1:
+            return [error]
+        return [_drawn(logits[i : i + 1], [row])[0] for i, row in enumerate(rows)]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device or the machine ran out of memory."""
+    import torch
+
+    told = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in told or "not enough memory" in told)
+    )

@@ -1,0 +1,95 @@
+"""The seam between chat models and whatever runs the weights: requests in, futures out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from mctsr_graph.errors import MCTSrError
+
+Finish = Literal["stop", "length"]
+
+
+class ContextLengthError(MCTSrError, ValueError):
+    """A prompt leaves no room for one new token in the context window or in the memory."""
+
+
+class EngineError(MCTSrError, RuntimeError):
+    """A request could not be served: the engine was closed, or the model gave no numbers."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Request:
+    """What to continue, how, and how often."""
+
+    ids: list[int]
+    """The prompt's token ids, at least one."""
+    n: int = 1
+    """Samples wanted; the prompt is computed once for all of them."""
+    max_new: int = 16
+    """Most new tokens of each sample, at least 1."""
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    top_k: int | None = None
+    seed: int | None = None
+    """Sample j of a seed is the same whatever else is running."""
+    ends: frozenset[int] = frozenset()
+    """Token ids that end a sample; they are part of it."""
+    stopped: Callable[[list[int]], bool] | None = None
+    """Says of the new tokens so far whether they hold a stop text."""
+    on_token: Callable[[int, int], None] | None = None
+    """Told (sample, token) in the engine's thread; must return at once."""
+    processors: Sequence[Callable[[Any, Any], Any]] = ()
+    """transformers' logits processors: called with ids [1, t] and scores [1, vocabulary]."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One continuation."""
+
+    ids: list[int]
+    finish: Finish
+
+
+@dataclass(frozen=True)
+class TokenTree:
+    """Continuations that share beginnings; node i is one token after its parent.
+
+    `parents[i] < i`; -1 stands for the end of the prompt.
+    """
+
+    tokens: list[int]
+    parents: list[int]
+
+    def inner(self) -> list[int]:
+        """Nodes that have children, in order."""
+        return sorted({parent for parent in self.parents if parent >= 0})
+
+
+class Engine(Protocol):
+    """Runs requests from any thread. A future that is cancelled stops its request."""
+
+    def submit(self, request: Request) -> Future[list[Sample]]:
+        """Queue a request.
+
+        Raises:
+            ContextLengthError: it can never fit into the engine's memory.
+            EngineError: the engine is closed.
+        """
+
+    def score(self, ids: list[int], tree: TokenTree) -> Future[list[float]]:
+        """Log-probability of each node of `tree` after its parent, `ids` being the prompt.
+
+        Raises:
+            ConfigError: this engine shows no logits.
+        """
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more requests."""
+
+    def close(self) -> None:
+        """Stop the thread and fail what is left. Safe to call twice."""

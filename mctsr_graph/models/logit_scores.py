@@ -1,0 +1,69 @@
+"""The judge that reads logits, as methods of a chat model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from langchain_core.messages import BaseMessage
+
+from mctsr_graph.models.engine import Engine
+from mctsr_graph.models.score import ScoreDistribution, distribution, score_tree
+from mctsr_graph.models.template import TOKENIZER_LOCK, prompt_ids, to_chat
+
+T = TypeVar("T")
+
+
+class LogitScores:
+    """Adds `score` and `ascore` to a chat model that has an engine; their presence is the sign."""
+
+    def _engine(self) -> Engine:
+        raise NotImplementedError
+
+    def _load(self) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    async def _ready(self) -> None:
+        raise NotImplementedError
+
+    def score(
+        self, messages: list[BaseMessage], lead: str = "Score: ", labels: Sequence[int] = ()
+    ) -> ScoreDistribution:
+        """How likely each whole number is to follow `lead` at the beginning of the reply.
+
+        Exact, from the logits, in one forward for all numbers, and nothing is sampled.
+
+        Args:
+            messages: The conversation that asks for a score.
+            lead: What the reply begins with.
+            labels: The numbers allowed, -100 to 100 by default.
+        """
+        ids, tree, ends = self._scoring(messages, lead, labels)
+        future = self._engine().score(ids, tree)
+        return distribution(tree, ends, awaited(future))
+
+    async def ascore(
+        self, messages: list[BaseMessage], lead: str = "Score: ", labels: Sequence[int] = ()
+    ) -> ScoreDistribution:
+        """As `score`, awaited. Several at once share a forward."""
+        await self._ready()
+        ids, tree, ends = self._scoring(messages, lead, labels)
+        future = self._engine().score(ids, tree)
+        return distribution(tree, ends, await asyncio.wrap_future(future))
+
+    def _scoring(self, messages: list[BaseMessage], lead: str, labels: Sequence[int]) -> Any:
+        _, tokenizer = self._load()
+        with TOKENIZER_LOCK:
+            ids = prompt_ids(tokenizer, to_chat(messages))
+            more, tree, ends = score_tree(tokenizer, lead, labels or range(-100, 101))
+        return ids + more, tree, ends
+
+
+def awaited(future: Future[T]) -> T:
+    """The result; what interrupts the waiting (Ctrl-C) cancels the request."""
+    try:
+        return future.result()
+    finally:
+        future.cancel()

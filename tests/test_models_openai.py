@@ -1,0 +1,108 @@
+"""A search through an OpenAI-compatible server sends prompts that a prefix cache hits."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from mctsr_graph import MCTSrContext, solve
+from mctsr_graph.models.prefix import common
+
+openai = pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
+
+PROBLEM = "A baker makes 12 trays of 8 muffins and sells 70 of them. How many muffins are left?"
+LONG = "First I multiply, then I subtract, and I check every step of it once more. " * 8
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    requests: list[list[dict[str, str]]]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append(body["messages"])
+        number = len(self.server.requests)
+        judged = "grade" in body["messages"][-1]["content"]
+        text = f"Score: {number}" if judged else f"{number}. {LONG} It is \\boxed{{{number}}}."
+        reply = {
+            "id": str(number),
+            "object": "chat.completion",
+            "created": 0,
+            "model": "m",
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": "stop",
+                    "message": {"role": "assistant", "content": text},
+                }
+            ],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+        }
+        data = json.dumps(reply).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silence."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server(("127.0.0.1", 0), Handler)
+    made.requests = []
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    made.shutdown()
+    thread.join()
+    made.server_close()
+
+
+def written(messages: list[dict[str, str]]) -> list[str]:
+    """What a server sees, in words, as ChatML has it."""
+    return [w for m in messages for w in ["<im>", m["role"], *m["content"].split(" "), "</im>"]]
+
+
+def test_consecutive_calls_share_their_beginnings(server: Server) -> None:
+    import httpx
+
+    with httpx.Client() as client:
+        chat = openai.ChatOpenAI(
+            base_url=f"http://127.0.0.1:{server.server_port}/v1",
+            api_key="none",
+            model="m",
+            http_client=client,
+        )
+        found = solve(PROBLEM, chat, context=MCTSrContext(max_rollouts=4))
+    assert found.rollouts == 4
+    prompts = [written(messages) for messages in server.requests]
+    kinds = [messages[-1]["content"][:9] for messages in server.requests]
+    assert len(prompts) >= 2 + 4 * 3  # draft, its score, and then critique, refine, scores
+    hits = [
+        max((common(prompt, before) for before in prompts[:i]), default=0)
+        for i, prompt in enumerate(prompts)
+    ]
+    for i, prompt in enumerate(prompts):
+        last = server.requests[i][-1]["content"].split(" ")
+        if kinds[i].startswith("Write"):  # refine: all of the critique's prompt
+            assert hits[i] >= len(prompts[i - 1])
+            critique = server.requests[i][-2]
+            assert critique["role"] == "assistant"
+            assert critique["content"].startswith(f"{i}. {LONG}")  # verbatim
+        if kinds[i].startswith("Now be") and hits[i] < len(prompt) - len(last) - 1:
+            pytest.fail("a critique computes the conversation before it again")
+    shared, total = sum(hits[1:]), sum(map(len, prompts[1:]))
+    assert shared / total > 0.55, f"{shared} of {total} words"
