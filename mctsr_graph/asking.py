@@ -50,15 +50,18 @@ class Asker:
         the tokens where a limit was set, and is kept where that does not help.
         """
         began, costs, messages = time.monotonic(), [no_cost()], request.messages
-        failed, cut_off = ReplyError("unasked", ""), None
+        failed, cut_off, shorter = ReplyError("unasked", ""), None, list(request.shorter)
         for attempt in range(1 + self.context.max_retries):
             try:
                 value, truncated = await self._attempt(request, attempt, messages, way, costs)
             except ReplyError as error:
                 failed = error
-                if error.code in _FINAL:
+                if error.code == "context" and shorter:
+                    messages = shorter.pop(0)()
+                elif error.code in _FINAL:
                     break
-                messages = request.again()
+                else:
+                    messages = request.again()
                 continue
             reply = Reply(value, sum_costs(costs), _since(began), truncated=truncated)
             if not truncated or cut_off is not None or request.is_whole(value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from .config import MCTSrContext
 from .errors import ReplyError
-from .usage import Cost, Role, Usage, tokens, total_cost
+from .usage import Cost, Role, Usage
 
 Model = Runnable[Any, Any]
 """A chat model, or one wrapped by `bind`, `with_retry`, `with_fallbacks`, ..."""
@@ -32,6 +32,8 @@ class Request:
     """Reads the reply's text; raises ReplyError where it cannot be used."""
     again: Callable[[], list[BaseMessage]]
     """Makes what is sent after a reply that could not be used."""
+    shorter: Sequence[Callable[[], list[BaseMessage]]] = ()
+    """Makes what is sent instead, one after the other, if it is too long for the model."""
     is_whole: Callable[[str], bool] = lambda text: True
     """Whether a reply that was cut off is worth keeping without asking once more."""
     rollout: int = 0
@@ -71,10 +73,11 @@ class Failure(TypedDict):
 class Budget:
     """What the calls of one step may still cost. Safe to share between threads."""
 
-    def __init__(self, context: MCTSrContext, usage: Usage, seconds: float) -> None:
+    def __init__(self, context: MCTSrContext, usages: Iterable[Usage], seconds: float) -> None:
+        costs = [cost for usage in usages for cost in usage.values()]
         self._context = context
-        self._calls = total_cost(usage)["calls"]
-        self._tokens = tokens(usage)
+        self._calls = sum(cost["calls"] for cost in costs)
+        self._tokens = sum(cost["input_tokens"] + cost["output_tokens"] for cost in costs)
         self._seconds = seconds
         self._began = time.monotonic()
         self._lock = threading.Lock()

@@ -26,9 +26,9 @@ from .journal import CallJournal
 from .leaves import Leaf, failures, grow, longest, new_leaf, rewards, with_rewards, with_text
 from .prompts import Prompts
 from .search import add_child, backpropagate, new_node, select_wave
-from .state import MCTSrState, check_tree, fresh_state
+from .state import MCTSrState, fresh_state
 from .step import Run
-from .stopping import affordable_width, why_stop
+from .stopping import affordable_width, check_tree, why_stop
 from .tree import Node, Patch, Tree, best_node, merge
 from .usage import Role, add_usage
 
@@ -98,7 +98,12 @@ class Nodes:
                 self.prompts, state["problem"], answer, critique, run.context
             )
 
-        return {"wave": await self._texts("refine", messages, state, run)}
+        def shorter(leaf: Leaf) -> list[Callable[[], list[Any]]]:
+            return say.shorter_refine_messages(
+                self.prompts, state["problem"], leaf["critique"] or ""
+            )
+
+        return {"wave": await self._texts("refine", messages, state, run, shorter)}
 
     async def evaluate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Ask for rewards of every new answer, and for one more of the answer it refines."""
@@ -224,22 +229,32 @@ class Nodes:
         messages: Callable[[Leaf], list[Any]],
         state: MCTSrState,
         run: Run,
+        shorter: Callable[[Leaf], Sequence[Callable[[], list[Any]]]] = lambda leaf: (),
     ) -> Patch:
         """Ask for one text a live leaf."""
         live = _live(state)
-        requests = [self._text(role, messages(leaf), leaf["rollout"]) for leaf in live]
+        requests = [
+            self._text(role, messages(leaf), leaf["rollout"], shorter(leaf)) for leaf in live
+        ]
         replies = await self._ask(state, run, requests)
         return {
             str(leaf["rollout"]): with_text(leaf, role, reply)
             for leaf, reply in zip(live, replies, strict=True)
         }
 
-    def _text(self, role: Role, messages: list[Any], rollout: int) -> Request:
+    def _text(
+        self,
+        role: Role,
+        messages: list[Any],
+        rollout: int,
+        shorter: Sequence[Callable[[], list[Any]]] = (),
+    ) -> Request:
         return Request(
             role,
             messages,
             say.read_text,
             lambda: say.write_again_messages(self.prompts, messages),
+            shorter,
             say.is_whole if role != "critique" else (lambda text: True),
             rollout=rollout,
         )
@@ -260,8 +275,8 @@ class Nodes:
         self, state: MCTSrState, run: Run, requests: Sequence[Request], *, strict: bool = False
     ) -> list[Reply]:
         leaves = state["wave"].values()
-        usage = add_usage([state["usage"], *(leaf["usage"] for leaf in leaves)])
-        budget = Budget(run.context, usage, state["seconds"] + longest(leaves))
+        usages = [state["usage"], *(leaf["usage"] for leaf in leaves)]
+        budget = Budget(run.context, usages, state["seconds"] + longest(leaves))
         search = f"{state['search']}/{state.get('branch') or ''}"
         asker = Asker(self.model(), run.context, budget, self.journal, search, strict)
         return await asker.ask_all(requests, run.way)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -121,14 +122,33 @@ def refine_messages(
     prompts: Prompts, problem: str, answer: str, critique: str, context: MCTSrContext
 ) -> list[BaseMessage]:
     """Ask for a better answer in the light of a critique, which goes back verbatim."""
-    asked = _fill(prompts.refine, problem=problem, answer=answer, critique=critique)
     if context.refine_sees == "critique":
-        # Differs: as the official code, which cuts the conversation to its last two messages
-        critic = _fill(prompts.critique, problem=problem, answer=answer)
-        before = [SystemMessage(prompts.system), HumanMessage(f"{problem}\n\n{critic}")]
-    else:
-        before = critique_messages(prompts, problem, answer)
+        return _blind_refine_messages(prompts, problem, critique)
+    asked = _fill(prompts.refine, problem=problem, answer=answer, critique=critique)
+    before = critique_messages(prompts, problem, answer)
     return [*before, AIMessage(critique), HumanMessage(asked)]
+
+
+def shorter_refine_messages(
+    prompts: Prompts, problem: str, critique: str
+) -> list[Callable[[], list[BaseMessage]]]:
+    """What to send if that is too long for the model: the oldest goes first, the problem never."""
+    return [
+        lambda: _blind_refine_messages(prompts, problem, critique),
+        lambda: draft_messages(prompts, problem),
+    ]
+
+
+def _blind_refine_messages(prompts: Prompts, problem: str, critique: str) -> list[BaseMessage]:
+    # Differs: as the official code, which cuts the conversation to its last two messages
+    critic = _fill(prompts.critique, problem=problem, answer="")
+    asked = _fill(prompts.refine, problem=problem, answer="", critique=critique)
+    return [
+        SystemMessage(prompts.system),
+        HumanMessage(f"{problem}\n\n{critic}"),
+        AIMessage(critique),
+        HumanMessage(asked),
+    ]
 
 
 def evaluate_messages(prompts: Prompts, problem: str, answer: str) -> list[BaseMessage]:

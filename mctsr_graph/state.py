@@ -10,7 +10,6 @@ from langgraph.managed import RemainingSteps
 from typing_extensions import TypedDict
 
 from .calls import Failure
-from .errors import CheckpointError
 from .leaves import Leaf
 from .tree import Node, merge
 from .usage import Usage, no_usage
@@ -91,17 +90,3 @@ def fresh_state(problem: str) -> MCTSrState:
         "seconds": 0.0,
     }
     return cast(MCTSrState, state)
-
-
-def check_tree(state: MCTSrState) -> None:
-    """Refuse a state whose tree the checkpointer could not rebuild.
-
-    Raises:
-        CheckpointError: the tree is gone.
-    """
-    if state["best"] is not None and not state["tree"]:
-        raise CheckpointError(
-            f"the checkpointer gave back {state['rollouts']} rollouts but no tree: it keeps not "
-            "all the checkpoints that a DeltaChannel is rebuilt from (a pruned thread, or a saver "
-            "that keeps only the latest one)"
-        )

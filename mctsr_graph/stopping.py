@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .calls import spent_budget
 from .config import MCTSrContext
+from .errors import CheckpointError
 from .state import MCTSrState
 from .usage import tokens, total_cost
 
@@ -47,3 +48,17 @@ def affordable_width(state: MCTSrState, context: MCTSrContext) -> int:
         return width
     calls_left = context.max_calls - total_cost(state["usage"])["calls"]
     return min(width, calls_left // context.calls_per_rollout)
+
+
+def check_tree(state: MCTSrState) -> None:
+    """Refuse a state whose tree the checkpointer could not rebuild.
+
+    Raises:
+        CheckpointError: the tree is gone.
+    """
+    if state["best"] is not None and not state["tree"]:
+        raise CheckpointError(
+            f"the checkpointer gave back {state['rollouts']} rollouts but no tree: it keeps not "
+            "all the checkpoints that a DeltaChannel is rebuilt from (a pruned thread, or a saver "
+            "that keeps only the latest one)"
+        )

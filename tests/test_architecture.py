@@ -43,9 +43,9 @@ INSIDE = {
     },
     "leaves": {"answers", "calls", "config", "defuse", "search", "tree", "usage"},
     "events": {"calls", "config", "leaves", "tree", "usage"},
-    "state": {"calls", "errors", "leaves", "tree", "usage"},
+    "state": {"calls", "leaves", "tree", "usage"},
     "step": {"config", "events", "state", "ways"},
-    "stopping": {"calls", "config", "state", "usage"},
+    "stopping": {"calls", "config", "errors", "state", "usage"},
     "nodes": {
         "answers",
         "asking",
