@@ -18,7 +18,7 @@ from .errors import ConfigError, MCTSrError, ReplyError
 from .journal import CallJournal, Slot, hash_request
 from .retries import classify, with_retries
 from .usage import Cost, no_cost, sum_costs
-from .ways import Way, all_at_once
+from .ways import Scorer, Way, all_at_once
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
 # What asking again would not help
@@ -112,9 +112,22 @@ class Asker:
         config = _config(request, attempt)
         messages = [_defused(message) for message in messages]
 
+        scorer = innermost(self.model)
+        by_logits = request.role == "evaluate" and self.context.reward == "logits"
+        if by_logits and isinstance(scorer, Scorer):  # else any chat model still works by sampling
+            messages = [_defused(message) for message in request.again()]
+
+            async def once() -> AIMessage:
+                found = await way.score(scorer, messages)
+                return AIMessage(f"Score: {found.expected:.6f}")
+        else:
+
+            async def once() -> AIMessage:
+                return await way.send(self.model, messages, config=config, **settings)
+
         async def send() -> AIMessage:
             return await with_retries(
-                lambda: way.send(self.model, messages, config=config, **settings),
+                once,
                 attempts=self.context.max_attempts,
                 deadline=self.context.call_seconds,
                 sleep=way.sleep,

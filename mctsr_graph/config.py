@@ -131,6 +131,13 @@ class MCTSrContext(BaseModel):
     ] = 20.0
 
     # Rewards
+    reward: Annotated[
+        Literal["sampled", "logits"],
+        Field(
+            description="sample evaluations, or take the mean score that the model's logits "
+            "give, where the model can tell it (others are sampled)"
+        ),
+    ] = "sampled"
     reward_samples: Annotated[
         int, Field(ge=1, le=64, description="self-evaluations of a new answer")
     ] = 1

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import copy_context
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -27,6 +27,20 @@ _MOST_THREADS = 512
 T = TypeVar("T")
 
 
+@runtime_checkable
+class Scorer(Protocol):
+    """A chat model that can tell its scores from logits, as `ChatTransformers` can.
+
+    What it returns has `expected`, the mean of the scores in points.
+    """
+
+    def score(self, messages: list[BaseMessage]) -> Any:
+        """Return the distribution over whole numbers that may follow "Score: "."""
+
+    async def ascore(self, messages: list[BaseMessage]) -> Any:
+        """As `score`, awaited."""
+
+
 class Way(Protocol):
     """How to wait for a model, for time to pass, and for a slow function."""
 
@@ -35,6 +49,9 @@ class Way(Protocol):
 
     async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
         """Return the model's reply."""
+
+    async def score(self, model: Scorer, messages: list[BaseMessage]) -> Any:
+        """Return the model's distribution over scores."""
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
@@ -54,6 +71,10 @@ class Blocking:
         """Return the model's reply."""
         reply: AIMessage = model.invoke(messages, **settings)
         return reply
+
+    async def score(self, model: Scorer, messages: list[BaseMessage]) -> Any:
+        """Return the model's distribution over scores."""
+        return model.score(messages)
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
@@ -79,6 +100,10 @@ class Awaiting:
         except NotImplementedError:
             reply = await run_in_executor(None, model.invoke, messages, **settings)
         return reply
+
+    async def score(self, model: Scorer, messages: list[BaseMessage]) -> Any:
+        """Return the model's distribution over scores."""
+        return await model.ascore(messages)
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -264,6 +265,28 @@ def test_a_role_has_its_own_temperature_and_token_limit(keyed: ScriptedChatModel
     assert settings["draft"]["temperature"] == 0.95
     assert settings["refine"]["max_tokens"] == 77
     assert "max_tokens" not in settings["draft"]
+
+
+class Telling(ScriptedChatModel):
+    """Knows its scores, as a local model does."""
+
+    def score(self, messages: list[BaseMessage]) -> Any:
+        number = len(str(messages[-1].content)) % 7 - 3.25
+        return SimpleNamespace(expected=number, mass=0.9)
+
+    async def ascore(self, messages: list[BaseMessage]) -> Any:
+        return self.score(messages)
+
+
+async def test_rewards_can_be_read_from_logits_where_the_model_can_tell() -> None:
+    settings = {"max_rollouts": 3, "reward": "logits"}
+    here = run(Telling(replies=keyed_reply), **settings)
+    there = await arun(Telling(replies=keyed_reply), **settings)
+    assert here["tree"] == there["tree"]
+    assert all(r % 1 == 0.75 for node in here["tree"].values() for r in node["rewards"])
+    assert here["usage"]["evaluate"]["calls"] == 7
+    sampled = run(ScriptedChatModel(replies=keyed_reply), **settings)
+    assert sampled["tree"] == run(ScriptedChatModel(replies=keyed_reply), max_rollouts=3)["tree"]
 
 
 # --------------------------------------------------------------------------- failures
