@@ -21,7 +21,8 @@ from .journal import CallJournal
 from .models.load import load_model
 from .models.scripted import ScriptedChatModel
 from .prompts import Prompts
-from .solve import Solution, asolve, solve
+from .solution import Solution
+from .solve import asolve, solve
 from .state import MCTSrInput, MCTSrOutput, MCTSrState
 from .tree import Node
 

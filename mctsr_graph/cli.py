@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
-import signal
 import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from . import __version__
@@ -28,10 +24,10 @@ from .errors import (
     SearchInterrupted,
     UnknownModelError,
 )
-from .events import Best, Event
-from .solve import SearchControl, Solution, need_sqlite, solve
-from .usage import ROLES, total_cost
-from .viewers.text import render_text
+from .running import SearchControl, need_sqlite
+from .solve import solve
+from .terminal import notes, polite, progress, safe, show, show_interrupted, stderr, stdout
+from .usage import ROLES
 
 if TYPE_CHECKING:
     from .stored import StoredSearch
@@ -119,8 +115,8 @@ def solve_command(
 
     The answer goes to stdout; progress and notes go to stderr.
     """
-    err = _stderr()
-    with _explained(err, show_tree, as_json, checkpoint), _notes(err):
+    err = stderr()
+    with _explained(err, show_tree, as_json, checkpoint), notes(err):
         limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
         context = MCTSrContext(
             **{
@@ -158,8 +154,8 @@ def resume_command(
 
     Without --search it is the file's only search, or else its only unfinished one.
     """
-    err = _stderr()
-    with _explained(err, show_tree, as_json, file), _notes(err):
+    err = stderr()
+    with _explained(err, show_tree, as_json, file), notes(err):
         stored = _chosen(file, search)
         more = {"max_rollouts": rollouts} if rollouts is not None else {}
         context = MCTSrContext(**{**stored.settings, **more})
@@ -172,26 +168,18 @@ def list_command(
     file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
 ) -> None:
     """List the searches in a file, the latest first."""
-    err = _stderr()
+    err = stderr()
     with _explained(err, False, False):
         table = Table("search", "problem", "rollouts", "best so far", "state")
         for stored in _stored_searches(file):
             table.add_row(
                 stored.thread_id[:8],
-                _safe(" ".join(stored.problem.split())[:60]),
+                safe(" ".join(stored.problem.split())[:60]),
                 str(stored.rollouts),
-                _safe(stored.final_answer or "-"),
+                safe(stored.final_answer or "-"),
                 stored.stop_reason or "unfinished",
             )
-        _stdout().print(table)
-
-
-def _stderr() -> Console:
-    return Console(stderr=True, highlight=False, markup=False)
-
-
-def _stdout() -> Console:
-    return Console(highlight=False, markup=False, soft_wrap=True)
+        stdout().print(table)
 
 
 def _stored_searches(file: Path) -> list[StoredSearch]:
@@ -224,7 +212,7 @@ def _run(
 ) -> None:
     """Search, show what was found, and exit with a code that tells how it went."""
     control = SearchControl()
-    with _polite(err, control) as received, _progress(err, context) as on_event:
+    with polite(err, control) as received, progress(err, context) as on_event:
         solution = solve(
             problem,
             model,
@@ -235,31 +223,11 @@ def _run(
             control=control,
         )
     if solution.stop_reason == "interrupted":
-        _show_interrupted(err, solution, checkpoint, show_tree, as_json)
+        show_interrupted(err, solution, checkpoint, show_tree, as_json)
         raise typer.Exit(128 + received[0])
-    _show(solution, show_tree, as_json)
+    show(solution, show_tree, as_json)
     if solution.answer is None:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _polite(err: Console, control: SearchControl) -> Iterator[list[int]]:
-    """Let the first Ctrl-C or SIGTERM finish the step under way; the next one does not wait."""
-    received: list[int] = []
-
-    def handle(number: int, frame: Any) -> None:
-        received.append(number)
-        if len(received) > 1:
-            raise KeyboardInterrupt
-        control.request_drain(signal.Signals(number).name)
-        err.print("stopping after the step under way; once more to stop at once")
-
-    usual = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
 
 
 def _problem(problem: str | None, file: Path | None) -> str:
@@ -288,23 +256,6 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 @contextmanager
-def _notes(err: Console) -> Iterator[None]:
-    """Show this package's warnings as notes, without file and line."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("default", UserWarning)
-        usual = warnings.showwarning
-
-        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
-            if category is UserWarning:
-                err.print(f"note: {message}")
-            else:
-                usual(message, category, *place, **more)
-
-        warnings.showwarning = show
-        yield
-
-
-@contextmanager
 def _explained(
     err: Console, show_tree: bool, as_json: bool, checkpoint: Path | None = None
 ) -> Iterator[None]:
@@ -312,10 +263,10 @@ def _explained(
     try:
         yield
     except SearchInterrupted as stop:
-        _show_interrupted(err, stop.solution, checkpoint, show_tree, as_json)
+        show_interrupted(err, stop.solution, checkpoint, show_tree, as_json)
         raise typer.Exit(130) from None
     except SearchFailedError as error:
-        _show(error.solution, show_tree, as_json)
+        show(error.solution, show_tree, as_json)
         err.print(f"error: {error}")
         raise typer.Exit(1) from None
     except MCTSrError as error:
@@ -327,94 +278,3 @@ def _explained(
     except Exception as error:  # the model's own: a wrong key, no connection, ...
         err.print(f"error: the model failed: {type(error).__name__}: {error}")
         raise typer.Exit(1) from None
-
-
-def _so_far(solution: Solution) -> str:
-    if solution.best is None:
-        return "interrupted before the first answer was evaluated."
-    node = solution.tree[solution.best]
-    answer = _safe(node["final_answer"] or "no final answer")
-    return f"best so far: {answer} (q {node['q']:.1f}, {solution.rollouts} rollouts)."
-
-
-def _show_interrupted(
-    err: Console, solution: Solution, checkpoint: Path | None, show_tree: bool, as_json: bool
-) -> None:
-    _show(solution, show_tree, as_json)
-    if checkpoint is None:
-        go_on = "Nothing was kept: with --checkpoint FILE the search could go on."
-    else:
-        go_on = f"Go on with: mctsr resume {shlex.quote(str(checkpoint))}"
-    err.print(f"\n{_so_far(solution)} {go_on}")
-
-
-@contextmanager
-def _progress(err: Console, context: MCTSrContext) -> Iterator[Callable[[Event], None]]:
-    """A bar on a terminal, a line an event elsewhere."""
-    if not err.is_terminal:
-        yield lambda event: err.print(_line(event, context))
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("drafting an answer", total=context.max_rollouts)
-
-        def advance(event: Event) -> None:
-            done = event["index"] if event["type"] == "mctsr.rollout" else None
-            progress.update(task, completed=done, description=_line(event, context))
-
-        yield advance
-
-
-def _line(event: Event, context: MCTSrContext) -> str:
-    if event["type"] == "mctsr.start":
-        return "drafting an answer"
-    if event["type"] == "mctsr.stop":
-        return f"stopped: {event['stop_reason']}, {_best(event['best'])}"
-    if event["failure"] is not None:
-        what = f"failed ({event['failure']['role']}: {event['failure']['code']})"
-    else:
-        what = f"q {event['q']:.1f}"
-    return f"rollout {event['index']} of {context.max_rollouts}: {what}, {_best(event['best'])}"
-
-
-def _best(best: Best | None) -> str:
-    if best is None:
-        return "no answer yet"
-    return f"best {_safe(best['final_answer'] or 'no final answer')} (q {best['q']:.1f})"
-
-
-def _show(solution: Solution, show_tree: bool, as_json: bool) -> None:
-    if as_json:
-        print(solution.to_json())
-        return
-    out = _stdout()
-    if solution.answer is not None:
-        out.print(_safe(solution.answer, keep="\n\t"))
-        out.print(f"\nFinal answer: {_safe(solution.final_answer or 'none stated')}")
-    if show_tree:
-        out.print("\nTree (id, q, rewards, final answer)")
-        out.print(render_text(solution.tree, solution.best))
-    out.print()
-    out.print(_cost(solution))
-    out.print(f"Stopped by {solution.stop_reason} after {solution.rollouts} rollouts.")
-    for failure in solution.failures:
-        out.print(_safe(f"Failed in rollout {failure['rollout']}: {failure['message']}"))
-
-
-def _cost(solution: Solution) -> Table:
-    table = Table("cost", "calls", "input tokens", "output tokens")
-    costs = [(role, solution.usage[role]) for role in ROLES]
-    for name, cost in [*costs, ("total", total_cost(solution.usage))]:
-        counts = (cost["calls"], cost["input_tokens"], cost["output_tokens"])
-        table.add_row(name, *(str(count) for count in counts))
-    return table
-
-
-def _safe(text: str, keep: str = "") -> str:
-    """Text of a model without what a terminal would obey."""
-    return "".join(c if c.isprintable() or c in keep else "?" for c in text)

@@ -77,7 +77,8 @@ INSIDE = {
     },
     "savers": {"errors"},
     "stored": {"errors", "graph", "models.scripted", "savers", "tree"},
-    "solve": {
+    "solution": {"calls", "tree", "usage"},
+    "running": {
         "answers",
         "calls",
         "config",
@@ -89,12 +90,15 @@ INSIDE = {
         "models.load",
         "prompts",
         "savers",
+        "solution",
         "state",
         "stopping",
         "tree",
         "usage",
     },
-    "cli": {"", "config", "errors", "events", "solve", "stored", "usage", "viewers.text"},
+    "solve": {"calls", "config", "journal", "prompts", "running", "solution"},
+    "terminal": {"config", "events", "running", "solution", "usage", "viewers.text"},
+    "cli": {"", "config", "errors", "running", "solve", "stored", "terminal", "usage"},
     "__main__": {"cli"},
     "models.load": {"errors", "models.embedded", "models.huggingface"},
     "models.scripted": {"errors"},
@@ -107,9 +111,9 @@ INSIDE = {
 }
 # package -> modules that may import it
 OUTSIDE = {
-    "langgraph": {"state", "step", "nodes", "graph", "savers", "solve", "stored"},
+    "langgraph": {"state", "step", "nodes", "graph", "running", "savers", "stored"},
     "typer": {"cli"},
-    "rich": {"cli"},
+    "rich": {"cli", "terminal"},
 }
 STANDARD_LIBRARY_ONLY = {
     "tree",

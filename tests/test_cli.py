@@ -29,7 +29,7 @@ runner = CliRunner()
 def model(monkeypatch: pytest.MonkeyPatch) -> ScriptedChatModel:
     """Every name of a model means this one, but for those that begin with "un"."""
     scripted = ScriptedChatModel(replies=keyed_reply)
-    module = sys.modules["mctsr_graph.solve"]
+    module = sys.modules["mctsr_graph.running"]
     load = module.load_model
     monkeypatch.setattr(
         module, "load_model", lambda name: load(name) if str(name)[:2] == "un" else scripted
@@ -138,7 +138,7 @@ def test_without_a_model_a_note_says_which_is_taken(monkeypatch: pytest.MonkeyPa
         warnings.warn("no model was named", UserWarning, stacklevel=2)
         return ScriptedChatModel(replies=keyed_reply)
 
-    monkeypatch.setattr(sys.modules["mctsr_graph.solve"], "load_model", load)
+    monkeypatch.setattr(sys.modules["mctsr_graph.running"], "load_model", load)
     result = mctsr("solve", "How many?", "--rollouts", "1")
     assert result.exit_code == 0
     assert "note: no model was named\n" in result.stderr
@@ -174,7 +174,7 @@ from mctsr_graph import ScriptedChatModel
 from mctsr_graph.cli import app
 from tests.conftest import keyed_reply
 
-sys.modules["mctsr_graph.solve"].load_model = lambda name: ScriptedChatModel(
+sys.modules["mctsr_graph.running"].load_model = lambda name: ScriptedChatModel(
     replies=keyed_reply, latency=0.02
 )
 app()

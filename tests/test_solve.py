@@ -27,7 +27,7 @@ from mctsr_graph import (
     solve,
 )
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.solve import SearchControl
+from mctsr_graph.running import SearchControl
 
 from .conftest import keyed_reply
 
@@ -315,7 +315,7 @@ def test_searches_in_threads_do_not_mix(tmp_path: Path) -> None:
 def test_without_the_package_for_files_it_says_what_to_install(
     keyed: ScriptedChatModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["mctsr_graph.solve"], "find_spec", lambda name: None)
+    monkeypatch.setattr(sys.modules["mctsr_graph.running"], "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'pip install "mctsr-graph\[sqlite\]"'):
         solve("How many?", keyed, checkpointer="search.db")
 

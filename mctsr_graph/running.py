@@ -1,0 +1,235 @@
+"""One search on its way: what to run, where it is kept, and what it has said so far."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+from langgraph.types import StateSnapshot
+
+from .answers import clean_text, extract_final_answer
+from .calls import Model
+from .config import MCTSrContext
+from .errors import (
+    CheckpointError,
+    FingerprintMismatchError,
+    MCTSrError,
+    MissingExtraError,
+    SearchFailedError,
+    SearchInterrupted,
+)
+from .events import Event
+from .fingerprint import fingerprint
+from .graph import create_mctsr
+from .journal import CallJournal
+from .models.load import load_model
+from .prompts import Prompts
+from .solution import Solution
+from .state import MCTSrInput, MCTSrOutput, MCTSrState
+from .stopping import why_stop
+from .tree import best_node
+from .usage import no_usage
+
+Checkpointer = BaseCheckpointSaver[Any] | str | Path
+OnEvent = Callable[[Event], None]
+SearchControl = RunControl
+"""Its `request_drain()` stops a search after the step under way, from any thread or signal."""
+
+_KEYS = [*MCTSrOutput.__annotations__, "tree", "failures"]
+
+
+class Wanted:
+    """What is asked of solve, made definite."""
+
+    def __init__(
+        self,
+        problem: str,
+        model: Model | str | None,
+        context: MCTSrContext | None,
+        prompts: Prompts | None,
+        thread_id: str | None,
+        control: SearchControl | None,
+    ) -> None:
+        self.problem = clean_text(problem)  # as the state will hold it
+        self.context = context or MCTSrContext()
+        self.prompts = prompts or Prompts()
+        self.control = control
+        named = model is None or isinstance(model, str)
+        self.model = load_model(model) if named else cast(Model, model)  # type: ignore[arg-type]
+        self.spec = model if isinstance(model, str) else ""
+        self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model)
+        self.thread_id = thread_id or self.fingerprint
+
+
+class SearchRun:
+    """One search on its way: what to run, and what it has said so far."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        saver: BaseCheckpointSaver[Any] | None,
+        journal: CallJournal | None,
+    ) -> None:
+        self._wanted = wanted
+        graph = create_mctsr(
+            wanted.model, context=wanted.context, prompts=wanted.prompts, journal=journal
+        )
+        self.graph = graph.compile(checkpointer=saver, name="mctsr")
+        self.config: RunnableConfig | None = None
+        self.input: MCTSrInput | None = {"problem": wanted.problem}
+        self.left = True
+        limit = 5 * wanted.context.max_rollouts + 20  # five supersteps a rollout
+        self.how: dict[str, Any] = {
+            "config": {"recursion_limit": limit},
+            "context": wanted.context,
+            "control": wanted.control,
+            "stream_mode": ["custom", "values"],
+            "output_keys": _KEYS,
+        }
+        self._values: dict[str, Any] = {}
+        self._drained = False
+        if saver is not None:
+            self.config = {
+                "recursion_limit": limit,
+                "configurable": {"thread_id": wanted.thread_id},
+                "metadata": {  # kept with each checkpoint, to take the search up again by
+                    "mctsr_fingerprint": wanted.fingerprint,
+                    "mctsr_model": wanted.spec,
+                    "mctsr_settings": wanted.context.model_dump_json(exclude_unset=True),
+                },
+            }
+            # A step that is reported is on disk; the default may lose several at a kill
+            self.how |= {"config": self.config, "durability": "sync"}
+
+    def take_up(self, found: StateSnapshot) -> dict[str, Any] | None:
+        """Go on with the search that a checkpoint holds, if it is this one.
+
+        Decides by what is done: a killed search may name no next node and be far from over.
+        Returns the update that leads a search that had stopped back into its loop.
+
+        Raises:
+            FingerprintMismatchError: it is this problem, but another search.
+        """
+        values = found.values
+        if values.get("problem") != self._wanted.problem or not values.get("tree"):
+            return None
+        known = (found.metadata or {}).get("mctsr_fingerprint", self._wanted.fingerprint)
+        if known != self._wanted.fingerprint:
+            raise FingerprintMismatchError(
+                f"thread {self._wanted.thread_id!r} holds a search for this problem with other "
+                "settings, prompts or another model; take those, or another thread_id"
+            )
+        self.input, self._values = None, values
+        if values["stop_reason"] is None:
+            return None
+        again = {"failed_rollouts": 0, "lost_rollouts": 0}  # what failed may work now
+        state = cast(MCTSrState, {**values, **again})
+        self.left = why_stop(state, self._wanted.context) is None
+        if not self.left:
+            return None
+        # Without the answer, which every further checkpoint would hold
+        return {"stop_reason": None, **again, "answer": None, "final_answer": None}
+
+    def note(self, mode: str, part: Any, on_event: OnEvent | None) -> None:
+        """Keep the latest state; pass events on."""
+        if mode == "values":
+            self._values = part
+        elif on_event is not None:
+            on_event(part)
+
+    def result(self) -> Solution:
+        """The finished search.
+
+        Raises:
+            SearchFailedError: it gave up.
+        """
+        if self._drained:
+            return self.so_far("interrupted")
+        solution = self.so_far(self._values["stop_reason"])
+        if solution.stop_reason == "failed":
+            last = solution.failures[-1] if solution.failures else None
+            why = f"; the last failure was {last['role']}: {last['message']}" if last else ""
+            raise SearchFailedError(
+                f"the search gave up after {solution.rollouts} rollouts{why}", solution
+            )
+        return solution
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Let no end of the search lose what it had found."""
+        try:
+            yield
+        except GraphDrained:
+            self._drained = True
+        except KeyboardInterrupt:
+            raise SearchInterrupted(self.so_far("interrupted")) from None
+        except sqlite3.Error as error:
+            raise CheckpointError(
+                f"the search could not be written ({type(error).__name__}: {error}); what it had "
+                "reported is kept, and the same call goes on from there"
+            ) from error
+        except Exception as error:
+            if isinstance(error, MCTSrError) or not self._values.get("tree"):
+                raise
+            solution = self.so_far("failed")
+            raise SearchFailedError(
+                f"the search was ended after {solution.rollouts} rollouts by "
+                f"{type(error).__name__}: {error}",
+                solution,
+            ) from error
+
+    def so_far(self, stop_reason: str | None) -> Solution:
+        """The best so far, whatever has been done."""
+        values, tree = self._values, self._values.get("tree") or {}
+        best = best_node(tree)
+        answer = tree[best]["answer"] if best is not None else values.get("answer")
+        return Solution(
+            problem=self._wanted.problem,
+            answer=answer,
+            final_answer=extract_final_answer(answer) if answer else None,
+            best=best,
+            rollouts=values.get("rollouts", 0),
+            usage=values.get("usage") or no_usage(),
+            stop_reason=stop_reason,
+            tree=tree,
+            failures=values.get("failures") or [],
+        )
+
+
+@contextmanager
+def opened(
+    wanted: Wanted, checkpointer: Checkpointer | None, journal: CallJournal | None
+) -> Iterator[SearchRun]:
+    """Open what a search is kept in, as its only runner."""
+    if checkpointer is None:
+        yield SearchRun(wanted, None, journal)
+        return
+    need_sqlite()
+    from .savers import file_lease, memory_lease, open_file
+
+    with ExitStack() as stack:
+        if isinstance(checkpointer, BaseCheckpointSaver):
+            stack.enter_context(memory_lease(checkpointer, wanted.thread_id))
+            saver: BaseCheckpointSaver[Any] = checkpointer
+        else:
+            stack.enter_context(file_lease(checkpointer, wanted.thread_id))
+            saver = stack.enter_context(open_file(checkpointer))
+            journal = journal or stack.enter_context(CallJournal(checkpointer))
+        yield SearchRun(wanted, saver, journal)
+
+
+def need_sqlite() -> None:
+    """Raise MissingExtraError where the packages are missing that keep searches."""
+    if find_spec("langgraph.checkpoint.sqlite") is None or find_spec("filelock") is None:
+        raise MissingExtraError(
+            "a kept search needs langgraph-checkpoint-sqlite and filelock: "
+            'pip install "mctsr-graph[sqlite]"'
+        )

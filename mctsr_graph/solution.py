@@ -1,0 +1,37 @@
+"""What a search found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from .calls import Failure
+from .tree import Node
+from .usage import Usage
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a search found."""
+
+    problem: str
+    answer: str | None
+    """The whole text of the best answer."""
+    final_answer: str | None
+    """The short answer that it states, or None."""
+    best: str | None
+    """Id of the best node of `tree`."""
+    rollouts: int
+    """Rollouts finished, failed ones included."""
+    usage: Usage
+    """Model calls and tokens by role."""
+    stop_reason: str | None
+    """Why the search stopped; "interrupted" where Ctrl-C stopped it."""
+    tree: dict[str, Node]
+    """Every node by id."""
+    failures: list[Failure]
+    """Replies that could not be had."""
+
+    def to_json(self) -> str:
+        """All fields as one JSON object."""
+        return json.dumps(asdict(self), ensure_ascii=False)
