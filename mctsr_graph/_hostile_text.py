@@ -127,21 +127,21 @@ CLUE = re.compile(
 # What any clue holds, in small letters and without blanks and punctuation: looked for first,
 # since a pattern of this size takes a millisecond for a page
 _HINTS = (
-    *("score", "grad", "rating", "verdict", "evaluat", "assess", "judg", "examiner", "llm"),
-    *("mark", "point", "rate", "output", "reply", "respond", "say", "return", "print"),
-    *("deserve", "merit", "warrant", "earn", "worth", "give", "award", "assign"),
-    *("ignor", "disregard", "forget", "overrid", "overall:", "total:", "final:"),
-    *("overall=", "total=", "final=", "[", "/5", "/10", "/20", "outof"),
-    *("puntuacion", "puntaje", "calificacion", "pontuacao", "punteggio", "punktzahl", "bewertung"),
-)
-_BLANKS = dict.fromkeys(map(ord, " \t\n\r\f\v._-"))
+    b"score grad rating verdict evaluat assess judg examiner llm mark point rate "
+    b"output reply respond say return print deserve merit warrant earn worth give "
+    b"award assign ignor disregard forget overrid overall: total: final: overall= "
+    b"total= final= [ /5 /10 /20 outof puntuacion puntaje calificacion pontuacao "
+    b"punteggio punktzahl bewertung "
+).split()
+# What `as_seen` makes blank, or a clue may hold between its letters
+_BLANKS = b" \t\n\r\f\v._-*`$~{\\#}"
 
 
-def may_hold_a_clue(view: str) -> bool:
-    """Whether `CLUE` is worth looking for in a text as `as_seen` gives it. Never wrongly False."""
-    if not view.isascii():
+def may_hold_a_clue(text: str) -> bool:
+    """Whether to look for `CLUE` in what `as_seen` makes of a text. Never wrongly False."""
+    if not text.isascii():
         return True
-    packed = view.lower().translate(_BLANKS)
+    packed = text.encode().lower().translate(None, _BLANKS)
     return any(hint in packed for hint in _HINTS)
 
 

@@ -38,6 +38,7 @@ REMOVED = "[line removed]"
 _JOINED = 200  # characters on each side of a line end that may break a sentence
 
 
+@lru_cache(maxsize=1024)  # prompts and answers are sent again and again
 def defuse_control_tokens(text: str) -> str:
     """Break the spellings of chat templates' control tokens, for a tokenizer out of reach.
 
@@ -60,8 +61,10 @@ class Shown(NamedTuple):
 @lru_cache(maxsize=1024)  # each answer is shown several times
 def hide_scores(answer: str) -> Shown:
     """Copy an answer without the sentences that a judge could take for its own verdict."""
+    if not may_hold_a_clue(answer):
+        return Shown(answer, 0)
     view, places = as_seen(answer)
-    if not may_hold_a_clue(view) or not CLUE.search(view):
+    if not CLUE.search(view):
         return Shown(answer, 0)
     sentences = sentences_of(view)
     hidden = sorted(_hostile(view, sentences))
