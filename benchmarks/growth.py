@@ -41,10 +41,17 @@ WINDOW = 32
 Saver = BaseCheckpointSaver[Any]
 
 
-def scripted_model(seed: int) -> ScriptedChatModel:
-    """A model with 2 KB answers, 1 KB critiques and rewards drawn evenly from -100 to 90."""
+def scripted_model(
+    seed: int, on_size: Callable[[int], None] = lambda size: None
+) -> ScriptedChatModel:
+    """A model with 2 KB answers, 1 KB critiques and rewards drawn evenly from -100 to 90.
+
+    `on_size` is called at the beginning of each rollout with the nodes that the tree then has.
+    """
 
     def reply(call: ScriptedCall) -> str:
+        if call.role == "critique":
+            on_size(call.rollout)  # after n - 1 rollouts the tree has n nodes
         rng = random.Random(f"{seed}:{call.role}:{call.rollout}:{call.sample}")
         if call.role == "evaluate":
             return f"Score: {rng.randint(-100, 90)}"
@@ -109,20 +116,21 @@ def run(name: str, seed: int) -> tuple[dict[int, float], dict[int, float]]:
     marks: dict[int, tuple[float, int]] = {}
     edges = {size + offset for size in SIZES for offset in (0, WINDOW)}
     with open_store(name) as store:
-        builder = create_mctsr(scripted_model(seed), journal=store.journal)
+
+        def mark(size: int) -> None:
+            if size in edges:
+                marks[size] = (time.process_time(), store.held())
+
+        builder = create_mctsr(scripted_model(seed, mark), journal=store.journal)
         graph = builder.compile(checkpointer=store.saver, name="mctsr")
         options: dict[str, Any] = {"durability": "sync"} if store.saver is not None else {}
         gc.collect()
-        for event in graph.stream(
+        graph.invoke(
             {"problem": "What is the largest of these numbers?"},
             {"configurable": {"thread_id": "growth"}, "recursion_limit": 10**6},
             context=context,
-            stream_mode="custom",
             **options,
-        ):
-            # A tree of n nodes has had n - 1 rollouts
-            if event["type"] == "mctsr.rollout" and event["index"] + 1 in edges:
-                marks[event["index"] + 1] = (time.process_time(), store.held())
+        )
     cpu = {n: 1e3 * (marks[n + WINDOW][0] - marks[n][0]) / WINDOW for n in SIZES}
     kilobytes = {n: (marks[n + WINDOW][1] - marks[n][1]) / 1e3 / WINDOW for n in SIZES}
     return cpu, kilobytes

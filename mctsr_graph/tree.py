@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NotRequired
 
@@ -80,7 +81,14 @@ def best_node(tree: Mapping[str, Node]) -> str | None:
 
     A node that states a final answer goes before one that does not, and a dummy is last.
     """
-    return max(tree, key=lambda node_id: _merit(tree[node_id]), default=None)
+    best, highest = None, (False, False, -math.inf)
+    for node_id, node in tree.items():
+        # Most nodes are no better in q alone; passing them over keeps a large tree cheap
+        if node["q"] > highest[2] or not (highest[0] and highest[1]):
+            merit = _merit(node)
+            if best is None or merit > highest:
+                best, highest = node_id, merit
+    return best
 
 
 def _merit(node: Node) -> tuple[bool, bool, float]:
