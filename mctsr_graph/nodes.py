@@ -255,7 +255,7 @@ class Nodes:
             say.read_text,
             lambda: say.write_again_messages(self.prompts, messages),
             shorter,
-            say.is_whole if role != "critique" else (lambda text: True),
+            lambda text: role == "critique" or extract_final_answer(text) is not None,
             rollout=rollout,
         )
 

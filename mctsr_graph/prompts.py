@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from .answers import clean_text, extract_final_answer, strip_reasoning
+from .answers import clean_text, strip_reasoning
 from .defuse import hide_scores
 from .errors import ReplyError, ScoreError
 from .scores import last_number_after_score, parse_score
@@ -184,11 +184,6 @@ def read_text(reply: str) -> str:
     if not text:
         raise ReplyError("empty", "the reply has no text", reply)
     return text
-
-
-def is_whole(text: str) -> bool:
-    """Whether an answer that was cut off had come to its point."""
-    return extract_final_answer(text) is not None
 
 
 def read_score(reply: str, context: MCTSrContext) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .tree import Node, Patch, Tree, path_to_root
@@ -114,7 +114,7 @@ def _highest(
     tree: Mapping[str, Node], context: MCTSrContext, in_flight: Mapping[str, int]
 ) -> str | None:
     best, best_uct = None, -math.inf
-    most_visits = max((len(node["rewards"]) for node in tree.values()), default=0)
+    most_visits = max([len(node["rewards"]) for node in tree.values()], default=0)
     ceiling = bonus(most_visits, 1, context)  # no node has a larger bonus
     for node_id, node in tree.items():
         # Most nodes cannot win even so; passing them over keeps a large tree cheap
@@ -216,7 +216,7 @@ def _one_level(tree: Tree, node_id: str, context: MCTSrContext) -> Patch:
     keeps the q and the UCT it had. Only nodes near `node_id` have new inputs.
     """
     parent = tree[node_id]["parent"]
-    near: Iterable[str] = [node_id, *tree[node_id]["children"]]
+    near = [node_id, *tree[node_id]["children"]]
     if parent is not None:
         grandparent = tree[parent]["parent"]
         near = [*near, parent, *tree[parent]["children"], *([grandparent] if grandparent else [])]
