@@ -296,3 +296,20 @@ def plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(plain(item) for item in value)
     return value is None or isinstance(value, str | int | float | bool)
+
+
+def test_a_value_that_cannot_be_kept_is_refused_at_once(
+    tmp_path: Path, keyed: ScriptedChatModel
+) -> None:
+    with open_file(tmp_path / "search.db") as saver:
+        graph = create_mctsr(keyed).compile(checkpointer=saver)
+        config: Any = {"configurable": {"thread_id": "1"}}
+        graph.invoke(PROBLEM, config, context=MCTSrContext(max_rollouts=2))
+        before = graph.get_state(config).values["tree"]
+        with pytest.raises(TypeError, match="not msgpack serializable"):
+            graph.update_state(config, {"branch": object()})
+        assert graph.get_state(config).values["tree"] == before
+        update = {"stop_reason": None}
+        graph.update_state(config, update, as_node="backpropagate")
+        graph.invoke(None, config, context=MCTSrContext(max_rollouts=3), durability="sync")
+        assert graph.get_state(config).values["rollouts"] == 3
