@@ -23,8 +23,8 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(READY)  ## Search for the answer of a word problem with the embedded model, on CPU
-	$(BIN)/mctsr solve "$(PROBLEM)" --model embedded --rollouts 2 --show-tree \
-		--max-reply-tokens 160 --set max_retries=6
+	$(BIN)/mctsr solve "$(PROBLEM)" --model embedded --rollouts 3 --show-tree \
+		--max-reply-tokens 160 --set reward=logits
 
 test: $(READY)  ## Run every test
 	$(BIN)/python -m pytest $(ARGS)

@@ -123,6 +123,9 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
         out.print(render_text(solution.tree, solution.best))
     out.print()
     out.print(_cost(solution))
+    unmetered = total_cost(solution.usage)["unmetered_calls"]
+    if unmetered:
+        out.print(f"The tokens of {unmetered} calls are not known.")
     out.print(f"Stopped by {solution.stop_reason} after {solution.rollouts} rollouts.")
     for failure in solution.failures:
         out.print(safe(f"Failed in rollout {failure['rollout']}: {failure['message']}"))

@@ -29,7 +29,7 @@ def _lines(tree: Mapping[str, Node], root: str, best: str | None) -> Iterator[st
 
 
 def _label(node: Node, best: bool) -> str:
-    rewards = ", ".join(f"{reward:g}" for reward in node["rewards"])
+    rewards = ", ".join(f"{reward:.4g}" for reward in node["rewards"])
     said = "no final answer" if node["final_answer"] is None else _one_line(node["final_answer"])
     notes = "".join(
         [
