@@ -61,6 +61,7 @@ class InflightEngine:
         self._inbox: list[Job | Question] = []
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._ending: threading.Thread | None = None  # takes no more work, may still be alive
         self._batch: Batch | None = None
         _OPEN.add(self)
 
@@ -92,9 +93,10 @@ class InflightEngine:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout=30)
+            threads = (self._thread, self._ending)
+        for thread in threads:  # one that the interpreter's end meets inside torch aborts it
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(timeout=30)
 
     def _put(self, task: Job | Question) -> None:
         with self._changed:
@@ -134,7 +136,7 @@ class InflightEngine:
             if not self._closed and batch.busy:
                 return True
             batch.memory.release()
-            self._thread = None
+            self._thread, self._ending = None, self._thread
             return False
 
     def _gather(self) -> None:
@@ -152,7 +154,7 @@ class InflightEngine:
             if self._batch is not None:
                 self._batch.fail(error)
                 self._batch = None
-            self._thread = None
+            self._thread, self._ending = None, self._thread
 
     def _made(self) -> Batch:
         limits, each = self._limits, token_bytes(self._model)
