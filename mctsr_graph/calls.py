@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable
 from typing_extensions import TypedDict
 
@@ -36,6 +36,8 @@ class Request:
     """Makes what is sent instead, one after the other, if it is too long for the model."""
     is_whole: Callable[[str], bool] = lambda text: True
     """Whether a reply that was cut off is worth keeping without asking once more."""
+    send: Callable[..., Awaitable[AIMessage]] | None = None
+    """Gets the reply from (model, messages, way) where it is not by a chat."""
     rollout: int = 0
     """Number of the rollout, from 1; 0 for the roots."""
     sample: int = 0
@@ -65,7 +67,7 @@ class Failure(TypedDict):
     role: str
     """What the model was asked for: "draft", "critique", "refine" or "evaluate"."""
     code: str
-    """A short word: "missing" (no score), "empty", "budget", "model_error", ..."""
+    """A short word: "missing" (no score), "empty", "budget", "model_error", "judge_error", ..."""
     message: str
     """The reason, with the beginning of the offending reply."""
 
@@ -127,3 +129,10 @@ def innermost(model: Any) -> Any:
             break
         model = inner
     return model
+
+
+def label_of(model: Any) -> str:
+    """A model's class and name, as far as it says them."""
+    model = innermost(model)
+    names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
+    return f"{type(model).__name__}:{next((n for n in names if isinstance(n, str)), '')}"

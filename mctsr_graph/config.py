@@ -131,16 +131,14 @@ class MCTSrContext(BaseModel):
     ] = 20.0
 
     # Rewards
-    reward: Annotated[
-        Literal["sampled", "logits"],
+    judge: Annotated[
+        Literal["self", "logits"],
         Field(
-            description="sample evaluations, or take the mean score that the model's logits "
-            "give, where the model can tell it (others are sampled)"
+            description="who rewards answers: the model, asked for a score, or its logits, where "
+            "it can tell them (others are asked); a judge given as an object goes before"
         ),
-    ] = "sampled"
-    reward_samples: Annotated[
-        int, Field(ge=1, le=64, description="self-evaluations of a new answer")
-    ] = 1
+    ] = "self"
+    reward_samples: Annotated[int, Field(ge=1, le=64, description="rewards of a new answer")] = 1
     full_score_threshold: Annotated[
         Points, Field(ge=-100, le=100, description="where full-score suppression begins, points")
     ] = 95.0

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-
 from langgraph.graph import END, START, StateGraph
 
 from .calls import Model
 from .config import MCTSrContext
 from .journal import CallJournal
-from .models.load import load_model
+from .judges import JudgeLike, as_court
+from .models.load import lazy_model
 from .nodes import Nodes
 from .prompts import Prompts
 from .state import MCTSrInput, MCTSrOutput, MCTSrState
@@ -24,6 +22,8 @@ def create_mctsr(
     *,
     context: MCTSrContext | None = None,
     prompts: Prompts | None = None,
+    judge: JudgeLike | None = None,
+    judge_model: Model | str | None = None,
     journal: CallJournal | None = None,
 ) -> MCTSrGraph:
     """Build the search: `problem` in, `answer` and what it cost out.
@@ -33,13 +33,17 @@ def create_mctsr(
             call.
         context: Settings for runs that bring none of their own.
         prompts: Words to use instead of ours.
+        judge: Who rewards answers: a name as in `MCTSrContext.judge`, a function of problem
+            and answer, or an object with `reward`. It goes before the setting.
+        judge_model: The model that the judge asks, by default `model`.
         journal: Where each reply is kept the moment it is there. After a crash no call that
             had returned is made again, whatever the checkpointer had written.
 
     Returns:
         The graph, not compiled: compile it with a checkpointer and a name of your choice.
     """
-    nodes = Nodes(_lazy(model), prompts or Prompts(), journal)
+    court = as_court(judge, judge_model)
+    nodes = Nodes(lazy_model(model), prompts or Prompts(), court, journal)
     default = context or MCTSrContext()
     builder = MCTSrGraph(
         MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput
@@ -62,9 +66,3 @@ def create_mctsr(
     builder.add_edge("backpropagate", "select")
     builder.add_edge("finalize", END)
     return builder
-
-
-def _lazy(model: Model | str | None) -> Callable[[], Model]:
-    if model is None or isinstance(model, str):
-        return cache(lambda: load_model(model))
-    return lambda: model

@@ -10,7 +10,7 @@ from .answers import extract_final_answer
 from .calls import Failure, Reply
 from .config import MCTSrContext
 from .defuse import is_suspicious
-from .search import add_child, add_rewards, backpropagate, new_node, suppress_full_score
+from .search import add_child, add_rewards, backpropagate, new_node
 from .tree import Node, Patch, Tree, merge
 from .usage import Role, Usage, add_usage, no_usage
 
@@ -67,13 +67,13 @@ def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
     }
 
 
-def with_rewards(leaf: Leaf, replies: Sequence[Reply], context: MCTSrContext) -> Patch:
+def with_rewards(leaf: Leaf, replies: Sequence[Reply]) -> Patch:
     """Note the rewards of the new answer and, from the last reply, of the one it refines."""
     *own, again = replies
-    earned = rewards(own, context)
+    earned = rewards(own)
     return {
         "rewards": earned,
-        "parent_rewards": rewards([again], context),
+        "parent_rewards": rewards([again]),
         "lost": not earned,
         "failures": [
             *failures(own, "evaluate", leaf["rollout"]),
@@ -83,9 +83,15 @@ def with_rewards(leaf: Leaf, replies: Sequence[Reply], context: MCTSrContext) ->
     }
 
 
-def rewards(replies: Iterable[Reply], context: MCTSrContext) -> list[float]:
+def rewards(replies: Iterable[Reply]) -> list[float]:
     """The rewards in evaluations, points; failed ones are left out."""
-    return [suppress_full_score(r.value, context) for r in replies if r.code is None]
+    return [reply.value for reply in replies if reply.code is None]
+
+
+def known_answers(tree: Tree, leaves: Iterable[Leaf]) -> list[str]:
+    """Every answer in the tree and in flight, but no dummy, each once."""
+    found = [node["answer"] for node in tree.values() if not node["dummy"]]
+    return list(dict.fromkeys([*found, *(leaf["answer"] or "" for leaf in leaves)]))
 
 
 def failures(

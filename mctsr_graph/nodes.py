@@ -23,7 +23,18 @@ from .errors import ConfigError
 from .events import rollout_event, start_event, stop_event
 from .fingerprint import fingerprint
 from .journal import CallJournal
-from .leaves import Leaf, failures, grow, longest, new_leaf, rewards, with_rewards, with_text
+from .judges import Case, Court, cases_of
+from .leaves import (
+    Leaf,
+    failures,
+    grow,
+    known_answers,
+    longest,
+    new_leaf,
+    rewards,
+    with_rewards,
+    with_text,
+)
 from .prompts import Prompts
 from .search import add_child, backpropagate, new_node, select_wave
 from .state import MCTSrState, fresh_state
@@ -35,10 +46,11 @@ from .usage import Role, add_usage
 
 @dataclass(frozen=True)
 class Nodes:
-    """The seven nodes of the graph, over one model and one set of prompts."""
+    """The seven nodes of the graph, over one model, one court and one set of prompts."""
 
     model: Callable[[], Model]
     prompts: Prompts
+    court: Court
     journal: CallJournal | None = None
 
     async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
@@ -53,7 +65,7 @@ class Nodes:
         replies = await self._root_rewards(answers, fresh, run)
         tree: Tree = {}
         for answer, own in zip(answers, replies, strict=True):
-            earned = rewards(own, run.context)
+            earned = rewards(own)
             tree = merge(tree, [self._root(tree, answer, earned, truncated, run)])
         evaluations = [reply for own in replies for reply in own]
         lost = failures(drafts, "draft", 0) + failures(evaluations, "evaluate", 0)
@@ -106,22 +118,18 @@ class Nodes:
         return {"wave": await self._texts("refine", messages, state, run, shorter)}
 
     async def evaluate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
-        """Ask for rewards of every new answer, and for one more of the answer it refines."""
-        live = _live(state)
-        requests = []
+        """Have every new answer judged, and the answer that it refines once more."""
+        live, cases = _live(state), []
+        known = known_answers(state["tree"], live)
         for leaf in live:
             new, refined = leaf["answer"] or "", state["tree"][leaf["parent"]]["answer"]
-            requests += [
-                self._evaluation(state["problem"], answer, run.context, leaf["rollout"], sample)
-                for sample, answer in enumerate([*[new] * run.context.reward_samples, refined])
-            ]
-        replies = iter(await self._ask(state, run, requests))
+            answers = [*[new] * run.context.reward_samples, refined]
+            cases.append(cases_of(state["problem"], answers, known, leaf["rollout"]))
+        replies = await self._judge(state, run, cases)
         return {
             "wave": {
-                str(leaf["rollout"]): with_rewards(
-                    leaf, [next(replies) for _ in range(len(requests) // len(live))], run.context
-                )
-                for leaf in live
+                str(leaf["rollout"]): with_rewards(leaf, own)
+                for leaf, own in zip(live, replies, strict=True)
             }
         }
 
@@ -171,7 +179,8 @@ class Nodes:
         """
         if self.journal is None:
             return ""
-        name = f"{run.place}|{fingerprint(problem, run.context, self.prompts, self.model())}"
+        who = (self.model(), self.court.label())
+        name = f"{run.place}|{fingerprint(problem, run.context, self.prompts, *who)}"
         known, _, generation = (state.get("search") or "").rpartition(":")
         if known != name:
             return f"{name}:0"
@@ -189,14 +198,13 @@ class Nodes:
     async def _root_rewards(
         self, answers: Sequence[str], state: MCTSrState, run: Run
     ) -> list[list[Reply]]:
-        samples = run.context.reward_samples
-        requests = [
-            self._evaluation(state["problem"], answer, run.context, 0, i * samples + k)
+        times = run.context.reward_samples
+        known = [answer for answer in answers if answer != self.prompts.dummy_answer]
+        cases = [
+            cases_of(state["problem"], [answer] * times, known, first=i * times)
             for i, answer in enumerate(answers)
-            for k in range(samples)
         ]
-        replies = await self._ask(state, run, requests, strict=True)
-        return [replies[i * samples : (i + 1) * samples] for i in range(len(answers))]
+        return await self._judge(state, run, cases, strict=True)
 
     def _root(
         self, tree: Tree, answer: str, earned: list[float], truncated: bool, run: Run
@@ -259,27 +267,23 @@ class Nodes:
             rollout=rollout,
         )
 
-    def _evaluation(
-        self, problem: str, answer: str, context: MCTSrContext, rollout: int, sample: int
-    ) -> Request:
-        return Request(
-            "evaluate",
-            say.evaluate_messages(self.prompts, problem, answer),
-            lambda reply: say.read_score(reply, context),
-            lambda: say.evaluate_again_messages(self.prompts, problem, answer),
-            rollout=rollout,
-            sample=sample,
-        )
-
     async def _ask(
         self, state: MCTSrState, run: Run, requests: Sequence[Request], *, strict: bool = False
     ) -> list[Reply]:
+        return await self._asker(state, run, strict).ask_all(requests, run.way)
+
+    async def _judge(
+        self, state: MCTSrState, run: Run, cases: list[list[Case]], *, strict: bool = False
+    ) -> list[list[Reply]]:
+        asker = self._asker(state, run, strict)
+        return await self.court.rewards(cases, asker, self.prompts, run.way)
+
+    def _asker(self, state: MCTSrState, run: Run, strict: bool) -> Asker:
         leaves = state["wave"].values()
         usages = [state["usage"], *(leaf["usage"] for leaf in leaves)]
         budget = Budget(run.context, usages, state["seconds"] + longest(leaves))
         search = f"{state['search']}/{state.get('branch') or ''}"
-        asker = Asker(self.model(), run.context, budget, self.journal, search, strict)
-        return await asker.ask_all(requests, run.way)
+        return Asker(self.model(), run.context, budget, self.journal, search, strict)
 
 
 def _live(state: MCTSrState) -> list[Leaf]:

@@ -30,6 +30,7 @@ from .events import Event
 from .fingerprint import fingerprint
 from .graph import create_mctsr
 from .journal import CallJournal
+from .judges import JudgeLike, as_court, as_judge
 from .models.load import load_model
 from .prompts import Prompts
 from .solution import Solution
@@ -55,6 +56,8 @@ class Wanted:
         model: Model | str | None,
         context: MCTSrContext | None,
         prompts: Prompts | None,
+        judge: JudgeLike | None,
+        judge_model: Model | str | None,
         thread_id: str | None,
         control: SearchControl | None,
     ) -> None:
@@ -62,11 +65,16 @@ class Wanted:
         self.context = context or MCTSrContext()
         self.prompts = prompts or Prompts()
         self.control = control
-        named = model is None or isinstance(model, str)
-        self.model = load_model(model) if named else cast(Model, model)  # type: ignore[arg-type]
+        self.model, self.judge = _loaded(model), as_judge(judge)
+        self.judge_model = None if judge_model is None else _loaded(judge_model)
         self.spec = model if isinstance(model, str) else ""
-        self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model)
+        court = as_court(self.judge, self.judge_model).label()
+        self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model, court)
         self.thread_id = thread_id or self.fingerprint
+
+
+def _loaded(model: Model | str | None) -> Model:
+    return load_model(model) if model is None or isinstance(model, str) else model
 
 
 class SearchRun:
@@ -80,7 +88,12 @@ class SearchRun:
     ) -> None:
         self._wanted = wanted
         graph = create_mctsr(
-            wanted.model, context=wanted.context, prompts=wanted.prompts, journal=journal
+            wanted.model,
+            context=wanted.context,
+            prompts=wanted.prompts,
+            judge=wanted.judge,
+            judge_model=wanted.judge_model,
+            journal=journal,
         )
         self.graph = graph.compile(checkpointer=saver, name="mctsr")
         self.config: RunnableConfig | None = None

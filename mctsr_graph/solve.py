@@ -5,6 +5,7 @@ from __future__ import annotations
 from .calls import Model
 from .config import MCTSrContext
 from .journal import CallJournal
+from .judges import JudgeLike
 from .prompts import Prompts
 from .running import Checkpointer, OnEvent, SearchControl, Wanted, opened
 from .solution import Solution
@@ -19,6 +20,8 @@ def solve(
     thread_id: str | None = None,
     journal: CallJournal | None = None,
     prompts: Prompts | None = None,
+    judge: JudgeLike | None = None,
+    judge_model: Model | str | None = None,
     on_event: OnEvent | None = None,
     control: SearchControl | None = None,
 ) -> Solution:
@@ -37,6 +40,10 @@ def solve(
         journal: Where each reply of the model is kept the moment it is there. A path given as
             checkpointer brings its own.
         prompts: Words to use instead of ours.
+        judge: Who rewards answers: a name as in `MCTSrContext.judge`, a function of problem
+            and answer that returns points in [-100, 100] or whether the answer is right, or an
+            object with `reward` (see `mctsr_graph.judges`). It goes before the setting.
+        judge_model: The model that the judge asks, by default `model`.
         on_event: Called with each event (see `mctsr_graph.events`) as it happens.
         control: Stops the search politely: it then returns the best so far with the
             stop_reason "interrupted".
@@ -51,7 +58,7 @@ def solve(
         SearchInterrupted: Ctrl-C; it carries the best so far.
         Exception: What the model raised at its first calls (a wrong key, no connection, ...).
     """
-    wanted = Wanted(problem, model, context, prompts, thread_id, control)
+    wanted = Wanted(problem, model, context, prompts, judge, judge_model, thread_id, control)
     with opened(wanted, checkpointer, journal) as search, search.ending():
         if search.config is not None:
             update = search.take_up(search.graph.get_state(search.config))
@@ -72,6 +79,8 @@ async def asolve(
     thread_id: str | None = None,
     journal: CallJournal | None = None,
     prompts: Prompts | None = None,
+    judge: JudgeLike | None = None,
+    judge_model: Model | str | None = None,
     on_event: OnEvent | None = None,
     control: SearchControl | None = None,
 ) -> Solution:
@@ -79,7 +88,7 @@ async def asolve(
 
     A task that is cancelled leaves a search that can go on, if it has a checkpointer.
     """
-    wanted = Wanted(problem, model, context, prompts, thread_id, control)
+    wanted = Wanted(problem, model, context, prompts, judge, judge_model, thread_id, control)
     with opened(wanted, checkpointer, journal) as search, search.ending():
         config = search.config
         if config is not None:

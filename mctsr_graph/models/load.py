@@ -6,11 +6,14 @@ import difflib
 import os
 import re
 import warnings
+from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable
 
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 
@@ -198,3 +201,10 @@ def _unknown(spec: str, provider: str, table: dict[str, str]) -> str:
     else:
         hint = ""
     return f"{spec!r} has no known provider{hint or '; ' + _FORMS}"
+
+
+def lazy_model(model: Runnable[Any, Any] | str | None) -> Callable[[], Runnable[Any, Any]]:
+    """What returns the model; a name is loaded at the first call, and once."""
+    if model is None or isinstance(model, str):
+        return cache(lambda: load_model(model))
+    return lambda: model
