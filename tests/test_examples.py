@@ -12,6 +12,8 @@ EXPECTED = {
     "stream_events": "4 2 -> 4 80.0",
     "resume": "2 rollouts, 10 calls made this time\n4 rollouts, 8 calls made this time\n"
     "4 rollouts, 0 calls made this time\n",
+    "tracing": "rollout 0: draft took 70 tokens\nrollout 0: evaluate took 182 tokens\n"
+    "rollout 1: critique took 145 tokens\n",
     "edit_critique": "the node says:  Multiply 12 by 8. -> 26",
 }
 
