@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "mctsr_graph"
 # module -> modules of this package that it may import; nothing else
 INSIDE = {
     "errors": set(),
-    "tree": set(),
+    "branches": set(),
+    "tree": {"branches"},
     "usage": set(),
     "answers": set(),
     "_score_text": {"errors"},
@@ -23,7 +24,7 @@ INSIDE = {
     "endings": set(),
     "scores": {"errors", "_score_text"},
     "config": {"errors"},
-    "search": {"tree", "config"},
+    "search": {"branches", "tree", "config"},
     "prompts": {"answers", "config", "defuse", "errors", "scores"},
     "calls": {"config", "errors", "usage"},
     "retries": {"errors"},
@@ -41,7 +42,9 @@ INSIDE = {
         "usage",
         "ways",
     },
-    "leaves": {"answers", "calls", "config", "defuse", "search", "tree", "usage"},
+    "leaves": {"answers", "branches", "calls", "config", "defuse", "search", "tree", "usage"},
+    "acts": {"answers", "branches", "config", "errors", "leaves", "search", "tree"},
+    "steering": {"acts", "branches", "config", "errors", "leaves", "tree"},
     "events": {"calls", "config", "leaves", "tree", "usage"},
     "state": {"calls", "leaves", "tree", "usage"},
     "step": {"config", "events", "state", "ways"},
@@ -111,11 +114,12 @@ INSIDE = {
 }
 # package -> modules that may import it
 OUTSIDE = {
-    "langgraph": {"state", "step", "nodes", "graph", "running", "savers", "stored"},
+    "langgraph": {"state", "step", "nodes", "graph", "running", "savers", "steering", "stored"},
     "typer": {"cli"},
     "rich": {"cli", "terminal"},
 }
 STANDARD_LIBRARY_ONLY = {
+    "branches",
     "tree",
     "search",
     "answers",
