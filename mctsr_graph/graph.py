@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from langgraph.graph import END, START, StateGraph
 
 from .calls import Model
@@ -12,7 +14,7 @@ from .models.load import lazy_model
 from .nodes import Nodes
 from .prompts import Prompts
 from .state import MCTSrInput, MCTSrOutput, MCTSrState
-from .step import Step
+from .step import BRIEF, Body, Step
 
 MCTSrGraph = StateGraph[MCTSrState, MCTSrContext, MCTSrInput, MCTSrOutput]
 
@@ -48,15 +50,19 @@ def create_mctsr(
     builder = MCTSrGraph(
         MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput
     )
-    builder.add_node("initialize", Step(nodes.initialize, default))
+
+    def add(body: Body, **more: Any) -> None:
+        builder.add_node(body.__name__, Step(body, default), trace_policy=BRIEF, **more)
+
+    add(nodes.initialize)
     # select names the next node itself. With a conditional edge, a task cancelled between the
     # node and its edge leaves a checkpoint from which no edge leads on
-    builder.add_node("select", Step(nodes.select, default), destinations=("critique", "finalize"))
-    builder.add_node("critique", Step(nodes.critique, default))
-    builder.add_node("refine", Step(nodes.refine, default))
-    builder.add_node("evaluate", Step(nodes.evaluate, default))
-    builder.add_node("backpropagate", Step(nodes.backpropagate, default))
-    builder.add_node("finalize", Step(nodes.finalize, default))
+    add(nodes.select, destinations=("critique", "finalize"))
+    add(nodes.critique)
+    add(nodes.refine)
+    add(nodes.evaluate)
+    add(nodes.backpropagate)
+    add(nodes.finalize)
 
     builder.add_edge(START, "initialize")
     builder.add_edge("initialize", "select")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
 from .answers import extract_final_answer
+from .branches import Steering
 from .calls import Failure, Reply
 from .config import MCTSrContext
 from .defuse import is_suspicious
@@ -37,14 +39,18 @@ class Leaf(TypedDict):
     """True once a failure has cost this rollout its new answer."""
     usage: Usage
     seconds: float
+    joins: NotRequired[str]
+    """Id of the node that the rewards are for, where a person asked for more of them."""
+    steering: NotRequired[list[Steering]]
+    """The person who wrote the answer, or asked for the rewards."""
 
 
-def new_leaf(rollout: int, parent: str) -> Leaf:
-    """Begin rollout number `rollout` at the node `parent`."""
+def new_leaf(rollout: int, parent: Node) -> Leaf:
+    """Begin rollout number `rollout` at the node `parent`, with a critique wished for there."""
     return Leaf(
         rollout=rollout,
-        parent=parent,
-        critique=None,
+        parent=parent["id"],
+        critique=parent.get("wishes", {}).get(str(rollout)),
         answer=None,
         truncated=False,
         rewards=[],
@@ -127,18 +133,21 @@ def grow(tree: Tree, leaf: Leaf, context: MCTSrContext) -> tuple[Node | None, Pa
         answer=leaf["answer"],
         final_answer=extract_final_answer(leaf["answer"]),
         rewards=leaf["rewards"],
-        critique=leaf["critique"],
+        critique=leaf["critique"] or None,
         rollout=leaf["rollout"],
         truncated=leaf["truncated"],
         suspicious=is_suspicious(leaf["answer"]),
     )
-    same = child["duplicate_of"]
-    if context.merge_equal_answers and same is not None:
+    same = leaf.get("joins") or (child["duplicate_of"] if context.merge_equal_answers else None)
+    if same is not None:
         # Differs: the official code also hangs the node under its newest parent
         joined, change = same, add_rewards(grown, same, leaf["rewards"])
     else:
         joined, change = child["id"], add_child(grown, child)
     patch = merge(patch, [change])
+    if "steering" in leaf:
+        before = tree[joined].get("steering", []) if joined in tree else []
+        patch = merge(patch, [{joined: {"steering": [*before, *leaf["steering"]]}}])
     for touched in (leaf["parent"], joined):
         patch = merge(patch, [backpropagate(merge(tree, [patch]), touched, context)])
     return merge(tree, [patch])[joined], patch

@@ -228,8 +228,9 @@ class Nodes:
 
     def _wave(self, state: MCTSrState, context: MCTSrContext) -> list[Leaf]:
         rng = random.Random(derive_seed(context.seed, "select", state["rollouts"]))
-        chosen = select_wave(state["tree"], context, rng, affordable_width(state, context))
-        return [new_leaf(state["rollouts"] + 1 + i, parent) for i, parent in enumerate(chosen)]
+        first = state["rollouts"] + 1
+        chosen = select_wave(state["tree"], context, rng, affordable_width(state, context), first)
+        return [new_leaf(first + i, state["tree"][id]) for i, id in enumerate(chosen)]
 
     async def _texts(
         self,
@@ -239,8 +240,9 @@ class Nodes:
         run: Run,
         shorter: Callable[[Leaf], Sequence[Callable[[], list[Any]]]] = lambda leaf: (),
     ) -> Patch:
-        """Ask for one text a live leaf."""
-        live = _live(state)
+        """Ask for one text a live leaf, unless a person has written it."""
+        text: Literal["critique", "answer"] = "critique" if role == "critique" else "answer"
+        live = [leaf for leaf in _live(state) if leaf[text] is None]
         requests = [
             self._text(role, messages(leaf), leaf["rollout"], shorter(leaf)) for leaf in live
         ]

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from .branches import in_play, live_children, wished
 from .tree import Node, Patch, Tree, path_to_root
 
 if TYPE_CHECKING:
@@ -26,9 +27,8 @@ def raw_q(rewards: list[float]) -> float:
 def backed_up_q(tree: Mapping[str, Node], node: Node) -> float:
     """Value of a node from its rewards and its children's q, points (Eq. 3)."""
     own = raw_q(node["rewards"])
-    if not node["children"]:
-        return own
-    return (own + max(tree[child]["q"] for child in node["children"])) / 2
+    children = live_children(tree, node)
+    return (own + max(child["q"] for child in children)) / 2 if children else own
 
 
 def suppress_full_score(reward: float, context: MCTSrContext) -> float:
@@ -66,13 +66,13 @@ def uct(tree: Mapping[str, Node], node: Node, context: MCTSrContext, in_flight: 
 
 def is_fully_expanded(tree: Mapping[str, Node], node: Node, context: MCTSrContext) -> bool:
     """Whether a node needs no more children (section 3.4)."""
-    children = node["children"]
+    children = live_children(tree, node)
     if len(children) < context.max_children:
         return False
     if context.expansion_rule == "child_q_above":
-        return any(tree[child]["q"] > node["q"] for child in children)
+        return any(child["q"] > node["q"] for child in children)
     own = raw_q(node["rewards"])
-    return any(raw_q(tree[child]["rewards"]) >= own for child in children)
+    return any(raw_q(child["rewards"]) >= own for child in children)
 
 
 def is_candidate(tree: Mapping[str, Node], node: Node, context: MCTSrContext) -> bool:
@@ -99,12 +99,14 @@ def select(
 
 
 def select_wave(
-    tree: Mapping[str, Node], context: MCTSrContext, rng: random.Random, width: int
+    tree: Mapping[str, Node], context: MCTSrContext, rng: random.Random, width: int, first: int = 1
 ) -> list[str]:
-    """Choose `width` nodes to refine at once, the same one more than once if it is best."""
+    """Choose the nodes of rollouts `first` onwards: the wished one, else the best, even twice."""
     in_flight: Counter[str] = Counter()
     wave: list[str] = []
-    while len(wave) < width and (chosen := select(tree, context, rng, in_flight)) is not None:
+    for rollout in range(first, first + width):
+        if (chosen := wished(tree, rollout) or select(tree, context, rng, in_flight)) is None:
+            break
         in_flight[chosen] += 1
         wave.append(chosen)
     return wave
@@ -116,7 +118,7 @@ def _highest(
     best, best_uct = None, -math.inf
     most_visits = max([len(node["rewards"]) for node in tree.values()], default=0)
     ceiling = bonus(most_visits, 1, context)  # no node has a larger bonus
-    for node_id, node in tree.items():
+    for node_id, node in in_play(tree).items():
         # Most nodes cannot win even so; passing them over keeps a large tree cheap
         if "uct" not in node and node["q"] + ceiling <= best_uct:
             continue
@@ -134,7 +136,7 @@ def _draw(
 ) -> str | None:
     values = {
         node_id: uct(tree, node, context, in_flight.get(node_id, 0))
-        for node_id, node in tree.items()
+        for node_id, node in in_play(tree).items()
         if is_candidate(tree, node, context)
     }
     if not values:
@@ -223,7 +225,7 @@ def _one_level(tree: Tree, node_id: str, context: MCTSrContext) -> Patch:
     patch: Patch = {}
     for near_id in dict.fromkeys(near):
         node = tree[near_id]
-        children = [tree[child] for child in node["children"]]
+        children = live_children(tree, node)
         if children and all(child["children"] for child in children):
             continue  # stale
         q = raw_q(node["rewards"])

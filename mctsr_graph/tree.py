@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NotRequired
 
-from typing_extensions import TypedDict
+from .branches import Steered, in_play
 
 
-class Node(TypedDict):
+class Node(Steered):
     """One attempted answer. It always has a text and at least one reward."""
 
     id: str
@@ -82,7 +82,7 @@ def best_node(tree: Mapping[str, Node]) -> str | None:
     A node that states a final answer goes before one that does not, and a dummy is last.
     """
     best, highest = None, (False, False, -math.inf)
-    for node_id, node in tree.items():
+    for node_id, node in in_play(tree).items():
         # Most nodes are no better in q alone; passing them over keeps a large tree cheap
         if node["q"] > highest[2] or not (highest[0] and highest[1]):
             merit = _merit(node)

@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "mctsr_graph"
 # module -> modules of this package that it may import; nothing else
 INSIDE = {
     "errors": set(),
-    "tree": set(),
+    "branches": set(),
+    "tree": {"branches"},
     "usage": set(),
     "answers": set(),
     "_score_text": {"errors"},
@@ -23,7 +24,7 @@ INSIDE = {
     "endings": set(),
     "scores": {"errors", "_score_text"},
     "config": {"errors"},
-    "search": {"tree", "config"},
+    "search": {"branches", "tree", "config"},
     "prompts": {"answers", "config", "defuse", "errors", "scores"},
     "calls": {"config", "errors", "usage"},
     "retries": {"errors"},
@@ -65,7 +66,9 @@ INSIDE = {
     "judges.self_evaluation": {"calls", "judges.base", "prompts", "search"},
     "judges.logits": {"calls", "judges.base", "judges.self_evaluation", "search", "ways"},
     "judges.verifier": {"judges.base"},
-    "leaves": {"answers", "calls", "config", "defuse", "search", "tree", "usage"},
+    "leaves": {"answers", "branches", "calls", "config", "defuse", "search", "tree", "usage"},
+    "acts": {"answers", "branches", "config", "errors", "leaves", "search", "tree"},
+    "steering": {"acts", "branches", "config", "errors", "leaves", "tree"},
     "events": {"calls", "config", "leaves", "tree", "usage"},
     "state": {"calls", "leaves", "tree", "usage"},
     "step": {"config", "events", "state", "ways"},
@@ -138,11 +141,12 @@ INSIDE = {
 }
 # package -> modules that may import it
 OUTSIDE = {
-    "langgraph": {"state", "step", "nodes", "graph", "running", "savers", "stored"},
+    "langgraph": {"state", "step", "nodes", "graph", "running", "savers", "steering", "stored"},
     "typer": {"cli"},
     "rich": {"cli", "terminal"},
 }
 STANDARD_LIBRARY_ONLY = {
+    "branches",
     "tree",
     "search",
     "answers",

@@ -73,6 +73,13 @@ def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseCh
     return _by_name(spec.strip(), kwargs)
 
 
+def lazy_model(model: Runnable[Any, Any] | str | None) -> Callable[[], Runnable[Any, Any]]:
+    """Return what gives `model`; a name is loaded at the first call, and only then."""
+    if model is None or isinstance(model, str):
+        return cache(lambda: load_model(model))
+    return lambda: model
+
+
 def _by_name(spec: str, kwargs: dict[str, Any]) -> BaseChatModel:
     if not spec:
         raise UnknownModelError(f"the model's name is empty; {_FORMS}")

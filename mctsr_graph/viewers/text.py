@@ -34,6 +34,8 @@ def _label(node: Node, best: bool) -> str:
     notes = "".join(
         [
             " (dummy)" if node["dummy"] else "",
+            " (pruned)" if node.get("pruned") else "",
+            " (pinned)" if node.get("pinned") else "",
             " (cut off)" if node["truncated"] else "",
             " (suspicious)" if node["suspicious"] else "",
             f" (same text as {node['duplicate_of']})" if node["duplicate_of"] else "",
