@@ -1,0 +1,284 @@
+"""What a search believes: how probable it is that each answer it has found is the right one.
+
+Answers with equal final answers form a class. Three kinds of evidence speak for a class:
+independent answers that agree on it, refinements that arrive at it, and the rewards of its
+answers. They are weighed against each other by Bayes' rule, over a grid of what is not known: how
+often this model is right on this problem, how often a refinement mends a wrong answer, and how
+well the judge tells right from wrong. The grids' weights are a `Prior`; `learn` fits them to the
+searches of a batch, without the truth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from .answers import answer_key
+from .branches import in_play
+from .tree import Node
+
+SKILL = (0.03, 0.15, 0.35, 0.6, 0.82, 0.96)
+"""Chances that an independent answer is right."""
+MENDING = (0.3, 0.9)
+"""Chances that a refinement of a wrong answer is right, as shares of the skill."""
+DISCRIMINATION = (0.0, 0.35, 0.8, 1.4, 2.0)
+"""By how much a right answer's reward is higher, in standard deviations of a reward."""
+
+_VARIETY = 1.0  # concentration of wrong answers: how readily one differs from those before it
+_KEEPS = 0.88  # chance that a refinement of a right answer stays right
+_STAYS = 0.8  # chance that a refinement which does not mend a wrong answer leaves it as it is
+_NOISE = 30.0  # standard deviation of a reward before any was seen, points,
+_NOISE_WEIGHT = 4.0  # counted as so many rewards
+_OWN_SHARE = 0.3  # share of a reward's variance that is the answer's own: no repetition removes it
+_CLASS_SPREAD = 0.25  # standard deviation of what a judge holds for or against a class as such
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Weights of the grids, each summing to 1."""
+
+    skill: tuple[float, ...] = (0.17, 0.17, 0.16, 0.17, 0.17, 0.16)
+    mending: tuple[float, ...] = (0.5, 0.5)
+    discrimination: tuple[float, ...] = (0.5, 0.17, 0.15, 0.11, 0.07)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a tree says of its classes, which are named by `answer_key`."""
+
+    votes: Mapping[str, int] = field(default_factory=dict)
+    """Independent answers by class."""
+    moves: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Refinements by the classes of the answer refined and of the new one."""
+    rewards: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
+    """By class: mean and number of each judged answer's rewards, points."""
+
+    @property
+    def classes(self) -> list[str]:
+        """Every class that was seen, in order."""
+        return list(dict.fromkeys([*self.votes, *(key for move in self.moves for key in move)]))
+
+
+@dataclass(frozen=True)
+class Belief:
+    """Probabilities that sum to 1."""
+
+    chances: Mapping[str | None, float]
+    """Of each class to be right; under None, that the right answer was not found yet."""
+    skill: Sequence[float]
+    """Over `SKILL`."""
+    mending: Sequence[float]
+    """Over `MENDING`."""
+    discrimination: Sequence[float]
+    """Over `DISCRIMINATION`."""
+
+    @property
+    def entropy(self) -> float:
+        """How much is not known of which class is right, nats."""
+        return -sum(chance * math.log(chance) for chance in self.chances.values() if chance > 0)
+
+
+@lru_cache(maxsize=65536)
+def class_of(final_answer: str | None) -> str | None:
+    """The class of a final answer; None belongs to no class."""
+    return None if final_answer is None else answer_key(final_answer)
+
+
+def evidence_of(tree: Mapping[str, Node]) -> Evidence:
+    """Collect what the answers in play say. Dummies and answers without a final one say nothing."""
+    votes: Counter[str] = Counter()
+    moves: Counter[tuple[str, str]] = Counter()
+    rewards: dict[str, list[tuple[float, int]]] = {}
+    for node in in_play(tree).values():
+        own = class_of(node["final_answer"])
+        if own is None or node["dummy"]:
+            continue
+        parent = tree[node["parent"]] if node["parent"] is not None else None
+        before = class_of(parent["final_answer"]) if parent is not None else None
+        if parent is None or before is None:
+            votes[own] += 1
+        else:
+            moves[before, own] += 1
+        if node["rewards"]:
+            count = len(node["rewards"])
+            rewards.setdefault(own, []).append((sum(node["rewards"]) / count, count))
+    return Evidence(dict(votes), dict(moves), rewards)
+
+
+def believe(evidence: Evidence, prior: Prior = Prior()) -> Belief:  # noqa: B008 (it is frozen)
+    """Weigh the evidence."""
+    hypotheses: list[str | None] = [*evidence.classes, None]
+    standing = _standing(evidence)
+    chances: dict[str | None, float] = {}
+    skill = [0.0] * len(SKILL)
+    mending = [0.0] * len(MENDING)
+    discrimination = [0.0] * len(DISCRIMINATION)
+    logs = {right: _log_wrong(evidence, right) for right in hypotheses}
+    highest = max(logs.values())
+    for right in hypotheses:
+        by_answers = _answer_likelihoods(evidence, right, prior)
+        by_rewards = _reward_likelihoods(standing, right, prior)
+        scale = math.exp(logs[right] - highest)
+        answers, judged = sum(map(sum, by_answers)), sum(by_rewards)
+        chances[right] = scale * answers * judged
+        for i, row in enumerate(by_answers):
+            skill[i] += scale * judged * sum(row)
+            for j, value in enumerate(row):
+                mending[j] += scale * judged * value
+        for i, value in enumerate(by_rewards):
+            discrimination[i] += scale * answers * value
+    total = sum(chances.values())
+    return Belief(
+        {right: value / total for right, value in chances.items()},
+        [value / total for value in skill],
+        [value / total for value in mending],
+        [value / total for value in discrimination],
+    )
+
+
+def learn(evidences: Iterable[Evidence], prior: Prior = Prior(), rounds: int = 20) -> Prior:  # noqa: B008
+    """Fit a prior to the problems of a batch by expectation maximisation.
+
+    The prior given counts as one problem more, so that a small batch changes little.
+    """
+    seen, fitted = list(evidences), prior
+    for _ in range(rounds):
+        beliefs = [believe(evidence, fitted) for evidence in seen]
+        fitted = Prior(
+            _mean([prior.skill, *(belief.skill for belief in beliefs)]),
+            _mean([prior.mending, *(belief.mending for belief in beliefs)]),
+            _mean([prior.discrimination, *(belief.discrimination for belief in beliefs)]),
+        )
+    return fitted
+
+
+def _mean(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
+
+
+def move_chances(
+    evidence: Evidence, belief: Belief, parent: str, prior: Prior
+) -> dict[str | None, float]:
+    """Chance of each class to be the one that a refinement of `parent` arrives at."""
+    classes = evidence.classes
+    spread = 1 / (len(classes) + 1)
+    mends = _mean_of_products(belief.skill, belief.mending)
+    found: dict[str | None, float] = {}
+    for child in [*classes, None]:
+        chance = 0.0
+        for right, probability in belief.chances.items():
+            if right == parent and right is not None:
+                step = _KEEPS if child == parent else (1 - _KEEPS) * spread
+            elif child == right:
+                step = mends
+            else:
+                wrong = _STAYS if child == parent else (1 - _STAYS) * spread
+                step = (1 - mends) * wrong
+            chance += probability * step
+        found[child] = chance
+    return found
+
+
+def vote_chances(evidence: Evidence) -> dict[str | None, float]:
+    """Chance of each class to be the one of the next independent answer; None: a new one."""
+    total = sum(evidence.votes.values()) + _VARIETY
+    found: dict[str | None, float] = {key: n / total for key, n in evidence.votes.items()}
+    return {**found, None: _VARIETY / total}
+
+
+def weight_of_rewards(judged: Sequence[tuple[float, int]]) -> float:
+    """Precision of a class's mean reward, in units of one reward's variance."""
+    if not judged:
+        return 0.0
+    return 1 / (_CLASS_SPREAD**2 + 1 / sum(_precision(count) for _, count in judged))
+
+
+def _precision(count: int) -> float:
+    return 1 / (_OWN_SHARE + (1 - _OWN_SHARE) / count)
+
+
+def _mean_of_products(skill: Sequence[float], mending: Sequence[float]) -> float:
+    right = sum(chance * weight for chance, weight in zip(SKILL, skill, strict=True))
+    return right * sum(share * weight for share, weight in zip(MENDING, mending, strict=True))
+
+
+def _log_wrong(evidence: Evidence, right: str | None) -> float:
+    """Log likelihood of how wrong answers fell into classes and moved between them."""
+    wrong = [count for key, count in evidence.votes.items() if key != right]
+    log = len(wrong) * math.log(_VARIETY) + sum(math.lgamma(count) for count in wrong)
+    log += math.lgamma(_VARIETY) - math.lgamma(_VARIETY + sum(wrong))
+    spread = 1 / (len(evidence.classes) + 1)
+    for (before, after), count in evidence.moves.items():
+        if before == right:
+            step = _KEEPS if after == right else (1 - _KEEPS) * spread
+        elif after == right:
+            continue  # in _answer_likelihoods
+        else:
+            step = _STAYS if before == after else (1 - _STAYS) * spread
+        log += count * math.log(step)
+    return log
+
+
+def _answer_likelihoods(evidence: Evidence, right: str | None, prior: Prior) -> list[list[float]]:
+    """Weighted likelihoods of the right answers, over SKILL and MENDING."""
+    agree = evidence.votes.get(right, 0) if right is not None else 0
+    differ = sum(evidence.votes.values()) - agree
+    mended = unmended = 0
+    for (before, after), count in evidence.moves.items():
+        if before != right:
+            mended += count if after == right else 0
+            unmended += count if after != right else 0
+    rows = []
+    for chance, weight in zip(SKILL, prior.skill, strict=True):
+        voted = weight * chance**agree * (1 - chance) ** differ
+        rows.append(
+            [
+                voted * share * (chance * part) ** mended * (1 - chance * part) ** unmended
+                for part, share in zip(MENDING, prior.mending, strict=True)
+            ]
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """The rewards of the classes: mean (in standard deviations) and precision of each."""
+
+    means: Mapping[str, float]
+    precisions: Mapping[str, float]
+    mean: float
+    precision: float
+
+
+def _standing(evidence: Evidence) -> _Standing:
+    squares, freedom = _NOISE_WEIGHT * _NOISE**2, _NOISE_WEIGHT
+    for judged in evidence.rewards.values():
+        mean = sum(value for value, _ in judged) / len(judged)
+        squares += sum((value - mean) ** 2 for value, _ in judged)
+        freedom += len(judged) - 1
+    deviation = math.sqrt(squares / freedom)
+    means, precisions = {}, {}
+    for key, judged in evidence.rewards.items():
+        parts = [_precision(count) for _, count in judged]
+        mean = sum(value * part for (value, _), part in zip(judged, parts, strict=True))
+        means[key] = mean / sum(parts) / deviation
+        precisions[key] = weight_of_rewards(judged)
+    total = sum(precisions.values())
+    mean = sum(precisions[key] * means[key] for key in means) / total if total else 0.0
+    return _Standing(means, precisions, mean, total)
+
+
+def _reward_likelihoods(standing: _Standing, right: str | None, prior: Prior) -> list[float]:
+    """Weighted likelihoods of the rewards, over DISCRIMINATION, against no discrimination."""
+    if right is None or right not in standing.means:
+        return list(prior.discrimination)
+    precision = standing.precisions[right]
+    lead = precision * (standing.means[right] - standing.mean)
+    loss = precision * (1 - precision / standing.precision) / 2
+    return [
+        weight * math.exp(min(lead * by - loss * by * by, 700.0))
+        for by, weight in zip(DISCRIMINATION, prior.discrimination, strict=True)
+    ]
