@@ -132,10 +132,11 @@ class MCTSrContext(BaseModel):
 
     # Rewards
     judge: Annotated[
-        Literal["self", "logits"],
+        Literal["self", "rubric", "logits", "pairwise"],
         Field(
-            description="who rewards answers: the model, asked for a score, or its logits, where "
-            "it can tell them (others are asked); a judge given as an object goes before"
+            description="who rewards answers: the model, asked for a score, or for points by a "
+            "rubric, or its logits, where it can tell them (others are asked), or the model, asked "
+            "which of two answers is better; a judge given as an object goes before"
         ),
     ] = "self"
     reward_samples: Annotated[int, Field(ge=1, le=64, description="rewards of a new answer")] = 1
@@ -236,12 +237,14 @@ class MCTSrContext(BaseModel):
 
     def of_role(self, name: str, role: str) -> Any:
         """The setting `name` ("temperature", "max_tokens") of a role ("draft", ...)."""
+        role = "evaluate" if role == "compare" else role
         return getattr(self, f"{role}_{name}")
 
     @property
     def calls_per_rollout(self) -> int:
-        """Model calls of a rollout in which no reply has to be asked for again."""
-        return 3 + self.reward_samples  # critique, refine, the parent's reward, the child's
+        """Model calls of a rollout in which no reply has to be asked for again, at most."""
+        a_reward = 4 if self.judge == "pairwise" else 1  # two rivals, both orders
+        return 2 + (1 + self.reward_samples) * a_reward  # critique, refine, the rewards
 
 
 def _first_problem(cls: type[MCTSrContext], error: ValidationError) -> str:

@@ -18,7 +18,7 @@ from .config import MCTSrContext
 from .events import Best, Event
 from .running import SearchControl
 from .solution import Solution
-from .usage import ROLES, total_cost
+from .usage import total_cost
 from .viewers.text import render_text
 
 
@@ -133,7 +133,7 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
 
 def _cost(solution: Solution) -> Table:
     table = Table("cost", "calls", "input tokens", "output tokens")
-    costs = [(role, solution.usage[role]) for role in ROLES]
+    costs = [(role, solution.usage[role]) for role in solution.usage]
     for name, cost in [*costs, ("total", total_cost(solution.usage))]:
         counts = (cost["calls"], cost["input_tokens"], cost["output_tokens"])
         table.add_row(name, *(str(count) for count in counts))

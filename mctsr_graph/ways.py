@@ -123,7 +123,8 @@ class Awaiting:
 
     async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
         """Return what the function returns, run in a thread; an async one is awaited here."""
-        result = await run_in_executor(None, function, *args)
+        run = copy_context().run
+        result = await run_in_executor(_threads(0), run, function, *args)
         return await result if isawaitable(result) else result
 
 
