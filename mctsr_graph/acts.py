@@ -145,6 +145,10 @@ def edit_critique(critique: str, node: str | None = None) -> Act:
             )
         [(number, leaf)] = paused.wave.items()
         # The wish stands in the tree as well, in case the rollout is begun anew
+        if leaf["parent"] is None or leaf["task"] != "refine":
+            raise ConfigError(
+                "the rollout paused before refine drafts an answer, which has no critique"
+            )
         patch = _wish(paused, leaf["parent"], "critique", int(number), words)
         return Change(patch, {number: {**leaf, "critique": words}})
 

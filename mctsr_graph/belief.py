@@ -18,6 +18,7 @@ from functools import lru_cache
 
 from .answers import answer_key
 from .branches import in_play
+from .errors import ConfigError
 from .tree import Node
 
 SKILL = (0.03, 0.15, 0.35, 0.6, 0.82, 0.96)
@@ -38,11 +39,33 @@ _CLASS_SPREAD = 0.25  # standard deviation of what a judge holds for or against 
 
 @dataclass(frozen=True)
 class Prior:
-    """Weights of the grids, each summing to 1."""
+    """Weights of the grids. Each list sums to 1.
+
+    Raises:
+        ConfigError: it does not, or is of another length.
+    """
 
     skill: tuple[float, ...] = (0.17, 0.17, 0.16, 0.17, 0.17, 0.16)
     mending: tuple[float, ...] = (0.5, 0.5)
     discrimination: tuple[float, ...] = (0.5, 0.17, 0.15, 0.11, 0.07)
+
+    def __post_init__(self) -> None:
+        """Check the weights."""
+        for name, grid in (
+            ("skill", SKILL),
+            ("mending", MENDING),
+            ("discrimination", DISCRIMINATION),
+        ):
+            weights = getattr(self, name)
+            fits = len(weights) == len(grid) and min(weights) >= 0
+            if not fits or not math.isclose(sum(weights), 1, abs_tol=1e-6):
+                raise ConfigError(
+                    f"prior.{name} is {weights!r}, allowed {len(grid)} weights that sum to 1"
+                )
+
+
+USUAL = Prior()
+"""What is believed before anything is known of model and judge."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +131,7 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
     return Evidence(dict(votes), dict(moves), rewards)
 
 
-def believe(evidence: Evidence, prior: Prior = Prior()) -> Belief:  # noqa: B008 (it is frozen)
+def believe(evidence: Evidence, prior: Prior = USUAL) -> Belief:
     """Weigh the evidence."""
     hypotheses: list[str | None] = [*evidence.classes, None]
     standing = _standing(evidence)
@@ -139,7 +162,7 @@ def believe(evidence: Evidence, prior: Prior = Prior()) -> Belief:  # noqa: B008
     )
 
 
-def learn(evidences: Iterable[Evidence], prior: Prior = Prior(), rounds: int = 20) -> Prior:  # noqa: B008
+def learn(evidences: Iterable[Evidence], prior: Prior = USUAL, rounds: int = 20) -> Prior:
     """Fit a prior to the problems of a batch by expectation maximisation.
 
     The prior given counts as one problem more, so that a small batch changes little.

@@ -13,16 +13,25 @@ from .prompts import Prompts
 
 # What may change while a search goes on: limits, and how fast to go
 LIMITS = (
+    "effort",
     "max_rollouts",
+    "agree",
+    "confidence",
+    "settle",
+    "class_patience",
     "patience",
     "max_failures",
     "max_failure_share",
     "max_calls",
     "max_tokens",
     "max_seconds",
+    "max_cost",
+    "input_price",
+    "output_price",
     "max_attempts",
     "call_seconds",
     "width",
+    "pipelined",
 )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 from langgraph.graph import END, START, StateGraph
 
 from .calls import Model
+from .choice import ChoiceRule
 from .config import MCTSrContext
+from .desk import Desk
 from .journal import CallJournal
 from .judges import JudgeLike, as_court
 from .models.load import lazy_model
@@ -15,6 +17,8 @@ from .nodes import Nodes
 from .prompts import Prompts
 from .state import MCTSrInput, MCTSrOutput, MCTSrState
 from .step import BRIEF, Body, Step
+from .strategy import Strategy
+from .tasks import SelectionRule
 
 MCTSrGraph = StateGraph[MCTSrState, MCTSrContext, MCTSrInput, MCTSrOutput]
 
@@ -26,6 +30,8 @@ def create_mctsr(
     prompts: Prompts | None = None,
     judge: JudgeLike | None = None,
     judge_model: Model | str | None = None,
+    selection: SelectionRule | None = None,
+    choice: ChoiceRule | None = None,
     journal: CallJournal | None = None,
 ) -> MCTSrGraph:
     """Build the search: `problem` in, `answer` and what it cost out.
@@ -38,14 +44,17 @@ def create_mctsr(
         judge: Who rewards answers: a name as in `MCTSrContext.judge`, a function of problem
             and answer, or an object with `reward`. It goes before the setting.
         judge_model: The model that the judge asks, by default `model`.
+        selection: A function that chooses what to do next, instead of the setting.
+        choice: A function that chooses the answer to return, instead of the setting `select`.
         journal: Where each reply is kept the moment it is there. After a crash no call that
             had returned is made again, whatever the checkpointer had written.
 
     Returns:
         The graph, not compiled: compile it with a checkpointer and a name of your choice.
     """
+    strategy = Strategy(selection, choice)
     court = as_court(judge, judge_model)
-    nodes = Nodes(lazy_model(model), prompts or Prompts(), court, journal)
+    nodes = Nodes(Desk(lazy_model(model), prompts or Prompts(), court, strategy, journal))
     default = context or MCTSrContext()
     builder = MCTSrGraph(
         MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput

@@ -13,6 +13,7 @@ from .calls import Failure, Reply
 from .config import MCTSrContext
 from .defuse import is_suspicious
 from .search import add_child, add_rewards, backpropagate, new_node
+from .tasks import Kind
 from .tree import Node, Patch, Tree, merge
 from .usage import Role, Usage, add_usage, no_usage
 
@@ -22,8 +23,10 @@ class Leaf(TypedDict):
 
     rollout: int
     """Number of the rollout, from 1."""
-    parent: str
-    """Id of the node being refined."""
+    task: Kind
+    """Whether it refines its parent, drafts an independent answer, or only has one judged."""
+    parent: str | None
+    """Id of the node being refined or judged; None for a draft."""
     critique: str | None
     """Written by critique; a person may edit it before refine."""
     answer: str | None
@@ -45,13 +48,15 @@ class Leaf(TypedDict):
     """The person who wrote the answer, or asked for the rewards."""
 
 
-def new_leaf(rollout: int, parent: Node) -> Leaf:
+def new_leaf(rollout: int, parent: Node | None, task: Kind = "refine") -> Leaf:
     """Begin rollout number `rollout` at the node `parent`, with a critique wished for there."""
+    wishes = parent.get("wishes", {}) if parent is not None else {}
     return Leaf(
         rollout=rollout,
-        parent=parent["id"],
-        critique=parent.get("wishes", {}).get(str(rollout)),
-        answer=None,
+        task=task,
+        parent=parent["id"] if parent is not None else None,
+        critique=wishes.get(str(rollout)),
+        answer=parent["answer"] if parent is not None and task == "evaluate" else None,
         truncated=False,
         rewards=[],
         parent_rewards=[],
@@ -73,19 +78,18 @@ def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
     }
 
 
-def with_rewards(leaf: Leaf, replies: Sequence[Reply]) -> Patch:
-    """Note the rewards of the new answer and, from the last reply, of the one it refines."""
-    *own, again = replies
+def with_rewards(leaf: Leaf, own: Sequence[Reply], again: Sequence[Reply]) -> Patch:
+    """Note the rewards of the new answer, and further ones of the answer it refines."""
     earned = rewards(own)
     return {
         "rewards": earned,
-        "parent_rewards": rewards([again]),
+        "parent_rewards": rewards(again),
         "lost": not earned,
         "failures": [
             *failures(own, "evaluate", leaf["rollout"]),
-            *failures([again], "evaluate", leaf["rollout"], leaf["parent"]),
+            *failures(again, "evaluate", leaf["rollout"], leaf["parent"]),
         ],
-        **_charge(leaf, "evaluate", replies),
+        **_charge(leaf, "evaluate", [*own, *again]),
     }
 
 
@@ -123,13 +127,14 @@ def grow(tree: Tree, leaf: Leaf, context: MCTSrContext) -> tuple[Node | None, Pa
         The node as it is in the tree afterwards, or None for a lost leaf, and the patch that
         brings the tree there.
     """
+    parent = leaf["parent"]
     if leaf["lost"] or leaf["answer"] is None:
         return None, {}
-    patch = add_rewards(tree, leaf["parent"], leaf["parent_rewards"])
+    patch = add_rewards(tree, parent, leaf["parent_rewards"]) if parent is not None else {}
     grown: Tree = merge(tree, [patch])
     child = new_node(
         grown,
-        parent=leaf["parent"],
+        parent=parent,
         answer=leaf["answer"],
         final_answer=extract_final_answer(leaf["answer"]),
         rewards=leaf["rewards"],
@@ -138,7 +143,9 @@ def grow(tree: Tree, leaf: Leaf, context: MCTSrContext) -> tuple[Node | None, Pa
         truncated=leaf["truncated"],
         suspicious=is_suspicious(leaf["answer"]),
     )
-    same = leaf.get("joins") or (child["duplicate_of"] if context.merge_equal_answers else None)
+    same = leaf.get("joins") or (parent if leaf["task"] == "evaluate" else None)
+    if same is None and context.merge_equal_answers:
+        same = child["duplicate_of"]
     if same is not None:
         # Differs: the official code also hangs the node under its newest parent
         joined, change = same, add_rewards(grown, same, leaf["rewards"])
@@ -148,7 +155,7 @@ def grow(tree: Tree, leaf: Leaf, context: MCTSrContext) -> tuple[Node | None, Pa
     if "steering" in leaf:
         before = tree[joined].get("steering", []) if joined in tree else []
         patch = merge(patch, [{joined: {"steering": [*before, *leaf["steering"]]}}])
-    for touched in (leaf["parent"], joined):
+    for touched in [joined] if parent is None else [parent, joined]:
         patch = merge(patch, [backpropagate(merge(tree, [patch]), touched, context)])
     return merge(tree, [patch])[joined], patch
 
@@ -158,5 +165,5 @@ def _charge(leaf: Leaf, role: Role, replies: Sequence[Reply]) -> Patch:
     spent: list[Usage] = [{role: reply.cost} for reply in replies]
     return {
         "usage": add_usage([leaf["usage"], *spent]),
-        "seconds": leaf["seconds"] + max(reply.seconds for reply in replies),
+        "seconds": leaf["seconds"] + max((reply.seconds for reply in replies), default=0.0),
     }

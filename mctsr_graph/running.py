@@ -17,6 +17,7 @@ from langgraph.types import StateSnapshot
 
 from .answers import clean_text, extract_final_answer
 from .calls import Model
+from .choice import explain
 from .config import MCTSrContext
 from .errors import (
     CheckpointError,
@@ -36,7 +37,7 @@ from .prompts import Prompts
 from .solution import Solution
 from .state import MCTSrInput, MCTSrOutput, MCTSrState
 from .stopping import why_stop
-from .tree import best_node
+from .strategy import Strategy
 from .usage import no_usage
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
@@ -58,6 +59,7 @@ class Wanted:
         prompts: Prompts | None,
         judge: JudgeLike | None,
         judge_model: Model | str | None,
+        strategy: Strategy,
         thread_id: str | None,
         control: SearchControl | None,
     ) -> None:
@@ -67,9 +69,10 @@ class Wanted:
         self.control = control
         self.model, self.judge = _loaded(model), as_judge(judge)
         self.judge_model = None if judge_model is None else _loaded(judge_model)
+        self.strategy = strategy
         self.spec = model if isinstance(model, str) else ""
-        court = as_court(self.judge, self.judge_model).label()
-        self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model, court)
+        others = as_court(self.judge, self.judge_model).label() + strategy.label()
+        self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model, others)
         self.thread_id = thread_id or self.fingerprint
 
 
@@ -93,6 +96,8 @@ class SearchRun:
             prompts=wanted.prompts,
             judge=wanted.judge,
             judge_model=wanted.judge_model,
+            selection=wanted.strategy.selection,
+            choice=wanted.strategy.choice,
             journal=journal,
         )
         self.graph = graph.compile(checkpointer=saver, name="mctsr")
@@ -202,7 +207,8 @@ class SearchRun:
     def so_far(self, stop_reason: str | None) -> Solution:
         """The best so far, whatever has been done."""
         values, tree = self._values, self._values.get("tree") or {}
-        best = best_node(tree)
+        best, strategy = values.get("best"), self._wanted.strategy
+        context = self._wanted.context
         answer = tree[best]["answer"] if best is not None else values.get("answer")
         return Solution(
             problem=self._wanted.problem,
@@ -212,6 +218,7 @@ class SearchRun:
             rollouts=values.get("rollouts", 0),
             usage=values.get("usage") or no_usage(),
             stop_reason=stop_reason,
+            choice=explain(tree, context, strategy.name(context), best) if tree else None,
             tree=tree,
             failures=values.get("failures") or [],
         )

@@ -53,9 +53,7 @@ def suppress_full_score(reward: float, context: MCTSrContext) -> float:
     return reward - penalty if reward > threshold else reward
 
 
-def bonus(
-    parent_visits: int, visits: int, context: MCTSrContext, scale: float = 1.0
-) -> float:
+def bonus(parent_visits: int, visits: int, context: MCTSrContext, scale: float = 1.0) -> float:
     """The exploration term of Eq. 4, points. `parent_visits` is 0 for a root."""
     if parent_visits == 0:
         return 0.0  # Differs: Eq. 4 says nothing of the root; the official code gives it 0

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from mctsr_graph.calls import innermost
 from mctsr_graph.judges.base import Case, Clerk
 from mctsr_graph.judges.self_evaluation import evaluation
-from mctsr_graph.search import suppress_full_score
+from mctsr_graph.values import suppress_full_score
 from mctsr_graph.ways import Scorer, Way
 
 

@@ -11,7 +11,7 @@ from mctsr_graph.calls import Request
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.judges.base import Case, Clerk
 from mctsr_graph.prompts import evaluate_messages
-from mctsr_graph.search import suppress_full_score
+from mctsr_graph.values import suppress_full_score
 
 
 class Criterion(NamedTuple):

@@ -208,10 +208,3 @@ def _unknown(spec: str, provider: str, table: dict[str, str]) -> str:
     else:
         hint = ""
     return f"{spec!r} has no known provider{hint or '; ' + _FORMS}"
-
-
-def lazy_model(model: Runnable[Any, Any] | str | None) -> Callable[[], Runnable[Any, Any]]:
-    """What returns the model; a name is loaded at the first call, and once."""
-    if model is None or isinstance(model, str):
-        return cache(lambda: load_model(model))
-    return lambda: model

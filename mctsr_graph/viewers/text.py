@@ -42,7 +42,8 @@ def _label(node: Node, best: bool) -> str:
             "  *best*" if best else "",
         ]
     )
-    return f"{node['id']}  q {node['q']:.1f}  [{rewards}]  {said}{notes}"
+    q = "not judged" if node["q"] is None else f"q {node['q']:.1f}"
+    return f"{node['id']}  {q}  [{rewards}]  {said}{notes}"
 
 
 def _one_line(text: str, most: int = 60) -> str:
