@@ -178,7 +178,8 @@ class Nodes:
         known, cases = known_answers(state["tree"], leaves), []
         for leaf in leaves:
             own = [leaf["answer"] or ""] * asker.context.reward_samples
-            again = [state["tree"][leaf["parent"] or ""]["answer"]] * (leaf["task"] == "refine")
+            refined = state["tree"][leaf["parent"] or ""] if leaf["task"] == "refine" else None
+            again = [refined["answer"]] if refined is not None else []
             cases.append(cases_of(state["problem"], [*own, *again], known, leaf["rollout"]))
         samples = asker.context.reward_samples
         replies = await self.desk.judge(cases, asker, way)
