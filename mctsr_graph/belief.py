@@ -133,32 +133,50 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
 
 def believe(evidence: Evidence, prior: Prior = USUAL) -> Belief:
     """Weigh the evidence."""
-    hypotheses: list[str | None] = [*evidence.classes, None]
-    standing = _standing(evidence)
+    tally, standing = tally_of(evidence), standing_of(evidence, prior)
+    logs = {right: tally.log_wrong(right) for right in [*evidence.classes, None]}
+    highest = max(logs.values())
     chances: dict[str | None, float] = {}
     skill = [0.0] * len(SKILL)
     mending = [0.0] * len(MENDING)
     discrimination = [0.0] * len(DISCRIMINATION)
-    logs = {right: _log_wrong(evidence, right) for right in hypotheses}
-    highest = max(logs.values())
-    for right in hypotheses:
-        by_answers = _answer_likelihoods(evidence, right, prior)
-        by_rewards = _reward_likelihoods(standing, right, prior)
-        scale = math.exp(logs[right] - highest)
-        answers, judged = sum(map(sum, by_answers)), sum(by_rewards)
-        chances[right] = scale * answers * judged
+    for right, log in logs.items():
+        by_answers = _answer_likelihoods(*tally.rightness(right), prior)
+        by_rewards = standing.likelihoods(right)
+        answers, judged = math.exp(log - highest) * sum(map(sum, by_answers)), sum(by_rewards)
+        chances[right] = answers * judged
+        scale = math.exp(log - highest) * judged
         for i, row in enumerate(by_answers):
-            skill[i] += scale * judged * sum(row)
+            skill[i] += scale * sum(row)
             for j, value in enumerate(row):
-                mending[j] += scale * judged * value
+                mending[j] += scale * value
         for i, value in enumerate(by_rewards):
-            discrimination[i] += scale * answers * value
+            discrimination[i] += answers * value
     total = sum(chances.values())
     return Belief(
         {right: value / total for right, value in chances.items()},
         [value / total for value in skill],
         [value / total for value in mending],
         [value / total for value in discrimination],
+    )
+
+
+def entropy_of(tally: Tally, standing: Standing, prior: Prior) -> float:
+    """Entropy of what would be believed of these counts and rewards, nats."""
+    known = _known_answers(prior)
+    logs = []
+    for right in (*tally.classes, None):
+        counts = tally.rightness(right)
+        log = known.get(counts)
+        if log is None:
+            log = known[counts] = _log_answers(*counts, prior)
+        logs.append(tally.log_wrong(right) + log + standing.logs.get(right, 0.0))
+    highest = max(logs)
+    weights = [math.exp(log - highest) for log in logs]
+    total = sum(weights)
+    return (
+        math.log(total)
+        - sum(weight * (log - highest) for weight, log in zip(weights, logs, strict=True)) / total
     )
 
 
@@ -182,9 +200,7 @@ def _mean(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
     return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
 
 
-def move_chances(
-    evidence: Evidence, belief: Belief, parent: str, prior: Prior
-) -> dict[str | None, float]:
+def move_chances(evidence: Evidence, belief: Belief, parent: str) -> dict[str | None, float]:
     """Chance of each class to be the one that a refinement of `parent` arrives at."""
     classes = evidence.classes
     spread = 1 / (len(classes) + 1)
@@ -228,32 +244,89 @@ def _mean_of_products(skill: Sequence[float], mending: Sequence[float]) -> float
     return right * sum(share * weight for share, weight in zip(MENDING, mending, strict=True))
 
 
-def _log_wrong(evidence: Evidence, right: str | None) -> float:
-    """Log likelihood of how wrong answers fell into classes and moved between them."""
-    wrong = [count for key, count in evidence.votes.items() if key != right]
-    log = len(wrong) * math.log(_VARIETY) + sum(math.lgamma(count) for count in wrong)
-    log += math.lgamma(_VARIETY) - math.lgamma(_VARIETY + sum(wrong))
-    spread = 1 / (len(evidence.classes) + 1)
+@dataclass(frozen=True)
+class Tally:
+    """Evidence, counted in the way that the likelihoods need it."""
+
+    classes: Sequence[str]
+    votes: Mapping[str, int]
+    voted: int
+    kept: Mapping[str, int]
+    """Refinements that stayed in a class."""
+    came: Mapping[str, int]
+    """Refinements that arrived at a class from another."""
+    went: Mapping[str, int]
+    """Refinements that left a class."""
+    moved: int
+    stayed: int
+    log_classes: float
+    """Log likelihood of the votes' classes, were all of them wrong."""
+    log_spread: float
+    """Log of the number of classes that a refinement can go to."""
+
+    def rightness(self, right: str | None) -> tuple[int, int, int, int]:
+        """Votes for and against a class, refinements that mended and that did not."""
+        if right is None:
+            return 0, self.voted, 0, self.moved
+        agree, mended = self.votes.get(right, 0), self.came.get(right, 0)
+        from_wrong = self.moved - self.kept.get(right, 0) - self.went.get(right, 0)
+        return agree, self.voted - agree, mended, from_wrong - mended
+
+    def log_wrong(self, right: str | None) -> float:
+        """Log likelihood of how wrong answers fell into classes and moved between them."""
+        log = self.log_classes
+        own = self.votes.get(right, 0) if right is not None else 0
+        if own:
+            log -= _LOG_VARIETY + _LOG_GAMMA[own]
+        log -= _LOG_RISING[self.voted - own]
+        if not self.moved:
+            return log
+        kept, came, went = (
+            (counts.get(right, 0) if right is not None else 0)
+            for counts in (self.kept, self.came, self.went)
+        )
+        elsewhere = self.moved - self.stayed - came - went
+        log += kept * _LOG_KEEPS + went * _LOG_LEAVES + (self.stayed - kept) * _LOG_STAYS
+        return log + elsewhere * _LOG_STRAYS - (went + elsewhere) * self.log_spread
+
+
+def tally_of(evidence: Evidence) -> Tally:
+    """Count evidence."""
+    kept: Counter[str] = Counter()
+    came: Counter[str] = Counter()
+    went: Counter[str] = Counter()
     for (before, after), count in evidence.moves.items():
-        if before == right:
-            step = _KEEPS if after == right else (1 - _KEEPS) * spread
-        elif after == right:
-            continue  # in _answer_likelihoods
+        if before == after:
+            kept[before] += count
         else:
-            step = _STAYS if before == after else (1 - _STAYS) * spread
-        log += count * math.log(step)
-    return log
+            came[after] += count
+            went[before] += count
+    return Tally(
+        evidence.classes,
+        evidence.votes,
+        sum(evidence.votes.values()),
+        kept,
+        came,
+        went,
+        sum(evidence.moves.values()),
+        sum(kept.values()),
+        sum(_LOG_VARIETY + _LOG_GAMMA[count] for count in evidence.votes.values()),
+        math.log(len(evidence.classes) + 1),
+    )
 
 
-def _answer_likelihoods(evidence: Evidence, right: str | None, prior: Prior) -> list[list[float]]:
+_MOST = 4096 + 64  # nodes of a tree
+_LOG_VARIETY = math.log(_VARIETY)
+_LOG_GAMMA = [0.0, *(math.lgamma(count) for count in range(1, _MOST))]
+_LOG_RISING = [math.lgamma(_VARIETY + count) - math.lgamma(_VARIETY) for count in range(_MOST)]
+_LOG_KEEPS, _LOG_LEAVES = math.log(_KEEPS), math.log(1 - _KEEPS)
+_LOG_STAYS, _LOG_STRAYS = math.log(_STAYS), math.log(1 - _STAYS)
+
+
+def _answer_likelihoods(
+    agree: int, differ: int, mended: int, unmended: int, prior: Prior
+) -> list[list[float]]:
     """Weighted likelihoods of the right answers, over SKILL and MENDING."""
-    agree = evidence.votes.get(right, 0) if right is not None else 0
-    differ = sum(evidence.votes.values()) - agree
-    mended = unmended = 0
-    for (before, after), count in evidence.moves.items():
-        if before != right:
-            mended += count if after == right else 0
-            unmended += count if after != right else 0
     rows = []
     for chance, weight in zip(SKILL, prior.skill, strict=True):
         voted = weight * chance**agree * (1 - chance) ** differ
@@ -266,17 +339,45 @@ def _answer_likelihoods(evidence: Evidence, right: str | None, prior: Prior) -> 
     return rows
 
 
+@lru_cache(maxsize=64)
+def _known_answers(prior: Prior) -> dict[tuple[int, int, int, int], float]:
+    """What _log_answers gave for a prior; searches ask for the same counts again and again."""
+    return {}
+
+
+def _log_answers(agree: int, differ: int, mended: int, unmended: int, prior: Prior) -> float:
+    rows = _answer_likelihoods(agree, differ, mended, unmended, prior)
+    return math.log(max(sum(map(sum, rows)), 1e-300))
+
+
 @dataclass(frozen=True)
-class _Standing:
-    """The rewards of the classes: mean (in standard deviations) and precision of each."""
+class Standing:
+    """How the classes' rewards stand against each other."""
 
     means: Mapping[str, float]
+    """In standard deviations of a reward."""
     precisions: Mapping[str, float]
     mean: float
     precision: float
+    prior: Prior
+    logs: Mapping[str | None, float]
+    """Log likelihood of the rewards if a class is right, against no discrimination."""
+
+    def likelihoods(self, right: str | None) -> list[float]:
+        """Weighted likelihoods over DISCRIMINATION, against no discrimination."""
+        if right is None or right not in self.means:
+            return list(self.prior.discrimination)
+        precision = self.precisions[right]
+        lead = precision * (self.means[right] - self.mean)
+        loss = precision * (1 - precision / self.precision) / 2
+        return [
+            weight * math.exp(min(lead * by - loss * by * by, 700.0))
+            for by, weight in zip(DISCRIMINATION, self.prior.discrimination, strict=True)
+        ]
 
 
-def _standing(evidence: Evidence) -> _Standing:
+def standing_of(evidence: Evidence, prior: Prior) -> Standing:
+    """Compare the rewards of the classes."""
     squares, freedom = _NOISE_WEIGHT * _NOISE**2, _NOISE_WEIGHT
     for judged in evidence.rewards.values():
         mean = sum(value for value, _ in judged) / len(judged)
@@ -291,17 +392,7 @@ def _standing(evidence: Evidence) -> _Standing:
         precisions[key] = weight_of_rewards(judged)
     total = sum(precisions.values())
     mean = sum(precisions[key] * means[key] for key in means) / total if total else 0.0
-    return _Standing(means, precisions, mean, total)
-
-
-def _reward_likelihoods(standing: _Standing, right: str | None, prior: Prior) -> list[float]:
-    """Weighted likelihoods of the rewards, over DISCRIMINATION, against no discrimination."""
-    if right is None or right not in standing.means:
-        return list(prior.discrimination)
-    precision = standing.precisions[right]
-    lead = precision * (standing.means[right] - standing.mean)
-    loss = precision * (1 - precision / standing.precision) / 2
-    return [
-        weight * math.exp(min(lead * by - loss * by * by, 700.0))
-        for by, weight in zip(DISCRIMINATION, prior.discrimination, strict=True)
-    ]
+    logs: dict[str | None, float] = {}
+    standing = Standing(means, precisions, mean, total, prior, logs)
+    logs.update((key, math.log(sum(standing.likelihoods(key)))) for key in means)
+    return standing

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from .belief import (
     DISCRIMINATION,
@@ -18,8 +17,11 @@ from .belief import (
     Prior,
     believe,
     class_of,
+    entropy_of,
     evidence_of,
     move_chances,
+    standing_of,
+    tally_of,
     vote_chances,
     weight_of_rewards,
 )
@@ -30,6 +32,7 @@ from .tree import Node
 _REFINE_CALLS = 2
 # A refinement's gain is overrated, as its chances are assumed and not learnt from one problem
 _REFINE_TRUST = 0.5
+_REFINED = 3  # classes that are worth refining, the likeliest
 _NEW = "\0new"  # a class that no answer has
 
 
@@ -61,13 +64,20 @@ def _gains(
     evidence: Evidence, belief: Belief, prior: Prior
 ) -> Iterator[tuple[tuple[Kind, str | None], float]]:
     """Gain a call of each kind of task for each class, nats."""
-    entropy = belief.entropy
-    gain = 0.0
-    for key, chance in vote_chances(evidence).items():
-        voted = Counter(evidence.votes)
-        voted[key if key is not None else _NEW] += 1
-        gain += chance * (entropy - believe(replace(evidence, votes=voted), prior).entropy)
-    yield ("draft", None), gain
+    entropy, standing = belief.entropy, standing_of(evidence, prior)
+
+    def gain(key: str | None, chance: float, before: str | None = None) -> float:
+        """What another vote for a class, or move to it, would tell; None: a new class."""
+        after = key if key is not None else _NEW
+        votes, moves = evidence.votes, evidence.moves
+        if before is None:
+            votes = {**votes, after: votes.get(after, 0) + 1}
+        else:
+            moves = {**moves, (before, after): moves.get((before, after), 0) + 1}
+        more = Evidence(votes, moves)
+        return chance * (entropy - entropy_of(tally_of(more), standing, prior))
+
+    yield ("draft", None), sum(gain(key, p) for key, p in vote_chances(evidence).items())
     squared = sum(
         by * by * weight for by, weight in zip(DISCRIMINATION, belief.discrimination, strict=True)
     )
@@ -76,12 +86,10 @@ def _gains(
         more = weight_of_rewards([*judged, (0.0, 1)]) - weight_of_rewards(judged)
         right = belief.chances[key]
         yield ("evaluate", key), squared / 2 * more * right * (1 - right)
-        gain = 0.0
-        for child, chance in move_chances(evidence, belief, key, prior).items():
-            moved = Counter(evidence.moves)
-            moved[key, child if child is not None else _NEW] += 1
-            gain += chance * (entropy - believe(replace(evidence, moves=moved), prior).entropy)
-        yield ("refine", key), _REFINE_TRUST * gain / _REFINE_CALLS
+    for key in sorted(evidence.classes, key=lambda key: -belief.chances[key])[:_REFINED]:
+        moves = move_chances(evidence, belief, key)
+        told = sum(gain(child, chance, key) for child, chance in moves.items())
+        yield ("refine", key), _REFINE_TRUST * told / _REFINE_CALLS
 
 
 def _task(
