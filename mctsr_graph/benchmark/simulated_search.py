@@ -11,11 +11,14 @@ from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls import derive_seed
 from mctsr_graph.config import MCTSrContext
 from mctsr_graph.leaves import Leaf, grow, new_leaf
+from mctsr_graph.prompts import Prompts
 from mctsr_graph.search import add_child, backpropagate, new_node
 from mctsr_graph.selection import tasks_of_wave
 from mctsr_graph.tree import Node, Tree, merge
 from mctsr_graph.usage import Role
 from mctsr_graph.values import suppress_full_score
+
+_DUMMY = Prompts().dummy_answer
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ def simulated_search(world: World, number: int, context: MCTSrContext) -> Iterat
     It stops for no reason but that nothing is left to select: the caller decides.
     """
     tree = _roots(world, number, context)
-    judged = context.selection != "information"
-    calls = context.drafts * (1 + context.reward_samples * judged)
+    drafted = sum(not node["dummy"] for node in tree.values())
+    calls = drafted + sum(len(node["rewards"]) for node in tree.values())
     rollouts = 0
     while True:
         yield Moment(tree, rollouts, calls)
@@ -54,19 +57,28 @@ def simulated_search(world: World, number: int, context: MCTSrContext) -> Iterat
 
 def _roots(world: World, number: int, context: MCTSrContext) -> Tree:
     tree: Tree = {}
-    judged = context.selection != "information"
-    for sample in range(context.drafts):
-        answer = world.draft(number, _seed(context, 0, "draft", sample))
-        samples = range(sample * context.reward_samples, (sample + 1) * context.reward_samples)
-        rewards = [_reward(world, number, answer, context, 0, k) for k in samples if judged]
+    drafts = 0 if context.init == "dummy" else context.drafts
+    answers = [world.draft(number, _seed(context, 0, "draft", sample)) for sample in range(drafts)]
+    answers += [_DUMMY] * (context.init != "answer")
+    for i, answer in enumerate(answers):
+        samples = range(i * context.reward_samples, (i + 1) * context.reward_samples)
+        judged = samples if context.selection != "information" else ()
+        rewards = [_reward(world, number, answer, context, 0, sample) for sample in judged]
         tree = merge(tree, [add_child(tree, _root(tree, answer, rewards))])
-        tree = merge(tree, [backpropagate(tree, str(sample), context)])
+        tree = merge(tree, [backpropagate(tree, str(i), context)])
     return tree
 
 
 def _root(tree: Tree, answer: str, rewards: list[float]) -> Node:
     final = extract_final_answer(answer)
-    return new_node(tree, parent=None, answer=answer, final_answer=final, rewards=rewards)
+    return new_node(
+        tree,
+        parent=None,
+        answer=answer,
+        final_answer=final,
+        rewards=rewards,
+        dummy=answer == _DUMMY,
+    )
 
 
 def _lived(
@@ -80,8 +92,8 @@ def _lived(
         answer, calls = world.draft(number, _seed(context, rollout, "draft", 0)), 1
     elif leaf["task"] == "refine":
         seed = _seed(context, rollout, "refine", 0)
-        answer = world.refine(number, int(parent["final_answer"] or 0), seed)
-        critique, calls = "Check it again.", 2
+        answer = world.refine(number, parent["answer"], seed)
+        critique, calls = world.critique("" if parent["dummy"] else parent["answer"]), 2
     times = context.reward_samples
     if context.selection == "information" and leaf["task"] != "evaluate":
         times = 0
@@ -103,7 +115,7 @@ def _reward(
     world: World, number: int, answer: str, context: MCTSrContext, rollout: int, sample: int
 ) -> float:
     seed = _seed(context, rollout, "evaluate", sample)
-    return suppress_full_score(float(world.reward_of(number, answer, seed)), context)
+    return suppress_full_score(float(world.reward(number, answer, seed)), context)
 
 
 def _seed(context: MCTSrContext, rollout: int, role: Role, sample: int) -> int:
