@@ -76,6 +76,19 @@ def test_what_is_no_judge_is_told_what_is(judge: Any, keyed: ScriptedChatModel) 
     assert not keyed.calls
 
 
+def test_a_name_given_to_solve_is_the_setting(tmp_path: Path) -> None:
+    model, file = ScriptedChatModel(replies=longer), tmp_path / "search.db"
+    solve("How many?", model, judge="pairwise", context=ONE, checkpointer=file)
+    made = len(model.calls)
+    solve(
+        "How many?",
+        model,
+        context=MCTSrContext(max_rollouts=1, judge="pairwise"),
+        checkpointer=file,
+    )
+    assert len(model.calls) == made
+
+
 def test_a_judge_that_is_given_goes_before_the_setting(keyed: ScriptedChatModel) -> None:
     context = MCTSrContext(max_rollouts=1, judge="logits")
     solution = solve("How many?", keyed, judge=lambda problem, answer: 7, context=context)
@@ -479,11 +492,12 @@ def test_the_pairwise_judge_stays_within_its_calls() -> None:
         model = ScriptedChatModel(
             replies=lambda call: "Better: A" if call.role == "evaluate" else keyed_reply(call)
         )
-        context = MCTSrContext(max_rollouts=99, max_calls=limit, judge="pairwise")
-        solution = solve("How many?", model, context=context)
+        context = MCTSrContext(max_rollouts=99, max_calls=limit)
+        solution = solve("How many?", model, judge="pairwise", context=context)
         assert solution.stop_reason == "max_calls"
         assert len(model.calls) <= limit
         assert not solution.failures
+    context = MCTSrContext(judge="pairwise")
     assert context.calls_per_rollout == 2 + 2 * (2 * Pairwise().rivals)
 
 

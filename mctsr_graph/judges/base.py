@@ -84,7 +84,10 @@ class Clerk:
             for i, r in enumerate(requests)
         ]
         try:
-            replies = await self.asker.ask_all(numbered, self.way)
+            if len(numbered) == 1:  # needs no task or thread of its own
+                replies = [await self.asker.ask(numbered[0], self.way)]
+            else:
+                replies = await self.asker.ask_all(numbered, self.way)
         except Exception as error:
             self.error = error
             raise
