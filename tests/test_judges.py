@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 
 from mctsr_graph import (
     CallJournal,
@@ -245,6 +247,24 @@ def test_a_wrong_key_of_the_judges_model_is_raised_at_once(keyed: ScriptedChatMo
     with pytest.raises(PermissionError, match="wrong key"):
         solve("How many?", keyed, judge_model=locked)
     assert [call.role for call in keyed.calls] == ["draft"]
+
+
+@pytest.mark.parametrize("name", ["self", "pairwise"])
+async def test_a_judges_model_may_have_no_async_half(name: str, keyed: ScriptedChatModel) -> None:
+    class Slow(BaseChatModel):
+        @property
+        def _llm_type(self) -> str:
+            return "slow"
+
+        def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+            assert threading.current_thread() is not threading.main_thread()
+            text = "Score: 5" if name == "self" else "Better: A"
+            return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
+
+    context = MCTSrContext(max_rollouts=4, width=4)
+    solution = await asolve("How many?", keyed, judge=name, judge_model=Slow(), context=context)
+    points = 5.0 if name == "self" else 0.0
+    assert {reward for own in rewards(solution) for reward in own} == {points}
 
 
 class Other(ScriptedChatModel):
