@@ -65,6 +65,9 @@ class Wanted:
     ) -> None:
         self.problem = clean_text(problem)  # as the state will hold it
         self.context = context or MCTSrContext()
+        if isinstance(judge, str):  # a name is a setting, so that what is kept tells it
+            given = self.context.model_dump(exclude_unset=True)
+            self.context, judge = MCTSrContext(**{**given, "judge": judge}), None
         self.prompts = prompts or Prompts()
         self.control = control
         self.model, self.judge = _loaded(model), as_judge(judge)
