@@ -10,6 +10,8 @@ from .belief import Belief, Evidence, believe, class_of, evidence_of
 from .config import MCTSrContext
 from .tree import Node, roots
 
+_CLEAR = 0.5  # a leader less likely than this is not worth the check
+
 
 def why_decided(
     tree: Mapping[str, Node], rollouts: int, left: int, context: MCTSrContext
@@ -70,7 +72,7 @@ def _is_settled(evidence: Evidence, belief: Belief, left: int, context: MCTSrCon
     ranked = sorted(
         (key for key in belief.chances if key is not None), key=lambda key: -belief.chances[key]
     )
-    if not ranked:
+    if not ranked or belief.chances[ranked[0]] < _CLEAR:
         return False
     rivals = [*ranked[1:2], "\0new"]
     for rival in rivals:

@@ -14,6 +14,7 @@ from mctsr_graph.leaves import Leaf, grow, new_leaf
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.search import add_child, backpropagate, new_node
 from mctsr_graph.selection import tasks_of_wave
+from mctsr_graph.tasks import SelectionRule
 from mctsr_graph.tree import Node, Tree, merge
 from mctsr_graph.usage import Role
 from mctsr_graph.values import suppress_full_score
@@ -30,7 +31,9 @@ class Moment:
     calls: int
 
 
-def simulated_search(world: World, number: int, context: MCTSrContext) -> Iterator[Moment]:
+def simulated_search(
+    world: World, number: int, context: MCTSrContext, rule: SelectionRule | None = None
+) -> Iterator[Moment]:
     """Yield the search as it is after its roots and after each rollout, without end.
 
     It stops for no reason but that nothing is left to select: the caller decides.
@@ -42,7 +45,7 @@ def simulated_search(world: World, number: int, context: MCTSrContext) -> Iterat
     while True:
         yield Moment(tree, rollouts, calls)
         rng = random.Random(derive_seed(context.seed, "select", rollouts))
-        tasks = tasks_of_wave(tree, context, rng, context.width, rollouts + 1)
+        tasks = tasks_of_wave(tree, context, rng, context.width, rollouts + 1, rule)
         if not tasks:
             return
         leaves = [
