@@ -288,8 +288,7 @@ def calibration(cells: Sequence[Mapping[str, Any]], tuned: str) -> dict[str, Any
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the comparison."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("
-")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smaller grid, 200 problems a cell")
     parser.add_argument("--problems", type=int, help="problems a cell (500; quick: 200)")
     parser.add_argument("--policies", help="names, with commas; by default all but the ablations")
