@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-
 from langgraph.graph import END, START, StateGraph
 
 from .calls import Model
 from .config import MCTSrContext
 from .journal import CallJournal
-from .models.load import load_model
+from .models.load import load_once
 from .nodes import Nodes
 from .prompts import Prompts
 from .state import MCTSrInput, MCTSrOutput, MCTSrState
@@ -39,7 +36,7 @@ def create_mctsr(
     Returns:
         The graph, not compiled: compile it with a checkpointer and a name of your choice.
     """
-    nodes = Nodes(_lazy(model), prompts or Prompts(), journal)
+    nodes = Nodes(load_once(model), prompts or Prompts(), journal)
     default = context or MCTSrContext()
     builder = MCTSrGraph(
         MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput
@@ -62,9 +59,3 @@ def create_mctsr(
     builder.add_edge("backpropagate", "select")
     builder.add_edge("finalize", END)
     return builder
-
-
-def _lazy(model: Model | str | None) -> Callable[[], Model]:
-    if model is None or isinstance(model, str):
-        return cache(lambda: load_model(model))
-    return lambda: model

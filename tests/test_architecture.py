@@ -97,6 +97,19 @@ INSIDE = {
         "usage",
     },
     "solve": {"calls", "config", "journal", "prompts", "running", "solution"},
+    "agent": {"calls", "config", "errors", "graph", "state", "usage"},
+    "tool": {
+        "calls",
+        "config",
+        "errors",
+        "events",
+        "fingerprint",
+        "models.load",
+        "running",
+        "solution",
+        "solve",
+    },
+    "middleware": {"agent", "config", "errors", "solution", "solve"},
     "terminal": {"config", "events", "running", "solution", "usage", "viewers.text"},
     "cli": {"", "config", "errors", "running", "solve", "stored", "terminal", "usage"},
     "__main__": {"cli"},
@@ -111,7 +124,18 @@ INSIDE = {
 }
 # package -> modules that may import it
 OUTSIDE = {
-    "langgraph": {"state", "step", "nodes", "graph", "running", "savers", "stored"},
+    "langgraph": {
+        "state",
+        "step",
+        "nodes",
+        "graph",
+        "running",
+        "savers",
+        "stored",
+        "agent",
+        "tool",
+    },
+    "langchain": {"middleware"},
     "typer": {"cli"},
     "rich": {"cli", "terminal"},
 }

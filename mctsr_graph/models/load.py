@@ -5,7 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import threading
 import warnings
+from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -68,6 +71,19 @@ def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseCh
     if not isinstance(spec, str):
         raise ConfigError(f"model must be a text or a chat model, got {type(spec).__name__}")
     return _by_name(spec.strip(), kwargs)
+
+
+def load_once(model: Any) -> Callable[[], Any]:
+    """What returns a model, loaded from its name at the first call, once for all threads."""
+    if model is not None and not isinstance(model, str):
+        return lambda: model
+    lock, load = threading.Lock(), cache(load_model)
+
+    def loaded() -> BaseChatModel:
+        with lock:
+            return load(model)
+
+    return loaded
 
 
 def _by_name(spec: str, kwargs: dict[str, Any]) -> BaseChatModel:
