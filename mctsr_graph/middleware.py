@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from langchain_core.messages.ai import add_usage
 from .agent import as_message, last_question
 from .config import MCTSrContext
 from .errors import MissingExtraError, SearchFailedError
+from .fingerprint import thread_name
 from .solution import Solution
 from .solve import asolve, solve
 
@@ -21,6 +23,8 @@ except ImportError as error:
     raise MissingExtraError(
         'MCTSrMiddleware needs langchain: pip install "mctsr-graph[agents]"'
     ) from error
+
+_logger = logging.getLogger(__name__)
 
 
 class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -57,7 +61,8 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         super().__init__()
         self._predicate = predicate
         self._problem = problem or (lambda request: problem_of(request.messages))
-        self._options = {"context": context, **options}
+        self._context = context or MCTSrContext()
+        self._options = options
 
     def wrap_model_call(
         self,
@@ -71,8 +76,10 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         if first is not None and _calls_tools(first):
             return first
         try:
-            found = solve(self._problem(request), **self._how(request))
-        except SearchFailedError:
+            found = solve(**self._search(request))
+        except SearchFailedError as error:
+            found = _failed(error)
+        if found.answer is None:
             return first or handler(request)
         return _answered(found, first)
 
@@ -88,19 +95,31 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         if first is not None and _calls_tools(first):
             return first
         try:
-            found = await asolve(self._problem(request), **self._how(request))
-        except SearchFailedError:
+            found = await asolve(**self._search(request))
+        except SearchFailedError as error:
+            found = _failed(error)
+        if found.answer is None:
             return first or await handler(request)
         return _answered(found, first)
 
     def _is_wanted(self, request: ModelRequest[Any]) -> bool:
         return request.response_format is None and self._predicate(request)
 
-    def _how(self, request: ModelRequest[Any]) -> dict[str, Any]:
+    def _search(self, request: ModelRequest[Any]) -> dict[str, Any]:
         model: Any = request.model
         if request.model_settings:
             model = model.bind(**request.model_settings)
-        return {"model": model, "on_event": request.runtime.stream_writer, **self._options}
+        info, asked = request.runtime.execution_info, [m.id for m in request.messages]
+        problem, thread = self._problem(request), info.thread_id if info else None
+        return {
+            "problem": problem,
+            "model": model,
+            "context": self._context,
+            # The same when the agent is resumed, and no other call's
+            "thread_id": thread_name(self._context, thread, asked, problem),
+            "on_event": request.runtime.stream_writer,
+            **self._options,
+        }
 
 
 def problem_of(messages: Sequence[AnyMessage]) -> str:
@@ -119,6 +138,13 @@ def problem_of(messages: Sequence[AnyMessage]) -> str:
 
 def _calls_tools(response: ModelResponse[Any]) -> bool:
     return any(isinstance(m, AIMessage) and m.tool_calls for m in response.result)
+
+
+def _failed(error: SearchFailedError) -> Solution:
+    """What a failed search leaves to answer with: nothing. Its owner finds the cause in the log."""
+    _logger.warning("a search in place of a model call failed", exc_info=error)
+    left: Solution = replace(error.solution, answer=None)
+    return left
 
 
 def _answered(found: Solution, first: ModelResponse[Any] | None) -> ModelResponse[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import inspect
 import json
 import logging
@@ -19,7 +18,7 @@ from .calls import Model
 from .config import MCTSrContext
 from .errors import ConfigError, SearchFailedError
 from .events import Event
-from .fingerprint import LIMITS
+from .fingerprint import thread_name
 from .models.load import load_once
 from .running import Checkpointer, need_sqlite
 from .solution import Solution
@@ -139,9 +138,7 @@ def _thread_of(runtime: ToolRuntime | None, problem: str, context: MCTSrContext)
     if runtime is None or runtime.tool_call_id is None:
         return None  # called by hand: as `solve` names it
     agent = runtime.config.get("configurable", {}).get("thread_id")
-    settings = context.model_dump(exclude=set(LIMITS))
-    parts = json.dumps([agent, runtime.tool_call_id, problem, settings], default=str)
-    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+    return thread_name(context, agent, runtime.tool_call_id, problem)
 
 
 def _forwarding(runtime: ToolRuntime | None) -> Callable[[Event], None] | None:
@@ -158,14 +155,13 @@ def _forwarding(runtime: ToolRuntime | None) -> Callable[[Event], None] | None:
 
 def _told(solution: Solution) -> tuple[str, dict[str, Any]]:
     """What the agent reads, and what its owner may look at."""
-    return summary(solution), asdict(solution)
-
-
-def summary(solution: Solution) -> str:
-    """The final answer, its derivation (the end of a long one), and how sure the search is."""
     if solution.answer is None:
-        return f"No answer was found ({solution.stop_reason})."
-    answer = solution.answer
+        raise SearchFailedError(f"no answer was found ({solution.stop_reason})", solution)
+    return _summary(solution, solution.answer), asdict(solution)
+
+
+def _summary(solution: Solution, answer: str) -> str:
+    """The final answer, its derivation (the end of a long one), and how good it was judged."""
     if len(answer) > _MOST_JUSTIFICATION:
         answer = "[...] " + answer[-_MOST_JUSTIFICATION:]
     stated = f"Final answer: {solution.final_answer}\n\n" if solution.final_answer else ""
@@ -182,7 +178,8 @@ def _failed(error: Exception) -> ToolException:
         _logger.warning("a search called as a tool failed", exc_info=error)
     told = f"The search failed: {error}"
     if isinstance(error, SearchFailedError) and error.solution.answer is not None:
-        told += f"\n\nThe best so far, not to be relied on:\n{summary(error.solution)}"
+        so_far = _summary(error.solution, error.solution.answer)
+        told += f"\n\nThe best so far, not to be relied on:\n{so_far}"
     return ToolException(told)
 
 

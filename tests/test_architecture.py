@@ -109,7 +109,7 @@ INSIDE = {
         "solution",
         "solve",
     },
-    "middleware": {"agent", "config", "errors", "solution", "solve"},
+    "middleware": {"agent", "config", "errors", "fingerprint", "solution", "solve"},
     "terminal": {"config", "events", "running", "solution", "usage", "viewers.text"},
     "cli": {"", "config", "errors", "running", "solve", "stored", "terminal", "usage"},
     "__main__": {"cli"},

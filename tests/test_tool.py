@@ -371,7 +371,7 @@ def test_solve_inside_a_node_takes_nothing_from_the_graph_around_it(
     graph, config = builder.compile(checkpointer=saver), {"configurable": {"thread_id": "t"}}
     said = [
         message.content
-        for message, _ in graph.stream({"messages": []}, config, stream_mode="messages")  # type: ignore
+        for message, _ in graph.stream({"messages": []}, config, stream_mode="messages")
     ]
     assert said == ["1", "2"]
     found: Any = saver.list(config)  # type: ignore[arg-type]
