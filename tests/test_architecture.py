@@ -100,6 +100,19 @@ INSIDE = {
         "usage",
     },
     "solve": {"calls", "config", "journal", "prompts", "running", "solution"},
+    "agent": {"calls", "config", "errors", "graph", "state", "usage"},
+    "tool": {
+        "calls",
+        "config",
+        "errors",
+        "events",
+        "fingerprint",
+        "models.load",
+        "running",
+        "solution",
+        "solve",
+    },
+    "middleware": {"agent", "config", "errors", "fingerprint", "solution", "solve"},
     "terminal": {"config", "events", "running", "solution", "usage", "viewers.text"},
     "cli": {"", "config", "errors", "running", "solve", "stored", "terminal", "usage"},
     "__main__": {"cli"},
@@ -114,7 +127,19 @@ INSIDE = {
 }
 # package -> modules that may import it
 OUTSIDE = {
-    "langgraph": {"state", "step", "nodes", "graph", "running", "savers", "steering", "stored"},
+    "langgraph": {
+        "state",
+        "step",
+        "nodes",
+        "graph",
+        "running",
+        "savers",
+        "steering",
+        "stored",
+        "agent",
+        "tool",
+    },
+    "langchain": {"middleware"},
     "typer": {"cli"},
     "rich": {"cli", "terminal"},
 }

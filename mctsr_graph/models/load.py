@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -13,7 +14,6 @@ from importlib.util import find_spec
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import Runnable
 
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 
@@ -73,11 +73,17 @@ def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseCh
     return _by_name(spec.strip(), kwargs)
 
 
-def lazy_model(model: Runnable[Any, Any] | str | None) -> Callable[[], Runnable[Any, Any]]:
-    """Return what gives `model`; a name is loaded at the first call, and only then."""
-    if model is None or isinstance(model, str):
-        return cache(lambda: load_model(model))
-    return lambda: model
+def load_once(model: Any) -> Callable[[], Any]:
+    """What returns a model, loaded from its name at the first call, once for all threads."""
+    if model is not None and not isinstance(model, str):
+        return lambda: model
+    lock, load = threading.Lock(), cache(load_model)
+
+    def loaded() -> BaseChatModel:
+        with lock:
+            return load(model)
+
+    return loaded
 
 
 def _by_name(spec: str, kwargs: dict[str, Any]) -> BaseChatModel:
