@@ -8,10 +8,10 @@ import re
 import threading
 import warnings
 from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
+from weakref import WeakValueDictionary
 
 from langchain_core.language_models import BaseChatModel
 
@@ -37,6 +37,10 @@ _COMMON = {
     "openrouter": "langchain-openrouter",
     "xai": "langchain-xai",
 }
+
+
+_loading = threading.Lock()
+_loaded: WeakValueDictionary[str, BaseChatModel] = WeakValueDictionary()
 
 
 def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseChatModel:
@@ -75,14 +79,24 @@ def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseCh
 
 
 def load_once(model: Any) -> Callable[[], Any]:
-    """What returns a model, loaded from its name at the first call, once for all threads."""
+    """What returns a model, loaded from its name at the first call, once for all threads.
+
+    Whoever asks for the same name is given the same model, as long as somebody holds it: a
+    server with several graphs has room for one.
+    """
     if model is not None and not isinstance(model, str):
         return lambda: model
-    lock, load = threading.Lock(), cache(load_model)
+    held: list[BaseChatModel] = []
 
     def loaded() -> BaseChatModel:
-        with lock:
-            return load(model)
+        if not held:
+            with _loading:
+                name = model or os.environ.get("MCTSR_MODEL", "")
+                found = _loaded.get(name)
+                if found is None:
+                    found = _loaded[name] = load_model(model)
+                held.append(found)
+        return held[0]
 
     return loaded
 
