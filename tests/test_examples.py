@@ -14,6 +14,8 @@ EXPECTED = {
     "4 rollouts, 0 calls made this time\n",
     "tracing": "rollout 0: draft took 70 tokens\nrollout 0: evaluate took 182 tokens\n"
     "rollout 1: critique took 145 tokens\n",
+    "steering": "without node 1, the answer is 50\nafter a critique by Ann, it is 26\n"
+    "and undone twice, 26 again\n",
     "edit_critique": "the node says:  Multiply 12 by 8. -> 26",
 }
 
