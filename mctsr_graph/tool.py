@@ -49,8 +49,9 @@ def create_mctsr_tool(
 
     The agent is told the final answer with its derivation, at most 1,500 characters; the
     message's `artifact` holds the fields of the `Solution` as plain JSON, so that every
-    checkpointer keeps it: `Solution(**message.artifact)`. A search that fails is a message with
-    status "error". Each call is a search of its own, apart from the agent's thread and context.
+    checkpointer keeps it: `Solution(**message.artifact)`. It is as large as the texts of the
+    tree. A search that fails is a message with status "error". Each call is a search of its own,
+    apart from the agent's thread and context.
 
     Events of the search (see `mctsr_graph.events`), with the `tool_call_id` added, go to the
     agent's stream modes "custom" and "tools". Its tokens go to none.

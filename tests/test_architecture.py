@@ -134,6 +134,7 @@ OUTSIDE = {
         "stored",
         "agent",
         "tool",
+        "middleware",
     },
     "langchain": {"middleware"},
     "typer": {"cli"},
