@@ -19,7 +19,7 @@ from .config import MCTSrContext
 from .errors import ConfigError, SearchFailedError
 from .events import Event
 from .fingerprint import thread_name
-from .models.load import load_once
+from .models.load import lazy_model
 from .running import Checkpointer, need_sqlite
 from .solution import Solution
 from .solve import asolve, solve
@@ -77,7 +77,7 @@ def create_mctsr_tool(
         raise ConfigError(f"{', '.join(unknown)}: no option of a tool; see solve for what there is")
     if checkpointer is not None:
         need_sqlite()
-    default, load = context or MCTSrContext(), load_once(model)
+    default, load = context or MCTSrContext(), lazy_model(model)
 
     def wanted(problem: str, chosen: dict[str, Any], runtime: Any) -> dict[str, Any]:
         settings = default.model_dump(exclude_unset=True)

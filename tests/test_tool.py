@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -347,6 +348,7 @@ def test_a_named_model_is_loaded_once_and_not_before_it_is_needed(
 
     def load(name: str) -> ScriptedChatModel:
         loaded.append(name)
+        time.sleep(0.05)  # the others come meanwhile
         return ScriptedChatModel(replies=keyed_reply)
 
     monkeypatch.setattr("mctsr_graph.models.load.load_model", load)

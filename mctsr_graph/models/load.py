@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable
 
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 
@@ -73,14 +74,14 @@ def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseCh
     return _by_name(spec.strip(), kwargs)
 
 
-def load_once(model: Any) -> Callable[[], Any]:
-    """What returns a model, loaded from its name at the first call, once for all threads."""
+def lazy_model(model: Runnable[Any, Any] | str | None) -> Callable[[], Runnable[Any, Any]]:
+    """Return what gives `model`; a name is loaded at the first call, once for all threads."""
     if model is not None and not isinstance(model, str):
         return lambda: model
     lock, load = threading.Lock(), cache(load_model)
 
-    def loaded() -> BaseChatModel:
-        with lock:
+    def loaded() -> Runnable[Any, Any]:
+        with lock:  # or each of the first calls would load the weights
             return load(model)
 
     return loaded
