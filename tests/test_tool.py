@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import subprocess
@@ -271,6 +272,24 @@ def test_twenty_calls_of_two_agents_get_twenty_right_answers(
     saver = InMemorySaver() if kept else None
     found = pairs(tool, make, [saver, saver])
     assert found == [(str(n), str(n)) for n in range(20)]
+
+
+@pytest.mark.parametrize("make", [made_by_langchain, hand_written])
+async def test_twenty_awaited_calls_get_twenty_right_answers(
+    numbered: ScriptedChatModel, make: Any, tmp_path: Path
+) -> None:
+    tool = create_mctsr_tool(numbered, context=SHORT, checkpointer=tmp_path / "searches.db")
+
+    async def run(numbers: range) -> list[tuple[str, str]]:
+        agent = make(boss(*(f"Problem number {n}?" for n in numbers)), tool, InMemorySaver())
+        config: Any = {"configurable": {"thread_id": str(numbers)}}
+        found = results(await agent.ainvoke({"messages": "Go."}, config))
+        return [
+            (str(n), found[f"call_{i}"].artifact["final_answer"]) for i, n in enumerate(numbers)
+        ]
+
+    first, second = await asyncio.gather(run(range(10)), run(range(10, 20)))
+    assert first + second == [(str(n), str(n)) for n in range(20)]
 
 
 CRASHING = """
