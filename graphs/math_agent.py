@@ -12,9 +12,9 @@ from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 
 from mctsr_graph import ScriptedChatModel, create_mctsr_tool
-from mctsr_graph.models.load import load_once
+from mctsr_graph.models.load import lazy_model
 
-_load = load_once(None)
+_load: Callable[[], Any] = lazy_model(None)
 
 
 class LateModel(AgentMiddleware[Any, Any, Any]):

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from mctsr_graph import MCTSrContext, MCTSrInput, create_mctsr
 from mctsr_graph.answers import extract_final_answer
-from mctsr_graph.models.load import load_once
+from mctsr_graph.models.load import lazy_model
 
 
 class PipelineOutput(TypedDict):
@@ -29,7 +29,7 @@ class Pipeline(MCTSrInput, PipelineOutput):
     answer: str | None
 
 
-_load = load_once(None)
+_load = lazy_model(None)
 
 
 def route(state: Pipeline) -> Command[Literal["direct", "search"]]:

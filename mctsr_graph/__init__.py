@@ -22,7 +22,6 @@ from .errors import (
 from .graph import create_mctsr
 from .journal import CallJournal
 from .models.load import load_model
-from .models.scripted import ScriptedChatModel
 from .prompts import Prompts
 from .solution import Solution
 from .solve import asolve, solve
@@ -32,6 +31,7 @@ from .tree import Node
 if TYPE_CHECKING:
     from .agent import create_mctsr_agent
     from .middleware import MCTSrMiddleware
+    from .models.scripted import ScriptedChatModel
     from .tool import create_mctsr_tool
 
 __version__ = "0.1.0"
@@ -68,9 +68,10 @@ __all__ = [
     "solve",
 ]
 
-# Loaded at first use: they need more of LangGraph and LangChain than a search does
+# Loaded at first use: most programs need none of them, and they need more than a search does
 _LATE = {
     "MCTSrMiddleware": "middleware",
+    "ScriptedChatModel": "models.scripted",
     "create_mctsr_agent": "agent",
     "create_mctsr_tool": "tool",
 }

@@ -7,7 +7,7 @@ from langgraph.graph import END, START, StateGraph
 from .calls import Model
 from .config import MCTSrContext
 from .journal import CallJournal
-from .models.load import load_once
+from .models.load import lazy_model
 from .nodes import Nodes
 from .prompts import Prompts
 from .state import MCTSrInput, MCTSrOutput, MCTSrState
@@ -36,7 +36,7 @@ def create_mctsr(
     Returns:
         The graph, not compiled: compile it with a checkpointer and a name of your choice.
     """
-    nodes = Nodes(load_once(model), prompts or Prompts(), journal)
+    nodes = Nodes(lazy_model(model), prompts or Prompts(), journal)
     default = context or MCTSrContext()
     builder = MCTSrGraph(
         MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput

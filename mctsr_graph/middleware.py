@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.messages.ai import add_usage
+from langgraph.constants import TAG_NOSTREAM
 
 from .agent import as_message, last_question
 from .config import MCTSrContext
@@ -72,7 +73,7 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         """Answer a model call by a search, or pass it on."""
         if not self._is_wanted(request):
             return handler(request)
-        first = handler(request) if request.tools else None
+        first = handler(_unheard(request)) if request.tools else None
         if first is not None and _calls_tools(first):
             return first
         try:
@@ -91,7 +92,7 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         """As `wrap_model_call`, awaited."""
         if not self._is_wanted(request):
             return await handler(request)
-        first = await handler(request) if request.tools else None
+        first = await handler(_unheard(request)) if request.tools else None
         if first is not None and _calls_tools(first):
             return first
         try:
@@ -134,6 +135,12 @@ def problem_of(messages: Sequence[AnyMessage]) -> str:
     ]
     known = ["What is known from tools:\n" + "\n".join(results)] if results else []
     return "\n\n".join([last_question(messages), *known])
+
+
+def _unheard(request: ModelRequest[Any]) -> ModelRequest[Any]:
+    """The request, so made that no chat hears the tokens of an answer that will be replaced."""
+    tags = [*(request.model.tags or []), TAG_NOSTREAM]
+    return request.override(model=request.model.model_copy(update={"tags": tags}))
 
 
 def _calls_tools(response: ModelResponse[Any]) -> bool:

@@ -19,7 +19,7 @@ from .config import MCTSrContext
 from .errors import ConfigError, SearchFailedError
 from .events import Event
 from .fingerprint import thread_name
-from .models.load import load_once
+from .models.load import lazy_model
 from .running import Checkpointer, need_sqlite
 from .solution import Solution
 from .solve import asolve, solve
@@ -49,8 +49,9 @@ def create_mctsr_tool(
 
     The agent is told the final answer with its derivation, at most 1,500 characters; the
     message's `artifact` holds the fields of the `Solution` as plain JSON, so that every
-    checkpointer keeps it: `Solution(**message.artifact)`. A search that fails is a message with
-    status "error". Each call is a search of its own, apart from the agent's thread and context.
+    checkpointer keeps it: `Solution(**message.artifact)`. It is as large as the texts of the
+    tree. A search that fails is a message with status "error". Each call is a search of its own,
+    apart from the agent's thread and context.
 
     Events of the search (see `mctsr_graph.events`), with the `tool_call_id` added, go to the
     agent's stream modes "custom" and "tools". Its tokens go to none.
@@ -76,7 +77,7 @@ def create_mctsr_tool(
         raise ConfigError(f"{', '.join(unknown)}: no option of a tool; see solve for what there is")
     if checkpointer is not None:
         need_sqlite()
-    default, load = context or MCTSrContext(), load_once(model)
+    default, load = context or MCTSrContext(), lazy_model(model)
 
     def wanted(problem: str, chosen: dict[str, Any], runtime: Any) -> dict[str, Any]:
         settings = default.model_dump(exclude_unset=True)

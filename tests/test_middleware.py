@@ -150,8 +150,9 @@ def test_the_problem_can_be_another_text(model: ScriptedChatModel) -> None:
     assert "In base ten." in str(model.calls[0].messages)
 
 
-def test_events_reach_the_stream_and_tokens_do_not(model: ScriptedChatModel) -> None:
-    agent = create_agent(model, middleware=[MCTSrMiddleware(context=SHORT)], name="helper")
+@pytest.mark.parametrize("tools", [[], [lookup]])
+def test_events_reach_the_stream_and_tokens_do_not(model: ScriptedChatModel, tools: Any) -> None:
+    agent = create_agent(model, tools, middleware=[MCTSrMiddleware(context=SHORT)], name="helper")
     given: Any = {"messages": "Problem number 3?"}
     for subgraphs in (False, True):
         parts: list[Any] = list(

@@ -275,18 +275,22 @@ def test_importing_is_light_and_all_is_sorted() -> None:
     assert run.stdout.strip() == "[] False"
 
 
-# --------------------------------------------------------------------------- load_once
+# --------------------------------------------------------------------------- lazy_model
 def test_a_name_is_loaded_once_at_the_first_call_for_all_who_hold_it(
     asked: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MCTSR_MODEL", "openai:x")
-    first, second, other = load.load_once("openai:x"), load.load_once(None), load.load_once("a:b")
+    first, second, other = (
+        load.lazy_model("openai:x"),
+        load.lazy_model(None),
+        load.lazy_model("a:b"),
+    )
     assert asked == []
     assert first() is second() is first() is FAKE
     assert asked == [("openai:x", {})]
     with pytest.raises(UnknownModelError):
         other()
-    assert load.load_once(FAKE)() is FAKE
+    assert load.lazy_model(FAKE)() is FAKE
 
 
 async def test_a_model_is_loaded_in_a_thread_where_an_event_loop_runs(

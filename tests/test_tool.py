@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -272,6 +274,24 @@ def test_twenty_calls_of_two_agents_get_twenty_right_answers(
     assert found == [(str(n), str(n)) for n in range(20)]
 
 
+@pytest.mark.parametrize("make", [made_by_langchain, hand_written])
+async def test_twenty_awaited_calls_get_twenty_right_answers(
+    numbered: ScriptedChatModel, make: Any, tmp_path: Path
+) -> None:
+    tool = create_mctsr_tool(numbered, context=SHORT, checkpointer=tmp_path / "searches.db")
+
+    async def run(numbers: range) -> list[tuple[str, str]]:
+        agent = make(boss(*(f"Problem number {n}?" for n in numbers)), tool, InMemorySaver())
+        config: Any = {"configurable": {"thread_id": str(numbers)}}
+        found = results(await agent.ainvoke({"messages": "Go."}, config))
+        return [
+            (str(n), found[f"call_{i}"].artifact["final_answer"]) for i, n in enumerate(numbers)
+        ]
+
+    first, second = await asyncio.gather(run(range(10)), run(range(10, 20)))
+    assert first + second == [(str(n), str(n)) for n in range(20)]
+
+
 CRASHING = """
 import os, signal, sys
 from langchain.agents import create_agent
@@ -347,6 +367,7 @@ def test_a_named_model_is_loaded_once_and_not_before_it_is_needed(
 
     def load(name: str) -> ScriptedChatModel:
         loaded.append(name)
+        time.sleep(0.05)  # the others come meanwhile
         return ScriptedChatModel(replies=keyed_reply)
 
     monkeypatch.setattr("mctsr_graph.models.load.load_model", load)

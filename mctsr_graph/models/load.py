@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable
 
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 
@@ -78,19 +79,19 @@ def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseCh
     return _by_name(spec.strip(), kwargs)
 
 
-def load_once(model: Any) -> Callable[[], Any]:
-    """What returns a model, loaded from its name at the first call, once for all threads.
+def lazy_model(model: Runnable[Any, Any] | str | None) -> Callable[[], Runnable[Any, Any]]:
+    """Return what gives `model`; a name is loaded at the first call, once for all threads.
 
     Whoever asks for the same name is given the same model, as long as somebody holds it: a
     server with several graphs has room for one.
     """
     if model is not None and not isinstance(model, str):
         return lambda: model
-    held: list[BaseChatModel] = []
+    held: list[Runnable[Any, Any]] = []
 
-    def loaded() -> BaseChatModel:
+    def loaded() -> Runnable[Any, Any]:
         if not held:
-            with _loading:
+            with _loading:  # or each of the first calls would load the weights
                 name = model or os.environ.get("MCTSR_MODEL", "")
                 found = _loaded.get(name)
                 if found is None:
