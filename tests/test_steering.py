@@ -386,6 +386,32 @@ def test_a_search_is_steered_wherever_it_was_stopped(profile: Any) -> None:
     assert steered > 15
 
 
+def test_what_a_killed_search_was_told_is_still_known_after_an_act() -> None:
+    """Killed after the writes of a step, before their checkpoint: both are to be kept."""
+    saver = Dying(9)
+    model = ScriptedChatModel(replies=keyed_reply)
+    told: Any = {**THREAD, "metadata": {"mctsr_model": "x"}}
+    graph = create_mctsr(model).compile(checkpointer=saver)
+    with contextlib.suppress(ConnectionError):
+        graph.invoke({"problem": "p"}, told, durability="sync")
+    rollouts = graph.get_state(THREAD).values["rollouts"]
+    after = steer(graph, THREAD, pin("1"), by="Ann")
+    assert after.values["rollouts"] == rollouts == 1
+    assert (after.metadata or {})["mctsr_model"] == "x"
+
+
+def test_an_act_may_begin_at_an_earlier_checkpoint() -> None:
+    graph, _ = start()
+    early = next(
+        one
+        for one in graph.get_state_history(THREAD)
+        if one.values.get("rollouts") == 2 and one.next == ("select",)
+    )
+    after = steer(graph, early.config, pin("1"), by="Ann")
+    assert (len(after.values["tree"]), after.values["rollouts"]) == (3, 2)
+    assert len(undo(graph, THREAD).values["tree"]) == 3
+
+
 def test_rollouts_in_flight_are_begun_anew() -> None:
     graph, model = start(
         MCTSrContext(max_rollouts=6, width=3, virtual_loss=0), interrupt_before=["evaluate"]
