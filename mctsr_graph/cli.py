@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import __version__
+from .cli_steer import app as steer_app
 from .config import MCTSrContext
 from .errors import (
     CheckpointError,
@@ -49,6 +50,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(steer_app, name="steer", epilog=EXIT_CODES)
 
 
 def _print_version(wanted: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
@@ -16,17 +17,22 @@ Temperature = Annotated[float | None, Field(ge=0.0, le=2.0, allow_inf_nan=False)
 TokenLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 
-_NOT_SAID: Any = object()
+_AS_PAPER: Any = object()
 EFFORTS = {"low": 11, "medium": 35, "high": 131}
 """Model calls of each effort: what 2, 8 and 32 rollouts of the paper cost."""
 
 
-def _by_profile(*, paper: Any, official: Any, tuned: Any = _NOT_SAID) -> Any:
-    """Default of a field whose value depends on the profile chosen; "tuned" as "paper"."""
+def _by_profile(*, paper: Any, official: Any, tuned: Any = _AS_PAPER) -> Any:
+    """Default of a field whose value depends on the profile chosen."""
+    tuned = paper if tuned is _AS_PAPER else tuned
     values = {"paper": paper, "official": official, "tuned": tuned}
-    if tuned is _NOT_SAID:
-        values["tuned"] = paper
-    return Field(default_factory=lambda data: values[data["profile"]])
+    by_profile = "; ".join(f"{name}: {json.dumps(value)}" for name, value in values.items())
+
+    def tell(schema: dict[str, Any]) -> None:
+        # Not as "default", which a form would fill in, and so override another profile's value
+        schema["description"] += f" (by default {by_profile})"
+
+    return Field(default_factory=lambda data: values[data["profile"]], json_schema_extra=tell)
 
 
 def _by_effort() -> Any:

@@ -21,7 +21,9 @@ class MCTSrError(Exception):
     """Base of every error that this package raises on purpose."""
 
 
-class ConfigError(MCTSrError):
+# A RuntimeError, since a LangGraph server keeps to itself what errors of other kinds say; and no
+# ValueError, which pydantic would take for one of its own
+class ConfigError(MCTSrError, RuntimeError):
     """A setting is wrong. The message names it, its value and the allowed values."""
 
 

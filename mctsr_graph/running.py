@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.constants import TAG_NOSTREAM
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.types import StateSnapshot
@@ -107,9 +108,15 @@ class SearchRun:
         self.config: RunnableConfig | None = None
         self.input: MCTSrInput | None = {"problem": wanted.problem}
         self.left = True
-        limit = 5 * wanted.context.max_rollouts + 20  # five supersteps a rollout
+        here: RunnableConfig = {
+            "recursion_limit": 5 * wanted.context.max_rollouts + 20,  # five supersteps a rollout
+            # Named even where nothing is kept: inside a node of another graph the search would
+            # else take that graph's checkpointer, place and context for its own
+            "configurable": {"thread_id": wanted.thread_id},
+            "tags": [TAG_NOSTREAM],  # nor do its tokens belong into that graph's chat
+        }
         self.how: dict[str, Any] = {
-            "config": {"recursion_limit": limit},
+            "config": here,
             "context": wanted.context,
             "control": wanted.control,
             "stream_mode": ["custom", "values"],
@@ -119,8 +126,7 @@ class SearchRun:
         self._drained = False
         if saver is not None:
             self.config = {
-                "recursion_limit": limit,
-                "configurable": {"thread_id": wanted.thread_id},
+                **here,
                 "metadata": {  # kept with each checkpoint, to take the search up again by
                     "mctsr_fingerprint": wanted.fingerprint,
                     "mctsr_model": wanted.spec,

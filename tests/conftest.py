@@ -31,6 +31,14 @@ def pytest_runtest_setup() -> None:
     socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
 
 
+@pytest.fixture(autouse=True)
+def forget_loaded_models() -> None:
+    """No test is given a model that another test has loaded under the same name."""
+    from mctsr_graph.models import load
+
+    load._loaded.clear()
+
+
 @pytest.fixture
 def test_data() -> Path:
     """The folder with logged trees and judge replies; skips where there is none."""
