@@ -61,7 +61,14 @@ def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
     """What a search that a file holds has found so far."""
     # Nothing is asked of the model: what the state holds is read as a running search reads it
     context, model = MCTSrContext(**stored.settings), ScriptedChatModel(replies=[])
-    wanted = Wanted(stored.problem, model, context, None, stored.thread_id, None)
+    wanted = Wanted(
+        problem=stored.problem,
+        model=model,
+        context=context,
+        prompts=None,
+        thread_id=stored.thread_id,
+        control=None,
+    )
     with open_file(path) as saver:
         search = SearchRun(wanted, saver, None)
         values = search.graph.get_state({"configurable": {"thread_id": stored.thread_id}}).values

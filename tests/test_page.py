@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def test_a_click_shows_answer_critique_and_rewards(opened: Open) -> None:
     assert page.inner_text("#node h2").startswith("Node 2")
     assert page.inner_text("#node .critique") == node["critique"]
     rewards = ", ".join(f"{reward:g}" for reward in node["rewards"])
-    assert page.get_attribute("#node .axis", "aria-label") == f"Rewards: {rewards}"
+    assert page.get_attribute("#node .axis", "aria-label") == f"Rewards: {rewards}".replace("-", "−")
     annotations = page.locator("#node .prose annotation").all_text_contents()
     assert annotations == ["x^2 = 2", "\\boxed{0.5}"]
     assert ", for $5 and $6." in page.inner_text("#node .prose >> nth=0")
@@ -317,7 +318,13 @@ def test_a_thousand_nodes_are_there_within_two_seconds(opened: Open) -> None:
             break
         assert attempt < 2
     page.click("#expand")
-    assert page.locator(".card").count() == 1000
+    places = page.evaluate(
+        """() => [...document.querySelectorAll(".card")].map(
+            (card) => card.style.transform.match(/-?[0-9.]+/g).map(Number))"""
+    )
+    assert len(places) == 1000
+    for (x, y), (x_next, y_next) in pairwise(sorted(places)):
+        assert x != x_next or y_next - y >= 46  # no card lies over another
     page.locator("#slider").fill("400")
     assert page.inner_text("#moment") == "rollout 400\nof 999"
 
@@ -344,4 +351,22 @@ def test_a_search_that_found_little_can_be_looked_at(opened: Open, nodes: int) -
     page = opened(render_html(solution))
     assert page.locator(".card").count() == nodes
     for tab in ("rollouts", "answers", "cost"):
+        page.click(f"#tab-{tab}")
+
+
+def test_what_people_did_and_what_was_never_judged_is_shown(opened: Open) -> None:
+    solution = asdict(grown(["It is \\boxed{24}.", "It is \\boxed{12}."], 4))
+    tree = solution["tree"]
+    tree["2"] |= {"q": None, "rewards": []}
+    done = {"action": "prune", "by": "<b>Ann</b>", "at": "2026-11-22T18:00:00Z"}
+    tree["3"] |= {"pruned": True, "steering": [done]}
+    page = opened(render_html({**solution, "confidence": 0.75}))
+    assert page.get_attribute(card("2"), "aria-label").startswith("node 2, q –,")
+    page.click(card("2"))
+    assert "mean\n–" in page.inner_text("#node .figures").lower()
+    page.click(card("3"))
+    assert page.inner_text("#node .badge.warn") == "pruned"
+    assert "prune: <b>Ann</b>, 2026-11-22T18:00:00Z" in page.inner_text("#node")
+    assert "confidence\n0.75" in page.inner_text("#facts").lower()
+    for tab in ("rollouts", "answers"):
         page.click(f"#tab-{tab}")

@@ -121,7 +121,7 @@ def test_a_terminal_shows_all_or_what_has_room() -> None:
     ]
     assert in_terminal(SMALL, "1", 3) == [
         "… 1 more node",
-        "└── 0  q -3.5  [0]  7 \"or\" `8`",
+        '└── 0  q -3.5  [0]  7 "or" `8`',
         "    └── 1  q 60.2  [0]  $x<y$  *best*",
     ]
 

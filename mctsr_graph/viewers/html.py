@@ -58,6 +58,7 @@ def _data(solution: Mapping[str, Any]) -> dict[str, Any]:
     classes: dict[str, int] = {}
     return {
         **{key: solution[key] for key in shown},
+        "more": {key: solution[key] for key in ("confidence", "reason") if solution.get(key)},
         "nodes": [_node(node, classes) for node in solution["tree"].values()],
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mctsr_graph.tree import Node, path_to_root
 
-from .text import one_line
+from .text import one_line, points
 
 _PLAIN = frozenset(" .,+-=()/")
 
@@ -28,7 +28,7 @@ def render_mermaid(tree: Mapping[str, Node], best: str | None = None) -> str:
 
 def _label(node: Node) -> str:
     said = "no final answer" if node["final_answer"] is None else node["final_answer"]
-    return f"{_inert(node['id'])}: {_inert(one_line(said, 40))}<br/>q {node['q']:.1f}"
+    return f"{_inert(node['id'])}: {_inert(one_line(said, 40))}<br/>q {points(node['q'])}"
 
 
 def _inert(text: str) -> str:

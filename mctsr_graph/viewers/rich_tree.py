@@ -24,7 +24,7 @@ def rich_tree(tree: Mapping[str, Node], best: str | None, lines: int | None = No
         lines: Lines to spend at most; what has no room is counted. None: all it takes.
     """
     shown = set(tree) if lines is None else _worth_showing(tree, best, lines)
-    scale = sorted(node["q"] for node in tree.values() if not node["dummy"])
+    scale = sorted(_q(node) for node in tree.values() if not node["dummy"])
     top = Branch(_left_out(len(tree) - len(shown)), hide_root=len(shown) == len(tree))
     waiting = [(top, node_id) for node_id in tree if _is_top(tree, node_id, shown)]
     for parent, node_id in waiting:  # grows while it is read
@@ -36,7 +36,7 @@ def rich_tree(tree: Mapping[str, Node], best: str | None, lines: int | None = No
 def _worth_showing(tree: Mapping[str, Node], best: str | None, lines: int) -> set[str]:
     """The best node, the newest, the roots, and then those of high q, with their ancestors."""
     room = max(1, lines - 1)  # the first line says what is left out
-    by_q = sorted(tree, key=lambda node_id: -tree[node_id]["q"])
+    by_q = sorted(tree, key=lambda node_id: -_q(tree[node_id]))
     newest = list(tree)[-1:]
     shown: set[str] = set()
     for wanted in [*([best] if best is not None else []), *newest, *roots(tree), *by_q]:
@@ -52,13 +52,18 @@ def _is_top(tree: Mapping[str, Node], node_id: str, shown: set[str]) -> bool:
     return node_id in shown and tree[node_id]["parent"] not in shown
 
 
+def _q(node: Node) -> float:
+    """A q to compare by; a node that was never judged has the lowest."""
+    return node["q"] if node["q"] is not None else -100.0
+
+
 def _left_out(count: int) -> Text:
     return Text(f"… {count} more nodes" if count > 1 else "… 1 more node", style="dim")
 
 
 def _coloured(node: Node, is_best: bool, scale: list[float]) -> Text:
     least, most = (scale[0], scale[-1]) if scale else (0.0, 0.0)
-    share = (node["q"] - least) / (most - least) if most > least else 0.5
+    share = (_q(node) - least) / (most - least) if most > least else 0.5
     place = round(max(0.0, min(1.0, share)) * (len(_COLOURS) - 1))
     line = Text(label(node, is_best), no_wrap=True, overflow="ellipsis")
     line.highlight_regex(r"q -?[0-9.]+", f"bold {_COLOURS[place]}")

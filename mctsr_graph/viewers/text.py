@@ -41,7 +41,12 @@ def label(node: Node, best: bool) -> str:
             "  *best*" if best else "",
         ]
     )
-    return f"{node['id']}  q {node['q']:.1f}  [{rewards}]  {said}{notes}"
+    return f"{node['id']}  q {points(node['q'])}  [{rewards}]  {said}{notes}"
+
+
+def points(q: float | None) -> str:
+    """A q as people read it; a node that was never judged has none."""
+    return "-" if q is None else f"{q:.1f}"
 
 
 def one_line(text: str, most: int = 60) -> str:

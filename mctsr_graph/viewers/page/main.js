@@ -72,6 +72,8 @@ function redraw() {
   slider.setAttribute("aria-valuetext", `rollout ${rollout} of ${search.last}: ${found}`);
   document.getElementById("moment").replaceChildren(
     element("b", {}, rollout === 0 ? "roots" : `rollout ${rollout}`), ` of ${search.last}`);
+  const final = rollout < search.last && !search.exact; // Eq. 3 did not make these values
+  document.getElementById("moment").append(final ? element("small", {}, "q as at the end") : "");
   document.getElementById("cursor").style.left = `${(100 * rollout) / Math.max(1, search.last)}%`;
 }
 
@@ -147,7 +149,8 @@ function showHead() {
   document.getElementById("found").append(best ? said(best) : "no answer");
   const facts = [["q", best && points(best.qNow)], ["nodes", count(search.nodes.length)],
     ["rollouts", count(search.rollouts)], ["calls", count(calls)], ["tokens", count(tokens)],
-    ["stopped by", (search.stop_reason ?? "not yet").replaceAll("_", " ")]];
+    ["stopped by", (search.stop_reason ?? "not yet").replaceAll("_", " ")],
+    ...Object.entries(search.more).map(([name, value]) => [name, shorten(String(value), 80)])];
   document.getElementById("facts").append(...facts.filter(([, value]) => value !== null).map(
     ([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
@@ -156,11 +159,11 @@ function showHead() {
 function drawChart() {
   const { history, last } = search;
   const [least, most] = span(history.flatMap(({ node, q, bestQ }) =>
-    [node && !node.dummy ? q : bestQ, bestQ].filter((value) => value !== null)));
+    [node && !node.dummy ? q : bestQ, bestQ]));
   const x = (rollout) => (1000 * rollout) / Math.max(1, last);
   const y = (q) => 96 - (92 * (q - least)) / Math.max(1e-9, most - least);
   const dots = history.flatMap(({ node, q }, rollout) =>
-    node && !node.dummy ? [`M${x(rollout)} ${y(q)}h0`] : []);
+    node && !node.dummy && q !== null ? [`M${x(rollout)} ${y(q)}h0`] : []);
   const line = history.flatMap(({ bestQ }, rollout) =>
     bestQ === null ? [] : [`${x(rollout)} ${y(bestQ)}`]);
   document.querySelector(".chart").classList.toggle("dense", last > 150);

@@ -13,11 +13,15 @@ function element(name, attributes = {}, ...children) {
 /** Colour an element by q: 0 at the least q of the tree, 1 at the highest. */
 function colour(target, q, [least, most]) {
   const t = most > least ? Math.max(0, Math.min(1, (q - least) / (most - least))) : 0.5;
-  target.style.setProperty("--t", t.toFixed(3));
+  target.style.setProperty("--t", q === null ? 0.5 : t.toFixed(3));
 }
 
 function points(value) {
-  return value.toFixed(1).replace("-", "−");
+  return value === null || !Number.isFinite(value) ? "–" : signed(value.toFixed(1));
+}
+
+function signed(number) {
+  return String(number).replace("-", "−");
 }
 
 function count(value) {
@@ -52,7 +56,7 @@ class Panels {
     const panel = document.getElementById("node");
     if (node === null) return panel.replaceChildren(note("Choose a node of the tree."));
     const rewards = node.rewards.slice(0, node.rewardsNow);
-    const figures = [["q", points(node.qNow)], ["mean reward", points(mean(rewards))],
+    const figures = [["q", points(node.qNow)], ["mean", points(mean(rewards))],
       ["visits", rewards.length], ["depth", node.depth], ["rollout", node.rollout || "root"]];
     panel.replaceChildren(
       element("h2", {}, `Node ${node.id}`, ...this.#badges(node)),
@@ -65,6 +69,8 @@ class Panels {
       ...(node.critique === undefined ? [] : [section(
         `Critique of node ${node.parent} that led to it`,
         texted("div", { class: "prose critique" }, node.critique))]),
+      ...(node.steering ? [section("Done by people", element("ul", {}, ...node.steering.map(
+        ({ action, by, at }) => element("li", {}, shorten(`${action}: ${by}, ${at}`, 200)))))] : []),
     );
     panel.scrollTop = 0;
   }
@@ -85,12 +91,12 @@ class Panels {
       const best = entry.best === node ? "★ " : "";
       return element("tr", { class: rollout === now ? "now" : null },
         element("th", { scope: "row" }, go),
-        element("td", {}, node.up ? `${node.up.id} → ` : "", this.#link(node)),
+        element("td", { class: "step" }, node.up ? `${node.up.id} → ` : "", this.#link(node)),
         element("td", {}, said(node)),
         element("td", { class: "number" }, this.#chip(entry.q)),
         element("td", { class: "number" }, `${best}${points(entry.bestQ)}`));
     });
-    const head = ["rollout", "node", "final answer", "q then", "best q"];
+    const head = ["#", "node", "answer", "q then", "best q"];
     fill("rollouts", table(head, rows.reverse(), [3, 4]));
   }
 
@@ -109,9 +115,9 @@ class Panels {
         element("td", { class: "number" }, points(mean(rewards))),
         element("td", {}, this.#link(nodes[0], nodes)));
     });
-    const head = ["final answer", "votes", "highest q", "mean reward", "node"];
+    const head = ["answer", "votes", "best q", "mean", "node"];
     fill("answers", table(head, rows, [2, 3]), note("A vote is a node that states the answer; "
-      + "answers that are plainly equal, such as 0.5 and 1/2, are one."));
+      + "answers that are plainly equal, such as 0.5 and 1/2, are one. The mean is that of all their rewards."));
   }
 
   /** Calls and tokens by role, and what could not be had. */
@@ -139,6 +145,8 @@ class Panels {
     const badges = [];
     if (node === this.search.bestNow()) badges.push(["best", "★ best"]);
     if (node.dummy) badges.push(["", "dummy"]);
+    if (node.pruned) badges.push(["warn", "pruned"]);
+    if (node.pinned) badges.push(["", "pinned"]);
     if (node.truncated) badges.push(["warn", "cut off"]);
     if (node.suspicious) badges.push(["warn", "suspicious"]);
     if (node.duplicate_of !== undefined) badges.push(["", `same text as ${node.duplicate_of}`]);
@@ -151,7 +159,7 @@ class Panels {
       mark.style.left = `${Math.max(0, Math.min(100, (reward + 100) / 2))}%`;
       return mark;
     });
-    const list = rewards.map((reward) => String(Math.round(reward * 100) / 100)).join(", ");
+    const list = rewards.map((reward) => signed(Math.round(reward * 100) / 100)).join(", ");
     return element("div", { class: "rewards" },
       element("div", { class: "axis", role: "img", "aria-label": `Rewards: ${list}` }, ...marks),
       element("div", { class: "ends" }, element("span", {}, "−100"),

@@ -18,11 +18,11 @@ class Search {
     for (const node of this.nodes) this.births[node.rollout].push(node);
     this.exact = true;
     this.history = this.#replayAll();
-    if (this.nodes.some((node) => Math.abs(node.qNow - node.q) > 1e-6)) {
+    if (this.nodes.some((node) => Math.abs((node.qNow ?? 0) - (node.q ?? 0)) > 1e-6)) {
       this.exact = false; // other rules than Eq. 3 made these values: show only the final ones
       this.history = this.#replayAll();
     }
-    this.range = span(this.nodes.filter((node) => !node.dummy).map((node) => node.q));
+    this.range = span(this.nodes.filter((node) => !node.dummy).map((node) => node.q ?? null));
   }
 
   /** Set `shown`, `rewardsNow` and `qNow` of every node to what they were after a rollout. */
@@ -47,9 +47,9 @@ class Search {
       if (!classes.has(key)) classes.set(key, []);
       classes.get(key).push(node);
     }
-    for (const nodes of classes.values()) nodes.sort((a, b) => b.qNow - a.qNow);
+    for (const nodes of classes.values()) nodes.sort((a, b) => qOf(b) - qOf(a));
     return [...classes].sort(([a, as], [b, bs]) =>
-      (a === -1) - (b === -1) || bs.length - as.length || bs[0].qNow - as[0].qNow);
+      (a === -1) - (b === -1) || bs.length - as.length || qOf(bs[0]) - qOf(as[0]));
   }
 
   #replayAll() {
@@ -73,7 +73,7 @@ class Search {
       node.shown = false;
       node.paid = node.up !== null && adds(node);
       const later = node.children.filter((child) => child.rollout > node.rollout && adds(child));
-      node.rewardsNow = Math.max(1, node.rewards.length - later.length);
+      node.rewardsNow = Math.max(Math.min(1, node.rewards.length), node.rewards.length - later.length);
     }
   }
 
@@ -84,12 +84,12 @@ class Search {
       if (parent !== null && node.paid) {
         parent.rewardsNow = Math.min(parent.rewards.length, parent.rewardsNow + 1);
       }
-      for (let at = node; at !== null; at = at.up) at.qNow = this.exact ? backedUp(at) : at.q;
+      for (let at = node; at !== null; at = at.up) at.qNow = this.exact ? backedUp(at) : at.q ?? null;
     }
   }
 
   #highest() {
-    const merit = (node) => [node.final_answer !== undefined, !node.dummy, node.qNow];
+    const merit = (node) => [node.final_answer !== undefined, !node.dummy, qOf(node)];
     let best = null;
     for (const node of this.nodes) {
       if (node.shown && (best === null || before(merit(best), merit(node), best, node))) best = node;
@@ -106,11 +106,18 @@ function before(a, b, nodeA, nodeB) {
   return Number(nodeB.id) < Number(nodeA.id);
 }
 
-/** Eq. 3 of the paper, with the rewards and children of now. */
+/** A q to compare by: a node that was never judged has none. */
+function qOf(node) {
+  return node.qNow ?? -Infinity;
+}
+
+/** Eq. 3 of the paper, with the rewards and children of now; null without rewards. */
 function backedUp(node) {
   const rewards = node.rewards.slice(0, node.rewardsNow);
+  if (rewards.length === 0) return null;
   const own = (Math.min(...rewards) + mean(rewards)) / 2;
-  const below = node.children.filter((child) => child.shown).map((child) => child.qNow);
+  const below = node.children.filter((child) => child.shown && child.qNow !== null)
+    .map((child) => child.qNow);
   return below.length === 0 ? own : (own + Math.max(...below)) / 2;
 }
 
@@ -118,7 +125,8 @@ function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-function span(values) {
+function span(all) {
+  const values = all.filter((value) => value !== null);
   return values.length === 0 ? [0, 0] : [Math.min(...values), Math.max(...values)];
 }
 
@@ -146,23 +154,49 @@ function descendants(node) {
 
 const CARD = { width: 156, height: 46, across: 46, down: 16 };
 
-/** Place the nodes that no collapsed node hides: roots at the left, a row a leaf. */
+/** Place the nodes that no collapsed node hides: roots at the left, nothing over anything. */
 function layout(search, collapsed) {
-  const placed = preorder(search.roots, (node) => (collapsed.has(node) ? [] : node.children));
-  let row = 0;
-  let right = 0;
+  const childrenOf = (node) => (collapsed.has(node) ? [] : node.children);
+  const placed = preorder(search.roots, childrenOf);
+  const outlines = new Map();
+  for (const node of placed.toReversed()) {
+    const { top, bottom } = stack(childrenOf(node), outlines);
+    outlines.set(node, { top: [0, ...top], bottom: [0, ...bottom] });
+  }
+  const whole = stack(search.roots, outlines);
+  const first = Math.min(0, ...whole.top);
   for (const node of placed) {
     node.x = node.up === null ? 0 : node.up.x + CARD.width + CARD.across;
-    right = Math.max(right, node.x + CARD.width);
-    if (collapsed.has(node) || node.children.length === 0) {
-      node.y = row * (CARD.height + CARD.down);
-      row += 1;
-    }
+    const middle = node.up === null ? -first * (CARD.height + CARD.down) : node.up.y;
+    node.y = middle + node.beside * (CARD.height + CARD.down);
   }
-  for (const node of placed.toReversed()) {
-    if (!collapsed.has(node) && node.children.length > 0) {
-      node.y = (node.children[0].y + node.children.at(-1).y) / 2;
+  const rows = Math.max(0, ...whole.bottom) - first;
+  return {
+    placed,
+    width: whole.top.length * (CARD.width + CARD.across) - CARD.across,
+    height: rows * (CARD.height + CARD.down) + CARD.height,
+  };
+}
+
+/**
+ * Stack subtrees as close as they go (Reingold and Tilford), and note how many rows each one's
+ * root is `beside` their middle. Returns the first and the last row that each column takes.
+ */
+function stack(roots, outlines) {
+  const top = [];
+  const bottom = [];
+  for (const root of roots) {
+    const own = outlines.get(root);
+    root.beside = top.length === 0 ? 0 : -Infinity;
+    for (let column = 0; column < Math.min(own.top.length, top.length); column++) {
+      root.beside = Math.max(root.beside, bottom[column] + 1 - own.top[column]);
     }
+    own.top.forEach((row, column) => {
+      if (column >= top.length) top.push(row + root.beside);
+      bottom[column] = own.bottom[column] + root.beside;
+    });
   }
-  return { placed, width: right, height: row * (CARD.height + CARD.down) - CARD.down };
+  const middle = roots.length === 0 ? 0 : (roots[0].beside + roots.at(-1).beside) / 2;
+  for (const root of roots) root.beside -= middle;
+  return { top: top.map((row) => row - middle), bottom: bottom.map((row) => row - middle) };
 }

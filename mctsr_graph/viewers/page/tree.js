@@ -1,6 +1,6 @@
 /* The picture of the tree: cards on a plane that can be moved and zoomed. */
 
-const ZOOM = { least: 0.08, most: 2, step: 1.25, far: 0.42 };
+const ZOOM = { least: 0.03, most: 2, step: 1.25, far: 0.42 };
 const MARGIN = 28; // pixels around the tree when it is fitted
 
 class TreeView {
@@ -105,7 +105,8 @@ class TreeView {
     this.at = at;
     this.world.style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.scale})`;
     this.plane.classList.toggle("far", at.scale < ZOOM.far);
-    const grid = 24 * at.scale * (at.scale < 0.5 ? 4 : 1);
+    this.world.style.setProperty("--scale", at.scale);
+    const grid = 24 * at.scale * 2 ** Math.max(0, Math.ceil(Math.log2(0.6 / at.scale)));
     this.plane.style.backgroundSize = `${grid}px ${grid}px`;
     this.plane.style.backgroundPosition = `${at.x}px ${at.y}px`;
   }
@@ -121,7 +122,8 @@ class TreeView {
       element("span", { class: "words" }, label, element("span", { class: "id" })),
       element("span", { class: "toggle", "aria-hidden": "true" }),
     );
-    if (node.dummy) card.classList.add("dummy");
+    card.classList.toggle("dummy", Boolean(node.dummy));
+    card.classList.toggle("pruned", Boolean(node.pruned));
     card.node = node;
     this.made.set(node, card);
     return card;
