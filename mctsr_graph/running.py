@@ -43,6 +43,7 @@ from .usage import no_usage
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
 OnEvent = Callable[[Event], None]
+OnChange = Callable[[Solution], None]
 SearchControl = RunControl
 """Its `request_drain()` stops a search after the step under way, from any thread or signal."""
 
@@ -56,13 +57,13 @@ class Wanted:
         self,
         problem: str,
         model: Model | str | None,
-        context: MCTSrContext | None,
-        prompts: Prompts | None,
-        judge: JudgeLike | None,
-        judge_model: Model | str | None,
-        strategy: Strategy,
-        thread_id: str | None,
-        control: SearchControl | None,
+        context: MCTSrContext | None = None,
+        prompts: Prompts | None = None,
+        judge: JudgeLike | None = None,
+        judge_model: Model | str | None = None,
+        strategy: Strategy = Strategy(),  # noqa: B008 (it is frozen)
+        thread_id: str | None = None,
+        control: SearchControl | None = None,
     ) -> None:
         self.problem = clean_text(problem)  # as the state will hold it
         self.context = context or MCTSrContext()
@@ -165,10 +166,14 @@ class SearchRun:
         # Without the answer, which every further checkpoint would hold
         return {"stop_reason": None, **again, "answer": None, "final_answer": None}
 
-    def note(self, mode: str, part: Any, on_event: OnEvent | None) -> None:
-        """Keep the latest state; pass events on."""
+    def note(
+        self, mode: str, part: Any, on_event: OnEvent | None, on_change: OnChange | None
+    ) -> None:
+        """Keep the latest state; pass events and changes of the tree on."""
         if mode == "values":
-            self._values = part
+            before, self._values = self._values, part
+            if on_change is not None and _progress(part) != _progress(before):
+                on_change(self.so_far(part.get("stop_reason")))
         elif on_event is not None:
             on_event(part)
 
@@ -231,6 +236,11 @@ class SearchRun:
             tree=tree,
             failures=values.get("failures") or [],
         )
+
+
+def _progress(values: dict[str, Any]) -> tuple[int, int]:
+    """What grows with every change of the tree."""
+    return len(values.get("tree") or ()), values.get("rollouts") or 0
 
 
 @contextmanager

@@ -113,8 +113,17 @@ INSIDE = {
         "step",
     },
     "savers": {"errors"},
-    "stored": {"errors", "graph", "models.scripted", "savers", "tree"},
-    "solution": {"calls", "tree", "usage"},
+    "stored": {
+        "config",
+        "errors",
+        "graph",
+        "models.scripted",
+        "running",
+        "savers",
+        "solution",
+        "tree",
+    },
+    "solution": {"calls", "tree", "usage", "viewers.html"},
     "running": {
         "answers",
         "calls",
@@ -173,6 +182,19 @@ INSIDE = {
         "terminal",
         "viewers.text",
     },
+    "solve": {"calls", "config", "journal", "prompts", "running", "solution"},
+    "terminal": {
+        "config",
+        "errors",
+        "events",
+        "running",
+        "solution",
+        "usage",
+        "viewers.mermaid",
+        "viewers.rich_tree",
+        "viewers.text",
+    },
+    "cli": {"", "config", "errors", "running", "solve", "stored", "terminal", "usage"},
     "__main__": {"cli"},
     "models.load": {"errors", "models.demo", "models.embedded", "models.huggingface"},
     "models.demo": {"models.scripted"},
@@ -183,6 +205,9 @@ INSIDE = {
     "benchmark._worker_main": set(),
     "viewers": set(),
     "viewers.text": {"tree"},
+    "viewers.mermaid": {"tree", "viewers.text"},
+    "viewers.rich_tree": {"tree", "viewers.text"},
+    "viewers.html": {"answers", "tree"},
 }
 # package -> modules that may import it
 OUTSIDE = {
@@ -202,6 +227,9 @@ OUTSIDE = {
     "langchain": {"middleware"},
     "typer": {"cli", "cli_steer"},
     "rich": {"cli", "terminal"},
+    "langgraph": {"state", "step", "nodes", "graph", "running", "savers", "stored"},
+    "typer": {"cli"},
+    "rich": {"cli", "terminal", "viewers.rich_tree"},
 }
 STANDARD_LIBRARY_ONLY = {
     "branches",
