@@ -103,6 +103,8 @@ INSIDE = {
     "models.load": {"errors", "models.embedded", "models.huggingface"},
     "models.scripted": {"errors"},
     "benchmark": set(),
+    "benchmark.records": {"calls", "tree", "usage"},
+    "benchmark.store": {"benchmark.records", "errors"},
     "benchmark.worker": {"errors", "benchmark._worker_pool"},
     "benchmark._worker_pool": {"errors"},
     "benchmark._worker_main": set(),
