@@ -103,6 +103,7 @@ INSIDE = {
     "models.load": {"errors", "models.embedded", "models.huggingface"},
     "models.scripted": {"errors"},
     "benchmark": set(),
+    "benchmark.grading": {"answers", "benchmark.worker"},
     "benchmark.worker": {"errors", "benchmark._worker_pool"},
     "benchmark._worker_pool": {"errors"},
     "benchmark._worker_main": set(),
