@@ -105,6 +105,7 @@ INSIDE = {
     "benchmark": set(),
     "benchmark.records": {"calls", "tree", "usage"},
     "benchmark.store": {"benchmark.records", "errors"},
+    "benchmark.grading": {"answers", "benchmark.worker"},
     "benchmark.worker": {"errors", "benchmark._worker_pool"},
     "benchmark._worker_pool": {"errors"},
     "benchmark._worker_main": set(),
