@@ -59,7 +59,7 @@ class Metrics:
     oracle: Interval
     """Share with any right attempt. An upper bound that only the truth can reach."""
     selection_loss: Interval
-    """Oracle less selected."""
+    """Oracle less selected: the share in which a right attempt was there and not chosen."""
     first: Interval
     """Share whose first attempt is right."""
     fix: Interval | None
@@ -203,7 +203,6 @@ def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:
     tokens = [cost["input_tokens"] + cost["output_tokens"] for cost in costs]
     seconds = [result.seconds for result in results if result.seconds is not None]
     solved = sum(result.verdict == "right" for result in results)
-    oracle_less_selected = [result.oracle - float(result.verdict == "right") for result in results]
     wrong = sum(result.refined_wrong for result in results)
     right = sum(result.refined_right for result in results)
     return Metrics(
@@ -214,7 +213,7 @@ def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:
         majority=None if _none(results, "majority") else share_of(lambda r: r.majority),
         weighted=None if _none(results, "weighted") else share_of(lambda r: r.weighted),
         oracle=share_of(lambda result: result.oracle),
-        selection_loss=cluster_bootstrap(oracle_less_selected, [r.id for r in results]),
+        selection_loss=share_of(lambda result: result.oracle and result.verdict != "right"),
         first=share_of(lambda result: result.first),
         fix=_rate(results, [r.fixed for r in results], [r.refined_wrong for r in results]),
         breakage=_rate(results, [r.broken for r in results], [r.refined_right for r in results]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -56,6 +57,12 @@ class Plot:
     note: str
     figure: Figure
 
+    def __post_init__(self) -> None:
+        # Laid out once, here, instead of at each drawing
+        self.figure.draw_without_rendering()
+        self.figure.set_layout_engine("none")
+
+    @cached_property
     def svg(self) -> str:
         """The figure as an SVG element, the same every time."""
         text = io.StringIO()

@@ -94,6 +94,7 @@ def _by_rollouts(run: RunMetrics) -> Plot:
             shares += _rollout_curve(bound, metrics, looks[method], shift, oracle=True)
     _published(ours, bound, published)
     percent_axis(left, shares)
+    right.grid(axis="x", visible=False)
     ours.name_lines()
     bound.name_lines()
     note = (

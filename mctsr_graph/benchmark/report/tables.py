@@ -55,8 +55,15 @@ def facts(run: RunMetrics) -> list[tuple[str, str]]:
     ]
 
 
-def _names(metrics: Metrics) -> tuple[str, str]:
-    return words.method_name(metrics.key), words.budget_name(metrics.key)
+def _names(key: Key) -> tuple[str, str, str]:
+    rollouts = words.NONE if key.budget == "own" else str(key.rollouts)
+    return rollouts, words.method_name(key), words.budget_name(key)
+
+
+def _by_budget(run: RunMetrics) -> list[Metrics]:
+    """First what has a fixed cost, then all at 0 rollouts, all at 1, and so on."""
+    ordered = sorted(run.methods, key=lambda key: (key.budget != "own", key.rollouts))
+    return [run.methods[key] for key in ordered]
 
 
 def _accuracy(run: RunMetrics) -> Table:
@@ -65,20 +72,22 @@ def _accuracy(run: RunMetrics) -> Table:
         "Accuracy",
         "Percent of all problems, with 95 % intervals. Selected is the one answer that the method "
         "returns, chosen without the truth: the headline. The oracle upper bound counts a problem "
-        "as solved when any attempt is right; nobody who lacks the truth can reach it.",
+        "as solved when any attempt is right; nobody who lacks the truth can reach it. Baselines "
+        "stand beside the search that they cost as much as, in calls or in tokens.",
         (
+            "rollouts",
             "method",
             "budget",
             "selected",
             "majority",
-            "majority weighted by reward",
+            "majority by reward",
             "first answer",
             "oracle upper bound",
             "selection loss",
         ),
         [
             (
-                *_names(metrics),
+                *_names(metrics.key),
                 words.percent(metrics.selected),
                 words.percent(metrics.majority),
                 words.percent(metrics.weighted),
@@ -86,7 +95,7 @@ def _accuracy(run: RunMetrics) -> Table:
                 words.percent(metrics.oracle),
                 words.percent(metrics.selection_loss),
             )
-            for metrics in run.methods.values()
+            for metrics in _by_budget(run)
         ],
     )
 
@@ -126,6 +135,7 @@ def _endings(run: RunMetrics) -> Table:
         "the selected answer (it has a verdict, too). Short of attempts: the budget had room for "
         "more than the run drew. Replies lost: calls that failed after all retries.",
         (
+            "rollouts",
             "method",
             "budget",
             "problems",
@@ -137,7 +147,7 @@ def _endings(run: RunMetrics) -> Table:
         ),
         [
             (
-                *_names(metrics),
+                *_names(metrics.key),
                 *(
                     words.count(number)
                     for number in (
@@ -150,7 +160,7 @@ def _endings(run: RunMetrics) -> Table:
                     )
                 ),
             )
-            for metrics in run.methods.values()
+            for metrics in _by_budget(run)
         ],
     )
 
@@ -163,6 +173,7 @@ def _cost(run: RunMetrics) -> Table:
         "reported them; calls without a report are missing in them. Seconds are known only of "
         "calls that were made and not replayed.",
         (
+            "rollouts",
             "method",
             "budget",
             "calls",
@@ -173,14 +184,14 @@ def _cost(run: RunMetrics) -> Table:
         ),
         [
             (
-                *_names(metrics),
+                *_names(metrics.key),
                 words.spread(metrics.calls),
                 words.spread(metrics.tokens),
                 words.spread(metrics.seconds, 1),
                 words.count(metrics.tokens_per_solved),
                 words.count(metrics.cost["unmetered_calls"]),
             )
-            for metrics in run.methods.values()
+            for metrics in _by_budget(run)
         ],
     )
 
@@ -195,10 +206,10 @@ def _refinement(run: RunMetrics) -> Table:
         "What refinement does",
         "Percent of the refinements of wrong answers that are right (fix) and of right answers "
         "that are not (break), with 95 % intervals that allow for several in a tree.",
-        ("method", "budget", "fix rate", "of so many", "break rate", "of so many"),
+        ("rollouts", "method", "budget", "fix rate", "of so many", "break rate", "of so many"),
         [
             (
-                *_names(metrics),
+                *_names(metrics.key),
                 words.percent(metrics.fix),
                 words.count(metrics.refined[0]),
                 words.percent(metrics.breakage),
@@ -217,11 +228,10 @@ def _judge(run: RunMetrics) -> Table:
         "Rewards against the truth, which the search never sees; 0.5 is a judge that knows "
         "nothing. AUC pools all problems. Pairwise accuracy compares answers to the same problem, "
         "which is what a search needs.",
-        ("method", "budget", "AUC", "pairwise accuracy", "pairs", "answers"),
+        ("rollouts", "method", "budget", "AUC", "pairwise accuracy", "pairs", "answers"),
         [
             (
-                words.method_name(key),
-                words.budget_name(key),
+                *_names(key),
                 words.share(judge.auc),
                 words.share(judge.pairwise),
                 words.count(judge.pairs),

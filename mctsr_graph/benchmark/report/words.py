@@ -21,23 +21,25 @@ def method_name(key: Key) -> str:
     return f"MCTSr {key.method}" if key.searches else _NAMES[key.method]
 
 
+def short_name(key: Key) -> str:
+    """Name a method in one word."""
+    names = {"cot": "CoT", "self-refine": "refine", "self-consistency": "vote", "best-of-n": "best"}
+    return names.get(key.method, key.method)
+
+
 def budget_name(key: Key) -> str:
-    """Say what bounds a method at this budget."""
-    rollouts = f"{key.rollouts} rollout{'' if key.rollouts == 1 else 's'}"
-    if key.budget == "tokens":
-        return f"the tokens of MCTSr {key.against}, {rollouts}"
+    """Say what bounds a method; the number of rollouts stands beside it."""
     return {
-        "own": "its own cost",
-        "rollouts": rollouts,
-        "calls": f"{3 + 4 * key.rollouts} calls, as {rollouts}",
+        "own": "its own",
+        "rollouts": f"{key.rollouts} rollout{'' if key.rollouts == 1 else 's'}",
+        "calls": f"{3 + 4 * key.rollouts} calls",
+        "tokens": f"tokens of MCTSr {key.against}",
     }[key.budget]
 
 
 def full_name(key: Key) -> str:
     """Name a method and its budget."""
-    if key.budget == "own":
-        return method_name(key)
-    return f"{method_name(key)} ({budget_name(key)})"
+    return method_name(key) if key.budget == "own" else f"{method_name(key)}, {budget_name(key)}"
 
 
 def is_simulation(settings: RunSettings) -> bool:
@@ -88,3 +90,9 @@ def count(number: float | None, digits: int = 0) -> str:
 def p_value(p: float) -> str:
     """Write a probability; a tiny one only by its bound."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+SIMULATION = (
+    "Simulation: no language model was asked. It compares ways to search, and says nothing about "
+    "any model."
+)
