@@ -40,6 +40,7 @@ from .usage import no_usage
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
 OnEvent = Callable[[Event], None]
+OnChange = Callable[[Solution], None]
 SearchControl = RunControl
 """Its `request_drain()` stops a search after the step under way, from any thread or signal."""
 
@@ -138,10 +139,14 @@ class SearchRun:
         # Without the answer, which every further checkpoint would hold
         return {"stop_reason": None, **again, "answer": None, "final_answer": None}
 
-    def note(self, mode: str, part: Any, on_event: OnEvent | None) -> None:
-        """Keep the latest state; pass events on."""
+    def note(
+        self, mode: str, part: Any, on_event: OnEvent | None, on_change: OnChange | None
+    ) -> None:
+        """Keep the latest state; pass events and changes of the tree on."""
         if mode == "values":
-            self._values = part
+            before, self._values = self._values, part
+            if on_change is not None and _progress(part) != _progress(before):
+                on_change(self.so_far(part.get("stop_reason")))
         elif on_event is not None:
             on_event(part)
 
@@ -202,6 +207,11 @@ class SearchRun:
             tree=tree,
             failures=values.get("failures") or [],
         )
+
+
+def _progress(values: dict[str, Any]) -> tuple[int, int]:
+    """What grows with every change of the tree."""
+    return len(values.get("tree") or ()), values.get("rollouts") or 0
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from .calls import Model
 from .config import MCTSrContext
 from .journal import CallJournal
 from .prompts import Prompts
-from .running import Checkpointer, OnEvent, SearchControl, Wanted, opened
+from .running import Checkpointer, OnChange, OnEvent, SearchControl, Wanted, opened
 from .solution import Solution
 
 
@@ -20,6 +20,7 @@ def solve(
     journal: CallJournal | None = None,
     prompts: Prompts | None = None,
     on_event: OnEvent | None = None,
+    on_change: OnChange | None = None,
     control: SearchControl | None = None,
 ) -> Solution:
     """Search for an answer to `problem`.
@@ -38,6 +39,7 @@ def solve(
             checkpointer brings its own.
         prompts: Words to use instead of ours.
         on_event: Called with each event (see `mctsr_graph.events`) as it happens.
+        on_change: Called with the search so far whenever its tree has changed.
         control: Stops the search politely: it then returns the best so far with the
             stop_reason "interrupted".
 
@@ -59,7 +61,7 @@ def solve(
                 search.graph.update_state(search.config, update, as_node="backpropagate")
         if search.left:
             for mode, part in search.graph.stream(search.input, **search.how):
-                search.note(mode, part, on_event)
+                search.note(mode, part, on_event, on_change)
     return search.result()
 
 
@@ -73,6 +75,7 @@ async def asolve(
     journal: CallJournal | None = None,
     prompts: Prompts | None = None,
     on_event: OnEvent | None = None,
+    on_change: OnChange | None = None,
     control: SearchControl | None = None,
 ) -> Solution:
     """Search for an answer to `problem`, awaited. As `solve` in all else.
@@ -88,5 +91,5 @@ async def asolve(
                 await search.graph.aupdate_state(config, update, as_node="backpropagate")
         if search.left:
             async for mode, part in search.graph.astream(search.input, **search.how):
-                search.note(mode, part, on_event)
+                search.note(mode, part, on_event, on_change)
     return search.result()

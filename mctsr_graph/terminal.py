@@ -10,15 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from .config import MCTSrContext
+from .errors import ConfigError
 from .events import Best, Event
-from .running import SearchControl
+from .running import OnChange, OnEvent, SearchControl
 from .solution import Solution
 from .usage import ROLES, total_cost
+from .viewers.mermaid import render_mermaid
+from .viewers.rich_tree import rich_tree
 from .viewers.text import render_text
 
 
@@ -91,6 +96,30 @@ def progress(err: Console, context: MCTSrContext) -> Iterator[Callable[[Event], 
         yield advance
 
 
+@contextmanager
+def watching(
+    err: Console, context: MCTSrContext, live: bool
+) -> Iterator[tuple[OnEvent, OnChange | None]]:
+    """With `live` the tree as it grows, if there is a terminal; else as `progress`."""
+    if not live or not err.is_terminal:
+        with progress(err, context) as on_event:
+            yield on_event, None
+        return
+    line, drawn = Text("drafting an answer"), Text("")
+    with Live(line, console=err, transient=True, auto_refresh=False) as screen:
+        parts: list[RenderableType] = [line, drawn]
+
+        def on_event(event: Event) -> None:
+            parts[0] = Text(_line(event, context), style="bold", no_wrap=True, overflow="ellipsis")
+            screen.update(Group(*parts), refresh=True)
+
+        def on_change(solution: Solution) -> None:
+            parts[1] = rich_tree(solution.tree, solution.best, lines=max(4, err.height - 2))
+            screen.update(Group(*parts), refresh=True)
+
+        yield on_event, on_change
+
+
 def _line(event: Event, context: MCTSrContext) -> str:
     if event["type"] == "mctsr.start":
         return "drafting an answer"
@@ -129,6 +158,46 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
     out.print(f"Stopped by {solution.stop_reason} after {solution.rollouts} rollouts.")
     for failure in solution.failures:
         out.print(safe(f"Failed in rollout {failure['rollout']}: {failure['message']}"))
+
+
+def save_page(solution: Solution, file: Path | None) -> None:
+    """Write a search as one HTML page, if a file is named."""
+    if file is not None:
+        _save(solution.to_html(), file, "--html")
+
+
+def _save(text: str, file: Path, option: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{option} is {str(file)!r}: {error.strerror}") from None
+
+
+def view(solution: Solution, kind: str | None, file: Path | None) -> None:
+    """Draw a search as text, Mermaid or HTML, into a file or on stdout.
+
+    Raises:
+        ConfigError: the kind is unknown, or the file cannot be written.
+    """
+    by_suffix = {".html": "html", ".htm": "html", ".mmd": "mermaid"}
+    kind = kind or by_suffix.get(file.suffix if file is not None else "", "text")
+    if kind not in _VIEWS:
+        allowed = ", ".join(repr(name) for name in _VIEWS)
+        raise ConfigError(f"--format is {kind!r}, allowed {allowed}")
+    out = stdout()
+    if file is not None:
+        _save(_VIEWS[kind](solution), file, "--output")
+    elif kind == "text" and out.is_terminal:
+        out.print(rich_tree(solution.tree, solution.best), soft_wrap=False)
+    else:
+        out.out(_VIEWS[kind](solution), highlight=False, end="")
+
+
+_VIEWS: dict[str, Callable[[Solution], str]] = {
+    "text": lambda solution: render_text(solution.tree, solution.best) + "\n",
+    "mermaid": lambda solution: render_mermaid(solution.tree, solution.best),
+    "html": Solution.to_html,
+}
 
 
 def _cost(solution: Solution) -> Table:

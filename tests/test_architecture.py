@@ -76,8 +76,17 @@ INSIDE = {
         "step",
     },
     "savers": {"errors"},
-    "stored": {"errors", "graph", "models.scripted", "savers", "tree"},
-    "solution": {"calls", "tree", "usage"},
+    "stored": {
+        "config",
+        "errors",
+        "graph",
+        "models.scripted",
+        "running",
+        "savers",
+        "solution",
+        "tree",
+    },
+    "solution": {"calls", "tree", "usage", "viewers.html"},
     "running": {
         "answers",
         "calls",
@@ -97,7 +106,17 @@ INSIDE = {
         "usage",
     },
     "solve": {"calls", "config", "journal", "prompts", "running", "solution"},
-    "terminal": {"config", "events", "running", "solution", "usage", "viewers.text"},
+    "terminal": {
+        "config",
+        "errors",
+        "events",
+        "running",
+        "solution",
+        "usage",
+        "viewers.mermaid",
+        "viewers.rich_tree",
+        "viewers.text",
+    },
     "cli": {"", "config", "errors", "running", "solve", "stored", "terminal", "usage"},
     "__main__": {"cli"},
     "models.load": {"errors", "models.embedded", "models.huggingface"},
@@ -144,6 +163,9 @@ INSIDE = {
     "benchmark._worker_main": set(),
     "viewers": set(),
     "viewers.text": {"tree"},
+    "viewers.mermaid": {"tree", "viewers.text"},
+    "viewers.rich_tree": {"tree", "viewers.text"},
+    "viewers.html": {"answers", "tree"},
 }
 # package -> modules that may import it
 OUTSIDE = {
@@ -151,7 +173,7 @@ OUTSIDE = {
     "matplotlib": {"benchmark.report.drawing", "benchmark.report.plots"},
     "numpy": {"benchmark.statistics"},
     "typer": {"cli"},
-    "rich": {"cli", "terminal"},
+    "rich": {"cli", "terminal", "viewers.rich_tree"},
 }
 STANDARD_LIBRARY_ONLY = {
     "tree",
