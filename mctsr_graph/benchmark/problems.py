@@ -13,8 +13,8 @@ from typing import Any
 from mctsr_graph.errors import ConfigError
 
 FILE_FORM = (
-    "a .jsonl or .jsonl.gz file of one object a line: "
-    '{"id": ..., "problem": ..., "answer": ..., "level": ..., "subject": ...}, the last two optional'
+    'a .jsonl or .jsonl.gz file of one object a line: {"id": ..., "problem": ..., "answer": ..., '
+    '"level": ..., "subject": ...}, the last two optional'
 )
 
 
@@ -107,8 +107,10 @@ def _from_file(path: Path) -> DataSet:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{str(path)!r} cannot be read ({error}); allowed is {FILE_FORM}") from None
-    lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+        raise ConfigError(
+            f"{str(path)!r} cannot be read ({error}); allowed is {FILE_FORM}"
+        ) from None
+    lines = [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
     problems = [_problem(line, f"line {i} of {str(path)!r}") for i, line in lines]
     digest = hashlib.sha256(raw).hexdigest()
     name = path.name.partition(".")[0]
