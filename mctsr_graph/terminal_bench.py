@@ -17,8 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .benchmark.metrics import wilson
-from .benchmark.records import Line, MethodRecord, outcome
+from .benchmark.records import Line, MethodRecord, Point, outcome
+from .benchmark.statistics import wilson
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -41,15 +41,15 @@ class RunningFigures:
 
     def text(self) -> str:
         """Say it in one line: percent right with a Wilson 95 % interval, and tokens."""
-        parts = []
-        for name, right in self._right.items():
-            low, high = wilson(right, self.lines)
-            share = 100 * right / self.lines
-            parts.append(f"{name} {share:.1f} % [{100 * low:.0f}-{100 * high:.0f}]")
+        shares = {name: wilson(right, self.lines) for name, right in self._right.items()}
+        parts = [
+            f"{name} {100 * share.value:.1f} % [{100 * share.low:.0f}-{100 * share.high:.0f}]"
+            for name, share in shares.items()
+        ]
         return f"{', '.join(parts)}; {self.tokens:,} tokens" if parts else "solving"
 
 
-def _headline(method: MethodRecord) -> dict[str, object]:
+def _headline(method: MethodRecord) -> Point:
     budgets = ("rollouts", "calls", "own")
     return [point for point in method["points"] if point["budget"] in budgets][-1]
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mctsr_graph import prompts as say
+import mctsr_graph.prompts as say
 from mctsr_graph.answers import extract_final_answer
 from mctsr_graph.asking import Asker
 from mctsr_graph.calls import Budget, Model, Reply, Request
 from mctsr_graph.config import MCTSrContext
 from mctsr_graph.defuse import is_suspicious
 from mctsr_graph.fingerprint import fingerprint
-from mctsr_graph.leaves import failures, rewards
+from mctsr_graph.leaves import rewards
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.usage import Role, sum_costs
 from mctsr_graph.ways import AWAITING
@@ -95,7 +95,7 @@ class Drafts:
         self,
         role: Role,
         messages: list[Any],
-        shorter: list[Callable[[], list[Any]]] | None = None,
+        shorter: Sequence[Callable[[], list[Any]]] = (),
         sample: int = 0,
     ) -> Request:
         return Request(
@@ -103,7 +103,7 @@ class Drafts:
             messages,
             say.read_text,
             lambda: say.write_again_messages(self.prompts, messages),
-            shorter or (),
+            shorter,
             lambda text: role == "critique" or extract_final_answer(text) is not None,
             rollout=0 if role == "draft" else 1,
             sample=sample,
@@ -148,5 +148,3 @@ def as_attempt(reply: Reply) -> Attempt:
 
 
 _NOTHING = Reply(None, sum_costs([]), 0.0, "unasked")
-
-__all__ = ["Drafts", "as_attempt", "failures"]

@@ -97,7 +97,10 @@ class RunFolder:
 
     def copy_calls(self, other: RunFolder) -> None:
         """Copy the journal into another folder, whatever state the last kill has left it in."""
-        with closing(sqlite3.connect(self.calls)) as old, closing(sqlite3.connect(other.calls)) as new:
+        with (
+            closing(sqlite3.connect(self.calls)) as old,
+            closing(sqlite3.connect(other.calls)) as new,
+        ):
             old.backup(new)
 
     def rewrite(self, lines: Iterable[Line]) -> None:
