@@ -104,9 +104,9 @@ def run_command(
         from .benchmark.problems import choose
         from .benchmark.run import Job
 
-        given = dict(parse_setting(text) for text in settings or [])
-        if max_reply_tokens is not None:
-            given |= {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
+        limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
+        given = limits if max_reply_tokens is not None else {}
+        given |= dict(parse_setting(text) for text in settings or [])
         plan = Plan(_words(methods), _numbers("--rollouts", rollouts), given)
         data = load_problems(dataset, revision=revision)
         chosen = choose(data, levels=_words(levels), subjects=_words(subjects), limit=limit)
@@ -129,7 +129,7 @@ def regrade_command(run: RunArgument) -> None:
 def export_command(
     run: RunArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for sft.jsonl and pairs.jsonl.")],
-    gold: Annotated[
+    by_truth: Annotated[
         bool,
         typer.Option(
             "--gold", help="Choose by the truth as well as by rewards; such rows are marked."
@@ -141,7 +141,7 @@ def export_command(
     with _explained(err), notes(err):
         from .benchmark.export import export
 
-        rows, pairs = export(run, out, gold=gold)
+        rows, pairs = export(run, out, gold=by_truth)
         stdout().print(f"{rows} rows in {out / 'sft.jsonl'}, {pairs} in {out / 'pairs.jsonl'}")
 
 

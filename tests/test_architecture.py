@@ -186,7 +186,16 @@ INSIDE = {
         "leaves",
         "usage",
     },
+    "benchmark.persistent": {
+        "benchmark.unfinished",
+        "calls",
+        "config",
+        "errors",
+        "retries",
+        "ways",
+    },
     "benchmark.solving": {
+        "benchmark.persistent",
         "benchmark.baselines",
         "benchmark.drafts",
         "benchmark.ledger",

@@ -49,7 +49,7 @@ async def search(
             problem, model, context=context, prompts=prompts, journal=ledger, on_event=note
         )
     except SearchFailedError as failed:
-        _blame_the_server(failed)
+        _raise_cause(failed)
         solution, error = failed.solution, str(failed)
     attempts = _attempts(solution.tree, ledger)
     history = _History(solution, events, context)
@@ -62,14 +62,11 @@ async def search(
     )
 
 
-def _blame_the_server(failed: SearchFailedError) -> None:
-    """Raise where a search failed because its model could not be reached."""
+def _raise_cause(failed: SearchFailedError) -> None:
+    """Raise what ended a search from outside; one that gave up has no cause."""
     cause = failed.__cause__
-    if isinstance(cause, Exception) and classify(cause) == "configuration":
-        raise cause
-    codes = [failure["code"] for failure in failed.solution.failures]
-    if cause is not None or "model_error" in codes[-1:]:
-        raise Unfinished(str(failed)) from failed
+    if isinstance(cause, Exception):
+        raise cause if classify(cause) == "configuration" else Unfinished(str(failed)) from failed
 
 
 def _attempts(tree: Tree, ledger: Ledger) -> list[Attempt]:

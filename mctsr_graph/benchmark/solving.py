@@ -9,6 +9,7 @@ from mctsr_graph.prompts import Prompts
 from .baselines import run_baselines
 from .drafts import Drafts
 from .ledger import Ledger
+from .persistent import Persistent
 from .plan import Task
 from .records import MethodRecord
 from .searches import search
@@ -24,6 +25,7 @@ async def solve_task(task: Task, model: Model, journal: CallJournal) -> dict[str
         Exception: what the model raised for a wrong setting, key or name.
     """
     plan, prompts = task.plan, Prompts()
+    model = Persistent(model, plan.context("paper", task.seed))
     found: dict[str, MethodRecord] = {}
     for profile in plan.profiles:
         context = plan.context(profile, task.seed)
