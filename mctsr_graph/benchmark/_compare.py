@@ -28,6 +28,7 @@ from ._words import Words
 _FLOAT_DECIMALS = 6  # a reference with as many was calculated, not derived
 _MIN_DECIMALS = 2  # of an answer that is rounded from such a reference
 _MIN_DIGITS = 3
+_FLOAT_NOISE = Fraction(1, 10**12)  # relative
 
 
 def compare(gold: Form, answer: Form) -> bool | None:
@@ -36,24 +37,19 @@ def compare(gold: Form, answer: Form) -> bool | None:
     They are alike but for one thing: a reference with many decimals is a rounded number itself,
     so that an answer may be the exact value, or rounded further.
     """
-    for form, other, turned in ((gold, answer, False), (answer, gold, True)):
-        if rule := _ONE_SIDED.get(type(form)):
-            result = rule(form, other, turned)
-            if result is not NotImplemented:
-                return result  # type: ignore[no-any-return]
-    if type(gold) is not type(answer):
-        return _unlike(gold, answer)
-    rule = _ALIKE.get(type(gold))
-    return rule(gold, answer) if rule else None
+    for kind, rule in _ONE_SIDED:
+        if isinstance(gold, kind):
+            return rule(gold, answer, False)
+        if isinstance(answer, kind):
+            return rule(answer, gold, True)
+    if isinstance(gold, Opaque) or isinstance(answer, Opaque):
+        return None
+    alike = _ALIKE.get(type(gold))
+    return alike(gold, answer) if alike and type(gold) is type(answer) else False
 
 
 def _turned(form: Form, other: Form, turned: bool) -> bool | None:
     return compare(other, form) if turned else compare(form, other)
-
-
-def _unlike(gold: Form, answer: Form) -> bool | None:
-    """Forms of two kinds differ, unless one could not be read."""
-    return None if isinstance(gold, Opaque) or isinstance(answer, Opaque) else False
 
 
 def any_of(results: list[bool | None]) -> bool | None:
@@ -66,13 +62,13 @@ def all_of(results: list[bool | None]) -> bool | None:
     return False if False in results else None if None in results else True
 
 
-def _either(form: Either, other: Form, turned: bool) -> Any:
+def _either(form: Either, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Either):
         return any_of([compare(a, b) for a in form.options for b in other.options])
     return any_of([_turned(option, other, turned) for option in form.options])
 
 
-def _choice(form: Choice, other: Form, turned: bool) -> Any:
+def _choice(form: Choice, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Choice):
         return form.letter == other.letter
     if form.option is not None:
@@ -81,12 +77,10 @@ def _choice(form: Choice, other: Form, turned: bool) -> Any:
         return True
     if isinstance(other, Quantity) and other.text in ("e", "i"):
         return form.letter.lower() == other.text
-    if isinstance(other, Named | Equation):
-        return NotImplemented
     return False
 
 
-def _named(form: Named, other: Form, turned: bool) -> Any:
+def _named(form: Named, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Named):
         return _both_named(form, other, turned)
     if isinstance(other, Equation):
@@ -120,11 +114,9 @@ def _same_equation(a: _Sides, b: _Sides) -> bool | None:
     return True if proportional(left, right) else None
 
 
-def _equation(form: Equation, other: Form, turned: bool) -> Any:
+def _equation(form: Equation, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Equation):
         return _same_equation((form.left, form.right), (other.left, other.right))
-    if isinstance(other, Named):
-        return NotImplemented
     if form.left is None or isinstance(other, Opaque):
         return None
     # "2x + 1 = 5" is not solved, but "m + n = 33" and "5! = 120" say what is asked for.
@@ -137,7 +129,7 @@ def _equation(form: Equation, other: Form, turned: bool) -> Any:
 _NAMED_VALUES = frozenset(("sin", "cos", "tan", "cot", "ln", "log"))
 
 
-def _group(form: Group, other: Form, turned: bool) -> Any:
+def _group(form: Group, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Group):
         return _groups(other, form) if turned else _groups(form, other)
     if isinstance(other, Region):
@@ -148,8 +140,8 @@ def _group(form: Group, other: Form, turned: bool) -> Any:
         return None if form.brackets in ("", "{}") else False
     if isinstance(other, Matrix):
         return _vector(form, other, turned)
-    if len(form.items) == 1:
-        return _turned(form.items[0], other, turned)
+    if len(items := _distinct(form.items)) == 1:  # 1/2 or 0.5
+        return _turned(items[0], other, turned)
     if isinstance(other, Words) and not form.items:
         return other.text == "no solution"
     if isinstance(other, Opaque):
@@ -254,12 +246,6 @@ def _regions(gold: Region, answer: Region) -> bool | None:
     return _unordered(merged(gold.pieces), merged(answer.pieces), _same_piece)
 
 
-def _region(form: Region, other: Form, turned: bool) -> Any:
-    if isinstance(other, Region | Group):
-        return NotImplemented
-    return None if isinstance(other, Opaque) else False
-
-
 def _same_piece(a: Piece, b: Piece) -> bool | None:
     if a.closed != b.closed:
         return False
@@ -294,12 +280,12 @@ def _touch(first: Piece, second: Piece) -> bool:
     return start < end or (start == end and (first.closed[1] or second.closed[0]))
 
 
-def _words(form: Words, other: Form, turned: bool) -> Any:
-    if isinstance(other, Words | Group | Choice | Named | Equation | Either):
-        return NotImplemented
-    if isinstance(other, Quantity) and form.may_be_product:
-        return None
-    return None if isinstance(other, Opaque) else False
+def _words(form: Words, other: Form, turned: bool) -> bool | None:
+    if isinstance(other, Words):
+        return _same_words(form, other)
+    if isinstance(other, Quantity):
+        return None if form.may_be_product and names(other.tree) else False
+    return None if isinstance(other, Opaque) and form.may_be_product else False
 
 
 def _same_words(gold: Words, answer: Words) -> bool | None:
@@ -332,6 +318,9 @@ def _variables(unit: Quantity, other: Quantity) -> bool | None:
 
 def _marks(gold: Quantity, answer: Quantity) -> bool | None:
     """Compares 62.5% with 62.5 and 0.625, and 90 degrees with 90 and half of pi."""
+    if "_" in gold.mark + answer.mark:
+        written = gold.text == answer.text and not (gold.mark and answer.mark)
+        return written or same_value(gold.tree, answer.tree)
     if gold.mark and answer.mark:
         return False
     marked, other = (gold, answer) if gold.mark else (answer, gold)
@@ -386,6 +375,8 @@ def _rounds(gold: Quantity, exact: Fraction, answer: Quantity) -> bool:
     value, decimals = answer.value, answer.decimals
     if value is None or gold.decimals is None:
         return False
+    if abs(value - exact) <= abs(exact) * _FLOAT_NOISE:
+        return True
     if decimals is None or decimals >= gold.decimals:
         return _rounded(value, gold.decimals) == exact and _digits(exact, gold.decimals)
     enough = decimals >= _MIN_DECIMALS and _digits(value, decimals)
@@ -402,18 +393,17 @@ def _rounded(value: Fraction, decimals: int) -> Fraction:
     return Fraction(scaled.numerator // scaled.denominator, 10**decimals) * (-1 if value < 0 else 1)
 
 
-_ONE_SIDED: dict[type, Callable[[Any, Form, bool], Any]] = {
-    Either: _either,
-    Choice: _choice,
-    Named: _named,
-    Equation: _equation,
-    Group: _group,
-    Region: _region,
-    Words: _words,
-}
+# What takes the lead, first to last, where the two forms differ in kind.
+_ONE_SIDED: list[tuple[type, Callable[[Any, Form, bool], bool | None]]] = [
+    (Either, _either),
+    (Named, _named),
+    (Equation, _equation),
+    (Choice, _choice),
+    (Group, _group),
+    (Words, _words),
+]
 _ALIKE: dict[type, Callable[[Any, Any], bool | None]] = {
     Quantity: _quantities,
-    Words: _same_words,
     Matrix: _matrices,
     Region: _regions,
     Infinite: _infinities,

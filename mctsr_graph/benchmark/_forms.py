@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from ._expressions import Tree, read_expression
 from ._plain import MAX_LENGTH, plain
-from ._quantities import Quantity, read_quantity
-from ._words import Words, number_in_words, read_words
+from ._quantities import Quantity, read_quantity, read_sum
+from ._words import Words, number_in_words, read_words, yes_or_no
 
 _MAX_ITEMS = 200
 _MAX_DEPTH = 6
@@ -117,6 +117,11 @@ _LEAD = re.compile(
     r"(?:(?:(?:the |our )?(?:final )?(?:answers?|solutions?)(?: is| are)?:?|equals?|is|approximately"
     r"|about|roughly|exactly|only|\\approx|=)(?![a-z]) ?)?"
 )
+# "The total cost is \\$45": prose that ends in "is", before a value.
+_PROSE = re.compile(
+    r"\A(?:\\text ?\{ *)?[A-Za-z][A-Za-z' ]{2,100}(?: is| are| was| equals|:)(?: equal to)?(?: *\})? ?"
+    r"(?=[-+.(\[0-9]|\\(?!text))"
+)
 _TAIL = re.compile(r"(?i) is (?:the|our|my) (?:final |correct )?(?:answer|solution)\Z")
 _CHOICE = re.compile(
     r"""(?x)\A(?:(?i:option|choice|answer)\ ?)?
@@ -147,7 +152,8 @@ _MATRIX = re.compile(
 _NAME = re.compile(
     r"""(?x)\A(?:\\[a-z]{2,8}|[A-Za-z])(?:_\ ?(?:\w|\\[a-z]+|\{[^{}=]{1,20}\}))?\Z  # x, x_1
       | \A\\?[A-Za-z](?:_\ ?\w)?(?:\^\ ?\{?\ ?-1\ ?\}?|')?\ ?\([^()=]{1,20}\)\Z  # f(x), P(A)
-      | \A(?:\\(?:angle|triangle|overline|widehat|measuredangle)\ ?)?\{?\|?[A-Z]{2,4}\|?\}?\Z  # AB
+      | \A(?:\\(?:angle|triangle|overline|widehat|measuredangle)\ ?)?\{?\|?[A-Z]{1,4}\|?\}?\Z  # AB
+      | \A\(\ ?[a-z](?:\ ?,\ ?[a-z]){1,5}\ ?\)\Z  # (x, y)
       | \A(?:\\frac\ ?\{[A-Z]{2}\}\ ?\{[A-Z]{2}\}|[A-Z]{2}/[A-Z]{2})\Z  # AB/CD
       | \A(?:\\text\ ?\{[^{}]*\}|[A-Za-z]{4,}(?:\ [a-z]+){0,4})\Z  # Area"""
 )
@@ -160,7 +166,8 @@ def read_answer(answer: str) -> Form:
     if len(answer) > MAX_LENGTH:
         return Opaque(answer)
     text = plain(answer)
-    return _read(_TAIL.sub("", _LEAD.sub("", text, count=1)) or text)
+    text = _TAIL.sub("", _LEAD.sub("", text, count=1)) or text
+    return _read(_PROSE.sub("", text, count=1))
 
 
 def _read(text: str, depth: int = 0) -> Form:
@@ -207,6 +214,8 @@ _EVERYTHING = (Piece(Infinite(-1), Infinite(1), (False, False)),)
 
 def _set_in_words(text: str, depth: int) -> Form | None:
     bare = re.sub(r"\\text ?\{([^{}]*)\}", r"\1", text).strip()
+    if answer := yes_or_no(bare):
+        return answer
     if _REAL.match(bare):
         return Region("", _EVERYTHING)
     if found := _EXCEPT.match(bare):
@@ -341,6 +350,8 @@ def _half(sides: list[str], sign: str, depth: int) -> Form | None:
 
 
 def _several(text: str, depth: int) -> Form | None:
+    if re.fullmatch(r"-?\d+(?: -?\d+)+", text):
+        text = text.replace(" ", ", ")
     items = _plus_or_minus(split(text))
     if items is None or len(items) > _MAX_ITEMS:
         return Opaque(text)
@@ -357,7 +368,7 @@ def _several(text: str, depth: int) -> Form | None:
 
 
 def _unit_sum(text: str) -> bool:
-    return " and " in text and isinstance(read_quantity(text), Quantity)
+    return " and " in text and read_sum(text) is not None
 
 
 def _plus_or_minus(items: list[str]) -> list[str] | None:
@@ -420,7 +431,6 @@ def _rows(rows: list[list[str]], depth: int) -> Form | None:
 
 
 def _bracketed(text: str, depth: int) -> Form | None:
-    text = text.replace("\\langle", "(").replace("\\rangle", ")")
     column = re.sub(r" ?\^ ?\{? ?(?:T|\\top|\\intercal|\\text ?\{T\}) ?\}?\Z", "", text)
     if re.fullmatch(r"\\\{.*\\\}", column) or re.fullmatch(r"\{.*\}", column):
         start = 2 if column.startswith("\\") else 1

@@ -46,6 +46,10 @@ _REWRITES = [
         (r"\\text ?\{ *and *\}|\\(?:land|wedge)(?![A-Za-z])", " and "),
         (r"\\text ?\{ *or *\}|\\(?:lor|vee)(?![A-Za-z])", " or "),
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
+        (r"\\frac ?\{ ?\\text ?\{([^{}]*)\} ?\} ?\{ ?\\text ?\{([^{}]*)\} ?\}",
+         r"\\text{\1/\2}"),
+        (r"\\langle(?![A-Za-z])", "("),
+        (r"\\rangle(?![A-Za-z])", ")"),
         (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
         (r"\\(l|g)e(?:q|qslant|qq)?(?![A-Za-z])", r"\\\1e "),
         (r"\\lt(?![A-Za-z])", "<"),
@@ -95,4 +99,20 @@ def plain(answer: str) -> str:
     text = re.sub(r"(?<!\\)\$", " ", text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    return text.strip().rstrip(".,;:").rstrip()
+    return _without_double_brackets(text.strip().rstrip(".,;:").rstrip())
+
+
+def _without_double_brackets(text: str) -> str:
+    """Writes ((x)) as (x), at any depth; time is linear."""
+    opened: list[int] = []
+    partner: dict[int, int] = {}
+    for place, character in enumerate(text):
+        if character in "({" and text[place - 1 : place] != "\\":
+            opened.append(place)
+        elif character in ")}" and text[place - 1 : place] != "\\" and opened:
+            partner[opened.pop()] = place
+    dropped = set()
+    for start, end in partner.items():
+        if partner.get(start + 1) == end - 1 and text[start] == text[start + 1]:
+            dropped |= {start, end}
+    return "".join(c for place, c in enumerate(text) if place not in dropped)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ._expressions import Tree, names, read_expression
+from ._expressions import FUNCTIONS, Tree, heads, names, read_expression
 from ._units import Unit, is_known, is_prefix, read_unit
 from ._values import Huge, exact
 
@@ -20,7 +20,7 @@ class Quantity:
     tree: Tree
     unit: Unit | None = None
     mark: str = ""
-    """"%" for percent, "°" for degrees, else ""."""
+    """"%" for percent, "°" for degrees, "_4" for base 4, else ""."""
     whole: Tree | None = None
     """The text with its unit read as variables: in "2 m", m may be one."""
 
@@ -44,6 +44,11 @@ _DEGREES = re.compile(r"(?i) ?(?:°|\\text ?\{ *deg(?:ree)?s? *\}|deg(?:ree)?s?)
 _TEXT_UNIT = re.compile(r" ?\\text ?\{")
 _PLAIN_UNIT = re.compile(r"(?<=[0-9)}!]) ?-?(?=(?:[A-Za-z€£¥¢₹元]|°[CF]\Z))")
 _RATIO = re.compile(r"(-?[0-9]+) ?(?::|\\colon) ?([0-9]+)")
+_BASE = re.compile(
+    r"\(?([0-9A-F]+)\)?_ ?\{? ?(?:\\text ?\{ ?)?([0-9]{1,2}|two|three|four|five|six|seven|eight|nine)"
+    r" ?\}?(?: ?\})?"
+)
+_BASES = {word: 2 + n for n, word in enumerate("two three four five six seven eight nine".split())}
 _ITEM = re.compile(r"([0-9]+(?:\.[0-9]+)?(?: [0-9]+/[0-9]+)?) ?([A-Za-z$\\€£]+)(?:,? and |, | |\Z)")
 
 
@@ -52,10 +57,26 @@ def read_quantity(text: str) -> Quantity | None:
     text = text.strip()
     if ratio := _RATIO.fullmatch(text):
         text = f"{ratio[1]}/{ratio[2]}"
+    if found := _BASE.fullmatch(text):
+        return _in_base(found[1], _BASES.get(found[2]) or int(found[2]))
     for pattern, mark in ((_PERCENT, "%"), (_DEGREES, "°")):
-        if (found := pattern.search(text)) and (tree := read_expression(text[: found.start()])):
+        if (found := pattern.search(text)) and (tree := _marked(text[: found.start()])):
             return Quantity(text[: found.start()], tree, mark=mark)
-    return _sum(text) or _with_prefix(text) or _with_unit(text) or _bare(text)
+    return read_sum(text) or _with_prefix(text) or _with_unit(text) or _bare(text)
+
+
+def _in_base(digits: str, base: int) -> Quantity | None:
+    """Reads a number in base 2 to 36, such as 312_4."""
+    try:
+        return Quantity(digits, ("number", Fraction(int(digits, base))), mark=f"_{base}")
+    except ValueError:
+        return None
+
+
+def _marked(text: str) -> Tree | None:
+    """Reads what a sign for percent or degrees stands behind; in "\\sin 30°" it is part of it."""
+    tree = read_expression(text)
+    return None if tree is None or heads(tree) & FUNCTIONS else tree
 
 
 def _bare(text: str) -> Quantity | None:
@@ -112,7 +133,7 @@ def read_known(word: str) -> bool:
     return unit is not None and unit.known
 
 
-def _sum(text: str) -> Quantity | None:
+def read_sum(text: str) -> Quantity | None:
     """Reads "5 feet 3 inches" and "18 dollars and 50 cents"."""
     bare = re.sub(r"\\text ?\{([^{}]*)\}", r" \1 ", text)
     bare = " ".join(bare.split())

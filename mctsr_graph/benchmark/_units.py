@@ -64,6 +64,11 @@ temperature celsius °c | 1
 fahrenheit fahrenheit °f | 1
 """
 _SYMBOLS_ONLY = frozenset("m g s h l d w n j in min".split())  # too short to be read after "5x"
+_NO_UNIT = frozenset(
+    "not no or and times plus minus more less than to over divided mod by at least most if up is"
+    " are was with without where when for".split()
+)
+_MAX_WORDS = 4
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _RAISED = {"squared": 2, "cubed": 3}
 _PREFIXES = ("\\$", "$", "€", "£", "¥", "₹")
@@ -105,7 +110,7 @@ _WRITTEN_OUT = {"mph": "mile/hour", "kph": "km/hour", "kmh": "km/hour", "mps": "
 def read_unit(text: str) -> Unit | None:
     """Reads a unit; None if the text is too long or is none."""
     words = _TEXT.sub(r" \1 ", text).strip().strip(".").strip()
-    if not words or len(words) > _MAX_LENGTH or any(c in words for c in "=<>,;{}()+") > 0:
+    if not words or len(words) > _MAX_LENGTH or any(c in words for c in "=<>,;{}()+"):
         words = re.sub(r"(\^) ?\{ ?(-?[1-4]) ?\}", r"\1\2", words)
         if not words or len(words) > _MAX_LENGTH or any(c in words for c in "=<>,;{}()+"):
             return None
@@ -128,7 +133,8 @@ def read_unit(text: str) -> Unit | None:
 def is_known(word: str) -> bool:
     """Whether a word stands in the table and is long enough to be no product of variables."""
     lower = word.lower()
-    return (lower in _UNITS and lower not in _SYMBOLS_ONLY) or lower in _WRITTEN_OUT
+    known = lower in _UNITS or lower in _WRITTEN_OUT or lower in _POWERS
+    return known and lower not in _SYMBOLS_ONLY
 
 
 def is_prefix(text: str) -> str:
@@ -153,7 +159,8 @@ def _parts(piece: str) -> list[tuple[str, int]] | None:
         else:
             found.append((word, int(match["power"] or power)))
             power = 1
-    return found or None
+    words = [word.lower() for word, _ in found]
+    return found if 0 < len(words) <= _MAX_WORDS and not _NO_UNIT & set(words) else None
 
 
 def _look_up(word: str) -> tuple[str, Fraction]:

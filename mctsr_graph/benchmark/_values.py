@@ -16,6 +16,7 @@ from typing import Any
 from ._expressions import Tree, heads, names
 
 _MAX_BITS = 20_000  # of a numerator or denominator
+_SMALL_BITS = 10_000  # of a number that is surely below a huge one, even if a few are summed up
 _MAX_FACTORIAL = 2000
 _DIGITS = 60
 _MAX_SIZE = 10_000  # decimal digits before or after the point of an approximate value
@@ -48,20 +49,25 @@ def _exact(tree: Tree) -> Fraction | Huge:
     if head not in _EXACT:
         raise NoValueError
     parts = [_exact(part) for part in tree[1:]]
-    if head == "neg" and isinstance(parts[0], Huge):
-        return parts[0]
-    if head == "^" and isinstance(parts[1], Huge):
-        return _huge_power(parts[0])
     if any(isinstance(part, Huge) for part in parts):
-        if head == "factorial":
-            return Huge()
-        raise NoValueError
+        return _huge_result(head, parts)
     value = _EXACT[head](*parts)
     return value if isinstance(value, Huge) else _checked(value)
 
 
-def _huge_power(base: Fraction | Huge) -> Huge:
-    if isinstance(base, Huge) or abs(base) < 2:
+def _huge_result(head: str, parts: list[Fraction | Huge]) -> Huge:
+    """What surely stays huge: its factorial, its sum with a small number, a power with it."""
+    small = [part for part in parts if not isinstance(part, Huge)]
+    stays = {
+        "neg": True,
+        "abs": True,
+        "factorial": True,
+        "+": all(abs(part) < 2**_SMALL_BITS for part in small) and len(small) == 1,
+        "-": all(abs(part) < 2**_SMALL_BITS for part in small) and len(small) == 1,
+        "*": all(abs(part) >= 1 for part in small),
+        "^": all(abs(part) >= 2 for part in small) and parts[0] in small,
+    }
+    if not stays.get(head):
         raise NoValueError
     return Huge()
 
@@ -120,8 +126,10 @@ def _huge(value: Fraction) -> Huge:
     return Huge()
 
 
-def _binomial(top: Fraction, bottom: Fraction) -> Fraction:
+def _binomial(top: Fraction, bottom: Fraction) -> Fraction | Huge:
     whole = top.denominator == bottom.denominator == 1
+    if whole and 2 * _MAX_BITS < bottom < top - 2 * _MAX_BITS:
+        return Huge()
     if not whole or not 0 <= bottom <= top or min(bottom, top - bottom) > 1000 or top > 10**9:
         raise NoValueError
     return Fraction(math.comb(int(top), int(bottom)))
@@ -156,12 +164,16 @@ def same_value(left: Tree, right: Tree) -> bool | None:
         return True
     a, b = exact(left), exact(right)
     if a is not None and b is not None:
-        if isinstance(a, Huge) and isinstance(b, Huge):
-            return None
-        return not isinstance(a, Huge) and not isinstance(b, Huge) and a == b
+        return _equal(a, b)
     if ("log" in heads(left)) != ("log" in heads(right)):
         return None  # the base may be e or 10
     return _same_at_points(left, right)
+
+
+def _equal(a: Fraction | Huge, b: Fraction | Huge) -> bool | None:
+    if not isinstance(a, Huge) and not isinstance(b, Huge):
+        return a == b
+    return False if any(not isinstance(x, Huge) and abs(x) < 2**_SMALL_BITS for x in (a, b)) else None
 
 
 def proportional(left: Tree, right: Tree) -> bool:

@@ -24,6 +24,7 @@ _NOTHING = re.compile(
 )
 _UNDEFINED = re.compile(r"(?i)(?:it )?(?:is )?(?:undefined|dne|does not exist|not defined|d\.n\.e)")
 _DROPPED = re.compile(r"(?i)\b(?:the|an?|on|is|it|of)\b|[\"'.!?,]")
+_YES_NO = re.compile(r"(?i)(yes|no|true|false)(?:[.!]?\Z|[,.!;:](?! ?(?:and|or)\b) ?[a-z])")
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z '.,!?\"-]*")
 
@@ -46,16 +47,26 @@ def read_words(text: str) -> Words | None:
         return Words("undefined", False)
     if date := _date(bare):
         return Words(date, False)
-    if not _PLAIN.fullmatch(bare):
+    if not _PLAIN.fullmatch(bare) or not _has_word(bare):
         return None
     if bare == text and len(bare.replace(" ", "")) < 3 and bare.lower() not in ("no", "up"):
         return None  # x, ab
-    if answer := re.match(r"(?i)(yes|no|true|false)\b(?!,? (?:and|or)\b)", bare):
-        if len(bare) == answer.end() or bare[answer.end()] in ",.!":
-            return Words(answer[1].lower(), False)
     word = " ".join(_DROPPED.sub(" ", bare).replace("-", " ").casefold().split())
     word = _DAY.get(word, word)
     return Words(word or bare.casefold(), bare == text and len(bare) < 4)
+
+
+def yes_or_no(text: str) -> Words | None:
+    """Reads "Yes" and "No, it is not."."""
+    bare = " ".join(_TEXT.sub(r" \1 ", text).split())
+    found = _YES_NO.match(bare)
+    return Words(found[1].lower(), False) if found else None
+
+
+def _has_word(text: str) -> bool:
+    """Whether letters are words: not in "a - b" or "ab-cd"."""
+    longest = max(len(word) for word in re.findall(r"[A-Za-z]+", text))
+    return longest > 1 and not (" - " in text or ("-" in text and longest < 3))
 
 
 def _date(text: str) -> str | None:
