@@ -9,8 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from types import TracebackType
 
-from mctsr_graph.answers import answer_key, extract_final_answer
-
+from ._compare import compare
+from ._forms import read_answer
+from ._stated import stated_answer
 from .worker import MathsChecker
 
 
@@ -56,15 +57,15 @@ class Grader:
             MissingExtraError: math-verify is needed and not installed.
             MCTSrError: The grader is closed, or no process can be started.
         """
-        return self.grade_answer(None if reply is None else extract_final_answer(reply), gold)
+        return self.grade_answer(None if reply is None else stated_answer(reply), gold)
 
     def grade_answer(self, final_answer: str | None, gold: str) -> Verdict:
         """Grade a final answer, as `extract_final_answer` returns it; see `grade`."""
         if final_answer is None or not final_answer.strip():
             return Verdict.NO_ANSWER
-        if answer_key(final_answer) == answer_key(gold):
-            return Verdict.RIGHT
-        verdict = self._checker.check(gold, final_answer, seconds=self._seconds)
+        verdict = compare(read_answer(gold), read_answer(final_answer))
+        if verdict is None:
+            verdict = self._checker.check(gold, final_answer, seconds=self._seconds)
         if verdict is None:
             return Verdict.UNDECIDED
         return Verdict.RIGHT if verdict else Verdict.WRONG

@@ -1,4 +1,4 @@
-"""Problems with known answers, from a file or from the HuggingFace hub."""
+"""Problems with known answers, and the file that they may stand in."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 from mctsr_graph.errors import ConfigError
 
 FILE_FORM = (
-    "a .jsonl or .jsonl.gz file of one object a line: "
-    '{"id": ..., "problem": ..., "answer": ..., "level": ..., "subject": ...}, the last two optional'
+    'a .jsonl or .jsonl.gz file of one object a line: {"id": ..., "problem": ..., "answer": ..., '
+    '"level": ..., "subject": ...}, the last two optional'
 )
 
 
@@ -38,27 +38,6 @@ class DataSet:
     name: str
     source: str
     problems: Sequence[Problem]
-
-
-def load_problems(name: str, *, revision: str | None = None) -> DataSet:
-    """Read a data set.
-
-    Args:
-        name: A file, by a path that ends in .jsonl or .jsonl.gz, or one of `hub.SETS`.
-        revision: Commit of the hub's repository, instead of the pinned one.
-
-    Raises:
-        ConfigError: there is no such set or file, or a line of it is wrong.
-        MissingExtraError: the hub's sets need `datasets`.
-        DataUnavailableError: the hub cannot be reached.
-    """
-    if name.endswith((".jsonl", ".jsonl.gz")):
-        if revision is not None:
-            raise ConfigError(f"--revision is {revision!r}, allowed with a set of the hub only")
-        return _from_file(Path(name))
-    from .hub import from_hub
-
-    return from_hub(name, revision)
 
 
 def choose(
@@ -102,13 +81,20 @@ def unique(problems: Sequence[Problem], place: str) -> list[Problem]:
     return list(problems)
 
 
-def _from_file(path: Path) -> DataSet:
+def from_file(path: Path) -> DataSet:
+    """Read problems from a .jsonl or .jsonl.gz file.
+
+    Raises:
+        ConfigError: it cannot be read, or a line of it is wrong.
+    """
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{str(path)!r} cannot be read ({error}); allowed is {FILE_FORM}") from None
-    lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+        raise ConfigError(
+            f"{str(path)!r} cannot be read ({error}); allowed is {FILE_FORM}"
+        ) from None
+    lines = [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
     problems = [_problem(line, f"line {i} of {str(path)!r}") for i, line in lines]
     digest = hashlib.sha256(raw).hexdigest()
     name = path.name.partition(".")[0]

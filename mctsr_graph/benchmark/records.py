@@ -154,6 +154,8 @@ class RunSettings(TypedDict):
     """Class and name of the chat model."""
     takes_seed: bool
     """Whether the model's sampling follows the seed."""
+    tells_scores: bool
+    """Whether the model can tell rewards from its logits."""
     methods: list[str]
     rollouts: list[int]
     settings: dict[str, Any]

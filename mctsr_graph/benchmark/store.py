@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -93,6 +94,14 @@ class RunFolder:
             if file.write(raw) != len(raw):  # the disk is full
                 raise OSError(f"{str(self.path / LINES_FILE)!r} could not be written")
             os.fsync(file.fileno())
+
+    def copy_calls(self, other: RunFolder) -> None:
+        """Copy the journal into another folder, whatever state the last kill has left it in."""
+        with (
+            closing(sqlite3.connect(self.calls)) as old,
+            closing(sqlite3.connect(other.calls)) as new,
+        ):
+            old.backup(new)
 
     def rewrite(self, lines: Iterable[Line]) -> None:
         """Put other lines in the place of all, or change nothing."""

@@ -70,4 +70,3 @@ def _winner(attempts: Sequence[Attempt], weights: Sequence[float]) -> int | None
 def _key(attempt: Attempt) -> str | None:
     answer = attempt["final_answer"]
     return None if answer is None or attempt["dummy"] else answer_key(answer)
-

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from mctsr_graph.answers import extract_final_answer
 from mctsr_graph.errors import ConfigError, DataUnavailableError, MissingExtraError
 
-from .problems import FILE_FORM, DataSet, Problem, unique
+from .problems import FILE_FORM, DataSet, Problem, from_file, unique
 
 Row = Mapping[str, Any]
 
@@ -29,14 +30,22 @@ class HubSet:
     config: str | None = None
 
 
-def from_hub(name: str, revision: str | None = None) -> DataSet:
-    """Read a data set from the hub, or from the copy that `datasets` has kept of it.
+def load_problems(name: str, *, revision: str | None = None) -> DataSet:
+    """Read a data set.
+
+    Args:
+        name: A file, by a path that ends in .jsonl or .jsonl.gz, or one of `SETS`.
+        revision: Commit of the hub's repository, instead of the pinned one.
 
     Raises:
-        ConfigError: no set has that name, or its rows are not as they should be.
-        MissingExtraError: `datasets` is not installed.
+        ConfigError: there is no such set or file, or a row of it is wrong.
+        MissingExtraError: the hub's sets need `datasets`.
         DataUnavailableError: the hub cannot be reached, or does not have it.
     """
+    if name.endswith((".jsonl", ".jsonl.gz")):
+        if revision is not None:
+            raise ConfigError(f"--revision is {revision!r}, allowed with a set of the hub only")
+        return from_file(Path(name))
     if name not in SETS:
         allowed = f"{', '.join(sorted(SETS))}, or {FILE_FORM}"
         raise ConfigError(f"data set is {name!r}, allowed {allowed}")
@@ -47,7 +56,7 @@ def from_hub(name: str, revision: str | None = None) -> DataSet:
     rows = _rows(name, one, revision)
     try:
         problems = [one.read(row, number) for number, row in enumerate(rows)]
-    except (KeyError, TypeError, IndexError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ConfigError(f"{one.repository} has rows of another form ({error!r})") from None
     return DataSet(name, f"{one.repository}@{revision}", unique(problems, one.repository))
 
