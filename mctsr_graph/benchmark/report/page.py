@@ -45,7 +45,7 @@ def write_page(path: Path, parts: Sequence[Part]) -> None:
     viewer = blank_page()
     script = _asset("report.js")
     environment = Environment(
-        loader=PackageLoader("mctsr_graph.benchmark.report", "page"),
+        loader=PackageLoader("mctsr_graph.benchmark.report", "assets"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -94,4 +94,4 @@ def _policy(script: str, viewer: str) -> str:
 
 
 def _asset(name: str) -> str:
-    return files(__package__).joinpath("page", name).read_text(encoding="utf-8")
+    return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
