@@ -126,6 +126,39 @@ def regrade_command(run: RunArgument) -> None:
         stdout().print(f"{graded} answers graded, {changed} verdicts changed")
 
 
+@bench_app.command("report")
+def report_command(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of runs; parts of one run become one."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Where to; by default `report` in the first run."),
+    ] = None,
+) -> None:
+    """Make tables, plots and a page of runs, from their lines alone.
+
+    Accuracies with their intervals go to stdout. report.html shows everything, each problem's
+    tree included, and needs nothing else; report.md, metrics.json and the plots lie beside it.
+    """
+    err = stderr()
+    with _explained(err), notes(err):
+        try:
+            from .benchmark.report.text import terminal
+            from .benchmark.report.write import measure_runs, write_report
+        except ModuleNotFoundError as error:
+            needed = f'a report needs {error.name}: pip install "mctsr-graph[bench]"'
+            raise MissingExtraError(needed) from None
+
+        measured = measure_runs(runs)
+        for _, metrics in measured:
+            for part in terminal(metrics):
+                stdout().print(part)
+        files = write_report(measured, out or runs[0] / "report")
+        stdout().print(f"{files[0]} has all of it")
+
+
 def export_command(
     run: RunArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for sft.jsonl and pairs.jsonl.")],

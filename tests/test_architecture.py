@@ -138,6 +138,8 @@ INSIDE = {
         "benchmark.plan",
         "benchmark.problems",
         "benchmark.ray_engine",
+        "benchmark.report.text",
+        "benchmark.report.write",
         "benchmark.run",
         "benchmark.stand_in",
         "benchmark.store",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -15,7 +16,20 @@ from .drawing import Plot
 from .tables import Table, facts, tables
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$])")
-_IN_TERMINAL = ("accuracy", "comparisons", "endings")
+_IN_TERMINAL = {  # the columns that fit
+    "accuracy": ("rollouts", "method", "budget", "selected", "oracle upper bound"),
+    "comparisons": ("this", "against", "difference", "p (Holm)", "finding"),
+    "endings": (
+        "rollouts",
+        "method",
+        "budget",
+        "right",
+        "wrong",
+        "no answer",
+        "undecided",
+        "failed",
+    ),
+}
 
 
 def markdown(run: RunMetrics, plots: list[tuple[Plot, str]]) -> str:
@@ -61,12 +75,17 @@ def terminal(run: RunMetrics) -> Iterator[RichTable | Text]:
         yield _plain(words.SIMULATION, style="bold")
     for table in tables(run):
         if table.name in _IN_TERMINAL:
-            drawn = RichTable(title=_plain(table.title), title_justify="left")
-            for name in table.head:
-                drawn.add_column(_plain(name))
-            for row in table.rows:
-                drawn.add_row(*(_plain(cell) for cell in row))
-            yield drawn
+            yield _terminal_table(table, _IN_TERMINAL[table.name])
+
+
+def _terminal_table(table: Table, names: Sequence[str]) -> RichTable:
+    drawn = RichTable(title=_plain(table.title), title_justify="left", box=box.SIMPLE_HEAD)
+    for name in names:
+        drawn.add_column(_plain(name))
+    places = [table.head.index(name) for name in names]
+    for row in table.rows:
+        drawn.add_row(*(_plain(row[place]) for place in places))
+    return drawn
 
 
 def _plain(text: str, style: str = "") -> Text:
