@@ -207,6 +207,15 @@ def test_a_baseline_at_the_tokens_of_a_search_is_compared_with_that_one() -> Non
     ]
 
 
+def test_a_method_that_always_failed_does_not_go_missing() -> None:
+    failed = method([], [], error="draft: no connection")
+    lines = [line(number, {"cot": cot("right"), "paper": failed}) for number in range(3)]
+    run = measure(settings("cot", "paper", rollouts=[0, 2]), lines)
+    assert run.methods[PAPER].verdicts["failed"] == 3
+    assert run.methods[PAPER].selected == wilson(0, 3)
+    assert run.comparisons[0].only_second == 3
+
+
 def test_a_run_without_lines_has_no_figures() -> None:
     with pytest.raises(ValueError, match="without lines"):
         measure(settings("cot"), [])

@@ -266,7 +266,8 @@ def hostile_lines() -> list[Line]:
         better = attempt("right", 20.0, parent=0, critique=text, text=text, final_answer=None)
         searched = method([answer, better], [point("rollouts", 1, 2, 1, visits=[1, 1])])
         where: dict[str, Any] = {"problem": text, "gold": text[:300], "level": text[:40]}
-        lines.append(line(number, {"cot": cot("right"), "paper": searched}, **where))
+        methods = {"cot": cot("right"), "paper": searched, TEXTS[3]: searched}
+        lines.append(line(number, methods, **where))
         lines[-1]["id"] = f"{number}{text[:60]}"
     return lines
 
@@ -275,13 +276,13 @@ def hostile_lines() -> list[Line]:
 def hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
     names = {"dataset": TEXTS[0], "model": TEXTS[3], "label": TEXTS[1], "source": TEXTS[4]}
-    about = settings("cot", "paper", settings={TEXTS[3]: TEXTS[1]}, **names)
+    about = settings("cot", "paper", TEXTS[3], settings={TEXTS[3]: TEXTS[1]}, **names)
     return write_report(measure_runs([save(folder / "run", about, hostile_lines())]), folder)[0]
 
 
 def test_no_text_of_a_run_becomes_markup(hostile_report: Path) -> None:
     page = hostile_report.read_text("utf-8")
-    assert len(re.findall(r"<script", page)) == 2 + len(TEXTS)  # ours, the viewer, the trees
+    assert len(re.findall(r"<script", page)) == 2 + 2 * len(TEXTS)  # ours, the viewer, the trees
     assert not re.search(r"<(img|base|object|link rel=stylesheet|style>body)", page)
     assert page.count("<iframe") == 1
 

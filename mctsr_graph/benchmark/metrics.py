@@ -13,7 +13,17 @@ from typing import NamedTuple
 from mctsr_graph.usage import Cost, sum_costs
 
 from .comparisons import Comparison, compare_all
-from .outcomes import SAMPLERS, VERDICTS, Key, Outcome, Samples, key_of, outcomes, samples
+from .outcomes import (
+    SAMPLERS,
+    VERDICTS,
+    Key,
+    Outcome,
+    Samples,
+    default_key,
+    key_of,
+    outcomes,
+    samples,
+)
 from .records import Line, RunSettings
 from .statistics import Interval, auc, cluster_bootstrap, pairs_won, pass_at_k, percentile, wilson
 
@@ -134,7 +144,7 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
     Raises:
         ValueError: There is no line.
     """
-    keys = _keys(lines, settings["methods"])
+    keys = _keys(lines, settings)
     kept: dict[Key, list[Outcome]] = {key: [] for key in keys}
     drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
     for line in distinct(lines):
@@ -142,7 +152,7 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
             kept[key].append(result)
         for name in drawn:
             drawn[name].append(samples(line, name))
-    if not keys:
+    if not any(kept.values()):
         raise ValueError("a run without lines has no figures")
     ids = kept[keys[0]]
     last = largest(keys)
@@ -175,7 +185,7 @@ def largest(keys: Iterable[Key]) -> list[Key]:
     return [key for key in listed if key.rollouts == most or key.budget == "own"]
 
 
-def _keys(lines: Iterable[Line], methods: Sequence[str]) -> list[Key]:
+def _keys(lines: Iterable[Line], settings: RunSettings) -> list[Key]:
     """Every method and budget that some line has, in the order of the run."""
     found = {
         key_of(name, point)
@@ -183,16 +193,15 @@ def _keys(lines: Iterable[Line], methods: Sequence[str]) -> list[Key]:
         for name, method in line["methods"].items()
         for point in method["points"]
     }
-    order = {name: place for place, name in enumerate(methods)}
-    return sorted(
-        found,
-        key=lambda key: (
-            order.get(key.method, len(order)),
-            key.rollouts,
-            key.budget,
-            key.against or "",
-        ),
-    )
+    # A method that failed on every problem is not to go missing
+    for name in set(settings["methods"]) - {key.method for key in found}:
+        found.add(default_key(name, max(settings["rollouts"])))
+    order = {name: place for place, name in enumerate(settings["methods"])}
+
+    def place(key: Key) -> tuple[int, int, str, str]:
+        return order.get(key.method, len(order)), key.rollouts, key.budget, key.against or ""
+
+    return sorted(found, key=place)
 
 
 def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:

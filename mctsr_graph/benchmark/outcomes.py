@@ -85,6 +85,13 @@ def key_of(method: str, point: Point) -> Key:
     return Key(method, point["budget"], point["rollouts"], point["against"])
 
 
+def default_key(method: str, rollouts: int) -> Key:
+    """A method at the budget that a search of so many rollouts has, or at its own."""
+    if method in ("cot", "self-refine"):
+        return Key(method, "own", 0, None)
+    return Key(method, "calls" if method in SIMPLE_METHODS else "rollouts", rollouts, None)
+
+
 def outcomes(line: Line, keys: Sequence[Key]) -> Iterator[Outcome]:
     """Yield one outcome for each of `keys`; a point that the line lacks has failed."""
     for key in keys:

@@ -43,6 +43,7 @@ _BASELINES = {
     "best-of-n": Look("#8E6C8A", "p"),
 }
 _NOTHING = Published("", 0, {})
+_LONGEST = 32  # characters of a name; longer ones would leave no room for the drawing
 
 
 def plots(run: RunMetrics) -> list[Plot]:
@@ -67,7 +68,8 @@ def _curves(run: RunMetrics) -> Iterator[tuple[str, list[Metrics]]]:
 
 
 def _name(method: str) -> str:
-    return words.method_name(Key(method, "own", 0, None))
+    name = words.method_name(Key(method, "own", 0, None))
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _label(panel: Panel, x: float, y: float, method: str, look: Look, main: bool) -> None:
