@@ -218,24 +218,42 @@ def test_a_judge_that_saw_no_right_answer_has_a_plot_all_the_same() -> None:
 # ------------------------------------------------------------------------------------- files
 
 
-def test_a_report_is_a_folder_of_files(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def golden_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about = settings("cot", "self-consistency", "paper")
-    folder = save(tmp_path / "run", about, golden())
-    files = write_report(measure_runs([folder]), tmp_path / "report")
-    assert [file.name for file in files] == [
+    return save(tmp_path_factory.mktemp("golden") / "run", about, golden())
+
+
+@pytest.fixture(scope="module")
+def report(golden_run: Path) -> list[Path]:
+    return write_report(measure_runs([golden_run]), golden_run.parent / "report")
+
+
+def test_a_report_is_a_folder_of_files(report: list[Path]) -> None:
+    assert [file.name for file in report] == [
         *("report.html", "report.md", "metrics.json"),
         *("rollouts-1.svg", "rollouts-1.png", "tokens-1.svg", "tokens-1.png"),
         *("rewards-1.svg", "rewards-1.png", "refinement-1.svg", "refinement-1.png"),
     ]
-    figures = json.loads((tmp_path / "report" / "metrics.json").read_text("utf-8"))
+    figures = json.loads(report[2].read_text("utf-8"))
     paper = figures[0]["methods"][2]
     assert paper["key"] == {"method": "paper", "budget": "rollouts", "rollouts": 2, "against": None}
     assert paper["value"]["selected"]["value"] == 0.25
     assert figures[0]["comparisons"][0]["finding"] == "not shown"
-    assert (tmp_path / "report" / "rollouts-1.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    again = write_report(measure_runs([folder]), tmp_path / "again")
-    for one, other in zip(files, again, strict=True):
-        assert one.read_bytes() == other.read_bytes()
+    assert report[4].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_report_is_the_same_every_time(
+    golden_run: Path, report: list[Path], tmp_path: Path
+) -> None:
+    arguments = ["bench", "report", str(golden_run), "-o", str(tmp_path)]
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    for file in report:
+        assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+    assert "25.0 (4.6 to 69.9)" in done.stdout
+    assert "oracle upper bound" in done.stdout
+    assert f"{tmp_path}/report.html" in done.stdout.replace("\n", "")
 
 
 def test_parts_of_a_run_from_several_machines_are_one_run(tmp_path: Path) -> None:
@@ -321,11 +339,9 @@ def opened(browser: Any) -> Iterator[Any]:
     assert [text for text in said if not text.startswith("data:font/woff2")] == []
 
 
-def test_a_tree_is_one_click_away(opened: Any, tmp_path: Path) -> None:
-    about = settings("cot", "self-consistency", "paper", dataset="gsm8k")
-    folder = save(tmp_path / "run", about, golden())
-    page = opened(write_report(measure_runs([folder]), tmp_path)[0])
-    assert page.title() == "MCTSr benchmark: gsm8k"
+def test_a_tree_is_one_click_away(opened: Any, report: list[Path]) -> None:
+    page = opened(report[0])
+    assert page.title() == "MCTSr benchmark: sums"
     assert page.locator("figure svg").count() == 4
     page.locator(".problem button[data-tree]").first.click()
     viewer = page.frame_locator("dialog iframe")
@@ -337,10 +353,8 @@ def test_a_tree_is_one_click_away(opened: Any, tmp_path: Path) -> None:
     assert not page.locator("dialog").is_visible()
 
 
-def test_problems_can_be_found(opened: Any, tmp_path: Path) -> None:
-    about = settings("cot", "self-consistency", "paper")
-    folder = save(tmp_path / "run", about, golden())
-    page = opened(write_report(measure_runs([folder]), tmp_path)[0])
+def test_problems_can_be_found(opened: Any, report: list[Path]) -> None:
+    page = opened(report[0])
     shown = page.locator(".filter output")
     assert shown.inner_text() == "4 of 4"
     page.locator(".filter select").select_option("lost")  # sum-1 had the right answer
@@ -369,16 +383,6 @@ def test_hostile_texts_do_nothing_in_a_browser(opened: Any, hostile_report: Path
 
 
 # ------------------------------------------------------------------------------ command line
-
-
-def test_the_command_line_makes_a_report(tmp_path: Path) -> None:
-    about = settings("cot", "self-consistency", "paper")
-    folder = save(tmp_path / "run", about, golden())
-    done = CliRunner().invoke(app, ["bench", "report", str(folder)], env={"COLUMNS": "250"})
-    assert done.exit_code == 0, done.output
-    assert "25.0 (4.6 to 69.9)" in done.stdout
-    assert "oracle upper bound" in done.stdout
-    assert (folder / "report" / "report.html").is_file()
 
 
 def test_what_is_no_run_is_an_error(tmp_path: Path) -> None:
