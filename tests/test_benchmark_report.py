@@ -73,9 +73,7 @@ def test_numbers_are_written_with_their_intervals() -> None:
 def test_every_budget_has_a_name() -> None:
     assert words.full_name(Key("cot", "own", 0, None)) == "zero-shot CoT"
     assert words.full_name(Key("paper", "rollouts", 1, None)) == "MCTSr paper, 1 rollout"
-    assert words.full_name(Key("best-of-n", "calls", 8, None)) == (
-        "best-of-N by self-reward, 35 calls"
-    )
+    assert words.full_name(Key("best-of-n", "calls", 8, None)) == ("best-of-N, 35 calls")
     assert words.full_name(Key("self-consistency", "tokens", 8, "paper")) == (
         "self-consistency, tokens of MCTSr paper"
     )

@@ -73,7 +73,8 @@ def _accuracy(run: RunMetrics) -> Table:
         "Percent of all problems, with 95 % intervals. Selected is the one answer that the method "
         "returns, chosen without the truth: the headline. The oracle upper bound counts a problem "
         "as solved when any attempt is right; nobody who lacks the truth can reach it. Baselines "
-        "stand beside the search that they cost as much as, in calls or in tokens.",
+        "stand beside the search that they cost as much as, in calls or in tokens; best-of-N "
+        "takes the sample with the highest reward that the model gives itself.",
         (
             "rollouts",
             "method",

@@ -12,7 +12,7 @@ _NAMES = {
     "cot": "zero-shot CoT",
     "self-refine": "one-turn self-refine",
     "self-consistency": "self-consistency",
-    "best-of-n": "best-of-N by self-reward",
+    "best-of-n": "best-of-N",
 }
 
 
