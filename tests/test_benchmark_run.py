@@ -205,7 +205,7 @@ def test_zero_rollouts_are_a_draft_and_its_evaluation() -> None:
     model = ScriptedChatModel(replies=golden_reply)
     made = solved(model, Plan(["paper", "self-consistency"], [0]))
     assert points(made["paper"], "attempts", "rollouts_made", "selected") == [(1, 0, 0)]
-    assert made["paper"]["stop_reason"] == "max_calls"
+    assert made["paper"]["stop_reason"] == "max_rollouts"
     assert len(model.calls) == 2 + 3
 
 

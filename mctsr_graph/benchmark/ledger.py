@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,13 +51,13 @@ class Ledger(CallJournal):
     def close(self) -> None:
         """Leave the journal open: it belongs to the run."""
 
-    def cost(self, chosen: Callable[[Slot], bool]) -> Cost:
-        """Cost of the calls in some slots."""
-        return sum_costs(call.cost for call in self.calls if chosen(call.slot))
+    def cost(self, rollout: int) -> Cost:
+        """Cost of the calls of one rollout; 0 for the roots and drafts."""
+        return sum_costs(call.cost for call in self.calls if call.slot.rollout == rollout)
 
-    def seconds(self, chosen: Callable[[Slot], bool]) -> float | None:
-        """When the last call in some slots had ended, or None where one was not made now."""
-        calls = [call for call in self.calls if chosen(call.slot)]
+    def seconds(self, count: int) -> float | None:
+        """When the first so many calls had ended, or None where one was not made now."""
+        calls = self.calls[:count]
         if any(call.recalled for call in calls):
             return None
         return max((call.ended for call in calls), default=0.0)

@@ -12,6 +12,8 @@ from mctsr_graph.errors import ConfigError
 from .records import SIMPLE_METHODS
 
 PROFILES: tuple[str, ...] = get_args(MCTSrContext.model_fields["profile"].annotation)
+BY_CALLS = ("tuned",)
+"""Profiles whose rollouts differ in cost: they have calls instead, as many as the baselines."""
 _OURS = ("profile", "max_rollouts", "max_calls", "max_tokens", "max_seconds", "seed")
 
 
@@ -50,18 +52,13 @@ class Plan:
         return [name for name in self.methods if name in PROFILES]
 
     def context(self, profile: str, seed: int) -> MCTSrContext:
-        """Settings of a search that makes as many rollouts as are compared."""
+        """Settings of a search as long as the longest that is compared."""
         most = max(self.rollouts)
-        context = MCTSrContext(
-            **{**self.settings, "profile": profile, "seed": seed, "max_rollouts": max(most, 1)}
-        )
-        if most > 0:
-            return context
-        # Room for the roots and for some replies to be asked for again, but for no rollout
-        dummy = {"answer": 0, "dummy": 0, "both": 1}[context.init]
-        roots = 1 + (1 + dummy) * context.reward_samples
-        calls = roots + context.calls_per_rollout - 1
-        return MCTSrContext(**{**context.model_dump(), "max_calls": calls})
+        if profile in BY_CALLS:
+            limit = {"max_calls": calls_of(most)}
+        else:
+            limit = {"max_rollouts": max(most, 1)}
+        return MCTSrContext(**{**self.settings, "profile": profile, "seed": seed, **limit})
 
 
 @dataclass(frozen=True)

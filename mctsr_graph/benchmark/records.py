@@ -74,9 +74,10 @@ class Point(TypedDict):
     """The N of --rollouts that the point belongs to; 0 for budget "own"."""
     budget: Literal["rollouts", "calls", "tokens", "own"]
     """What bounds the method here. "rollouts": an MCTSr search after N rollouts. "calls": a
-    baseline with 3 + 4N model calls. "tokens": a baseline with the input and output tokens that
-    the search `against` took for N rollouts of the same problem. "own": a method whose cost is
-    fixed (cot, self-refine); one point."""
+    baseline with 3 + 4N model calls, or a search whose rollouts differ in cost (profile tuned)
+    after as many; its first answers alone may take more. "tokens": a baseline with the input and
+    output tokens that the search `against` took at N on the same problem. "own": a method whose
+    cost is fixed (cot, self-refine); one point."""
     against: str | None
     """Name of the MCTSr method whose tokens are the budget; None but for "tokens"."""
     limit: int | None
@@ -87,7 +88,8 @@ class Point(TypedDict):
     capped: bool
     """Whether the budget had room for more attempts than a run draws."""
     rollouts_made: int
-    """Rollouts finished; fewer than `rollouts` where the search stopped by itself."""
+    """Rollouts finished; fewer than `rollouts` where the search stopped by itself, or works on
+    several leaves at once and had not finished them. 0 for a baseline."""
     visits: list[int]
     """How many of its rewards each of those attempts had by then."""
     selected: int | None

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, cast
 
 from mctsr_graph.calls import Model
 from mctsr_graph.config import MCTSrContext
-from mctsr_graph.errors import SearchFailedError
-from mctsr_graph.events import Event, RolloutEvent
-from mctsr_graph.journal import Slot
+from mctsr_graph.graph import create_mctsr
+from mctsr_graph.journal import CallJournal
 from mctsr_graph.prompts import Prompts
-from mctsr_graph.retries import classify
-from mctsr_graph.search import raw_q
-from mctsr_graph.solution import Solution
-from mctsr_graph.solve import asolve
-from mctsr_graph.tree import Tree, best_node, merge
-from mctsr_graph.usage import no_cost
+from mctsr_graph.tree import Tree
+from mctsr_graph.usage import Cost, no_cost, total_cost
 
 from .ledger import Ledger
+from .plan import BY_CALLS, calls_of
 from .records import Attempt, MethodRecord, Point
-from .unfinished import Unfinished
 from .votes import majority, weighted
+
+_KEYS = ["tree", "best", "rollouts", "usage", "failures", "stop_reason"]
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """A search after some of its rollouts."""
+
+    rollouts: int
+    best: str | None
+    visits: list[int]
+    """Rewards of each node."""
+    cost: Cost
+    calls: int
+    """Calls in the ledger."""
 
 
 async def search(
@@ -28,45 +41,94 @@ async def search(
     model: Model,
     context: MCTSrContext,
     prompts: Prompts,
-    ledger: Ledger,
+    journal: CallJournal,
     rollouts: Sequence[int],
 ) -> MethodRecord:
     """Search for an answer, and say what was there after each number of `rollouts`.
 
     Raises:
-        Unfinished: the model's server failed.
-        Exception: what the model raised for a wrong setting, key or name.
+        Exception: what the model raised.
     """
-    events: list[RolloutEvent] = []
-
-    def note(event: Event) -> None:
-        if event["type"] == "mctsr.rollout":
-            events.append(event)
-
-    error = None
-    try:
-        solution = await asolve(
-            problem, model, context=context, prompts=prompts, journal=ledger, on_event=note
-        )
-    except SearchFailedError as failed:
-        _raise_cause(failed)
-        solution, error = failed.solution, str(failed)
-    attempts = _attempts(solution.tree, ledger)
-    history = _History(solution, events, context)
+    ledger = Ledger(journal)
+    values, moments = await _searched(problem, model, context, prompts, ledger, max(rollouts))
+    attempts = _attempts(values["tree"], ledger)
+    by_calls = context.profile in BY_CALLS
     return MethodRecord(
         attempts=attempts,
-        points=[history.point(count, attempts, ledger) for count in rollouts],
-        stop_reason=solution.stop_reason,
-        failures=solution.failures,
-        error=error,
+        points=[_point(count, by_calls, moments, attempts, ledger) for count in rollouts],
+        stop_reason=values["stop_reason"] or "max_rollouts",
+        failures=values["failures"],
+        error=_error(values),
     )
 
 
-def _raise_cause(failed: SearchFailedError) -> None:
-    """Raise what ended a search from outside; one that gave up has no cause."""
-    cause = failed.__cause__
-    if isinstance(cause, Exception):
-        raise cause if classify(cause) == "configuration" else Unfinished(str(failed)) from failed
+async def _searched(
+    problem: str,
+    model: Model,
+    context: MCTSrContext,
+    prompts: Prompts,
+    ledger: Ledger,
+    most: int,
+) -> tuple[dict[str, Any], list[_Moment]]:
+    """The last state of a search, and a moment for each number of rollouts that it had made."""
+    graph = create_mctsr(model, context=context, prompts=prompts, journal=ledger).compile()
+    steps = graph.astream(
+        {"problem": problem},
+        {"recursion_limit": 5 * context.max_rollouts + 20},  # five supersteps a rollout
+        stream_mode="values",
+        output_keys=_KEYS,
+    )
+    values: dict[str, Any] = {}
+    moments: list[_Moment] = []
+    async with aclosing(cast(Any, steps)) as states:
+        async for values in states:
+            if "usage" not in values:  # the input alone
+                continue
+            if moments and moments[-1].rollouts == values["rollouts"]:
+                moments.pop()  # the last step may change the choice
+            moments.append(_moment(values, ledger))
+            if most == 0:
+                break
+    return values, moments
+
+
+def _moment(values: dict[str, Any], ledger: Ledger) -> _Moment:
+    return _Moment(
+        rollouts=values["rollouts"],
+        best=values["best"],
+        visits=[len(node["rewards"]) for node in values["tree"].values()],
+        cost=total_cost(values["usage"]),
+        calls=len(ledger.calls),
+    )
+
+
+def _point(
+    rollouts: int,
+    by_calls: bool,
+    moments: Sequence[_Moment],
+    attempts: Sequence[Attempt],
+    ledger: Ledger,
+) -> Point:
+    """What the search would have returned at a budget: the last moment within it."""
+    limit = calls_of(rollouts) if by_calls else rollouts
+    within = [m for m in moments if (m.cost["calls"] if by_calls else m.rollouts) <= limit]
+    then = within[-1] if within else moments[0]  # roots that cost more than the budget
+    seen = attempts[: len(then.visits)]
+    return Point(
+        rollouts=rollouts,
+        budget="calls" if by_calls else "rollouts",
+        against=None,
+        limit=limit if by_calls else None,
+        attempts=len(seen),
+        capped=False,
+        rollouts_made=then.rollouts,
+        visits=then.visits,
+        selected=None if then.best is None else int(then.best),
+        majority=majority(seen),
+        weighted=weighted(seen, then.visits),
+        cost=then.cost,
+        seconds=ledger.seconds(then.calls),
+    )
 
 
 def _attempts(tree: Tree, ledger: Ledger) -> list[Attempt]:
@@ -74,8 +136,6 @@ def _attempts(tree: Tree, ledger: Ledger) -> list[Attempt]:
     charged: set[int] = set()
     for node in tree.values():
         rollout = node["rollout"]
-        own = rollout not in charged
-        charged.add(rollout)
         same, parent = node["duplicate_of"], node["parent"]
         found.append(
             Attempt(
@@ -90,84 +150,18 @@ def _attempts(tree: Tree, ledger: Ledger) -> list[Attempt]:
                 truncated=node["truncated"],
                 suspicious=node["suspicious"],
                 duplicate_of=None if same is None else int(same),
-                cost=ledger.cost(_in_rollout(rollout)) if own else no_cost(),
+                cost=no_cost() if rollout in charged else ledger.cost(rollout),
                 verdict=None,
             )
         )
+        charged.add(rollout)
     return found
 
 
-class _History:
-    """What a search knew after each of its rollouts."""
-
-    def __init__(
-        self, solution: Solution, events: Sequence[RolloutEvent], context: MCTSrContext
-    ) -> None:
-        self._tree = solution.tree
-        self._events = events
-        self._visits = _visits(solution, events, context)
-
-    def point(self, rollouts: int, attempts: Sequence[Attempt], ledger: Ledger) -> Point:
-        """What the search would have returned if it had been allowed so many rollouts."""
-        made = min(rollouts, len(self._events))
-        visits = self._visits[made]
-        seen = attempts[: len(visits)]
-        return Point(
-            rollouts=rollouts,
-            budget="rollouts",
-            against=None,
-            limit=None,
-            attempts=len(visits),
-            capped=False,
-            rollouts_made=made,
-            visits=visits,
-            selected=self._best(made),
-            majority=majority(seen),
-            weighted=weighted(seen, visits),
-            cost=ledger.cost(_up_to(made)),
-            seconds=ledger.seconds(_up_to(made)),
-        )
-
-    def _best(self, made: int) -> int | None:
-        if made:
-            best = self._events[made - 1]["best"]
-            return None if best is None else int(best["node"])
-        roots: Tree = {}
-        for index, count in enumerate(self._visits[0]):
-            node = self._tree[str(index)]
-            roots = merge(roots, [{node["id"]: {**node, "q": raw_q(node["rewards"][:count])}}])
-        first = best_node(roots)
-        return None if first is None else int(first)
-
-
-def _visits(
-    solution: Solution, events: Sequence[RolloutEvent], context: MCTSrContext
-) -> list[list[int]]:
-    """How many rewards each node had: an entry for each number of rollouts, from 0.
-
-    Found from the end: each rollout gave some to the node that it made (or joined) and one to
-    the node that it refined, but for those whose evaluation failed.
-    """
-    counts = [len(node["rewards"]) for node in solution.tree.values()]
-    history = [list(counts)]
-    for event in reversed(events):
-        if event["node"] is not None:
-            lost = [f for f in solution.failures if f["rollout"] == event["index"]]
-            lost = [f for f in lost if f["role"] == "evaluate"]
-            refined = sum(f["node"] == event["parent"] for f in lost)
-            counts[int(event["parent"])] -= 1 - refined
-            if solution.tree[event["node"]]["rollout"] == event["index"]:
-                counts.pop()
-            else:  # an equal answer was there before
-                own = sum(f["node"] is None for f in lost)
-                counts[int(event["node"])] -= context.reward_samples - own
-        history.append(list(counts))
-    return history[::-1]
-
-
-def _in_rollout(rollout: int) -> Callable[[Slot], bool]:
-    return lambda slot: slot.rollout == rollout
-
-
-def _up_to(rollout: int) -> Callable[[Slot], bool]:
-    return lambda slot: slot.rollout <= rollout
+def _error(values: dict[str, Any]) -> str | None:
+    """Why a search gave up, if it did."""
+    if values["stop_reason"] != "failed" and values["tree"]:
+        return None
+    lost = values["failures"][-1:]
+    why = f"; the last failure was {lost[0]['role']}: {lost[0]['message']}" if lost else ""
+    return f"the search gave up after {values['rollouts']} rollouts{why}"

@@ -29,9 +29,7 @@ async def solve_task(task: Task, model: Model, journal: CallJournal) -> dict[str
     found: dict[str, MethodRecord] = {}
     for profile in plan.profiles:
         context = plan.context(profile, task.seed)
-        found[profile] = await search(
-            task.problem, model, context, prompts, Ledger(journal), plan.rollouts
-        )
+        found[profile] = await search(task.problem, model, context, prompts, journal, plan.rollouts)
     drafts = Drafts(task.problem, model, plan.context("paper", task.seed), prompts, Ledger(journal))
     found |= await run_baselines(plan, drafts, dict(found))
     return {name: found[name] for name in plan.methods}
