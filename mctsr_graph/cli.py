@@ -28,6 +28,7 @@ from .errors import (
 from .running import SearchControl, need_sqlite
 from .solve import solve
 from .terminal import (
+    check_page,
     notes,
     polite,
     safe,
@@ -270,6 +271,7 @@ def _run(
     page: Path | None,
 ) -> None:
     """Search, show what was found, and exit with a code that tells how it went."""
+    check_page(page)
     control = SearchControl()
     try:
         with polite(err, control) as received, watching(err, context, live) as (event, change):
@@ -286,11 +288,12 @@ def _run(
     except (SearchFailedError, SearchInterrupted) as stop:
         save_page(stop.solution, page)
         raise
-    save_page(solution, page)
     if solution.stop_reason == "interrupted":
         show_interrupted(err, solution, checkpoint, show_tree, as_json)
+        save_page(solution, page)
         raise typer.Exit(128 + received[0])
     show(solution, show_tree, as_json)
+    save_page(solution, page)
     if solution.answer is None:
         raise typer.Exit(1)
 

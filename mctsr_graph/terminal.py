@@ -105,9 +105,8 @@ def watching(
         with progress(err, context) as on_event:
             yield on_event, None
         return
-    line, drawn = Text("drafting an answer"), Text("")
-    with Live(line, console=err, transient=True, auto_refresh=False) as screen:
-        parts: list[RenderableType] = [line, drawn]
+    parts: list[RenderableType] = [Text("drafting an answer"), ""]
+    with Live(Group(*parts), console=err, transient=True, auto_refresh=False) as screen:
 
         def on_event(event: Event) -> None:
             parts[0] = Text(_line(event, context), style="bold", no_wrap=True, overflow="ellipsis")
@@ -160,15 +159,24 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
         out.print(safe(f"Failed in rollout {failure['rollout']}: {failure['message']}"))
 
 
+def check_page(file: Path | None) -> None:
+    """Refuse a file for a page that cannot be written, before a search costs anything."""
+    if file is not None:
+        with _written("--html", file):
+            file.touch()
+
+
 def save_page(solution: Solution, file: Path | None) -> None:
     """Write a search as one HTML page, if a file is named."""
     if file is not None:
-        _save(solution.to_html(), file, "--html")
+        with _written("--html", file):
+            file.write_text(solution.to_html(), encoding="utf-8")
 
 
-def _save(text: str, file: Path, option: str) -> None:
+@contextmanager
+def _written(option: str, file: Path) -> Iterator[None]:
     try:
-        file.write_text(text, encoding="utf-8")
+        yield
     except OSError as error:
         raise ConfigError(f"{option} is {str(file)!r}: {error.strerror}") from None
 
@@ -186,7 +194,8 @@ def view(solution: Solution, kind: str | None, file: Path | None) -> None:
         raise ConfigError(f"--format is {kind!r}, allowed {allowed}")
     out = stdout()
     if file is not None:
-        _save(_VIEWS[kind](solution), file, "--output")
+        with _written("--output", file):
+            file.write_text(_VIEWS[kind](solution), encoding="utf-8")
     elif kind == "text" and out.is_terminal:
         out.print(rich_tree(solution.tree, solution.best), soft_wrap=False)
     else:

@@ -275,8 +275,14 @@ def test_solve_writes_a_page(tmp_path: Path) -> None:
     result = mctsr("solve", "How many?", "-m", "x", "--rollouts", "1", "--html", str(page))
     assert result.exit_code == 0
     assert "How many?" in page.read_text("utf-8")
-    result = mctsr("solve", "x", "-m", "x", "--rollouts", "1", "--html", str(tmp_path / "no/p"))
+
+
+def test_a_page_that_cannot_be_written_costs_nothing(
+    model: ScriptedChatModel, tmp_path: Path
+) -> None:
+    result = mctsr("solve", "How many?", "-m", "x", "--html", str(tmp_path / "no" / "page.html"))
     assert (result.exit_code, "--html is" in result.stderr) == (2, True)
+    assert model.calls == []
 
 
 def test_a_search_that_gave_up_writes_its_page_too(

@@ -141,7 +141,9 @@ def test_a_click_shows_answer_critique_and_rewards(opened: Open) -> None:
     assert page.inner_text("#node h2").startswith("Node 2")
     assert page.inner_text("#node .critique") == node["critique"]
     rewards = ", ".join(f"{reward:g}" for reward in node["rewards"])
-    assert page.get_attribute("#node .axis", "aria-label") == f"Rewards: {rewards}".replace("-", "−")
+    assert page.get_attribute("#node .axis", "aria-label") == f"Rewards: {rewards}".replace(
+        "-", "−"
+    )
     annotations = page.locator("#node .prose annotation").all_text_contents()
     assert annotations == ["x^2 = 2", "\\boxed{0.5}"]
     assert ", for $5 and $6." in page.inner_text("#node .prose >> nth=0")

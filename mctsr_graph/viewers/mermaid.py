@@ -32,5 +32,5 @@ def _label(node: Node) -> str:
 
 
 def _inert(text: str) -> str:
-    """Text in which Mermaid finds neither markup, Markdown, maths nor the end of a label."""
+    """Text in which Mermaid finds neither markup, a link nor the end of a label."""
     return "".join(c if c.isalnum() or c in _PLAIN else f"#{ord(c)};" for c in text)

@@ -41,7 +41,7 @@ function texted(name, attributes, text, show = showText) {
 
 function said(node) {
   if (node.final_answer === undefined) return element("span", { class: "muted" }, "none stated");
-  return texted("span", {}, shorten(node.final_answer, 120), showAnswer);
+  return texted("span", { class: "said" }, shorten(node.final_answer, 120), showAnswer);
 }
 
 class Panels {
@@ -97,7 +97,8 @@ class Panels {
         element("td", { class: "number" }, `${best}${points(entry.bestQ)}`));
     });
     const head = ["#", "node", "answer", "q then", "best q"];
-    fill("rollouts", table(head, rows.reverse(), [3, 4]));
+    fill("rollouts", table(head, rows.reverse(), [3, 4]), note("q then: of the new node, when it "
+      + "was made. ★: it was the best then."));
   }
 
   /** The classes of equal answers up to now, with their votes. */
