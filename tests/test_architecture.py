@@ -343,7 +343,7 @@ OUTSIDE = {
         "terminal_bench",
         "viewers.rich_tree",
     },
-    "jinja2": {"benchmark.report.page"},
+    "jinja2": {"benchmark.report.page", "models.template"},
 }
 STANDARD_LIBRARY_ONLY = {
     "tree",

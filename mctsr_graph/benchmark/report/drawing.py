@@ -173,9 +173,10 @@ def percent_axis(axes: Axes, values: Iterable[float]) -> None:
     """Percent from zero, unless all is far above it."""
     everything = list(values)
     low, high = min(everything, default=0), max(everything, default=1)
-    top = min(1.0, high + 0.06)
-    bottom = max(0.0, low - 0.08)
-    axes.set_ylim(0.0 if bottom < 0.3 else bottom, max(top, 0.1))
+    top = max(min(1.0, high + 0.06), 0.1)
+    bottom = low - 0.08 if low > 0.38 else 0.0
+    margin = 0.02 * (top - bottom)  # so that no mark at 0 or 100 % is cut in half
+    axes.set_ylim(bottom - margin, top + margin)
     axes.yaxis.set_major_locator(MultipleLocator(0.1 if top - bottom > 0.3 else 0.05))
     axes.yaxis.set_major_formatter(percents())
     axes.grid(axis="x", visible=False)

@@ -234,6 +234,7 @@ def _histogram(axes: Axes, judge: Judge) -> None:
     axes.yaxis.set_major_formatter(percents())
     axes.grid(axis="x", visible=False)
     axes.margins(y=0.4)  # room for the legend
+    axes.set_yticks([share for share in axes.get_yticks() if 0 <= share <= 1])
     area = f"AUC {words.share(judge.auc)}"
     legend = axes.legend(loc="upper left", frameon=False, handlelength=1.6, title=area)
     legend.set_alignment("left")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from rich import box
 from rich.table import Table as RichTable
@@ -17,7 +18,7 @@ from .tables import Table, facts, tables
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$])")
 _IN_TERMINAL = {  # the columns that fit
-    "accuracy": ("rollouts", "method", "budget", "selected", "oracle upper bound"),
+    "accuracy": ("method", "budget", "selected", "oracle upper bound"),
     "comparisons": ("this", "against", "difference", "p (Holm)", "finding"),
     "endings": (
         "rollouts",
@@ -79,12 +80,16 @@ def terminal(run: RunMetrics) -> Iterator[RichTable | Text]:
 
 
 def _terminal_table(table: Table, names: Sequence[str]) -> RichTable:
-    drawn = RichTable(title=_plain(table.title), title_justify="left", box=box.SIMPLE_HEAD)
+    title = _plain(table.title)
+    drawn = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
-        drawn.add_column(_plain(name))
+        numbers = name in ("selected", "oracle upper bound", "difference")
+        drawn.add_column(_plain(name), no_wrap=numbers, overflow="fold")
     places = [table.head.index(name) for name in names]
-    for row in table.rows:
-        drawn.add_row(*(_plain(row[place]) for place in places))
+    for row, following in zip_longest(table.rows, table.rows[1:]):
+        # What costs alike stands together
+        ends = table.head[0] == "rollouts" and following is not None and row[0] != following[0]
+        drawn.add_row(*(_plain(row[place]) for place in places), end_section=ends)
     return drawn
 
 
