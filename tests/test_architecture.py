@@ -262,8 +262,10 @@ INSIDE = {
     },
     "benchmark.export": {"benchmark.records", "benchmark.store", "prompts"},
     "benchmark.comparisons": {"benchmark.outcomes", "benchmark.statistics"},
+    "benchmark.judge": {"benchmark.outcomes", "benchmark.statistics"},
     "benchmark.metrics": {
         "benchmark.comparisons",
+        "benchmark.judge",
         "benchmark.outcomes",
         "benchmark.records",
         "benchmark.statistics",
@@ -288,6 +290,7 @@ INSIDE = {
     },
     "benchmark.report.write": {
         "benchmark.comparisons",
+        "benchmark.judge",
         "benchmark.metrics",
         "benchmark.outcomes",
         "benchmark.records",
@@ -301,6 +304,7 @@ INSIDE = {
     },
     "benchmark.report.drawing": {"benchmark.statistics"},
     "benchmark.report.plots": {
+        "benchmark.judge",
         "benchmark.metrics",
         "benchmark.outcomes",
         "benchmark.published",

@@ -22,6 +22,7 @@ from mctsr_graph.benchmark.metrics import RunMetrics, measure
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.records import Line, RunSettings
 from mctsr_graph.benchmark.report import words
+from mctsr_graph.benchmark.report.drawing import apart
 from mctsr_graph.benchmark.report.plots import plots
 from mctsr_graph.benchmark.report.tables import Table, tables
 from mctsr_graph.benchmark.report.text import escaped, markdown, terminal
@@ -183,6 +184,14 @@ def test_every_plot_is_there(run: RunMetrics) -> None:
     drawn = plots(run)
     assert [plot.name for plot in drawn] == ["rollouts", "tokens", "rewards", "refinement"]
     assert all(plot.svg.startswith("<svg ") for plot in drawn)
+
+
+def test_names_beside_lines_do_not_touch() -> None:
+    assert apart([0.2, 0.5], 0.1, 0, 1) == [0.2, 0.5]
+    assert apart([0.5, 0.5, 0.5], 0.1, 0, 1) == pytest.approx([0.4, 0.5, 0.6])
+    assert apart([0.0, 0.0], 0.1, 0, 1) == pytest.approx([0.0, 0.1])  # stays inside
+    assert apart([0.98, 1.0], 0.1, 0, 1) == pytest.approx([0.9, 1.0])
+    assert apart([0.3, 0.45, 0.5], 0.1, 0, 1) == pytest.approx([0.3, 0.425, 0.525])
 
 
 def test_the_papers_curve_stands_beside_ours_and_is_marked(run: RunMetrics) -> None:

@@ -12,6 +12,7 @@ pytest.importorskip("numpy")
 from mctsr_graph.benchmark.statistics import (
     auc,
     cluster_bootstrap,
+    clustered_share,
     holm,
     mcnemar,
     pairs_won,
@@ -114,6 +115,17 @@ def test_a_bootstrap_needs_values_that_belong_together() -> None:
     for values, clusters in (([], []), ([1.0], []), ([1.0], ["a", "b"])):
         with pytest.raises(ValueError, match="clusters"):
             cluster_bootstrap(values, clusters)
+
+
+def test_a_share_is_no_surer_than_its_few_problems() -> None:
+    assert clustered_share([1, 0, 1], "abc") == wilson(2, 3)
+    # All nine refinements of one problem went well: the bootstrap alone would be certain
+    one = clustered_share([9], "a", [9])
+    assert (one.low, one.high) == (wilson(9, 9).low, 1)
+    # Ten problems of four seeds each: as wide as ten problems tell, 0.2 to 0.8
+    many = clustered_share(([1] * 4 + [0] * 4) * 5, [index // 4 for index in range(40)])
+    assert (many.low, many.high) == (pytest.approx(0.2), pytest.approx(0.8))
+    assert clustered_share([0.5], "a", [1]).value == 0.5  # a draw
 
 
 def test_auc_counts_the_pairs_of_right_and_wrong() -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from mctsr_graph.usage import Cost, sum_costs
 
 from .comparisons import Comparison, compare_all
+from .judge import Judge, judge_of
 from .outcomes import (
     SAMPLERS,
     VERDICTS,
@@ -25,7 +26,7 @@ from .outcomes import (
     samples,
 )
 from .records import Line, RunSettings
-from .statistics import Interval, auc, cluster_bootstrap, pairs_won, pass_at_k, percentile, wilson
+from .statistics import Interval, cluster_bootstrap, clustered_share, pass_at_k, percentile
 
 
 class Spread(NamedTuple):
@@ -34,23 +35,6 @@ class Spread(NamedTuple):
     mean: float
     median: float
     p95: float
-
-
-@dataclass(frozen=True)
-class Judge:
-    """How well rewards tell right answers from wrong ones."""
-
-    auc: Interval | None
-    """Over all answers pooled; None where all or none are right."""
-    pairwise: Interval | None
-    """Share of pairs of a right and a wrong answer to the same problem in which the right one
-    has the higher reward, a tie being half; None where there is no pair."""
-    pairs: int
-    answers: int
-    right: tuple[float, ...]
-    """Mean rewards of right answers, points."""
-    wrong: tuple[float, ...]
-    """Mean rewards of the others, points."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +147,7 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
         methods={key: _metrics(key, results) for key, results in kept.items()},
         pass_at_k={name: _pass_at(counts) for name, counts in drawn.items()},
         comparisons=compare_all({key: kept[key] for key in last}),
-        judges={key: judge for key in last if (judge := _judge(kept[key])) is not None},
+        judges={key: judge for key in last if (judge := judge_of(kept[key])) is not None},
         groups=[*_groups("level", kept, last), *_groups("subject", kept, last)],
     )
 
@@ -243,52 +227,20 @@ def _none(results: Sequence[Outcome], field: str) -> bool:
     return all(getattr(result, field) is None for result in results)
 
 
-def _share(
-    results: Sequence[Outcome], hits: Sequence[int], trials: Sequence[int] | None = None
-) -> Interval:
-    """Hits by trials, by default one a problem; trials of one problem may depend on each other.
-
-    Where they may, the interval reaches as far as Wilson's or the cluster bootstrap's, whichever
-    is farther: the first knows nothing of clusters, the second little of small numbers.
-    """
-    trials = [1] * len(hits) if trials is None else trials
-    alone = wilson(sum(hits), sum(trials))
-    clusters = [result.id for result in results]
-    if max(trials) == 1 and len(set(clusters)) == len(clusters):
-        return alone
-    together = cluster_bootstrap(hits, clusters, trials)
-    return Interval(alone.value, min(alone.low, together.low), max(alone.high, together.high))
+def _share(results: Sequence[Outcome], hits: Sequence[bool]) -> Interval:
+    return clustered_share(hits, [result.id for result in results])
 
 
 def _rate(
     results: Sequence[Outcome], hits: Sequence[int], trials: Sequence[int]
 ) -> Interval | None:
-    return _share(results, hits, trials) if any(trials) else None
+    if not any(trials):
+        return None
+    return clustered_share(hits, [result.id for result in results], trials)
 
 
 def _spread(values: Sequence[float]) -> Spread:
     return Spread(fmean(values), percentile(values, 0.5), percentile(values, 0.95))
-
-
-def _judge(results: Sequence[Outcome]) -> Judge | None:
-    rated = [(reward, right, r.id) for r in results for reward, right in r.judged]
-    if not rated:
-        return None
-    rewards, rights, clusters = zip(*rated, strict=True)
-    won, pairs = [], []
-    for result in results:
-        good = [reward for reward, right in result.judged if right]
-        bad = [reward for reward, right in result.judged if not right]
-        won.append(pairs_won(good, bad))
-        pairs.append(len(good) * len(bad))
-    return Judge(
-        auc=auc(rewards, rights, clusters),
-        pairwise=cluster_bootstrap(won, [r.id for r in results], pairs) if any(pairs) else None,
-        pairs=sum(pairs),
-        answers=len(rated),
-        right=tuple(reward for reward, right, _ in rated if right),
-        wrong=tuple(reward for reward, right, _ in rated if not right),
-    )
 
 
 def _pass_at(counts: Sequence[Samples]) -> dict[int, Interval]:

@@ -33,11 +33,11 @@ class Interval:
         return self.low <= value <= self.high
 
 
-def wilson(right: int, count: int, level: float = LEVEL) -> Interval:
+def wilson(right: float, count: int, level: float = LEVEL) -> Interval:
     """Give a share with Wilson's score interval, which also holds near 0 and 1 and for few.
 
     Args:
-        right: Successes, 0 to `count`.
+        right: Successes, 0 to `count`; a draw may be half of one.
         count: Trials, 1 or more.
         level: How sure, inside (0, 1).
 
@@ -55,6 +55,28 @@ def wilson(right: int, count: int, level: float = LEVEL) -> Interval:
     low = 0.0 if right == 0 else centre - half
     high = 1.0 if right == count else centre + half
     return Interval(share, low, high)
+
+
+def clustered_share(
+    hits: Sequence[float], clusters: Sequence[Hashable], trials: Sequence[int] | None = None
+) -> Interval:
+    """Give hits by trials, where the trials of one cluster may depend on each other.
+
+    Wilson's interval where each is a cluster of its own. Elsewhere the interval reaches as far
+    as Wilson's or the cluster bootstrap's, whichever is farther: the first knows nothing of
+    clusters, the second little of small numbers.
+
+    Args:
+        hits: One number a problem, from 0 to its number of trials.
+        clusters: The cluster of each problem.
+        trials: By default 1 a problem. Their sum is above 0.
+    """
+    trials = [1] * len(hits) if trials is None else trials
+    alone = wilson(sum(hits), sum(trials))
+    if max(trials) == 1 and len(set(clusters)) == len(clusters):
+        return alone
+    together = cluster_bootstrap(hits, clusters, trials)
+    return Interval(alone.value, min(alone.low, together.low), max(alone.high, together.high))
 
 
 def pass_at_k(count: int, right: int, k: int) -> float:

@@ -109,7 +109,7 @@ class Panel:
         inches = self.axes.get_window_extent().height / 100  # as high as they are, about
         gap = (high - low) * 0.17 / inches
         wanted = sorted(self.labels, key=lambda label: label.y)
-        heights = _apart([label.y for label in wanted], gap, low, high)
+        heights = apart([label.y for label in wanted], gap, low, high)
         right = self.axes.get_xlim()[1]
         for label, height in zip(wanted, heights, strict=True):
             self.axes.annotate(
@@ -134,7 +134,7 @@ class Panel:
             )
 
 
-def _apart(values: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def apart(values: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Move sorted values as little as need be so that neighbours are a gap apart, within limits."""
     placed: list[list[float]] = []  # runs of neighbours that touch
     for value in values:

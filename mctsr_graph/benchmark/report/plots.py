@@ -14,7 +14,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from mctsr_graph.benchmark.metrics import Judge, Metrics, RunMetrics
+from mctsr_graph.benchmark.judge import Judge
+from mctsr_graph.benchmark.metrics import Metrics, RunMetrics
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.published import MODEL, PUBLISHED, Published
 from mctsr_graph.benchmark.statistics import Interval

@@ -20,16 +20,7 @@ _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$])")
 _IN_TERMINAL = {  # the columns that fit
     "accuracy": ("method", "budget", "selected", "oracle upper bound"),
     "comparisons": ("this", "against", "difference", "p (Holm)", "finding"),
-    "endings": (
-        "rollouts",
-        "method",
-        "budget",
-        "right",
-        "wrong",
-        "no answer",
-        "undecided",
-        "failed",
-    ),
+    "endings": ("method", "budget", "right", "wrong", "no answer", "undecided", "failed"),
 }
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mctsr_graph.benchmark.comparisons import Comparison
-from mctsr_graph.benchmark.metrics import Judge, RunMetrics, distinct, measure
+from mctsr_graph.benchmark.judge import Judge
+from mctsr_graph.benchmark.metrics import RunMetrics, distinct, measure
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.records import Line, RunSettings
 from mctsr_graph.benchmark.store import read_run
