@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +14,8 @@ from rich.table import Table
 
 from . import __version__
 from .cli_steer import app as steer_app
+from .arguments import parse_setting
+from .cli_bench import bench_app, export_command
 from .config import MCTSrContext
 from .errors import (
     CheckpointError,
@@ -63,7 +64,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(steer_app, name="steer", epilog=EXIT_CODES)
-
+app.add_typer(bench_app, name="bench")
+app.command("export")(export_command)
 
 LiveOption = Annotated[
     bool, typer.Option("--live", help="Redraw the tree as it grows, on a terminal.")
@@ -150,7 +152,7 @@ def solve_command(
                 "seed": seed,
                 **({"max_rollouts": rollouts} if rollouts is not None else {}),
                 **(limits if max_reply_tokens is not None else {}),
-                **dict(_setting(text) for text in settings or []),
+                **dict(parse_setting(text) for text in settings or []),
             }
         )
         text = _problem(problem, file)
@@ -309,16 +311,6 @@ def _problem(problem: str | None, file: Path | None) -> str:
             raise ConfigError("no problem is given; allowed: an argument, --file, or stdin")
         return sys.stdin.read()
     return problem
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError(f"--set is {text!r}, allowed NAME=VALUE")
-    try:
-        return name.strip(), json.loads(value)
-    except ValueError:
-        return name.strip(), value  # a word such as greedy needs no quotes
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from mctsr_graph.tree import Node
 
 _SCRIPTS = ("search.js", "text.js", "panels.js", "tree.js", "main.js")
 _FONT = re.compile(r"src:url\(fonts/([\w-]+\.woff2)\)[^;}]*")
+MARK = "<!-- data -->"
+"""Where a `blank_page` takes its data."""
 _MARKUP = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
@@ -33,6 +35,11 @@ def render_html(solution: Mapping[str, Any]) -> str:
     Returns:
         The whole page, about 0.7 MB beyond its texts.
     """
+    return blank_page().replace(MARK, page_data(solution))
+
+
+def blank_page() -> str:
+    """The page of any search: with `page_data` in the place of MARK it shows that one."""
     style = _fonts_inside(_asset("katex/katex.min.css")) + _asset("page/page.css")
     own = "\n".join(_asset(f"page/{name}") for name in _SCRIPTS)
     script = f'{_asset("katex/katex.min.js")}\n(() => {{\n"use strict";\n{own}}})();'
@@ -42,15 +49,14 @@ def render_html(solution: Mapping[str, Any]) -> str:
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     page = _asset("page/page.html")
-    # No part can hold the mark of a later one: the data, which come last, have no "<"
-    for mark, part in {
-        "policy": policy,
-        "style": style,
-        "script": script,
-        "data": _json(_data(solution)),
-    }.items():
+    for mark, part in {"policy": policy, "style": style, "script": script}.items():
         page = page.replace(f"<!-- {mark} -->", part)
     return page
+
+
+def page_data(solution: Mapping[str, Any]) -> str:
+    """A search as JSON for a `blank_page`. It has no "<", so it stays where it is put."""
+    return _json(_data(solution))
 
 
 def _data(solution: Mapping[str, Any]) -> dict[str, Any]:
