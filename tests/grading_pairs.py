@@ -1,4 +1,4 @@
-r"""Pairs of a reference and an answer with a person's verdict, by category; none is from a data set.
+r"""Pairs of a reference and an answer with a person's verdict; none is from a data set.
 
 The policy: what is mathematically equal is right; a rounded value of an exact reference is wrong,
 and so is a factor of 100 without a percent sign; a unit, a percent sign, a degree sign or the name
