@@ -46,7 +46,12 @@ _PROSE = re.compile(
 
 _REMARK = re.compile(r"(?<=[0-9}%]) \((?:\\text ?\{)?[a-z -]{3,40}\}?\)\Z")  # 42 (forty-two)
 
-_TAIL = re.compile(r"(?i) is (?:the|our|my) (?:final |correct )?(?:answer|solution)\Z")
+# "5 is the answer", "5, not 7", "f(x) = x for all real x", "73 (mod 100)"
+_TAIL = re.compile(
+    r"(?i) is (?:the|our|my) (?:final |correct )?(?:answer|solution)\Z|, ?not .*\Z"
+    r"|,? ?(?:\\text ?\{ *)?\bfor (?:all|any|every|each) .*\Z"
+    r"|(?<=[0-9]) ?(?:\(mod [^()]*\)|\\pmod ?(?:\{[^{}]*\}|[0-9]))\Z"
+)
 
 _CHOICE = re.compile(
     r"""(?x)\A(?:(?i:option|choice|answer)\ ?)?

@@ -169,7 +169,8 @@ def _parts(piece: str) -> list[tuple[str, int]] | None:
             found.append((word, int(match["power"] or power)))
             power = 1
     words = [word.lower() for word, _ in found]
-    return found if 0 < len(words) <= _MAX_WORDS and not _NO_UNIT & set(words) else None
+    last = words[-1] if words and words[-1] not in ("more", "times") else ""  # "30 more"
+    return found if 0 < len(words) <= _MAX_WORDS and not _NO_UNIT & {*words[:-1], last} else None
 
 
 def _look_up(word: str) -> tuple[str, Fraction]:
