@@ -12,6 +12,7 @@ from .values import rounds_to, same_value
 _FLOAT_DECIMALS = 6  # a reference with as many was calculated, not derived
 _MIN_DECIMALS = 2  # of an answer that is rounded from such a reference
 _MIN_DIGITS = 3
+_MACHINE_DIGITS = 10**14  # 15 digits that count
 _FLOAT_NOISE = Fraction(1, 10**12)  # relative
 
 
@@ -85,9 +86,29 @@ def _same_numbers(gold: Quantity, answer: Quantity) -> bool | None:
     same = same_value(gold.tree, answer.tree)
     if same is not True and _degrees_left_out(gold.tree, answer.tree):
         return same_value(without_degrees(gold.tree), without_degrees(answer.tree))
+    if same is False and _is_noise(gold, answer):
+        return True
+    if same is False and _is_machine_number(answer):
+        assert answer.value is not None
+        return rounds_to(gold.tree, answer.value, answer.decimals or 0)
     if same is not True and (gold.decimals or 0) >= _FLOAT_DECIMALS and gold.value is not None:
         return _rounds(gold, gold.value, answer) or same
     return same
+
+
+def _is_noise(gold: Quantity, answer: Quantity) -> bool:
+    """Whether two decimals differ as 0.3 and 0.30000000000000004 do."""
+    a, b = gold.value, answer.value
+    if a is None or b is None or max(gold.decimals or 0, answer.decimals or 0) < _FLOAT_DECIMALS:
+        return False
+    return abs(a - b) <= abs(a) * _FLOAT_NOISE
+
+
+def _is_machine_number(answer: Quantity) -> bool:
+    """Whether an answer has as many digits as a computer prints: it stands for the exact value."""
+    decimals = answer.decimals or 0
+    value = answer.value
+    return decimals > 0 and value is not None and abs(value) * 10**decimals >= _MACHINE_DIGITS
 
 
 def _degrees_left_out(a: Tree, b: Tree) -> bool:
@@ -103,8 +124,6 @@ def _rounds(gold: Quantity, exact: Fraction, answer: Quantity) -> bool:
         return False
     if value is None:
         return _digits(exact, gold.decimals) and rounds_to(answer.tree, exact, gold.decimals)
-    if abs(value - exact) <= abs(exact) * _FLOAT_NOISE:
-        return True
     if decimals is None or decimals >= gold.decimals:
         return _rounded(value, gold.decimals) == exact and _digits(exact, gold.decimals)
     enough = decimals >= _MIN_DECIMALS and _digits(value, decimals)

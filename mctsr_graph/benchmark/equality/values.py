@@ -40,10 +40,13 @@ def same_value(left: Tree, right: Tree) -> bool | None:
 
 
 def rounds_to(tree: Tree, value: Fraction, decimals: int) -> bool:
-    """Whether a constant is `value` when it is rounded to that many decimals."""
+    """Whether a constant is within one unit in the last of so many decimals of `value`.
+
+    One unit and not half: the last digit that a computer prints need not be the nearest.
+    """
     for sample in [] if names(tree) else _samples(tree, tree):
         difference = abs(sample.left * value.denominator - value.numerator) / value.denominator
-        return bool(difference * 10**decimals <= 0.5)
+        return bool(difference * 10**decimals <= 1)
     return False
 
 
