@@ -179,6 +179,11 @@ RIGHT: list[tuple[str, str]] = [
     ("f(x)=x", "The answer is $f(x) = x$ for all real $x$."),
     (r"x \geq 2", r"The answer is $x \geq 2$."),
     ("all even n", "The answer is all even $n$."),
+    ("5", "So \\boxed{3}. No, it is \\boxed{5}"),
+    ("5", "$$\\boxed{3}$$\n\nI made an error.\n\n$$\\boxed{5}$$"),
+    ("5", "$$\\boxed{3}$$\n\n$$\\boxed{5}$$"),
+    ("3, 5", "$\\boxed{3}$, $\\boxed{5}$"),
+    ("5", "$\\boxed{5}$\n$\\boxed{5}$"),
 ]
 
 # (reference, reply)

@@ -130,10 +130,10 @@ def _says_unit(gap: str, words: str) -> bool:
     word = first[0] if first else ""
     if is_known(word) or not word or words.startswith("of "):
         return True
-    return bool(gap) and (len(word) > 2 or read_known(word))
+    return bool(gap) and (len(word) > 2 or _is_unit(word))
 
 
-def read_known(word: str) -> bool:
+def _is_unit(word: str) -> bool:
     """Whether a word is a unit of the table."""
     unit = read_unit(word)
     return unit is not None and unit.known
