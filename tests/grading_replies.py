@@ -184,6 +184,10 @@ RIGHT: list[tuple[str, str]] = [
     ("5", "$$\\boxed{3}$$\n\n$$\\boxed{5}$$"),
     ("3, 5", "$\\boxed{3}$, $\\boxed{5}$"),
     ("5", "$\\boxed{5}$\n$\\boxed{5}$"),
+    ("1 week", "\\boxed{7 days}"),
+    ("3rd", "\\boxed{3}"),
+    ("10 m/s", "\\boxed{36 km/h}"),
+    ("5 ft 6 in", "\\boxed{66 inches}"),
 ]
 
 # (reference, reply)
@@ -265,4 +269,12 @@ NOT_RIGHT: list[tuple[str, str]] = [
     ("3.1", "The answer is 3.14."),
     ("5", "The answer is $5$ hours and $30$ minutes."),
     ("8:30", "The answer is 8:45."),
+    ("3 \\text{ hours}", "\\boxed{3 \\text{ days}}"),
+    ("2x+3=7", "\\boxed{x=2}"),
+    ("x=2", "\\boxed{2x+3=7}"),
+    ("30^\\circ", "\\boxed{30'}"),
+    ("\\sin^2 x", "\\boxed{\\sin x^2}"),
+    ("1 week", "\\boxed{5 days}"),
+    ("3 pm", "\\boxed{3 am}"),
+    ("14", "\\boxed{14 \\text{ or } 15}"),
 ]

@@ -76,6 +76,8 @@ def _named(form: Named, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Named):
         return _both_named(form, other, turned)
     if isinstance(other, Equation):
+        if other.left is not None and len(names(other.left)) == 1 and len(form.names[0]) == 1:
+            return False  # 2x + 3 = 7 is not solved
         return _same_equation(form.sides, (other.left, other.right))
     if isinstance(other, Region | Opaque):
         return None

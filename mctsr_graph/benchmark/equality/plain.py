@@ -77,6 +77,9 @@ _REWRITES = [
         (r"\^ ?\{ ?(?:\\circ|\\degree) ?\}|\\degree(?![A-Za-z])|\^ ?\\circ(?![A-Za-z])", "°"),
         (rf"(?<![A-Za-z\\{{])({_FUNCTIONS})(?![A-Za-z])", r"\\\1"),
         (r"(?i)(?<![a-z\\])(?:infinity|infty|inf|oo)(?![a-z])", r"\\infty "),
+        # 3rd; and minutes of an arc or feet, which are a unit
+        (r"(?<=[0-9]) ?(?:\^ ?)?\{? ?(?:\\text ?\{ ?)?(?:st|nd|rd|th) ?\}?\}?\Z", ""),
+        (r"(?<=[0-9]) ?'\Z", r" \\text{primes}"),
         (r"\s+", " "),
         ("\x00", r"\\\\"),
     )

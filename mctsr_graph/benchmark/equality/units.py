@@ -102,7 +102,7 @@ def _read_table() -> dict[str, tuple[str, Fraction]]:
         kind, *spellings = words.split()
         for word in spellings:
             table[word] = (kind, Fraction(factor.strip()))
-            if len(word) > 3:
+            if len(word) > 2:
                 table.setdefault(word + "s", (kind, Fraction(factor.strip())))
     return table
 
