@@ -131,8 +131,6 @@ RIGHT: list[tuple[str, str]] = [
     ("73", "answer = 73"),
     ("73", r"The answer is $\text{73}$"),
     ("73", r"The answer is therefore \boxed{73}."),
-    ("73", "The answer is $73$ (mod $100$)."),
-    ("73", r"The answer is 73 \pmod{100}."),
     ("(3,4)", "The answer is $(3,4)$."),
     ("3,4", "The answer is $3$ and $4$."),
     ("3,4", "The answer is $3, 4$."),
@@ -188,6 +186,9 @@ RIGHT: list[tuple[str, str]] = [
     ("3rd", "\\boxed{3}"),
     ("10 m/s", "\\boxed{36 km/h}"),
     ("5 ft 6 in", "\\boxed{66 inches}"),
+    ("1:2:3", "\\boxed{1:2:3}"),
+    ("2^{3^2}", "\\boxed{512}"),
+    ("\\cos\\frac{\\pi}{7}", "\\boxed{\\sin\\frac{5\\pi}{14}}"),
 ]
 
 # (reference, reply)
@@ -277,4 +278,11 @@ NOT_RIGHT: list[tuple[str, str]] = [
     ("1 week", "\\boxed{5 days}"),
     ("3 pm", "\\boxed{3 am}"),
     ("14", "\\boxed{14 \\text{ or } 15}"),
+    ("3 \\pmod 7", "\\boxed{3 \\pmod 5}"),
+    ("f'(x)=2x", "\\boxed{f(x)=2x}"),
+    ("1:2:3", "\\boxed{1:3:2}"),
+    ("7 \\text{ boys}", "\\boxed{7 \\text{ girls}}"),
+    ("k\\pi", "\\boxed{2k\\pi}"),
+    ("-2^2", "\\boxed{4}"),
+    ("2^{3^2}", "\\boxed{64}"),
 ]

@@ -87,6 +87,8 @@ def _named(form: Named, other: Form, turned: bool) -> bool | None:
 def _both_named(a: Named, b: Named, turned: bool) -> bool | None:
     if set(a.names) & set(b.names) or _functions(a, b):
         return _turned(a.value, b.value, turned)
+    if "(" in a.names[0] + b.names[0]:  # f(x) and f'(x)
+        return False
     return _same_equation(a.sides, b.sides)
 
 

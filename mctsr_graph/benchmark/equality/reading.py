@@ -46,11 +46,10 @@ _PROSE = re.compile(
 
 _REMARK = re.compile(r"(?<=[0-9}%]) \((?:\\text ?\{)?[a-z -]{3,40}\}?\)\Z")  # 42 (forty-two)
 
-# "5 is the answer", "5, not 7", "f(x) = x for all real x", "73 (mod 100)"
+# "5 is the answer", "5, not 7", "f(x) = x for all real x"
 _TAIL = re.compile(
     r"(?i) is (?:the|our|my) (?:final |correct )?(?:answer|solution)\Z|, ?not .*\Z"
     r"|,? ?(?:\\text ?\{ *)?\bfor (?:all|any|every|each) .*\Z"
-    r"|(?<=[0-9]) ?(?:\(mod [^()]*\)|\\pmod ?(?:\{[^{}]*\}|[0-9]))\Z"
 )
 
 _CHOICE = re.compile(
@@ -132,6 +131,13 @@ def _choice(text: str, read: Read) -> Form | None:
     if option and found["a"] and not bare[found.end("a") + 1 :].startswith((" ", ".")):
         return None  # (A)x is a product
     return Choice(found["a"] or found["b"], read(option) if option else None)
+
+
+def _ratio(text: str, read: Read) -> Form | None:
+    """Reads "1:2:3"; "1:2" is a fraction."""
+    if not re.fullmatch(r"\w+(?: ?: ?\w+){2,}", text):
+        return None
+    return Group("()", tuple(read(part.strip()) for part in text.split(":")))
 
 
 def _several(text: str, read: Read) -> Form | None:
@@ -234,6 +240,7 @@ _READERS: tuple[Callable[[str, Read], Form | None], ...] = (
     _yes_or_no,
     read_region,
     _choice,
+    _ratio,
     _several,
     _equation,
     _matrix,
