@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from . import __version__
-from .cli_steer import app as steer_app
 from .arguments import parse_setting
 from .cli_bench import bench_app, export_command
+from .cli_steer import app as steer_app
 from .config import MCTSrContext
 from .errors import (
     CheckpointError,

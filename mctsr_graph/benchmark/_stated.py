@@ -13,9 +13,10 @@ from mctsr_graph.answers import extract_final_answer, strip_reasoning
 _MAX_BOXES = 50
 # What may stand between two boxes of one list: "and", commas, dollar signs, "y =".
 _GAP = re.compile(
-    r"""(?x)(?:[\s$.,;&、]|\\[()\[\]\\,;:! ]|\\q?quad\b|\b(?:and|or)\b|和|或
+    r"""(?x)(?:[\s$,;&、]|\\[()\[\]\\,;:! ]|\\q?quad\b|\b(?:and|or)\b|和|或
         |\\text\s?\{\s{0,4}(?:and|or|,)?\s{0,4}\}|[A-Za-z](?:_\{?\w{1,3}\}?)?\s?=){0,20}"""
 )
+_LABEL = re.compile(r"([A-Za-z](?:_\{?\w{1,3}\}?)?\s?=)[\s$]*\Z")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,4}\{")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _CHINESE = re.compile(r"答案(?:应)?(?:是|为|：|:)[是为]?[:：]?\s{0,4}([^\n。；;]{1,200})")
@@ -52,8 +53,10 @@ def _last_boxes(text: str) -> list[str]:
     start = -1
     for begin, end, content in reversed(spans):
         gap = text[end:start] if found else ""
-        label = re.search(r"([A-Za-z](?:_\{?\w{1,3}\}?)?\s?=)[\s$]*\Z", text[max(0, begin - 30) : begin])
-        if end > start >= 0 or len(gap) > 100 or not _GAP.fullmatch(gap) or not content:
+        label = _LABEL.search(text[max(0, begin - 30) : begin])
+        # What follows in a paragraph of its own is a correction, and no second answer.
+        beside = len(gap) <= 100 and "\n\n" not in gap and _GAP.fullmatch(gap)
+        if end > start >= 0 or not beside or not content:
             break
         found.append(f"{label[1]} {content}" if label else content)
         start = begin

@@ -9,9 +9,10 @@ from __future__ import annotations
 from enum import StrEnum
 from types import TracebackType
 
-from ._compare import compare
-from ._forms import read_answer
 from ._stated import stated_answer
+from .equality.compare import compare
+from .equality.plain import has_prose
+from .equality.reading import read_answer
 from .worker import MathsChecker
 
 
@@ -63,16 +64,34 @@ class Grader:
         """Grade a final answer, as `extract_final_answer` returns it; see `grade`."""
         if final_answer is None or not final_answer.strip():
             return Verdict.NO_ANSWER
-        verdict = compare(read_answer(gold), read_answer(final_answer))
-        if verdict is None:
-            verdict = self._checker.check(gold, final_answer, seconds=self._seconds)
-        if verdict is None:
-            return Verdict.UNDECIDED
-        return Verdict.RIGHT if verdict else Verdict.WRONG
+        return self._verdict(gold, final_answer)
 
     def equal(self, a: str, b: str) -> Verdict:
-        """Whether two answers of a model say the same: RIGHT, WRONG or UNDECIDED."""
-        return self.grade_answer(a, b)
+        """Whether two answers of a model say the same; their order does not matter.
+
+        Stricter than a grade: no answer is taken for a rounded reference of the other.
+
+        Returns:
+            RIGHT, WRONG or UNDECIDED; NO_ANSWER if one of them is blank.
+
+        Raises:
+            MissingExtraError: math-verify is needed and not installed.
+            MCTSrError: The grader is closed, or no process can be started.
+        """
+        verdicts = {self.grade_answer(a, b), self.grade_answer(b, a)}
+        ranks = (Verdict.NO_ANSWER, Verdict.WRONG, Verdict.UNDECIDED, Verdict.RIGHT)
+        return next(verdict for verdict in ranks if verdict in verdicts)
+
+    def _verdict(self, gold: str, answer: str) -> Verdict:
+        """Decides by the exact forms, else by math-verify."""
+        equal = compare(read_answer(gold), read_answer(answer))
+        if equal is None:
+            equal = self._checker.check(gold, answer, seconds=self._seconds)
+            if equal and has_prose(answer) and not has_prose(gold):
+                equal = None  # math-verify leaves words out: "12 girls and 13 boys" is no 12
+        if equal is None:
+            return Verdict.UNDECIDED
+        return Verdict.RIGHT if equal else Verdict.WRONG
 
     def close(self) -> None:
         """End the processes. Later comparisons that need them raise MCTSrError."""

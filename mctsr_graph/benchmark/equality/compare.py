@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Any
 
-from ._expressions import Tree, heads, names
-from ._forms import (
+from .amounts import same_quantity
+from .expressions import Tree, heads, names
+from .forms import (
     Choice,
     Either,
     Equation,
@@ -21,14 +22,13 @@ from ._forms import (
     Region,
     as_piece,
 )
-from ._quantities import Quantity
-from ._values import proportional, same_value
-from ._words import Words
+from .logic import all_of, any_of
+from .merging import merged
+from .quantities import Quantity
+from .values import proportional
+from .words import Words
 
-_FLOAT_DECIMALS = 6  # a reference with as many was calculated, not derived
-_MIN_DECIMALS = 2  # of an answer that is rounded from such a reference
-_MIN_DIGITS = 3
-_FLOAT_NOISE = Fraction(1, 10**12)  # relative
+_MAX_EFFORT = 400  # comparisons of a millisecond or so
 
 
 def compare(gold: Form, answer: Form) -> bool | None:
@@ -37,6 +37,8 @@ def compare(gold: Form, answer: Form) -> bool | None:
     They are alike but for one thing: a reference with many decimals is a rounded number itself,
     so that an answer may be the exact value, or rounded further.
     """
+    if gold == answer:
+        return True
     for kind, rule in _ONE_SIDED:
         if isinstance(gold, kind):
             return rule(gold, answer, False)
@@ -50,16 +52,6 @@ def compare(gold: Form, answer: Form) -> bool | None:
 
 def _turned(form: Form, other: Form, turned: bool) -> bool | None:
     return compare(other, form) if turned else compare(form, other)
-
-
-def any_of(results: list[bool | None]) -> bool | None:
-    """True if one is, None if one may be."""
-    return True if True in results else None if None in results else False
-
-
-def all_of(results: list[bool | None]) -> bool | None:
-    """False if one is, None if one may be."""
-    return False if False in results else None if None in results else True
 
 
 def _either(form: Either, other: Form, turned: bool) -> bool | None:
@@ -84,6 +76,8 @@ def _named(form: Named, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Named):
         return _both_named(form, other, turned)
     if isinstance(other, Equation):
+        if other.left is not None and len(names(other.left)) == 1 and len(form.names[0]) == 1:
+            return False  # 2x + 3 = 7 is not solved
         return _same_equation(form.sides, (other.left, other.right))
     if isinstance(other, Region | Opaque):
         return None
@@ -93,6 +87,8 @@ def _named(form: Named, other: Form, turned: bool) -> bool | None:
 def _both_named(a: Named, b: Named, turned: bool) -> bool | None:
     if set(a.names) & set(b.names) or _functions(a, b):
         return _turned(a.value, b.value, turned)
+    if "(" in a.names[0] + b.names[0]:  # f(x) and f'(x)
+        return False
     return _same_equation(a.sides, b.sides)
 
 
@@ -140,8 +136,8 @@ def _group(form: Group, other: Form, turned: bool) -> bool | None:
         return None if form.brackets in ("", "{}") else False
     if isinstance(other, Matrix):
         return _vector(form, other, turned)
-    if len(items := _distinct(form.items)) == 1:  # 1/2 or 0.5
-        return _turned(items[0], other, turned)
+    if form.items and all(compare(form.items[0], item) for item in form.items[1:]):
+        return _turned(form.items[0], other, turned)  # 1/2 or 0.5
     if isinstance(other, Words) and not form.items:
         return other.text == "no solution"
     if isinstance(other, Opaque):
@@ -158,6 +154,9 @@ def _letters(form: Group, other: Form) -> bool:
 
 def _groups(gold: Group, answer: Group) -> bool | None:
     a, b = gold.brackets, answer.brackets
+    for group, other, turned in ((gold, answer, False), (answer, gold, True)):
+        if len(group.items) == 1 and len(other.items) > 1:  # {(1, 2)} and (1, 2)
+            return _turned(group.items[0], other, turned)
     if {a, b} & {"{}"} and {a, b} <= {"{}", ""}:
         return _unordered(_distinct(gold.items), _distinct(answer.items))
     if not a and not b:
@@ -195,10 +194,20 @@ def _assignments(gold: Group, answer: Group) -> bool | None:
 
 def _distinct(items: Sequence[Form]) -> list[Form]:
     found: list[Form] = []
+    items = list(dict.fromkeys(items))
+    if _effort(items, items) > _MAX_EFFORT:
+        return items
     for item in items:
         if not any(compare(item, other) for other in found):
             found.append(item)
     return found
+
+
+def _effort(gold: Sequence[Any], answer: Sequence[Any]) -> int:
+    """How many comparisons of two lists take more than a look at two numbers."""
+    sides = (gold, answer)
+    slow = [sum(not (isinstance(x, Quantity) and x.value is not None) for x in s) for s in sides]
+    return slow[0] * slow[1]
 
 
 def _ordered(gold: Sequence[Form], answer: Sequence[Form]) -> bool | None:
@@ -213,6 +222,8 @@ def _unordered(
     """Whether each on one side has a partner of its own on the other."""
     if len(gold) != len(answer):
         return False
+    if _effort(gold, answer) > _MAX_EFFORT:
+        return True if Counter(gold) == Counter(answer) else None
     left = list(answer)
     unsure = False
     for item in gold:
@@ -252,34 +263,6 @@ def _same_piece(a: Piece, b: Piece) -> bool | None:
     return all_of([compare(a.low, b.low), compare(a.high, b.high)])
 
 
-def _place(end: Form) -> float | Fraction | None:
-    if isinstance(end, Infinite):
-        return end.sign * float("inf")
-    return end.value if isinstance(end, Quantity) else None
-
-
-def merged(pieces: tuple[Piece, ...]) -> list[Piece]:
-    """Joins intervals that touch or overlap, if all their ends are rational or infinite."""
-    ends = [(_place(piece.low), _place(piece.high)) for piece in pieces]
-    if any(low is None or high is None for low, high in ends):
-        return list(pieces)
-    found: list[Piece] = []
-    for piece in sorted(pieces, key=lambda p: (_place(p.low), not p.closed[0])):
-        if found and _touch(found[-1], piece):
-            last = found.pop()
-            later = max(last, piece, key=lambda p: (_place(p.high), p.closed[1]))
-            piece = Piece(last.low, later.high, (last.closed[0], later.closed[1]))
-        found.append(piece)
-    return found
-
-
-def _touch(first: Piece, second: Piece) -> bool:
-    end, start = _place(first.high), _place(second.low)
-    assert end is not None
-    assert start is not None
-    return start < end or (start == end and (first.closed[1] or second.closed[0]))
-
-
 def _words(form: Words, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Words):
         return _same_words(form, other)
@@ -299,100 +282,6 @@ def _infinities(gold: Infinite, answer: Infinite) -> bool:
     return gold.sign == answer.sign
 
 
-def _quantities(gold: Quantity, answer: Quantity) -> bool | None:
-    if gold.unit and not answer.unit and names(answer.tree):
-        return _variables(gold, answer)
-    if answer.unit and not gold.unit and names(gold.tree):
-        return _variables(answer, gold)
-    if gold.mark != answer.mark:
-        return _marks(gold, answer)
-    if gold.unit and answer.unit:
-        return _units(gold, answer)
-    return _same_numbers(gold, answer) or _dozens(gold, answer)
-
-
-def _variables(unit: Quantity, other: Quantity) -> bool | None:
-    """Compares "2 m" with "2m" and "m + m"."""
-    return same_value(unit.whole, other.tree) if unit.whole else False
-
-
-def _marks(gold: Quantity, answer: Quantity) -> bool | None:
-    """Compares 62.5% with 62.5 and 0.625, and 90 degrees with 90 and half of pi."""
-    if "_" in gold.mark + answer.mark:
-        written = gold.text == answer.text and not (gold.mark and answer.mark)
-        return written or same_value(gold.tree, answer.tree)
-    if gold.mark and answer.mark:
-        return False
-    marked, other = (gold, answer) if gold.mark else (answer, gold)
-    if other.unit and other.unit.measures and not (marked.mark == "°" and _is_angle(other)):
-        return False
-    converted = ({"%": "percent", "°": "degree"}[marked.mark], marked.tree)
-    plain = _same_numbers(gold, answer) if not other.unit else False
-    return any_of([plain, same_value(converted, other.tree)])
-
-
-def _is_angle(quantity: Quantity) -> bool:
-    return bool(quantity.unit) and quantity.unit.measures == (("angle", 1),)  # type: ignore[union-attr]
-
-
-def _units(gold: Quantity, answer: Quantity) -> bool | None:
-    a, b = gold.unit, answer.unit
-    assert a is not None
-    assert b is not None
-    if a.measures == b.measures:
-        if a.factor == b.factor:
-            return _same_numbers(gold, answer)
-        return same_value(_in_base(gold), _in_base(answer))
-    if not a.measures or not b.measures:
-        return any_of([_same_numbers(gold, answer), same_value(_in_base(gold), _in_base(answer))])
-    same = _same_numbers(gold, answer)
-    # 5 students may be 5 people, but 5 km are no 5 kg.
-    return None if same and not (a.known and b.known) and same else False
-
-
-def _in_base(quantity: Quantity) -> Tree:
-    assert quantity.unit is not None
-    return ("*", quantity.tree, ("number", quantity.unit.factor))
-
-
-def _dozens(gold: Quantity, answer: Quantity) -> bool | None:
-    """Compares "2 dozen" and "1.5 million" with plain numbers."""
-    for form, other in ((gold, answer), (answer, gold)):
-        if form.unit and not form.unit.measures and not other.unit:
-            return same_value(_in_base(form), other.tree)
-    return _same_numbers(gold, answer)
-
-
-def _same_numbers(gold: Quantity, answer: Quantity) -> bool | None:
-    same = same_value(gold.tree, answer.tree)
-    if same is not True and (gold.decimals or 0) >= _FLOAT_DECIMALS and gold.value is not None:
-        return _rounds(gold, gold.value, answer) or same
-    return same
-
-
-def _rounds(gold: Quantity, exact: Fraction, answer: Quantity) -> bool:
-    """Whether a calculated reference and an answer are one number, rounded differently."""
-    value, decimals = answer.value, answer.decimals
-    if value is None or gold.decimals is None:
-        return False
-    if abs(value - exact) <= abs(exact) * _FLOAT_NOISE:
-        return True
-    if decimals is None or decimals >= gold.decimals:
-        return _rounded(value, gold.decimals) == exact and _digits(exact, gold.decimals)
-    enough = decimals >= _MIN_DECIMALS and _digits(value, decimals)
-    return enough and _rounded(exact, decimals) == value
-
-
-def _digits(value: Fraction, decimals: int) -> bool:
-    return bool(abs(value) * 10**decimals >= 10 ** (_MIN_DIGITS - 1))
-
-
-def _rounded(value: Fraction, decimals: int) -> Fraction:
-    """Rounds half away from zero."""
-    scaled = abs(value) * 10**decimals + Fraction(1, 2)
-    return Fraction(scaled.numerator // scaled.denominator, 10**decimals) * (-1 if value < 0 else 1)
-
-
 # What takes the lead, first to last, where the two forms differ in kind.
 _ONE_SIDED: list[tuple[type, Callable[[Any, Form, bool], bool | None]]] = [
     (Either, _either),
@@ -403,7 +292,7 @@ _ONE_SIDED: list[tuple[type, Callable[[Any, Form, bool], bool | None]]] = [
     (Words, _words),
 ]
 _ALIKE: dict[type, Callable[[Any, Any], bool | None]] = {
-    Quantity: _quantities,
+    Quantity: same_quantity,
     Matrix: _matrices,
     Region: _regions,
     Infinite: _infinities,

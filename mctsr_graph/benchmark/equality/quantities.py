@@ -1,4 +1,4 @@
-"""Reads a value and its unit: "5", "3 1/4", "62.5%", "$18.50", "8\\pi \\text{ cm}^2"."""
+"""Reads a value and its unit: "5", "3 1/4", "62.5%", "$18.50" or "20 square centimetres"."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ._expressions import FUNCTIONS, Tree, heads, names, read_expression
-from ._units import Unit, is_known, is_prefix, read_unit
-from ._values import Huge, exact
+from .exact import Huge, exact
+from .expressions import FUNCTIONS, Tree, heads, names, read_expression
+from .number_words import NUMBERS
+from .units import Unit, is_known, is_prefix, read_unit
 
 
 @dataclass(frozen=True)
@@ -33,22 +34,25 @@ class Quantity:
     @property
     def decimals(self) -> int | None:
         """How many digits stand behind the point; None if this is no plain number."""
-        found = re.fullmatch(r"-? ?(?:[0-9]+(?:\.([0-9]*))?|\.([0-9]+))(?:e([-+]?[0-9]+))?", self.text)
+        found = re.fullmatch(
+            r"-? ?(?:[0-9]+(?:\.([0-9]*))?|\.([0-9]+))(?:e([-+]?[0-9]+))?", self.text
+        )
         if not found:
             return None
         return max(0, len(found[1] or found[2] or "") - int(found[3] or 0))
 
 
-_PERCENT = re.compile(r"(?i) ?(?:%|\\text ?\{ *(?:%|per ?cent|pct)[a-z ]*\}|per ?cent|pct)\Z")
+_PERCENT = re.compile(
+    r"(?i) ?(?:%|\\text ?\{ *(?:%|per ?cent|pct)[a-z ]*\}|per ?cent(?:age)?|pct)\Z"
+)
 _DEGREES = re.compile(r"(?i) ?(?:°|\\text ?\{ *deg(?:ree)?s? *\}|deg(?:ree)?s?)\Z")
 _TEXT_UNIT = re.compile(r" ?\\text ?\{")
 _PLAIN_UNIT = re.compile(r"(?<=[0-9)}!]) ?-?(?=(?:[A-Za-z€£¥¢₹元]|°[CF]\Z))")
 _RATIO = re.compile(r"(-?[0-9]+) ?(?::|\\colon) ?([0-9]+)")
 _BASE = re.compile(
-    r"\(?([0-9A-F]+)\)?_ ?\{? ?(?:\\text ?\{ ?)?([0-9]{1,2}|two|three|four|five|six|seven|eight|nine)"
-    r" ?\}?(?: ?\})?"
+    r"\(?([0-9A-F]+)\)?_ ?\{? ?(?:\\text ?\{ ?)?"
+    r"([0-9]{1,2}|two|three|four|five|six|seven|eight|nine|ten) ?\}?(?: ?\})?"
 )
-_BASES = {word: 2 + n for n, word in enumerate("two three four five six seven eight nine".split())}
 _ITEM = re.compile(r"([0-9]+(?:\.[0-9]+)?(?: [0-9]+/[0-9]+)?) ?([A-Za-z$\\€£]+)(?:,? and |, | |\Z)")
 
 
@@ -58,7 +62,7 @@ def read_quantity(text: str) -> Quantity | None:
     if ratio := _RATIO.fullmatch(text):
         text = f"{ratio[1]}/{ratio[2]}"
     if found := _BASE.fullmatch(text):
-        return _in_base(found[1], _BASES.get(found[2]) or int(found[2]))
+        return _in_base(found[1], NUMBERS.get(found[2]) or int(found[2]))
     for pattern, mark in ((_PERCENT, "%"), (_DEGREES, "°")):
         if (found := pattern.search(text)) and (tree := _marked(text[: found.start()])):
             return Quantity(text[: found.start()], tree, mark=mark)
@@ -74,7 +78,7 @@ def _in_base(digits: str, base: int) -> Quantity | None:
 
 
 def _marked(text: str) -> Tree | None:
-    """Reads what a sign for percent or degrees stands behind; in "\\sin 30°" it is part of it."""
+    """Reads what a sign for percent or degrees stands behind; in "sin 30°" it belongs to 30."""
     tree = read_expression(text)
     return None if tree is None or heads(tree) & FUNCTIONS else tree
 
@@ -95,7 +99,9 @@ def _with_prefix(text: str) -> Quantity | None:
     rest = sign + body.removeprefix(prefix).strip()
     inner = _with_unit(rest)
     if inner and inner.unit and not inner.unit.measures:  # $1.5 million
-        return Quantity(inner.text, ("*", inner.tree, ("number", inner.unit.factor)), read_unit(prefix))
+        return Quantity(
+            inner.text, ("*", inner.tree, ("number", inner.unit.factor)), read_unit(prefix)
+        )
     if inner:  # $15 per hour, $5 dollars
         return Quantity(inner.text, inner.tree, read_unit(prefix))
     tree = read_expression(rest)
@@ -122,12 +128,12 @@ def _says_unit(gap: str, words: str) -> bool:
     """Whether letters after a number are a unit and not variables."""
     first = re.match(r"[A-Za-z]*", words)
     word = first[0] if first else ""
-    if is_known(word) or not word:
+    if is_known(word) or not word or words.startswith("of "):
         return True
-    return bool(gap) and (len(word) > 2 or read_known(word))
+    return bool(gap) and (len(word) > 2 or _is_unit(word))
 
 
-def read_known(word: str) -> bool:
+def _is_unit(word: str) -> bool:
     """Whether a word is a unit of the table."""
     unit = read_unit(word)
     return unit is not None and unit.known

@@ -9,14 +9,6 @@ _MONTHS = "january february march april may june july august september october n
 _MONTH = {month[:3]: month for month in _MONTHS.split()} | {"sept": "september"}
 _DAYS = "monday tuesday wednesday thursday friday saturday sunday"
 _DAY = {day[:3]: day for day in _DAYS.split()} | {"tues": "tuesday", "thurs": "thursday"}
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_NUMBERS = {word: value for value, word in enumerate(_SMALL)}
-_NUMBERS |= {word: 20 + 10 * place for place, word in enumerate(_TENS)}
-_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000, "billion": 1_000_000_000}
 _NOTHING = re.compile(
     r"(?i)(?:there (?:is|are) )?(?:no|none|zero) (?:real |such |possible |integer |valid )*"
     r"(?:solutions?|numbers?|values?|roots?|integers?|answers?)(?: exists?)?"
@@ -85,26 +77,3 @@ def _date(text: str) -> str | None:
 def _month(word: str) -> str | None:
     lower = word.lower()
     return _MONTH.get(lower) or (lower if lower in _MONTHS.split() else None)
-
-
-def number_in_words(text: str) -> str | None:
-    """Writes "twenty-five" as "25" and "five apples" as "5 apples"; None if it starts otherwise."""
-    bare = " ".join(_TEXT.sub(r" \1 ", text).split())
-    if not re.fullmatch(r"[A-Za-z -]+", bare):
-        return None
-    words = bare.lower().replace("-", " ").split()
-    total, current, used = 0, 0, 0
-    for word in words:
-        if word in _NUMBERS:
-            current += _NUMBERS[word]
-        elif word in _SCALES and used:
-            current = max(current, 1) * _SCALES[word]
-            if word != "hundred":
-                total, current = total + current, 0
-        elif word != "and" or not used:
-            break
-        used += 1
-    if not used:
-        return None
-    rest = " ".join(words[used:])
-    return f"{total + current} {rest}".strip()

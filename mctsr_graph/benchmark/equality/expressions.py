@@ -8,25 +8,31 @@ readings, such as "1/2x" or "f(x)", has none.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 Tree = tuple[Any, ...]
 
-_MAX_LENGTH = 600  # characters
-_MAX_DEPTH = 40
+_MAX_LENGTH = 2000  # characters
+_MAX_DEPTH = 60
+_MAX_TOKENS = 300  # a sum of n terms is a tree n deep, and recursion has its limits
 _MAX_EXPONENT = 3000  # of a number in e-notation
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg exp".split()
+    re.findall("[a-z]+", "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg exp")
 )
 _LETTERS = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi "
-    "psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell".split()
+    re.findall(
+        "[A-Za-z]+",
+        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi "
+        "psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell",
+    )
 )
 _TOKEN = re.compile(
     r"""(?x)(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?(?![0-9]))
-      | \\(?P<macro>[A-Za-z]+) | (?P<set>\\[{}]) | (?P<letter>[A-Za-z]) | (?P<sign>[-+*/^_!%°|(){}\[\]'])"""
+      | \\(?P<macro>[A-Za-z]+) | (?P<set>\\[{}]) | (?P<letter>[A-Za-z])
+      | (?P<sign>[-+*/^_!%°|(){}\[\]'])"""
 )
 _REPEATING = re.compile(r"([0-9]*)\.([0-9]*)\\(?:overline|bar|dot) ?\{? ?([0-9]+) ?\}?")
 
@@ -40,11 +46,22 @@ def read_expression(text: str) -> Tree | None:
     if not text.strip() or len(text) > _MAX_LENGTH:
         return None
     try:
-        reader = _Reader(_tokens(_REPEATING.sub(_repeating, text)))
+        tokens = _tokens(_REPEATING.sub(_repeating, text))
+        if len(tokens) > _MAX_TOKENS:
+            return None
+        reader = _Reader(tokens)
         tree = reader.sum()
         return tree if reader.at_end() else None
-    except UnreadableError:
+    except (UnreadableError, RecursionError):
         return None
+
+
+def without_degrees(tree: Tree) -> Tree:
+    """The tree without its signs for degrees: "180° - x" as "180 - x"."""
+    if tree[0] == "degree":
+        return without_degrees(tree[1])
+    parts = (without_degrees(part) if isinstance(part, tuple) else part for part in tree[1:])
+    return (tree[0], *parts)
 
 
 def heads(tree: Tree) -> set[str]:
@@ -145,7 +162,7 @@ class _Reader:
         kind, text = self._peek()
         if kind == "sign":
             return text in "({[" or (text == "|" and not self._bars)
-        return kind in ("letter", "macro", "number")
+        return kind in ("letter", "number") or (kind == "macro" and text not in ("rfloor", "rceil"))
 
     def _factor(self, after: Tree | None = None) -> Tree:
         tree = self._atom(after)
@@ -278,7 +295,7 @@ class _Reader:
             return self._name(text)
         if text in FUNCTIONS:
             return self._function(text)
-        special = {
+        special: dict[str, Callable[[], Tree]] = {
             "frac": self._fraction,
             "sqrt": self._root,
             "binom": self._binomial,

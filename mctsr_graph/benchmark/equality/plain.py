@@ -34,17 +34,22 @@ _FUNCTIONS = (
 _REWRITES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"\\\\(?=(?:le|ge|ne|frac|sqrt|text|pi|infty|cdot|times|in|cup|left|right)(?![a-z]))", r"\\"),
+        # Replies that were quoted as JSON twice have two backslashes before a macro.
+        (r"\\\\(?=(?:le|ge|ne|frac|sqrt|text|pi|infty|cdot|times|in|cup|left|right)(?![a-z]))",
+         r"\\"),
         (r"\\\\", "\x00"),
         (r"\\(?:textbf|textit|textrm|textsf|mathrm|mbox|operatorname\*?|mathsf)(?![A-Za-z])",
          r"\\text"),
         (r"\\text ?\{ ?(arc(?:sin|cos|tan)|sgn|lcm|gcd) ?\}", r"\\\1 "),
-        (r"\\(?:mathbf|boldsymbol|bm|mathit|mathcal|displaystyle|textstyle|limits)(?![A-Za-z])", ""),
+        (r"\\(?:mathbf|boldsymbol|bm|mathit|mathcal|displaystyle|textstyle)(?![A-Za-z])", ""),
         (r"(?<=[0-9])(?:\{,\}|\\[,;:! ]|,\\! ?|~)(?=[0-9]{3}(?![0-9]))", ""),
         (r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\.?", ""),
         (r"\\[,;:!> ]|\\q?quad(?![A-Za-z])|~|\\[()\[\]]", " "),
         (r"\\text ?\{ *and *\}|\\(?:land|wedge)(?![A-Za-z])", " and "),
         (r"\\text ?\{ *or *\}|\\(?:lor|vee)(?![A-Za-z])", " or "),
+        (r"\\text ?\{([^{}]*[\w)])? +(and|or) +([^{}]*)\}", r"\\text{\1} \2 \\text{\3}"),
+        (r"\\text ?\{ *\}", " "),
+        (r"(?i)(?<![a-z])(?:negative|minus) (?=\\?[0-9(])", "-"),
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
         (r"\\frac ?\{ ?\\text ?\{([^{}]*)\} ?\} ?\{ ?\\text ?\{([^{}]*)\} ?\}",
          r"\\text{\1/\2}"),
@@ -72,6 +77,9 @@ _REWRITES = [
         (r"\^ ?\{ ?(?:\\circ|\\degree) ?\}|\\degree(?![A-Za-z])|\^ ?\\circ(?![A-Za-z])", "°"),
         (rf"(?<![A-Za-z\\{{])({_FUNCTIONS})(?![A-Za-z])", r"\\\1"),
         (r"(?i)(?<![a-z\\])(?:infinity|infty|inf|oo)(?![a-z])", r"\\infty "),
+        # 3rd; and minutes of an arc or feet, which are a unit
+        (r"(?<=[0-9]) ?(?:\^ ?)?\{? ?(?:\\text ?\{ ?)?(?:st|nd|rd|th) ?\}?\}?\Z", ""),
+        (r"(?<=[0-9]) ?'\Z", r" \\text{primes}"),
         (r"\s+", " "),
         ("\x00", r"\\\\"),
     )
@@ -116,3 +124,9 @@ def _without_double_brackets(text: str) -> str:
         if partner.get(start + 1) == end - 1 and text[start] == text[start + 1]:
             dropped |= {start, end}
     return "".join(c for place, c in enumerate(text) if place not in dropped)
+
+
+def has_prose(answer: str) -> bool:
+    """Whether an answer has words in it, other than macros."""
+    without_macros = re.sub(r"\\(?!text)[A-Za-z]+", " ", plain(answer))
+    return bool(re.search(r"[A-Za-z]{3}", without_macros.replace("\\text", " ")))

@@ -34,11 +34,11 @@ months mo month | 1
 months yr year | 12
 months decade | 120
 months century centuries | 1200
-volume l liter litre | 1
-volume ml milliliter millilitre | 1/1000
-gallons gal gallon | 1
-gallons qt quart | 1/4
-gallons pt pint | 1/8
+volume l liter litre | 1/1000
+volume ml milliliter millilitre | 1/1000000
+volume gal gallon | 473176473/125000000000
+volume qt quart | 473176473/500000000000
+volume pt pint | 473176473/1000000000000
 money dollar usd buck us$ \\$ | 1
 money cent ¢ | 1/100
 euro euro eur € | 1
@@ -63,17 +63,24 @@ frequency hz hertz | 1
 temperature celsius °c | 1
 fahrenheit fahrenheit °f | 1
 """
-_SYMBOLS_ONLY = frozenset("m g s h l d w n j in min".split())  # too short to be read after "5x"
+_SYMBOLS_ONLY = frozenset(
+    ["m", "g", "s", "h", "l", "d", "w", "n", "j", "in", "min"]
+)  # too short to be read after "5x"
 _NO_UNIT = frozenset(
-    "not no or and times plus minus more less than to over divided mod by at least most if up is"
-    " are was with without where when for".split()
+    re.findall(
+        "[a-z]+",
+        "not no or and times plus minus more less than to over divided mod by at least most if up "
+        "is are was with without where when for",
+    )
 )
 _MAX_WORDS = 4
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _RAISED = {"squared": 2, "cubed": 3}
 _PREFIXES = ("\\$", "$", "€", "£", "¥", "₹")
 _MAX_LENGTH = 60
-_PART = re.compile(r"(?P<word>[^\W\d_]+|[€£¥₹¢°]|°[CF]|\\\$)(?: ?\^ ?\{? ?(?P<power>-?[1-4]) ?\}?)?")
+_PART = re.compile(
+    r"(?P<word>[^\W\d_]+|[€£¥₹¢°]|°[CF]|\\\$)(?: ?\^ ?\{? ?(?P<power>-?[1-4]) ?\}?)?"
+)
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 
 
@@ -95,7 +102,7 @@ def _read_table() -> dict[str, tuple[str, Fraction]]:
         kind, *spellings = words.split()
         for word in spellings:
             table[word] = (kind, Fraction(factor.strip()))
-            if len(word) > 3:
+            if len(word) > 2:
                 table.setdefault(word + "s", (kind, Fraction(factor.strip())))
     return table
 
@@ -125,6 +132,8 @@ def read_unit(text: str) -> Unit | None:
             known &= word.lower() in _UNITS or word in _UNITS
             power = -power if place else power
             factor *= size**power
+            if kind == "volume":
+                kind, power = "length", 3 * power
             measures[kind] = measures.get(kind, 0) + power
     found = tuple(sorted((kind, power) for kind, power in measures.items() if power))
     return Unit(factor, tuple(pair for pair in found if pair[0] != "count"), known)
@@ -160,7 +169,8 @@ def _parts(piece: str) -> list[tuple[str, int]] | None:
             found.append((word, int(match["power"] or power)))
             power = 1
     words = [word.lower() for word, _ in found]
-    return found if 0 < len(words) <= _MAX_WORDS and not _NO_UNIT & set(words) else None
+    last = words[-1] if words and words[-1] not in ("more", "times") else ""  # "30 more"
+    return found if 0 < len(words) <= _MAX_WORDS and not _NO_UNIT & {*words[:-1], last} else None
 
 
 def _look_up(word: str) -> tuple[str, Fraction]:
