@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)  ## Search for the answer of a word problem with the embedded model, on CPU
 	$(BIN)/mctsr solve "$(PROBLEM)" --model embedded --rollouts 3 --show-tree \
-		--max-reply-tokens 160 --set reward=logits
+		--max-reply-tokens 160 --set judge=logits
 
 test: $(READY)  ## Run every test
 	$(BIN)/python -m pytest $(ARGS)

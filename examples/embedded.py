@@ -16,7 +16,7 @@ def main() -> None:
     """Load the model (half a minute) and search for one rollout."""
     model = load_model("embedded", max_tokens=96)
     # A model this small rarely writes a score when asked; its logits always tell one
-    context = MCTSrContext(max_rollouts=1, reward="logits")
+    context = MCTSrContext(max_rollouts=1, judge="logits")
     solution = solve(PROBLEM, model, context=context, on_event=show)
     print(solution.final_answer)
     print(render_text(solution.tree, solution.best))

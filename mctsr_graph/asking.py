@@ -18,7 +18,7 @@ from .errors import ConfigError, MCTSrError, ReplyError
 from .journal import CallJournal, Slot, hash_request
 from .retries import classify, with_retries
 from .usage import Cost, no_cost, sum_costs
-from .ways import Scorer, Way, all_at_once
+from .ways import Way, all_at_once
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
 # What asking again would not help
@@ -70,7 +70,7 @@ class Asker:
         if cut_off is not None:
             return replace(cut_off, cost=sum_costs(costs), seconds=_since(began))
         why = f"{failed.why}: {failed.reply!r}" if failed.reply else failed.why
-        return Reply(None, sum_costs(costs), _since(began), failed.code, _short(why))
+        return Reply(None, sum_costs(costs), _since(began), failed.code, shorten(why))
 
     async def _attempt(
         self,
@@ -112,18 +112,10 @@ class Asker:
         config = _config(request, attempt)
         messages = [_defused(message) for message in messages]
 
-        scorer = innermost(self.model)
-        by_logits = request.role == "evaluate" and self.context.reward == "logits"
-        if by_logits and isinstance(scorer, Scorer):  # else any chat model still works by sampling
-            messages = [_defused(message) for message in request.again()]
-
-            async def once() -> AIMessage:
-                found = await way.score(scorer, messages)
-                return AIMessage(f"Score: {found.expected:.6f}")
-        else:
-
-            async def once() -> AIMessage:
-                return await way.send(self.model, messages, config=config, **settings)
+        async def once() -> AIMessage:
+            if request.send is not None:
+                return await request.send(self.model, messages, way)
+            return await way.send(self.model, messages, config=config, **settings)
 
         async def send() -> AIMessage:
             return await with_retries(
@@ -201,5 +193,6 @@ def _config(request: Request, attempt: int) -> Any:
     }
 
 
-def _short(message: str, most: int = 200) -> str:
+def shorten(message: str, most: int = 200) -> str:
+    """The beginning of a message, so many characters at most."""
     return message if len(message) <= most else message[: most - 3] + "..."

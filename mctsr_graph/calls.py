@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable
 from typing_extensions import TypedDict
 
 from .config import MCTSrContext
 from .errors import ReplyError
-from .usage import Cost, Role, Usage
+from .usage import Cost, Role, Usage, sum_costs
 
 Model = Runnable[Any, Any]
 """A chat model, or one wrapped by `bind`, `with_retry`, `with_fallbacks`, ..."""
@@ -36,6 +36,8 @@ class Request:
     """Makes what is sent instead, one after the other, if it is too long for the model."""
     is_whole: Callable[[str], bool] = lambda text: True
     """Whether a reply that was cut off is worth keeping without asking once more."""
+    send: Callable[..., Awaitable[AIMessage]] | None = None
+    """Gets the reply from (model, messages, way) where it is not by a chat."""
     rollout: int = 0
     """Number of the rollout, from 1; 0 for the roots."""
     sample: int = 0
@@ -65,7 +67,7 @@ class Failure(TypedDict):
     role: str
     """What the model was asked for: "draft", "critique", "refine" or "evaluate"."""
     code: str
-    """A short word: "missing" (no score), "empty", "budget", "model_error", ..."""
+    """A short word: "missing" (no score), "empty", "budget", "model_error", "judge_error", ..."""
     message: str
     """The reason, with the beginning of the offending reply."""
 
@@ -74,10 +76,8 @@ class Budget:
     """What the calls of one step may still cost. Safe to share between threads."""
 
     def __init__(self, context: MCTSrContext, usages: Iterable[Usage], seconds: float) -> None:
-        costs = [cost for usage in usages for cost in usage.values()]
         self._context = context
-        self._calls = sum(cost["calls"] for cost in costs)
-        self._tokens = sum(cost["input_tokens"] + cost["output_tokens"] for cost in costs)
+        self._spent = sum_costs(cost for usage in usages for cost in usage.values())
         self._seconds = seconds
         self._began = time.monotonic()
         self._lock = threading.Lock()
@@ -89,28 +89,41 @@ class Budget:
             ReplyError: a limit is reached ("budget").
         """
         with self._lock:
-            spent = spent_budget(self._context, self._calls, self._tokens, self._now())
+            spent = spent_budget(self._context, self._spent, self._now())
             if spent is not None:
                 raise ReplyError("budget", f"{spent} = {getattr(self._context, spent)} is spent")
-            self._calls += 1
+            self._spent["calls"] += 1
 
     def add(self, cost: Cost) -> None:
         """Count the tokens of a call that returned."""
         with self._lock:
-            self._tokens += cost["input_tokens"] + cost["output_tokens"]
+            self._spent["input_tokens"] += cost["input_tokens"]
+            self._spent["output_tokens"] += cost["output_tokens"]
 
     def _now(self) -> float:
         return self._seconds + time.monotonic() - self._began
 
 
-def spent_budget(context: MCTSrContext, calls: int, used_tokens: int, seconds: float) -> str | None:
+def spent_budget(context: MCTSrContext, spent: Cost, seconds: float) -> str | None:
     """Name of the first setting among the budgets that is used up, or None."""
-    used = {"max_calls": calls, "max_tokens": used_tokens, "max_seconds": seconds}
+    used = {
+        "max_calls": spent["calls"],
+        "max_tokens": spent["input_tokens"] + spent["output_tokens"],
+        "max_seconds": seconds,
+        "max_cost": price(context, spent),
+    }
     for name, value in used.items():
         limit = getattr(context, name)
         if limit is not None and value >= limit:
             return name
     return None
+
+
+def price(context: MCTSrContext, spent: Cost) -> float:
+    """What tokens cost at the prices of the settings, in their currency."""
+    millions = 1_000_000
+    inputs = context.input_price * spent["input_tokens"] / millions
+    return inputs + context.output_price * spent["output_tokens"] / millions
 
 
 def derive_seed(*parts: object) -> int:
@@ -127,3 +140,10 @@ def innermost(model: Any) -> Any:
             break
         model = inner
     return model
+
+
+def label_of(model: Any) -> str:
+    """A model's class and name, as far as it says them."""
+    model = innermost(model)
+    names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
+    return f"{type(model).__name__}:{next((n for n in names if isinstance(n, str)), '')}"

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from .belief import USUAL, Prior
 from .errors import ConfigError
 
 Points = Annotated[float, Field(allow_inf_nan=False)]
@@ -15,10 +16,27 @@ Temperature = Annotated[float | None, Field(ge=0.0, le=2.0, allow_inf_nan=False)
 TokenLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 
-def _by_profile(*, paper: Any, official: Any) -> Any:
-    """Default of a field whose value depends on the profile chosen."""
-    values = {"paper": paper, "official": official}
+_NOT_SAID: Any = object()
+EFFORTS = {"low": 11, "medium": 35, "high": 131}
+"""Model calls of each effort: what 2, 8 and 32 rollouts of the paper cost."""
+
+
+def _by_profile(*, paper: Any, official: Any, tuned: Any = _NOT_SAID) -> Any:
+    """Default of a field whose value depends on the profile chosen; "tuned" as "paper"."""
+    values = {"paper": paper, "official": official, "tuned": tuned}
+    if tuned is _NOT_SAID:
+        values["tuned"] = paper
     return Field(default_factory=lambda data: values[data["profile"]])
+
+
+def _by_effort() -> Any:
+    """Default of max_calls, which `effort` stands for."""
+
+    def calls(data: dict[str, Any]) -> int | None:
+        effort = data["effort"] or ("medium" if data["profile"] == "tuned" else None)
+        return EFFORTS[effort] if effort is not None else None
+
+    return Field(default_factory=calls)
 
 
 class MCTSrContext(BaseModel):
@@ -26,20 +44,60 @@ class MCTSrContext(BaseModel):
 
     `profile` names a set of values; every field given by name overrides it. "paper" follows
     arXiv 2406.07394; "official" reproduces the authors' published code where it differs
-    (without its use of the ground truth). A wrong value raises `ConfigError`.
+    (without its use of the ground truth); "tuned" spends each call where it tells most about
+    which answer is right. A wrong value raises `ConfigError`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     profile: Annotated[
-        Literal["paper", "official"],
+        Literal["paper", "official", "tuned"],
         Field(description="the set of values that fills every field not given by name"),
     ] = "paper"
 
     # How long the search runs
+    effort: Annotated[
+        Literal["low", "medium", "high"] | None,
+        Field(
+            description="a budget in words: 11, 35 or 131 model calls, as 2, 8 or 32 rollouts of "
+            "the paper; null: medium with profile tuned, else no budget"
+        ),
+    ] = None
     max_rollouts: Annotated[
         int, Field(ge=1, le=4096, description="rollouts after which the search stops")
-    ] = _by_profile(paper=8, official=16)
+    ] = _by_profile(paper=8, official=16, tuned=4096)
+    agree: Annotated[
+        int | None,
+        Field(
+            ge=2,
+            le=64,
+            description="stop when the first so many independent answers all agree; null: never",
+        ),
+    ] = _by_profile(paper=None, official=None, tuned=4)
+    confidence: Annotated[
+        Points | None,
+        Field(
+            gt=0,
+            le=1,
+            description="stop when the chosen answer is this likely to be right; null: never",
+        ),
+    ] = _by_profile(paper=None, official=None, tuned=0.97)
+    settle: Annotated[
+        bool,
+        Field(
+            description="stop when no rollout that the budgets still allow could change a choice "
+            "by 'majority' or 'weighted'"
+        ),
+    ] = _by_profile(paper=False, official=False, tuned=True)
+    class_patience: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=4096,
+            description="stop after so many rollouts in a row without a new final answer; null: "
+            "never",
+        ),
+    ] = None
     patience: Annotated[
         int | None,
         Field(
@@ -63,7 +121,7 @@ class MCTSrContext(BaseModel):
     max_calls: Annotated[
         int | None,
         Field(ge=1, description="budget of model calls, never exceeded; null: no limit"),
-    ] = None
+    ] = _by_effort()
     max_tokens: Annotated[
         int | None,
         Field(
@@ -81,8 +139,26 @@ class MCTSrContext(BaseModel):
             "calls in flight; null: no limit",
         ),
     ] = None
+    max_cost: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="budget in the currency of the prices, exceeded at most by the calls in "
+            "flight; null: no limit",
+        ),
+    ] = None
+    input_price: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="price of a million input tokens")
+    ] = 0.0
+    output_price: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="price of a million output tokens")
+    ] = 0.0
 
     # The shape of the tree
+    drafts: Annotated[
+        int, Field(ge=1, le=64, description="independent answers that the search begins with")
+    ] = _by_profile(paper=1, official=1, tuned=4)
     init: Annotated[
         Literal["answer", "dummy", "both"],
         Field(description="the roots: a drafted answer, a dummy ('I don't know'), or both"),
@@ -110,16 +186,34 @@ class MCTSrContext(BaseModel):
     width: Annotated[
         int, Field(ge=1, le=256, description="leaves selected and expanded at once")
     ] = 1
+    pipelined: Annotated[
+        bool,
+        Field(
+            description="take each leaf of a wave through critique, refine and evaluate without "
+            "waiting for the others; they cannot be interrupted in between"
+        ),
+    ] = False
     selection: Annotated[
-        Literal["greedy", "importance"],
-        Field(description="the highest UCT, or a draw by softmax(UCT / importance_temperature)"),
-    ] = "greedy"
+        Literal["greedy", "importance", "thompson", "information"],
+        Field(
+            description="the highest UCT; a draw by softmax(UCT / importance_temperature); a "
+            "draw from the posteriors of refining each node and of a fresh answer; or whichever "
+            "of a fresh answer, a refinement and a reward tells most about the right answer"
+        ),
+    ] = _by_profile(paper="greedy", official="greedy", tuned="information")
     importance_temperature: Annotated[
         Points, Field(gt=0, le=1000, description="softmax temperature of 'importance', points")
     ] = 10.0
     exploration_constant: Annotated[
         Points, Field(ge=0, le=1000, description="c of Eq. 4, points")
     ] = 1.4
+    exploration_unit: Annotated[
+        Literal["points", "spread"],
+        Field(
+            description="what exploration_constant counts: points, or standard deviations of the "
+            "rewards so far"
+        ),
+    ] = "points"
     epsilon: Annotated[Points, Field(gt=0, le=1, description="epsilon of Eq. 4, visits")] = 1e-5
     log_term: Annotated[
         Literal["ln(N+1)", "ln(N)+1"],
@@ -131,16 +225,46 @@ class MCTSrContext(BaseModel):
     ] = 20.0
 
     # Rewards
-    reward: Annotated[
-        Literal["sampled", "logits"],
+    judge: Annotated[
+        Literal["self", "rubric", "logits", "pairwise"],
         Field(
-            description="sample evaluations, or take the mean score that the model's logits "
-            "give, where the model can tell it (others are sampled)"
+            description="who rewards answers: the model, asked for a score, or for points by a "
+            "rubric, or its logits, where it can tell them (others are asked), or the model, asked "
+            "which of two answers is better; a judge given as an object goes before"
         ),
-    ] = "sampled"
-    reward_samples: Annotated[
-        int, Field(ge=1, le=64, description="self-evaluations of a new answer")
-    ] = 1
+    ] = "self"
+    reward_samples: Annotated[int, Field(ge=1, le=64, description="rewards of a new answer")] = 1
+    value: Annotated[
+        Literal["min_mean", "mean", "lower_bound"],
+        Field(
+            description="value of a node's own rewards: Eq. 2, their mean, or their mean less its "
+            "standard error (of 30 points a reward)"
+        ),
+    ] = "min_mean"
+    finalist_rewards: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=64,
+            description="rewards that each of the three best answers gets before the choice, as "
+            "far as the budgets allow; null: those it has",
+        ),
+    ] = None
+    select: Annotated[
+        Literal["max_q", "majority", "weighted", "playoff"],
+        Field(
+            description="the answer returned: the highest q; one of the most frequent final "
+            "answer; of the likeliest final answer, by votes, refinements and rewards; or of the "
+            "winner of a comparison of the likeliest three"
+        ),
+    ] = _by_profile(paper="max_q", official="max_q", tuned="weighted")
+    prior: Annotated[
+        Prior | None,
+        Field(
+            description="what is known of model and judge before the search, as `belief.learn` "
+            "gives it; null: the usual"
+        ),
+    ] = None
     full_score_threshold: Annotated[
         Points, Field(ge=-100, le=100, description="where full-score suppression begins, points")
     ] = 95.0
@@ -238,12 +362,13 @@ class MCTSrContext(BaseModel):
 
     def of_role(self, name: str, role: str) -> Any:
         """The setting `name` ("temperature", "max_tokens") of a role ("draft", ...)."""
+        role = "evaluate" if role == "compare" else role
         return getattr(self, f"{role}_{name}")
 
     @property
-    def calls_per_rollout(self) -> int:
-        """Model calls of a rollout in which no reply has to be asked for again."""
-        return 3 + self.reward_samples  # critique, refine, the parent's reward, the child's
+    def belief_prior(self) -> Prior:
+        """The prior that beliefs start from."""
+        return self.prior if self.prior is not None else USUAL
 
 
 def _first_problem(cls: type[MCTSrContext], error: ValidationError) -> str:
@@ -251,8 +376,6 @@ def _first_problem(cls: type[MCTSrContext], error: ValidationError) -> str:
     name, value = str(first["loc"][0]) if first["loc"] else "settings", first["input"]
     if first["type"] == "extra_forbidden":
         return _unknown_setting(name, cls.model_fields)
-    if name == "profile" and value == "tuned":
-        return "profile is 'tuned', which does not exist yet; allowed 'paper', 'official'"
     if name not in cls.model_fields:
         return f"{name}: {first['msg']}"
     return f"{name} is {value!r}, allowed {allowed_values(name)}"
@@ -286,6 +409,8 @@ def _bounds(metadata: list[Any]) -> str:
         for bound in ("ge", "gt", "le"):
             if getattr(item, bound, None) is not None:
                 found[bound] = getattr(item, bound)
+    if not found:
+        return "lists of weights that sum to 1, as `belief.learn` gives them"
     if "le" in found:
         low = f"{found['ge']:g}" if "ge" in found else f"above {found['gt']:g}"
         return f"{low} to {found['le']:.12g}"

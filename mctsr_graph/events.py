@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from .calls import Failure
 from .config import MCTSrContext
 from .leaves import Leaf
+from .tasks import Kind
 from .tree import Node, Tree
 from .usage import Cost, Usage, total_cost
 
@@ -23,7 +24,7 @@ class Best(TypedDict):
     """The answer that would be returned now."""
 
     node: str
-    q: float
+    q: float | None
     final_answer: str | None
 
 
@@ -47,10 +48,12 @@ class RolloutEvent(TypedDict):
     """Number of the rollout, from 1."""
     node: str | None
     """Id of the node it made."""
-    parent: str
-    """Id of the node it refined."""
+    task: Kind
+    """Whether it refined an answer, drafted one, or only had one judged."""
+    parent: str | None
+    """Id of the node it refined or had judged; None for a draft."""
     reward: float | None
-    """Mean of the new node's rewards, points."""
+    """Mean of the rewards that it earned, points; None if there were none."""
     q: float | None
     """The new node's q, points."""
     final_answer: str | None
@@ -96,8 +99,9 @@ def rollout_event(
         version=VERSION,
         index=leaf["rollout"],
         node=node["id"] if node is not None else None,
+        task=leaf["task"],
         parent=leaf["parent"],
-        reward=sum(leaf["rewards"]) / len(leaf["rewards"]) if node is not None else None,
+        reward=sum(leaf["rewards"]) / len(leaf["rewards"]) if leaf["rewards"] else None,
         q=node["q"] if node is not None else None,
         final_answer=node["final_answer"] if node is not None else None,
         best=_best(tree, best),

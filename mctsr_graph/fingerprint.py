@@ -7,34 +7,42 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from .calls import innermost
+from .calls import label_of
 from .config import MCTSrContext
 from .prompts import Prompts
 
 # What may change while a search goes on: limits, and how fast to go
 LIMITS = (
+    "effort",
     "max_rollouts",
+    "agree",
+    "confidence",
+    "settle",
+    "class_patience",
     "patience",
     "max_failures",
     "max_failure_share",
     "max_calls",
     "max_tokens",
     "max_seconds",
+    "max_cost",
+    "input_price",
+    "output_price",
     "max_attempts",
     "call_seconds",
     "width",
+    "pipelined",
 )
 
 
-def fingerprint(problem: str, context: MCTSrContext, prompts: Prompts, model: Any) -> str:
-    """32 hexadecimal digits that tell searches apart."""
+def fingerprint(
+    problem: str,
+    context: MCTSrContext,
+    prompts: Prompts,
+    model: Any,
+    court: str = "",
+) -> str:
+    """32 hexadecimal digits that tell searches apart; `court` is the label of who judges."""
     settings = context.model_dump(exclude=set(LIMITS))
-    parts = [problem, label_of(model), settings, asdict(prompts)]
+    parts = [problem, label_of(model), settings, asdict(prompts), court]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def label_of(model: Any) -> str:
-    """A model's class and name, as far as it says them."""
-    model = innermost(model)
-    names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
-    return f"{type(model).__name__}:{next((n for n in names if isinstance(n, str)), '')}"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 
 from .calls import Model
+from .choice import ChoiceRule
 from .config import MCTSrContext
+from .desk import Desk
 from .journal import CallJournal
-from .models.load import load_model
+from .judges import JudgeLike, as_court
+from .models.load import lazy_model
 from .nodes import Nodes
 from .prompts import Prompts
 from .state import MCTSrInput, MCTSrOutput, MCTSrState
-from .step import Step
+from .step import BRIEF, Body, Step
+from .strategy import Strategy
+from .tasks import SelectionRule
 
 MCTSrGraph = StateGraph[MCTSrState, MCTSrContext, MCTSrInput, MCTSrOutput]
 
@@ -24,6 +28,10 @@ def create_mctsr(
     *,
     context: MCTSrContext | None = None,
     prompts: Prompts | None = None,
+    judge: JudgeLike | None = None,
+    judge_model: Model | str | None = None,
+    selection: SelectionRule | None = None,
+    choice: ChoiceRule | None = None,
     journal: CallJournal | None = None,
 ) -> MCTSrGraph:
     """Build the search: `problem` in, `answer` and what it cost out.
@@ -33,26 +41,37 @@ def create_mctsr(
             call.
         context: Settings for runs that bring none of their own.
         prompts: Words to use instead of ours.
+        judge: Who rewards answers: a name as in `MCTSrContext.judge`, a function of problem
+            and answer, or an object with `reward`. It goes before the setting.
+        judge_model: The model that the judge asks, by default `model`.
+        selection: A function that chooses what to do next, instead of the setting.
+        choice: A function that chooses the answer to return, instead of the setting `select`.
         journal: Where each reply is kept the moment it is there. After a crash no call that
             had returned is made again, whatever the checkpointer had written.
 
     Returns:
         The graph, not compiled: compile it with a checkpointer and a name of your choice.
     """
-    nodes = Nodes(_lazy(model), prompts or Prompts(), journal)
+    strategy = Strategy(selection, choice)
+    court = as_court(judge, judge_model)
+    nodes = Nodes(Desk(lazy_model(model), prompts or Prompts(), court, strategy, journal))
     default = context or MCTSrContext()
     builder = MCTSrGraph(
         MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput
     )
-    builder.add_node("initialize", Step(nodes.initialize, default))
+
+    def add(body: Body, **more: Any) -> None:
+        builder.add_node(body.__name__, Step(body, default), trace_policy=BRIEF, **more)
+
+    add(nodes.initialize)
     # select names the next node itself. With a conditional edge, a task cancelled between the
     # node and its edge leaves a checkpoint from which no edge leads on
-    builder.add_node("select", Step(nodes.select, default), destinations=("critique", "finalize"))
-    builder.add_node("critique", Step(nodes.critique, default))
-    builder.add_node("refine", Step(nodes.refine, default))
-    builder.add_node("evaluate", Step(nodes.evaluate, default))
-    builder.add_node("backpropagate", Step(nodes.backpropagate, default))
-    builder.add_node("finalize", Step(nodes.finalize, default))
+    add(nodes.select, destinations=("critique", "finalize"))
+    add(nodes.critique)
+    add(nodes.refine)
+    add(nodes.evaluate)
+    add(nodes.backpropagate)
+    add(nodes.finalize)
 
     builder.add_edge(START, "initialize")
     builder.add_edge("initialize", "select")
@@ -62,9 +81,3 @@ def create_mctsr(
     builder.add_edge("backpropagate", "select")
     builder.add_edge("finalize", END)
     return builder
-
-
-def _lazy(model: Model | str | None) -> Callable[[], Model]:
-    if model is None or isinstance(model, str):
-        return cache(lambda: load_model(model))
-    return lambda: model

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
 from .answers import extract_final_answer
+from .branches import Steering
 from .calls import Failure, Reply
 from .config import MCTSrContext
 from .defuse import is_suspicious
-from .search import add_child, add_rewards, backpropagate, new_node, suppress_full_score
+from .search import add_child, add_rewards, backpropagate, new_node
+from .tasks import Kind
 from .tree import Node, Patch, Tree, merge
 from .usage import Role, Usage, add_usage, no_usage
 
@@ -20,8 +23,10 @@ class Leaf(TypedDict):
 
     rollout: int
     """Number of the rollout, from 1."""
-    parent: str
-    """Id of the node being refined."""
+    task: Kind
+    """Whether it refines its parent, drafts an independent answer, or only has one judged."""
+    parent: str | None
+    """Id of the node being refined or judged; None for a draft."""
     critique: str | None
     """Written by critique; a person may edit it before refine."""
     answer: str | None
@@ -37,15 +42,21 @@ class Leaf(TypedDict):
     """True once a failure has cost this rollout its new answer."""
     usage: Usage
     seconds: float
+    joins: NotRequired[str]
+    """Id of the node that the rewards are for, where a person asked for more of them."""
+    steering: NotRequired[list[Steering]]
+    """The person who wrote the answer, or asked for the rewards."""
 
 
-def new_leaf(rollout: int, parent: str) -> Leaf:
-    """Begin rollout number `rollout` at the node `parent`."""
+def new_leaf(rollout: int, parent: Node | None, task: Kind = "refine") -> Leaf:
+    """Begin rollout number `rollout` at the node `parent`, with a critique wished for there."""
+    wishes = parent.get("wishes", {}) if parent is not None else {}
     return Leaf(
         rollout=rollout,
-        parent=parent,
-        critique=None,
-        answer=None,
+        task=task,
+        parent=parent["id"] if parent is not None else None,
+        critique=wishes.get(str(rollout)),
+        answer=parent["answer"] if parent is not None and task == "evaluate" else None,
         truncated=False,
         rewards=[],
         parent_rewards=[],
@@ -67,25 +78,30 @@ def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
     }
 
 
-def with_rewards(leaf: Leaf, replies: Sequence[Reply], context: MCTSrContext) -> Patch:
-    """Note the rewards of the new answer and, from the last reply, of the one it refines."""
-    *own, again = replies
-    earned = rewards(own, context)
+def with_rewards(leaf: Leaf, own: Sequence[Reply], again: Sequence[Reply]) -> Patch:
+    """Note the rewards of the new answer, and further ones of the answer it refines."""
+    earned = rewards(own)
     return {
         "rewards": earned,
-        "parent_rewards": rewards([again], context),
+        "parent_rewards": rewards(again),
         "lost": not earned,
         "failures": [
             *failures(own, "evaluate", leaf["rollout"]),
-            *failures([again], "evaluate", leaf["rollout"], leaf["parent"]),
+            *failures(again, "evaluate", leaf["rollout"], leaf["parent"]),
         ],
-        **_charge(leaf, "evaluate", replies),
+        **_charge(leaf, "evaluate", [*own, *again]),
     }
 
 
-def rewards(replies: Iterable[Reply], context: MCTSrContext) -> list[float]:
+def rewards(replies: Iterable[Reply]) -> list[float]:
     """The rewards in evaluations, points; failed ones are left out."""
-    return [suppress_full_score(r.value, context) for r in replies if r.code is None]
+    return [reply.value for reply in replies if reply.code is None]
+
+
+def known_answers(tree: Tree, leaves: Iterable[Leaf]) -> list[str]:
+    """Every answer in the tree and in flight, but no dummy, each once."""
+    found = [node["answer"] for node in tree.values() if not node["dummy"]]
+    return list(dict.fromkeys([*found, *(leaf["answer"] or "" for leaf in leaves)]))
 
 
 def failures(
@@ -111,29 +127,35 @@ def grow(tree: Tree, leaf: Leaf, context: MCTSrContext) -> tuple[Node | None, Pa
         The node as it is in the tree afterwards, or None for a lost leaf, and the patch that
         brings the tree there.
     """
+    parent = leaf["parent"]
     if leaf["lost"] or leaf["answer"] is None:
         return None, {}
-    patch = add_rewards(tree, leaf["parent"], leaf["parent_rewards"])
+    patch = add_rewards(tree, parent, leaf["parent_rewards"]) if parent is not None else {}
     grown: Tree = merge(tree, [patch])
     child = new_node(
         grown,
-        parent=leaf["parent"],
+        parent=parent,
         answer=leaf["answer"],
         final_answer=extract_final_answer(leaf["answer"]),
         rewards=leaf["rewards"],
-        critique=leaf["critique"],
+        critique=leaf["critique"] or None,
         rollout=leaf["rollout"],
         truncated=leaf["truncated"],
         suspicious=is_suspicious(leaf["answer"]),
     )
-    same = child["duplicate_of"]
-    if context.merge_equal_answers and same is not None:
+    same = leaf.get("joins") or (parent if leaf["task"] == "evaluate" else None)
+    if same is None and context.merge_equal_answers:
+        same = child["duplicate_of"]
+    if same is not None:
         # Differs: the official code also hangs the node under its newest parent
         joined, change = same, add_rewards(grown, same, leaf["rewards"])
     else:
         joined, change = child["id"], add_child(grown, child)
     patch = merge(patch, [change])
-    for touched in (leaf["parent"], joined):
+    if "steering" in leaf:
+        before = tree[joined].get("steering", []) if joined in tree else []
+        patch = merge(patch, [{joined: {"steering": [*before, *leaf["steering"]]}}])
+    for touched in [joined] if parent is None else [parent, joined]:
         patch = merge(patch, [backpropagate(merge(tree, [patch]), touched, context)])
     return merge(tree, [patch])[joined], patch
 
@@ -143,5 +165,5 @@ def _charge(leaf: Leaf, role: Role, replies: Sequence[Reply]) -> Patch:
     spent: list[Usage] = [{role: reply.cost} for reply in replies]
     return {
         "usage": add_usage([leaf["usage"], *spent]),
-        "seconds": leaf["seconds"] + max(reply.seconds for reply in replies),
+        "seconds": leaf["seconds"] + max((reply.seconds for reply in replies), default=0.0),
     }

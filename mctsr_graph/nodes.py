@@ -9,64 +9,53 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from langgraph.types import Command, Overwrite
 
 from . import prompts as say
 from .answers import clean_text, extract_final_answer
 from .asking import Asker
-from .calls import Budget, Model, Reply, Request, derive_seed
+from .calls import Request, derive_seed
+from .choice import explain
 from .config import MCTSrContext
-from .defuse import is_suspicious
+from .desk import Desk
 from .errors import ConfigError
 from .events import rollout_event, start_event, stop_event
-from .fingerprint import fingerprint
-from .journal import CallJournal
-from .leaves import Leaf, failures, grow, longest, new_leaf, rewards, with_rewards, with_text
-from .prompts import Prompts
-from .search import add_child, backpropagate, new_node, select_wave
+from .finals import settle_choice
+from .judges import cases_of
+from .leaves import Leaf, grow, known_answers, longest, new_leaf, with_rewards, with_text
+from .roots import make_roots
+from .selection import tasks_of_wave
 from .state import MCTSrState, fresh_state
 from .step import Run
-from .stopping import affordable_width, check_tree, why_stop
-from .tree import Node, Patch, Tree, best_node, merge
-from .usage import Role, add_usage
+from .stopping import affordable, affordable_width, check_tree, why_stop
+from .tree import Node, Patch, merge
+from .usage import add_usage
+from .ways import Way, all_at_once
+
+Texts = Callable[[Leaf], Request]
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """The seven nodes of the graph, over one model and one set of prompts."""
+    """The seven nodes of the graph, over one desk."""
 
-    model: Callable[[], Model]
-    prompts: Prompts
-    journal: CallJournal | None = None
+    desk: Desk
 
     async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
-        """Make the roots: draft an answer and evaluate it. Forgets any earlier search."""
+        """Make the roots: draft answers and have them judged. Forgets any earlier search."""
         fresh = fresh_state(_checked_problem(state["problem"]))
         run.emit(start_event(fresh["problem"], run.context))
-        fresh["search"] = self._id_in_journal(state, fresh["problem"], run)
-        answers, drafts = await self._root_answers(fresh, run)
-        truncated = any(reply.truncated for reply in drafts)
-        fresh["usage"] = add_usage({"draft": reply.cost} for reply in drafts)
-        fresh["seconds"] = sum(reply.seconds for reply in drafts)
-        replies = await self._root_rewards(answers, fresh, run)
-        tree: Tree = {}
-        for answer, own in zip(answers, replies, strict=True):
-            earned = rewards(own, run.context)
-            tree = merge(tree, [self._root(tree, answer, earned, truncated, run)])
-        evaluations = [reply for own in replies for reply in own]
-        lost = failures(drafts, "draft", 0) + failures(evaluations, "evaluate", 0)
+        fresh["search"] = self.desk.search_id(state, fresh["problem"], run)
+        tree, made = await make_roots(self.desk, fresh, run)
         return {
             **fresh,
+            **made,
             "tree": Overwrite(tree),
             "wave": Overwrite({}),
-            "failures": Overwrite(lost),
-            "usage": add_usage([fresh["usage"], *({"evaluate": r.cost} for r in evaluations)]),
-            "seconds": fresh["seconds"] + max((r.seconds for r in evaluations), default=0.0),
-            # A draft that could not be evaluated is in no node, and is not to be lost
-            "answer": answers[0] if answers and not tree else None,
-            "best": best_node(tree),
+            "failures": Overwrite(made["failures"]),
+            "best": self.desk.strategy.choose(tree, run.context),
         }
 
     async def select(self, state: MCTSrState, run: Run) -> Command[str]:
@@ -81,49 +70,19 @@ class Nodes:
         return Command(update={"wave": Overwrite(wave), "stop_reason": None}, goto="critique")
 
     async def critique(self, state: MCTSrState, run: Run) -> dict[str, Any]:
-        """Ask for the flaws of every selected answer."""
-
-        def messages(leaf: Leaf) -> list[Any]:
-            answer = state["tree"][leaf["parent"]]["answer"]
-            return say.critique_messages(self.prompts, state["problem"], answer)
-
-        return {"wave": await self._texts("critique", messages, state, run)}
+        """Ask for the flaws of every answer selected to be refined."""
+        step = self._through if run.context.pipelined else self._critiqued
+        return {"wave": await step(state, _live(state), self.desk.asker(state, run), run.way)}
 
     async def refine(self, state: MCTSrState, run: Run) -> dict[str, Any]:
-        """Ask for a better answer in the light of each critique."""
-
-        def messages(leaf: Leaf) -> list[Any]:
-            answer, critique = state["tree"][leaf["parent"]]["answer"], leaf["critique"] or ""
-            return say.refine_messages(
-                self.prompts, state["problem"], answer, critique, run.context
-            )
-
-        def shorter(leaf: Leaf) -> list[Callable[[], list[Any]]]:
-            return say.shorter_refine_messages(
-                self.prompts, state["problem"], leaf["critique"] or ""
-            )
-
-        return {"wave": await self._texts("refine", messages, state, run, shorter)}
+        """Ask for a better answer in the light of each critique, or for a fresh one."""
+        asker = self.desk.asker(state, run)
+        return {"wave": await self._refined(state, _live(state), asker, run.way)}
 
     async def evaluate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
-        """Ask for rewards of every new answer, and for one more of the answer it refines."""
-        live = _live(state)
-        requests = []
-        for leaf in live:
-            new, refined = leaf["answer"] or "", state["tree"][leaf["parent"]]["answer"]
-            requests += [
-                self._evaluation(state["problem"], answer, run.context, leaf["rollout"], sample)
-                for sample, answer in enumerate([*[new] * run.context.reward_samples, refined])
-            ]
-        replies = iter(await self._ask(state, run, requests))
-        return {
-            "wave": {
-                str(leaf["rollout"]): with_rewards(
-                    leaf, [next(replies) for _ in range(len(requests) // len(live))], run.context
-                )
-                for leaf in live
-            }
-        }
+        """Have every new answer judged, and the answer that it refines once more."""
+        asker = self.desk.asker(state, run)
+        return {"wave": await self._evaluated(state, _live(state), asker, run.way)}
 
     async def backpropagate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Write the wave into the tree, leaf by leaf in order, and carry the values upwards."""
@@ -134,7 +93,7 @@ class Nodes:
             node, patch = grow(tree, leaf, run.context)
             tree = merge(tree, [patch])
             patches.append(patch)
-            best = best_node(tree)
+            best = self.desk.strategy.choose(tree, run.context)
             usage = add_usage([usage, leaf["usage"]])
             improved = node is not None and node["id"] == best and not _is_repeated(node, leaf)
             idle = 0 if improved else idle + 1
@@ -153,133 +112,109 @@ class Nodes:
         }
 
     async def finalize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
-        """Return the best answer."""
-        tree, best = state["tree"], best_node(state["tree"])
+        """Return the best answer, and why it is taken for the best."""
+        last = await settle_choice(self.desk, state, run)
+        tree, best, usage = last["all"], last["best"], last["usage"]
         answer = tree[best]["answer"] if best is not None else state["answer"]
-        run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, best, state["usage"]))
+        run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, best, usage))
         return {
+            "tree": last["tree"],
+            "usage": usage,
+            "failures": last["failures"],
             "answer": answer,
             "final_answer": extract_final_answer(answer) if answer else None,
             "best": best,
+            "choice": explain(tree, run.context, self.desk.strategy.name(run.context), best),
         }
-
-    def _id_in_journal(self, state: MCTSrState, problem: str, run: Run) -> str:
-        """The id under which the journal keeps the calls of this search.
-
-        It is the same after a crash, even one that lost every checkpoint; but where the thread
-        holds this very search as finished, it is to be made anew.
-        """
-        if self.journal is None:
-            return ""
-        name = f"{run.place}|{fingerprint(problem, run.context, self.prompts, self.model())}"
-        known, _, generation = (state.get("search") or "").rpartition(":")
-        if known != name:
-            return f"{name}:0"
-        over = state.get("stop_reason") is not None
-        return f"{name}:{int(generation) + over}"
-
-    async def _root_answers(self, state: MCTSrState, run: Run) -> tuple[list[str], list[Reply]]:
-        dummy = [] if run.context.init == "answer" else [self.prompts.dummy_answer]
-        if run.context.init == "dummy":
-            return dummy, []
-        messages = say.draft_messages(self.prompts, state["problem"])
-        [reply] = await self._ask(state, run, [self._text("draft", messages, 0)], strict=True)
-        return ([reply.value] if reply.code is None else []) + dummy, [reply]
-
-    async def _root_rewards(
-        self, answers: Sequence[str], state: MCTSrState, run: Run
-    ) -> list[list[Reply]]:
-        samples = run.context.reward_samples
-        requests = [
-            self._evaluation(state["problem"], answer, run.context, 0, i * samples + k)
-            for i, answer in enumerate(answers)
-            for k in range(samples)
-        ]
-        replies = await self._ask(state, run, requests, strict=True)
-        return [replies[i * samples : (i + 1) * samples] for i in range(len(answers))]
-
-    def _root(
-        self, tree: Tree, answer: str, earned: list[float], truncated: bool, run: Run
-    ) -> Patch:
-        """The patch that adds a root; nothing if it could not be evaluated."""
-        if not earned:
-            return {}
-        dummy = answer == self.prompts.dummy_answer
-        root = new_node(
-            tree,
-            parent=None,
-            answer=answer,
-            final_answer=None if dummy else extract_final_answer(answer),
-            rewards=earned,
-            dummy=dummy,
-            truncated=truncated and not dummy,
-            suspicious=is_suspicious(answer),
-        )
-        patch = add_child(tree, root)
-        return merge(patch, [backpropagate(merge(tree, [patch]), root["id"], run.context)])
 
     def _wave(self, state: MCTSrState, context: MCTSrContext) -> list[Leaf]:
+        tree, first = state["tree"], state["rollouts"] + 1
         rng = random.Random(derive_seed(context.seed, "select", state["rollouts"]))
-        chosen = select_wave(state["tree"], context, rng, affordable_width(state, context))
-        return [new_leaf(state["rollouts"] + 1 + i, parent) for i, parent in enumerate(chosen)]
-
-    async def _texts(
-        self,
-        role: Literal["critique", "refine"],
-        messages: Callable[[Leaf], list[Any]],
-        state: MCTSrState,
-        run: Run,
-        shorter: Callable[[Leaf], Sequence[Callable[[], list[Any]]]] = lambda leaf: (),
-    ) -> Patch:
-        """Ask for one text a live leaf."""
-        live = _live(state)
-        requests = [
-            self._text(role, messages(leaf), leaf["rollout"], shorter(leaf)) for leaf in live
+        width = affordable_width(state, context)
+        tasks = tasks_of_wave(tree, context, rng, width, first, self.desk.strategy.selection)
+        return [
+            new_leaf(first + i, None if task.node is None else tree[task.node], task.kind)
+            for i, task in enumerate(affordable(tasks, state, context))
         ]
-        replies = await self._ask(state, run, requests)
+
+    async def _critiqued(
+        self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
+    ) -> Patch:
+        def request(leaf: Leaf) -> Request:
+            answer = state["tree"][leaf["parent"] or ""]["answer"]
+            messages = say.critique_messages(self.desk.prompts, state["problem"], answer)
+            return self.desk.text("critique", messages, leaf["rollout"])
+
+        wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
+        return await self._texts(wanted, request, asker, way)
+
+    async def _refined(
+        self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
+    ) -> Patch:
+        prompts, problem = self.desk.prompts, state["problem"]
+
+        def request(leaf: Leaf) -> Request:
+            if leaf["task"] == "draft":
+                messages = say.draft_messages(prompts, problem)
+                return self.desk.text("draft", messages, leaf["rollout"])
+            answer, critique = state["tree"][leaf["parent"] or ""]["answer"], leaf["critique"] or ""
+            messages = say.refine_messages(prompts, problem, answer, critique, asker.context)
+            shorter = say.shorter_refine_messages(prompts, problem, critique)
+            return self.desk.text("refine", messages, leaf["rollout"], shorter=shorter)
+
+        wanted = [leaf for leaf in leaves if leaf["answer"] is None]
+        return await self._texts(wanted, request, asker, way)
+
+    async def _evaluated(
+        self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
+    ) -> Patch:
+        """Differs for selection "information": there only leaves that ask for it are judged."""
+        lazy = asker.context.selection == "information"
+        leaves = [
+            leaf
+            for leaf in leaves
+            if not leaf["rewards"] and not (lazy and leaf["task"] != "evaluate")
+        ]
+        known, cases = known_answers(state["tree"], leaves), []
+        for leaf in leaves:
+            own = [leaf["answer"] or ""] * asker.context.reward_samples
+            refined = state["tree"][leaf["parent"] or ""] if leaf["task"] == "refine" else None
+            again = [refined["answer"]] if refined is not None else []
+            cases.append(cases_of(state["problem"], [*own, *again], known, leaf["rollout"]))
+        samples = asker.context.reward_samples
+        replies = await self.desk.judge(cases, asker, way)
         return {
-            str(leaf["rollout"]): with_text(leaf, role, reply)
-            for leaf, reply in zip(live, replies, strict=True)
+            str(leaf["rollout"]): with_rewards(leaf, own[:samples], own[samples:])
+            for leaf, own in zip(leaves, replies, strict=True)
         }
 
-    def _text(
-        self,
-        role: Role,
-        messages: list[Any],
-        rollout: int,
-        shorter: Sequence[Callable[[], list[Any]]] = (),
-    ) -> Request:
-        return Request(
-            role,
-            messages,
-            say.read_text,
-            lambda: say.write_again_messages(self.prompts, messages),
-            shorter,
-            lambda text: role == "critique" or extract_final_answer(text) is not None,
-            rollout=rollout,
-        )
+    async def _texts(self, leaves: Sequence[Leaf], request: Texts, asker: Asker, way: Way) -> Patch:
+        """Ask for one text a leaf."""
+        requests = [request(leaf) for leaf in leaves]
+        replies = await asker.ask_all(requests, way)
+        return {
+            str(leaf["rollout"]): with_text(leaf, request.role, reply)
+            for leaf, request, reply in zip(leaves, requests, replies, strict=True)
+        }
 
-    def _evaluation(
-        self, problem: str, answer: str, context: MCTSrContext, rollout: int, sample: int
-    ) -> Request:
-        return Request(
-            "evaluate",
-            say.evaluate_messages(self.prompts, problem, answer),
-            lambda reply: say.read_score(reply, context),
-            lambda: say.evaluate_again_messages(self.prompts, problem, answer),
-            rollout=rollout,
-            sample=sample,
-        )
+    async def _through(
+        self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
+    ) -> Patch:
+        """Take each leaf through all its calls, without waiting for the others."""
 
-    async def _ask(
-        self, state: MCTSrState, run: Run, requests: Sequence[Request], *, strict: bool = False
-    ) -> list[Reply]:
-        leaves = state["wave"].values()
-        usages = [state["usage"], *(leaf["usage"] for leaf in leaves)]
-        budget = Budget(run.context, usages, state["seconds"] + longest(leaves))
-        search = f"{state['search']}/{state.get('branch') or ''}"
-        asker = Asker(self.model(), run.context, budget, self.journal, search, strict)
-        return await asker.ask_all(requests, run.way)
+        def job(leaf: Leaf) -> Callable[[Way], Any]:
+            async def run(way: Way) -> Patch:
+                number = str(leaf["rollout"])
+                done: Patch = {}
+                for step in (self._critiqued, self._refined, self._evaluated):
+                    now: Any = {**leaf, **done.get(number, {})}
+                    if not now["lost"]:
+                        done = merge(done, [await step(state, [now], asker, way)])
+                return done
+
+            return run
+
+        return merge({}, await all_at_once([job(leaf) for leaf in leaves], asker.model, way))
 
 
 def _live(state: MCTSrState) -> list[Leaf]:

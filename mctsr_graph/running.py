@@ -17,6 +17,7 @@ from langgraph.types import StateSnapshot
 
 from .answers import clean_text, extract_final_answer
 from .calls import Model
+from .choice import explain
 from .config import MCTSrContext
 from .errors import (
     CheckpointError,
@@ -30,12 +31,13 @@ from .events import Event
 from .fingerprint import fingerprint
 from .graph import create_mctsr
 from .journal import CallJournal
+from .judges import JudgeLike, as_court, as_judge
 from .models.load import load_model
 from .prompts import Prompts
 from .solution import Solution
 from .state import MCTSrInput, MCTSrOutput, MCTSrState
 from .stopping import why_stop
-from .tree import best_node
+from .strategy import Strategy
 from .usage import no_usage
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
@@ -55,18 +57,30 @@ class Wanted:
         model: Model | str | None,
         context: MCTSrContext | None,
         prompts: Prompts | None,
+        judge: JudgeLike | None,
+        judge_model: Model | str | None,
+        strategy: Strategy,
         thread_id: str | None,
         control: SearchControl | None,
     ) -> None:
         self.problem = clean_text(problem)  # as the state will hold it
         self.context = context or MCTSrContext()
+        if isinstance(judge, str):  # a name is a setting, so that what is kept tells it
+            given = self.context.model_dump(exclude_unset=True)
+            self.context, judge = MCTSrContext(**{**given, "judge": judge}), None
         self.prompts = prompts or Prompts()
         self.control = control
-        named = model is None or isinstance(model, str)
-        self.model = load_model(model) if named else cast(Model, model)  # type: ignore[arg-type]
+        self.model, self.judge = _loaded(model), as_judge(judge)
+        self.judge_model = None if judge_model is None else _loaded(judge_model)
+        self.strategy = strategy
         self.spec = model if isinstance(model, str) else ""
-        self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model)
+        others = as_court(self.judge, self.judge_model).label() + strategy.label()
+        self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model, others)
         self.thread_id = thread_id or self.fingerprint
+
+
+def _loaded(model: Model | str | None) -> Model:
+    return load_model(model) if model is None or isinstance(model, str) else model
 
 
 class SearchRun:
@@ -80,7 +94,14 @@ class SearchRun:
     ) -> None:
         self._wanted = wanted
         graph = create_mctsr(
-            wanted.model, context=wanted.context, prompts=wanted.prompts, journal=journal
+            wanted.model,
+            context=wanted.context,
+            prompts=wanted.prompts,
+            judge=wanted.judge,
+            judge_model=wanted.judge_model,
+            selection=wanted.strategy.selection,
+            choice=wanted.strategy.choice,
+            journal=journal,
         )
         self.graph = graph.compile(checkpointer=saver, name="mctsr")
         self.config: RunnableConfig | None = None
@@ -189,7 +210,8 @@ class SearchRun:
     def so_far(self, stop_reason: str | None) -> Solution:
         """The best so far, whatever has been done."""
         values, tree = self._values, self._values.get("tree") or {}
-        best = best_node(tree)
+        best, strategy = values.get("best"), self._wanted.strategy
+        context = self._wanted.context
         answer = tree[best]["answer"] if best is not None else values.get("answer")
         return Solution(
             problem=self._wanted.problem,
@@ -199,6 +221,7 @@ class SearchRun:
             rollouts=values.get("rollouts", 0),
             usage=values.get("usage") or no_usage(),
             stop_reason=stop_reason,
+            choice=explain(tree, context, strategy.name(context), best) if tree else None,
             tree=tree,
             failures=values.get("failures") or [],
         )

@@ -12,46 +12,23 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from .branches import in_play, live_children
+from .one_level import one_level
 from .tree import Node, Patch, Tree, path_to_root
+from .values import backed_up_q, bonus, exploration_scale, q_of, raw_q
 
 if TYPE_CHECKING:
     from .config import MCTSrContext
 
 
-def raw_q(rewards: list[float]) -> float:
-    """Value of a node from its own rewards, points (Eq. 2)."""
-    return (min(rewards) + sum(rewards) / len(rewards)) / 2
-
-
-def backed_up_q(tree: Mapping[str, Node], node: Node) -> float:
-    """Value of a node from its rewards and its children's q, points (Eq. 3)."""
-    own = raw_q(node["rewards"])
-    if not node["children"]:
-        return own
-    return (own + max(tree[child]["q"] for child in node["children"])) / 2
-
-
-def suppress_full_score(reward: float, context: MCTSrContext) -> float:
-    """Lower a reward that is too good to be believed (section 3.2), points."""
-    threshold, penalty = context.full_score_threshold, context.full_score_penalty
-    if context.full_score_rule == "replace_from":
-        return threshold - penalty if reward >= threshold else reward
-    return reward - penalty if reward > threshold else reward
-
-
-def bonus(parent_visits: int, visits: int, context: MCTSrContext) -> float:
-    """The exploration term of Eq. 4, points. `parent_visits` is 0 for a root."""
-    if parent_visits == 0:
-        return 0.0  # Differs: Eq. 4 says nothing of the root; the official code gives it 0
-    if context.log_term == "ln(N+1)":
-        log = math.log(parent_visits + 1)
-    else:
-        log = math.log(parent_visits) + 1
-    return context.exploration_constant * math.sqrt(log / (visits + context.epsilon))
-
-
-def uct(tree: Mapping[str, Node], node: Node, context: MCTSrContext, in_flight: int = 0) -> float:
-    """Upper confidence bound of a node, points (Eq. 4).
+def uct(
+    tree: Mapping[str, Node],
+    node: Node,
+    context: MCTSrContext,
+    in_flight: int = 0,
+    scale: float = 1.0,
+) -> float:
+    """Upper confidence bound of a node, points (Eq. 4), with `exploration_scale`.
 
     Each leaf `in_flight` counts as a visit and costs `virtual_loss`, so that leaves selected
     at once spread out.
@@ -61,18 +38,19 @@ def uct(tree: Mapping[str, Node], node: Node, context: MCTSrContext, in_flight: 
         return node["uct"] - loss
     parent = node["parent"]
     parent_visits = len(tree[parent]["rewards"]) if parent is not None else 0
-    return node["q"] + bonus(parent_visits, len(node["rewards"]) + in_flight, context) - loss
+    visits = len(node["rewards"]) + in_flight
+    return q_of(node) + bonus(parent_visits, visits, context, scale) - loss
 
 
 def is_fully_expanded(tree: Mapping[str, Node], node: Node, context: MCTSrContext) -> bool:
     """Whether a node needs no more children (section 3.4)."""
-    children = node["children"]
+    children = live_children(tree, node)
     if len(children) < context.max_children:
         return False
     if context.expansion_rule == "child_q_above":
-        return any(tree[child]["q"] > node["q"] for child in children)
-    own = raw_q(node["rewards"])
-    return any(raw_q(tree[child]["rewards"]) >= own for child in children)
+        return any(q_of(child) > q_of(node) for child in children)
+    own = raw_q(node["rewards"], context.value)
+    return any(raw_q(child["rewards"], context.value) >= own for child in children)
 
 
 def is_candidate(tree: Mapping[str, Node], node: Node, context: MCTSrContext) -> bool:
@@ -115,12 +93,13 @@ def _highest(
 ) -> str | None:
     best, best_uct = None, -math.inf
     most_visits = max([len(node["rewards"]) for node in tree.values()], default=0)
-    ceiling = bonus(most_visits, 1, context)  # no node has a larger bonus
-    for node_id, node in tree.items():
+    scale = exploration_scale(tree, context)
+    ceiling = bonus(most_visits, 1, context, scale)  # no node has a larger bonus
+    for node_id, node in in_play(tree).items():
         # Most nodes cannot win even so; passing them over keeps a large tree cheap
-        if "uct" not in node and node["q"] + ceiling <= best_uct:
+        if "uct" not in node and q_of(node) + ceiling <= best_uct:
             continue
-        value = uct(tree, node, context, in_flight.get(node_id, 0))
+        value = uct(tree, node, context, in_flight.get(node_id, 0), scale)
         if value > best_uct and is_candidate(tree, node, context):
             best, best_uct = node_id, value
     return best
@@ -132,9 +111,10 @@ def _draw(
     rng: random.Random,
     in_flight: Mapping[str, int],
 ) -> str | None:
+    scale = exploration_scale(tree, context)
     values = {
-        node_id: uct(tree, node, context, in_flight.get(node_id, 0))
-        for node_id, node in tree.items()
+        node_id: uct(tree, node, context, in_flight.get(node_id, 0), scale)
+        for node_id, node in in_play(tree).items()
         if is_candidate(tree, node, context)
     }
     if not values:
@@ -157,7 +137,7 @@ def new_node(
     truncated: bool = False,
     suspicious: bool = False,
 ) -> Node:
-    """Make the next node of `tree`, not yet joined to it. `rewards` are points, at least one."""
+    """Make the next node of `tree`, not yet joined to it. `rewards` are points."""
     equal = (node_id for node_id, node in tree.items() if node["answer"] == answer)
     return Node(
         id=str(len(tree)),
@@ -170,7 +150,7 @@ def new_node(
         final_answer=final_answer,
         critique=critique,
         rewards=rewards,
-        q=raw_q(rewards),
+        q=raw_q(rewards) if rewards else None,
         duplicate_of=next(equal, None),
         truncated=truncated,
         suspicious=suspicious,
@@ -197,41 +177,13 @@ def backpropagate(tree: Tree, node_id: str, context: MCTSrContext) -> Patch:
     twice changes nothing.
     """
     if context.backpropagation == "one_level":
-        return _one_level(tree, node_id, context)
+        return one_level(tree, node_id, context)
     patch: Patch = {}
     current = dict(tree)
     for ancestor in path_to_root(tree, node_id):
         node = current[ancestor]
-        q = backed_up_q(current, node)
+        q = backed_up_q(current, node, context.value)
         if q != node["q"]:
             patch[ancestor] = {"q": q}
             current[ancestor] = {**node, "q": q}
-    return patch
-
-
-def _one_level(tree: Tree, node_id: str, context: MCTSrContext) -> Patch:
-    """Differs: as the official code, which updates only leaves and parents of leaves.
-
-    A parent's value takes its children's raw q, and a node whose children all have children
-    keeps the q and the UCT it had. Only nodes near `node_id` have new inputs.
-    """
-    parent = tree[node_id]["parent"]
-    near = [node_id, *tree[node_id]["children"]]
-    if parent is not None:
-        grandparent = tree[parent]["parent"]
-        near = [*near, parent, *tree[parent]["children"], *([grandparent] if grandparent else [])]
-    patch: Patch = {}
-    for near_id in dict.fromkeys(near):
-        node = tree[near_id]
-        children = [tree[child] for child in node["children"]]
-        if children and all(child["children"] for child in children):
-            continue  # stale
-        q = raw_q(node["rewards"])
-        if children:
-            q = (q + max(raw_q(child["rewards"]) for child in children)) / 2
-        above = node["parent"]
-        visits_above = len(tree[above]["rewards"]) if above is not None else 0
-        value = q + bonus(visits_above, len(node["rewards"]), context)
-        if q != node["q"] or value != node.get("uct"):
-            patch[near_id] = {"q": q, "uct": value}
     return patch

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from .calls import Failure
+from .choice import Choice
 from .tree import Node
 from .usage import Usage
 
@@ -27,6 +28,8 @@ class Solution:
     """Model calls and tokens by role."""
     stop_reason: str | None
     """Why the search stopped; "interrupted" where Ctrl-C stopped it."""
+    choice: Choice | None
+    """Why this answer: the classes of final answers with their votes, rewards and chances."""
     tree: dict[str, Node]
     """Every node by id."""
     failures: list[Failure]

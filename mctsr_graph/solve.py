@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from .calls import Model
+from .choice import ChoiceRule
 from .config import MCTSrContext
 from .journal import CallJournal
+from .judges import JudgeLike
 from .prompts import Prompts
 from .running import Checkpointer, OnEvent, SearchControl, Wanted, opened
 from .solution import Solution
+from .strategy import Strategy
+from .tasks import SelectionRule
 
 
 def solve(
@@ -19,6 +23,10 @@ def solve(
     thread_id: str | None = None,
     journal: CallJournal | None = None,
     prompts: Prompts | None = None,
+    judge: JudgeLike | None = None,
+    judge_model: Model | str | None = None,
+    selection: SelectionRule | None = None,
+    choice: ChoiceRule | None = None,
     on_event: OnEvent | None = None,
     control: SearchControl | None = None,
 ) -> Solution:
@@ -37,6 +45,14 @@ def solve(
         journal: Where each reply of the model is kept the moment it is there. A path given as
             checkpointer brings its own.
         prompts: Words to use instead of ours.
+        judge: Who rewards answers: a name as in `MCTSrContext.judge`, a function of problem
+            and answer that returns points in [-100, 100] or whether the answer is right, or an
+            object with `reward` (see `mctsr_graph.judges`). It goes before the setting.
+        judge_model: The model that the judge asks, by default `model`.
+        selection: A function that chooses what to do next, instead of the setting (see
+            `mctsr_graph.tasks`).
+        choice: A function that chooses the answer to return, instead of the setting `select`
+            (see `mctsr_graph.choice`).
         on_event: Called with each event (see `mctsr_graph.events`) as it happens.
         control: Stops the search politely: it then returns the best so far with the
             stop_reason "interrupted".
@@ -51,7 +67,10 @@ def solve(
         SearchInterrupted: Ctrl-C; it carries the best so far.
         Exception: What the model raised at its first calls (a wrong key, no connection, ...).
     """
-    wanted = Wanted(problem, model, context, prompts, thread_id, control)
+    strategy = Strategy(selection, choice)
+    wanted = Wanted(
+        problem, model, context, prompts, judge, judge_model, strategy, thread_id, control
+    )
     with opened(wanted, checkpointer, journal) as search, search.ending():
         if search.config is not None:
             update = search.take_up(search.graph.get_state(search.config))
@@ -72,6 +91,10 @@ async def asolve(
     thread_id: str | None = None,
     journal: CallJournal | None = None,
     prompts: Prompts | None = None,
+    judge: JudgeLike | None = None,
+    judge_model: Model | str | None = None,
+    selection: SelectionRule | None = None,
+    choice: ChoiceRule | None = None,
     on_event: OnEvent | None = None,
     control: SearchControl | None = None,
 ) -> Solution:
@@ -79,7 +102,10 @@ async def asolve(
 
     A task that is cancelled leaves a search that can go on, if it has a checkpointer.
     """
-    wanted = Wanted(problem, model, context, prompts, thread_id, control)
+    strategy = Strategy(selection, choice)
+    wanted = Wanted(
+        problem, model, context, prompts, judge, judge_model, strategy, thread_id, control
+    )
     with opened(wanted, checkpointer, journal) as search, search.ending():
         config = search.config
         if config is not None:

@@ -10,6 +10,7 @@ from langgraph.managed import RemainingSteps
 from typing_extensions import TypedDict
 
 from .calls import Failure
+from .choice import Choice
 from .leaves import Leaf
 from .tree import Node, merge
 from .usage import Usage, no_usage
@@ -41,8 +42,10 @@ class MCTSrOutput(TypedDict):
     usage: Usage
     """Model calls and tokens by role."""
     stop_reason: str | None
-    """max_rollouts, max_calls, max_tokens, max_seconds, patience, exhausted, failed or
-    recursion_limit; None while the search runs."""
+    """max_rollouts, max_calls, max_tokens, max_seconds, max_cost, patience, agreed, confident,
+    settled, no_new_answer, exhausted, failed or recursion_limit; None while the search runs."""
+    choice: Choice | None
+    """Why this answer; None until the search is over."""
 
 
 class MCTSrState(MCTSrInput, MCTSrOutput):
@@ -81,6 +84,7 @@ def fresh_state(problem: str) -> MCTSrState:
         "rollouts": 0,
         "usage": no_usage(),
         "stop_reason": None,
+        "choice": None,
         "tree": {},
         "failures": [],
         "wave": {},

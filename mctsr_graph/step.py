@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.runtime import ExecutionInfo, get_runtime
-from langgraph.types import Command
+from langgraph.types import Command, TracePolicy
 
 from .config import MCTSrContext
 from .events import Event
@@ -62,6 +62,20 @@ class Step(Runnable[MCTSrState, Update]):
         runtime = get_runtime()
         context = resolve_context(runtime.context, self._default)
         return Run(context, runtime.stream_writer, way, _place(runtime.execution_info))
+
+
+def brief(state: MCTSrState) -> dict[str, Any]:
+    """What a tracer keeps of a node's input: not the tree, which it would keep at every step."""
+    done, wave = state.get("rollouts", 0), state.get("wave") or {}
+    return {
+        "rollouts": done,
+        "nodes": len(state.get("tree") or {}),
+        "best": state.get("best"),
+        "in_flight": {key: leaf["parent"] for key, leaf in wave.items() if int(key) > done},
+    }
+
+
+BRIEF = TracePolicy(process_inputs=brief)
 
 
 def _place(info: ExecutionInfo | None) -> str:

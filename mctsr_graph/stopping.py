@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .calls import spent_budget
 from .config import MCTSrContext
+from .costing import calls_of, calls_of_finals, least_calls
+from .deciding import why_decided
 from .errors import CheckpointError
 from .state import MCTSrState
-from .usage import tokens, total_cost
+from .tasks import Task
+from .usage import total_cost
 
 # A wave takes five supersteps; finalize and one to spare must fit behind it
 _STEPS_OF_A_WAVE = 7
@@ -18,9 +23,7 @@ def why_stop(state: MCTSrState, context: MCTSrContext) -> str | None:
     """The reason to stop before the next rollout, or None to go on."""
     if state["rollouts"] >= context.max_rollouts:
         return "max_rollouts"
-    spent = spent_budget(
-        context, total_cost(state["usage"])["calls"], tokens(state["usage"]), state["seconds"]
-    )
+    spent = spent_budget(context, total_cost(state["usage"]), state["seconds"])
     if spent is not None:
         return spent
     if not state["tree"] or _fails_too_often(state, context):
@@ -31,7 +34,7 @@ def why_stop(state: MCTSrState, context: MCTSrContext) -> str | None:
         return "patience"
     if state.get("remaining_steps", _STEPS_OF_A_WAVE) < _STEPS_OF_A_WAVE:
         return "recursion_limit"
-    return None
+    return why_decided(state["tree"], state["rollouts"], rollouts_left(state, context), context)
 
 
 def _fails_too_often(state: MCTSrState, context: MCTSrContext) -> bool:
@@ -46,8 +49,33 @@ def affordable_width(state: MCTSrState, context: MCTSrContext) -> int:
     width = min(context.width, context.max_rollouts - state["rollouts"])
     if context.max_calls is None:
         return width
-    calls_left = context.max_calls - total_cost(state["usage"])["calls"]
-    return min(width, calls_left // context.calls_per_rollout)
+    return min(width, _calls_left(state, context) // least_calls(context))
+
+
+def affordable(tasks: Sequence[Task], state: MCTSrState, context: MCTSrContext) -> list[Task]:
+    """The first of `tasks` for which the budget of calls leaves room."""
+    if context.max_calls is None:
+        return list(tasks)
+    left, kept = _calls_left(state, context), []
+    for task in tasks:
+        left -= calls_of(task, context)
+        if left < 0:
+            break
+        kept.append(task)
+    return kept
+
+
+def rollouts_left(state: MCTSrState, context: MCTSrContext) -> int:
+    """Rollouts that the budgets of rollouts and calls still allow, at most."""
+    left = context.max_rollouts - state["rollouts"]
+    if context.max_calls is None:
+        return left
+    return min(left, _calls_left(state, context) // least_calls(context))
+
+
+def _calls_left(state: MCTSrState, context: MCTSrContext) -> int:
+    spent = total_cost(state["usage"])["calls"]
+    return (context.max_calls or 0) - spent - calls_of_finals(context)
 
 
 def check_tree(state: MCTSrState) -> None:

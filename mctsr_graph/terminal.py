@@ -18,7 +18,7 @@ from .config import MCTSrContext
 from .events import Best, Event
 from .running import SearchControl
 from .solution import Solution
-from .usage import ROLES, total_cost
+from .usage import total_cost
 from .viewers.text import render_text
 
 
@@ -99,14 +99,18 @@ def _line(event: Event, context: MCTSrContext) -> str:
     if event["failure"] is not None:
         what = f"failed ({event['failure']['role']}: {event['failure']['code']})"
     else:
-        what = f"q {event['q']:.1f}"
+        what = _points(event["q"])
     return f"rollout {event['index']} of {context.max_rollouts}: {what}, {_best(event['best'])}"
 
 
 def _best(best: Best | None) -> str:
     if best is None:
         return "no answer yet"
-    return f"best {safe(best['final_answer'] or 'no final answer')} (q {best['q']:.1f})"
+    return f"best {safe(best['final_answer'] or 'no final answer')} ({_points(best['q'])})"
+
+
+def _points(q: float | None) -> str:
+    return "not judged" if q is None else f"q {q:.1f}"
 
 
 def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
@@ -133,7 +137,7 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
 
 def _cost(solution: Solution) -> Table:
     table = Table("cost", "calls", "input tokens", "output tokens")
-    costs = [(role, solution.usage[role]) for role in ROLES]
+    costs = [(role, solution.usage[role]) for role in solution.usage]
     for name, cost in [*costs, ("total", total_cost(solution.usage))]:
         counts = (cost["calls"], cost["input_tokens"], cost["output_tokens"])
         table.add_row(name, *(str(count) for count in counts))
@@ -157,7 +161,7 @@ def _so_far(solution: Solution) -> str:
         return "interrupted before the first answer was evaluated."
     node = solution.tree[solution.best]
     answer = safe(node["final_answer"] or "no final answer")
-    return f"best so far: {answer} (q {node['q']:.1f}, {solution.rollouts} rollouts)."
+    return f"best so far: {answer} ({_points(node['q'])}, {solution.rollouts} rollouts)."
 
 
 def safe(text: str, keep: str = "") -> str:

@@ -6,11 +6,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NotRequired
 
-from typing_extensions import TypedDict
+from .branches import Steered, in_play
 
 
-class Node(TypedDict):
-    """One attempted answer. It always has a text and at least one reward."""
+class Node(Steered):
+    """One attempted answer. It always has a text.
+
+    It has at least one reward, but for selection "information", which judges an answer only
+    where that tells enough.
+    """
 
     id: str
     """Decimal number in order of creation: "0", "1", ..."""
@@ -31,9 +35,9 @@ class Node(TypedDict):
     critique: str | None
     """The critique that led to this answer (m in the paper); None for a root."""
     rewards: list[float]
-    """Self-evaluations in order, points in [-100, 100] (R_a in the paper). Never empty."""
-    q: float
-    """Value after the search below it, points (Q' of Eq. 3)."""
+    """Self-evaluations in order, points in [-100, 100] (R_a in the paper)."""
+    q: float | None
+    """Value after the search below it, points (Q' of Eq. 3); None without rewards."""
     duplicate_of: str | None
     """Id of the first node with the same text, or None."""
     truncated: bool
@@ -82,14 +86,11 @@ def best_node(tree: Mapping[str, Node]) -> str | None:
     A node that states a final answer goes before one that does not, and a dummy is last.
     """
     best, highest = None, (False, False, -math.inf)
-    for node_id, node in tree.items():
+    for node_id, node in in_play(tree).items():
+        q = -math.inf if node["q"] is None else node["q"]
         # Most nodes are no better in q alone; passing them over keeps a large tree cheap
-        if node["q"] > highest[2] or not (highest[0] and highest[1]):
-            merit = _merit(node)
+        if q > highest[2] or not (highest[0] and highest[1]):
+            merit = (node["final_answer"] is not None, not node["dummy"], q)
             if best is None or merit > highest:
                 best, highest = node_id, merit
     return best
-
-
-def _merit(node: Node) -> tuple[bool, bool, float]:
-    return (node["final_answer"] is not None, not node["dummy"], node["q"])

@@ -7,8 +7,9 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-Role = Literal["draft", "critique", "refine", "evaluate"]
+Role = Literal["draft", "critique", "refine", "evaluate", "compare"]
 ROLES: tuple[Role, ...] = ("draft", "critique", "refine", "evaluate")
+"""The roles of every search; "compare" is only in the usage of one that has compared answers."""
 
 
 class Cost(TypedDict):
@@ -52,7 +53,8 @@ def no_usage() -> Usage:
 def add_usage(usages: Iterable[Mapping[str, Cost]]) -> Usage:
     """Add usages up, role by role."""
     parts = list(usages)
-    return {role: sum_costs(part[role] for part in parts if role in part) for role in ROLES}
+    roles = dict.fromkeys([*ROLES, *(role for part in parts for role in part)])
+    return {role: sum_costs(part[role] for part in parts if role in part) for role in roles}
 
 
 def total_cost(usage: Mapping[str, Cost]) -> Cost:

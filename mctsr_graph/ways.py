@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import copy_context
+from dataclasses import dataclass
 from functools import cache
+from inspect import isawaitable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from langchain_core.language_models import BaseChatModel
@@ -56,12 +58,17 @@ class Way(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
 
-    async def call(self, function: Callable[..., T], *args: Any) -> T:
-        """Return what a function returns that may wait for a disk."""
+    async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
+        """Return what a function returns that may be slow, or async."""
 
 
+@dataclass(frozen=True)
 class Blocking:
     """Waits in the thread that it is run in; nothing suspends."""
+
+    depth: int = 0
+    """How many jobs it is inside of. Jobs inside jobs have threads of their own: those that
+    wait could else hold every thread that they wait for."""
 
     def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
         """No limit: a call that hangs in its own thread cannot be ended from outside."""
@@ -80,9 +87,14 @@ class Blocking:
         """Let time pass."""
         time.sleep(seconds)
 
-    async def call(self, function: Callable[..., T], *args: Any) -> T:
-        """Return what the function returns."""
-        return function(*args)
+    async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
+        """Return what the function returns; an async one gets an event loop in a thread."""
+        result = function(*args)
+        if not isawaitable(result):
+            return result
+        run = copy_context().run
+        waiting: Future[T] = _threads(self.depth).submit(run, asyncio.run, _awaited(result))
+        return waiting.result()
 
 
 class Awaiting:
@@ -109,9 +121,11 @@ class Awaiting:
         """Let time pass."""
         await asyncio.sleep(seconds)
 
-    async def call(self, function: Callable[..., T], *args: Any) -> T:
-        """Return what the function returns, run in a thread."""
-        return await asyncio.to_thread(function, *args)
+    async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
+        """Return what the function returns, run in a thread; an async one is awaited here."""
+        run = copy_context().run
+        result = await run_in_executor(_threads(0), run, function, *args)
+        return await result if isawaitable(result) else result
 
 
 BLOCKING, AWAITING = Blocking(), Awaiting()
@@ -128,15 +142,17 @@ async def all_at_once(
     if way is AWAITING and not is_sync_only(model):
         return await _gathered([job(way) for job in jobs])
 
+    depth = way.depth if isinstance(way, Blocking) else 0
+
     def run(job: Callable[[Way], Coroutine[Any, Any, T]]) -> T:
-        return run_blocking(job(BLOCKING))
+        return run_blocking(job(Blocking(depth + 1)))
 
     if way is AWAITING:
-        return await _gathered([run_in_executor(_threads(), run, job) for job in jobs])
+        return await _gathered([run_in_executor(_threads(depth), run, job) for job in jobs])
     if not jobs:
         return []
     *others, last = jobs  # the last one in this thread, so that two need only one thread more
-    waiting = [_threads().submit(copy_context().run, run, job) for job in others]
+    waiting = [_threads(depth).submit(copy_context().run, run, job) for job in others]
     result = run(last)
     return [*(future.result() for future in waiting), result]
 
@@ -162,6 +178,10 @@ def is_sync_only(model: Model) -> bool:
     )
 
 
+async def _awaited(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
 async def _gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     tasks = [asyncio.ensure_future(job) for job in jobs]
     try:
@@ -174,7 +194,7 @@ async def _gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
+def _threads(depth: int) -> ThreadPoolExecutor:
     # Kept, since a thread costs more to start than a step of the search; and nothing waits for
     # a thread when a search is interrupted
     return ThreadPoolExecutor(max_workers=_MOST_THREADS, thread_name_prefix="mctsr")

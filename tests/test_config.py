@@ -35,7 +35,7 @@ WRONG: list[tuple[str, list[Any], str]] = [
     ("epsilon", [0, 1.1, NAN, None], "above 0 to 1"),
     ("log_term", ["ln(N)", "ln(1+N)", None], "'ln(N+1)', 'ln(N)+1'"),
     ("virtual_loss", [-1, 201, NAN, None], "0 to 200"),
-    ("reward", ["guessed", None], "'sampled', 'logits'"),
+    ("judge", ["guessed", None], "'self', 'rubric', 'logits', 'pairwise'"),
     ("reward_samples", [0, 65, None], "1 to 64"),
     ("full_score_threshold", [-101, 101, NAN, None], "-100 to 100"),
     ("full_score_penalty", [-1, 201, NAN, None], "0 to 200"),

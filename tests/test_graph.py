@@ -279,7 +279,7 @@ class Telling(ScriptedChatModel):
 
 
 async def test_rewards_can_be_read_from_logits_where_the_model_can_tell() -> None:
-    settings = {"max_rollouts": 3, "reward": "logits"}
+    settings = {"max_rollouts": 3, "judge": "logits"}
     here = run(Telling(replies=keyed_reply), **settings)
     there = await arun(Telling(replies=keyed_reply), **settings)
     assert here["tree"] == there["tree"]

@@ -25,7 +25,8 @@ from mctsr_graph import (
     create_mctsr,
     solve,
 )
-from mctsr_graph.fingerprint import fingerprint, label_of
+from mctsr_graph.calls import label_of
+from mctsr_graph.fingerprint import fingerprint
 from mctsr_graph.journal import CallJournal, Slot, hash_request
 
 from .conftest import keyed_reply

@@ -14,19 +14,16 @@ from mctsr_graph.config import MCTSrContext
 from mctsr_graph.search import (
     add_child,
     add_rewards,
-    backed_up_q,
     backpropagate,
-    bonus,
     is_candidate,
     is_fully_expanded,
     new_node,
-    raw_q,
     select,
     select_wave,
-    suppress_full_score,
     uct,
 )
 from mctsr_graph.tree import Node, Tree, best_node, merge, path_to_root, roots
+from mctsr_graph.values import backed_up_q, bonus, raw_q, suppress_full_score
 
 PAPER = MCTSrContext()
 OFFICIAL = MCTSrContext(profile="official")

@@ -6,11 +6,14 @@ import difflib
 import os
 import re
 import warnings
+from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable
 
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 
@@ -68,6 +71,13 @@ def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseCh
     if not isinstance(spec, str):
         raise ConfigError(f"model must be a text or a chat model, got {type(spec).__name__}")
     return _by_name(spec.strip(), kwargs)
+
+
+def lazy_model(model: Runnable[Any, Any] | str | None) -> Callable[[], Runnable[Any, Any]]:
+    """Return what gives `model`; a name is loaded at the first call, and only then."""
+    if model is None or isinstance(model, str):
+        return cache(lambda: load_model(model))
+    return lambda: model
 
 
 def _by_name(spec: str, kwargs: dict[str, Any]) -> BaseChatModel:

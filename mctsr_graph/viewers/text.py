@@ -34,13 +34,16 @@ def _label(node: Node, best: bool) -> str:
     notes = "".join(
         [
             " (dummy)" if node["dummy"] else "",
+            " (pruned)" if node.get("pruned") else "",
+            " (pinned)" if node.get("pinned") else "",
             " (cut off)" if node["truncated"] else "",
             " (suspicious)" if node["suspicious"] else "",
             f" (same text as {node['duplicate_of']})" if node["duplicate_of"] else "",
             "  *best*" if best else "",
         ]
     )
-    return f"{node['id']}  q {node['q']:.1f}  [{rewards}]  {said}{notes}"
+    q = "not judged" if node["q"] is None else f"q {node['q']:.1f}"
+    return f"{node['id']}  {q}  [{rewards}]  {said}{notes}"
 
 
 def _one_line(text: str, most: int = 60) -> str:

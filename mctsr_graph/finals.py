@@ -1,0 +1,98 @@
+"""What is still asked before the choice: rewards for the finalists, and a play-off among them."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+from .calls import Reply
+from .choice import classes_of, representative
+from .config import MCTSrContext
+from .costing import FINALISTS
+from .desk import Desk
+from .judges import Case, cases_of
+from .leaves import failures, known_answers, rewards
+from .search import add_rewards, backpropagate
+from .state import MCTSrState
+from .step import Run
+from .tree import Patch, Tree, merge
+from .usage import add_usage
+from .values import q_of
+
+_TOP_UPS = 500  # samples of rollout 0 that belong to finalists
+# How much of a win share is trusted: a judge that is always sure is sometimes wrong
+_TRUST = 0.8
+
+
+async def settle_choice(desk: Desk, state: MCTSrState, run: Run) -> dict[str, Any]:
+    """Ask what is still to be asked, and choose.
+
+    Returns:
+        `all`, the tree as it is then; `tree`, the patch that leads to it; `best`, the id of the
+        node chosen; `usage` and `failures`.
+    """
+    tree, usage, lost = state["tree"], [state["usage"]], []
+    patch: Patch = {}
+    if run.context.finalist_rewards is not None and tree:
+        for node_id, own in (await _topped_up(desk, tree, state, run)).items():
+            change = add_rewards(tree, node_id, rewards(own))
+            changed = merge(tree, [change])
+            patch = merge(patch, [change, backpropagate(changed, node_id, run.context)])
+            tree = merge(state["tree"], [patch])
+            usage += [{"evaluate": reply.cost} for reply in own]
+            lost += failures(own, "evaluate", 0, node_id)
+    best = desk.strategy.choose(tree, run.context)
+    if run.context.select == "playoff" and desk.strategy.choice is None:
+        winner, replies = await _play_off(desk, tree, {**state, "usage": add_usage(usage)}, run)
+        best = winner or best
+        usage += [{"compare": reply.cost} for reply in replies]
+        lost += failures(replies, "compare", 0)
+    return {
+        "all": tree,
+        "tree": patch,
+        "best": best,
+        "usage": add_usage(usage),
+        "failures": lost,
+    }
+
+
+async def _topped_up(desk: Desk, tree: Tree, state: MCTSrState, run: Run) -> dict[str, list[Reply]]:
+    """Rewards that the finalists still need to have as many as each other, by node."""
+    wanted = run.context.finalist_rewards or 0
+    short = {
+        node_id: wanted - len(tree[node_id]["rewards"]) for node_id in finalists(tree, run.context)
+    }
+    known, cases, first = known_answers(tree, ()), [], _TOP_UPS
+    for node_id, count in short.items():
+        answers = [tree[node_id]["answer"]] * max(0, count)
+        cases.append(cases_of(state["problem"], answers, known, first=first))
+        first += len(answers)
+    replies = await desk.judge(cases, desk.asker(state, run), run.way)
+    return dict(zip(short, replies, strict=True))
+
+
+def finalists(tree: Tree, context: MCTSrContext) -> list[str]:
+    """Ids of the best answers of the three likeliest classes; without classes, the highest q."""
+    if context.select != "max_q":
+        return [representative(tree, one) for one in classes_of(tree, context)[:FINALISTS]]
+    return sorted(tree, key=lambda node_id: -q_of(tree[node_id]))[:FINALISTS]
+
+
+async def _play_off(
+    desk: Desk, tree: Tree, state: MCTSrState, run: Run
+) -> tuple[str | None, list[Reply]]:
+    """The winner among the finalists: chance to be right, times its shares of wins."""
+    classes = classes_of(tree, run.context)[:FINALISTS]
+    chances = {representative(tree, one): one["chance"] for one in classes}
+    pairs = list(combinations(chances, 2))
+    matches = [
+        Case(state["problem"], tree[a]["answer"], sample=i, known=[tree[b]["answer"]])
+        for i, (a, b) in enumerate(pairs)
+    ]
+    replies = await desk.compare(matches, desk.asker(state, run), run.way)
+    merits = dict(chances)
+    for (a, b), reply in zip(pairs, replies, strict=True):
+        if reply.code is None:
+            merits[a] *= 0.5 + _TRUST * (reply.value - 0.5)
+            merits[b] *= 0.5 - _TRUST * (reply.value - 0.5)
+    return max(merits, key=lambda node_id: merits[node_id], default=None), replies

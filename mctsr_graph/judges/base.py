@@ -1,0 +1,176 @@
+"""The seam behind which every judge stands: one answer in, its reward out."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, is_dataclass, replace
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from mctsr_graph.asking import Asker, shorten
+from mctsr_graph.calls import Model, Reply, Request
+from mctsr_graph.config import MCTSrContext
+from mctsr_graph.errors import MCTSrError, ReplyError, ScoreError
+from mctsr_graph.prompts import Prompts
+from mctsr_graph.usage import Cost, sum_costs
+from mctsr_graph.ways import Way, all_at_once
+
+# Samples of a rollout, at most; the further requests of one sample are numbered behind them
+_SAMPLES = 1000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One answer, to be judged once."""
+
+    problem: str
+    answer: str
+    rollout: int = 0
+    """Number of the rollout, from 1; 0 for the roots."""
+    sample: int = 0
+    """Tells apart the cases of one rollout."""
+    known: Sequence[str] = ()
+    """All answers found so far, the one to be judged among them."""
+
+    @property
+    def others(self) -> list[str]:
+        """The other answers found so far."""
+        return [answer for answer in self.known if answer != self.answer]
+
+
+@dataclass
+class Clerk:
+    """Does all waiting for a judge, under `invoke` and `ainvoke` alike, and keeps the account."""
+
+    case: Case
+    prompts: Prompts
+    """The words of the search."""
+    asker: Asker
+    way: Way
+    asked: int = 0
+    """Requests made so far."""
+    costs: list[Cost] = field(default_factory=list)
+    """What was paid for them."""
+    error: Exception | None = None
+    """What the model raised that is to end the search."""
+
+    @property
+    def context(self) -> MCTSrContext:
+        """The settings of the search."""
+        return self.asker.context
+
+    @property
+    def model(self) -> Model:
+        """The judge's chat model: `judge_model`, or else the model of the search."""
+        return self.asker.model
+
+    async def ask(self, request: Request) -> Any:
+        """Ask the judge's chat model; return what `request.read` makes of the reply.
+
+        Retries, budget and journal are taken care of.
+
+        Raises:
+            ReplyError: no usable reply could be had. Let it pass: it becomes a failed reward.
+        """
+        [value] = await self.ask_all([request])
+        return value
+
+    async def ask_all(self, requests: Sequence[Request]) -> list[Any]:
+        """As `ask`, for several requests at once."""
+        first, self.asked = self.asked, self.asked + len(requests)
+        numbered = [
+            replace(r, rollout=self.case.rollout, sample=self.case.sample + _SAMPLES * (first + i))
+            for i, r in enumerate(requests)
+        ]
+        try:
+            if len(numbered) == 1:  # needs no task or thread of its own
+                replies = [await self.asker.ask(numbered[0], self.way)]
+            else:
+                replies = await self.asker.ask_all(numbered, self.way)
+        except Exception as error:
+            self.error = error
+            raise
+        self.costs += [reply.cost for reply in replies]
+        for reply in replies:
+            if reply.code is not None:
+                raise ReplyError(reply.code, reply.message)
+        return [reply.value for reply in replies]
+
+    async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
+        """Return what a slow function returns; it is called in a thread, or awaited.
+
+        Raises:
+            TimeoutError: it took longer than `call_seconds`, where that can be told.
+        """
+        async with self.way.limit(self.context.call_seconds):
+            return await self.way.call(function, *args)
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Rewards answers. Frozen: a search may ask it from several threads at once.
+
+    `name` (optional) names it in messages. It is part of a search's fingerprint, as the fields
+    are of a judge that is a dataclass; by default it is the name of the class.
+    """
+
+    async def reward(self, case: Case, clerk: Clerk) -> float:
+        """Return the reward of one answer, points in [-100, 100].
+
+        All waiting goes through `clerk`. Whatever this raises costs this reward only.
+        """
+
+
+def cases_of(
+    problem: str, answers: Sequence[str], known: Sequence[str], rollout: int = 0, first: int = 0
+) -> list[Case]:
+    """One case an answer; the samples are numbered from `first`."""
+    return [Case(problem, one, rollout, first + i, known) for i, one in enumerate(answers)]
+
+
+async def judge_all(
+    judge: Judge, cases: Sequence[Case], asker: Asker, prompts: Prompts, way: Way
+) -> list[Reply]:
+    """Have every case judged at once; return the rewards in order, each a value or a failure."""
+
+    def job(case: Case) -> Callable[[Way], Any]:
+        return lambda way: _judged(judge, Clerk(case, prompts, asker, way))
+
+    return await all_at_once([job(case) for case in cases], asker.model, way)
+
+
+async def _judged(judge: Judge, clerk: Clerk) -> Reply:
+    began, value, code, why = time.monotonic(), None, None, ""
+    try:
+        value = _checked(await judge.reward(clerk.case, clerk), judge, clerk.context)
+    except ReplyError as error:
+        code, why = error.code, error.why
+    except Exception as error:
+        if isinstance(error, MCTSrError) or error is clerk.error:
+            raise
+        code, why = "judge_error", f"{name_of(judge)} raised {type(error).__name__}: {error}"
+    return Reply(value, sum_costs(clerk.costs), time.monotonic() - began, code, shorten(why))
+
+
+def _checked(value: Any, judge: Judge, context: MCTSrContext) -> float:
+    told = f"{name_of(judge)} returned {shorten(repr(value))}, allowed -100 to 100 points"
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        raise ScoreError("not_finite", told)
+    if context.out_of_range == "reject" and not -100 <= value <= 100:
+        raise ScoreError("out_of_range", told)
+    return float(value)
+
+
+def name_of(judge: Judge) -> str:
+    """What messages call a judge."""
+    kind = type(judge)
+    return str(getattr(judge, "name", f"{kind.__module__}.{kind.__qualname__}"))
+
+
+def label_of_judge(judge: Judge) -> str:
+    """What tells a judge from others in a search's fingerprint."""
+    return f"{name_of(judge)} {judge!r}" if is_dataclass(judge) else name_of(judge)

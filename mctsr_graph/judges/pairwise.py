@@ -1,0 +1,107 @@
+"""A judge that compares: which of two answers is better? Asked in both orders."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+
+from mctsr_graph.answers import strip_reasoning
+from mctsr_graph.calls import Request, derive_seed
+from mctsr_graph.defuse import hide_scores
+from mctsr_graph.errors import ReplyError
+from mctsr_graph.judges.base import Case, Clerk
+from mctsr_graph.usage import Role
+
+_TAG = re.compile(r"</?\s*solution_[ab]\s*>", re.IGNORECASE)
+_WINNER = r"[^\w\n]*(?:solution[ _])?(a|b|equal|tie|draw|both|neither)[^\w\n]*"
+_LINE = re.compile(rf"^[\W_]*better[^\w\n]*[:=]{_WINNER}$", re.MULTILINE | re.IGNORECASE)
+_ALONE = re.compile(_WINNER, re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Pairwise:
+    """Rewards an answer with its share of wins against some other answers of the search.
+
+    Each pair is asked for twice, in both orders, since models favour a place; orders that
+    contradict each other are a draw. One more draw, against nobody, keeps the share of few
+    matches near the middle: with w wins in n matches the reward is 200 (w + 1/2) / (n + 1) - 100
+    points, which is the answer's Borda quantile among the ones it met.
+    """
+
+    name: ClassVar = "pairwise"
+    rivals: int = 2
+    """Other answers that it meets at a time, drawn anew each time; 2 calls each."""
+    ask: str = (
+        "Compare the two solutions above as a strict examiner. A right final answer comes before "
+        "everything else; then sound and complete steps count, and neither length nor style does. "
+        "Check the doubtful places of both, and compute again where they differ."
+    )
+    end: str = "Finish with one line of this form:\nBetter: <A or B>"
+
+    async def reward(self, case: Case, clerk: Clerk) -> float:
+        """Return the quantile in points; an answer that has no rival yet gets 0."""
+        others = case.others
+        rng = random.Random(derive_seed(clerk.context.seed, "rivals", case.rollout, case.sample))
+        rivals = rng.sample(others, min(self.rivals, len(others)))
+        pairs = [(case.answer, rival) for rival in rivals]
+        wins = await self.compare(case.problem, pairs, clerk)
+        return 200.0 * (sum(wins) + 0.5) / (len(wins) + 1) - 100.0
+
+    async def compare(
+        self,
+        problem: str,
+        pairs: Sequence[tuple[str, str]],
+        clerk: Clerk,
+        role: Role = "evaluate",
+    ) -> list[float]:
+        """How often the first answer of each pair wins: 1, 0, or 1/2 for a draw."""
+        orders = [order for a, b in pairs for order in ((a, b), (b, a))]
+        firsts = await clerk.ask_all(
+            [self._request(problem, *order, clerk, role) for order in orders]
+        )
+        return [(one + 1.0 - two) / 2 for one, two in zip(firsts[::2], firsts[1::2], strict=True)]
+
+    def _request(self, problem: str, a: str, b: str, clerk: Clerk, role: Role) -> Request:
+        def asking(words: str) -> list[BaseMessage]:
+            shown = [
+                f"<solution_{name}>\n{_TAG.sub('', hide_scores(answer).text)}\n</solution_{name}>"
+                for name, answer in (("a", a), ("b", b))
+            ]
+            text = "\n\n".join([problem, *shown, words])
+            return [SystemMessage(clerk.prompts.system), HumanMessage(text)]
+
+        whole = f"{self.ask} {self.end}"
+        return Request(role, asking(whole), read_verdict, lambda: asking(self.end))
+
+
+@dataclass(frozen=True)
+class Match:
+    """Rewards an answer with 1, 1/2 or 0 for a match against the one other known: a play-off."""
+
+    judge: Pairwise
+
+    async def reward(self, case: Case, clerk: Clerk) -> float:
+        """Return the share of wins."""
+        pairs = [(case.answer, case.known[0])]
+        [share] = await self.judge.compare(case.problem, pairs, clerk, "compare")
+        return share
+
+
+def read_verdict(reply: str) -> float:
+    """Read a comparison: 1 if the first solution (A) is better, 0 if B is, 1/2 if neither is.
+
+    Raises:
+        ReplyError: no line says so ("missing"), or lines contradict each other ("ambiguous").
+    """
+    text = strip_reasoning(reply)
+    alone = _ALONE.fullmatch(text)
+    said = {alone[1].lower()} if alone else {one.lower() for one in _LINE.findall(text)}
+    if len(said) != 1:
+        code, why = ("ambiguous", "several winners") if said else ("missing", "no winner is named")
+        raise ReplyError(code, why, reply)
+    return {"a": 1.0, "b": 0.0}.get(said.pop(), 0.5)

@@ -1,0 +1,34 @@
+"""The paper's judge: the model is asked to score the answer, as a harsh examiner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mctsr_graph.calls import Request
+from mctsr_graph.judges.base import Case, Clerk
+from mctsr_graph.prompts import evaluate_again_messages, evaluate_messages, read_score
+from mctsr_graph.values import suppress_full_score
+
+
+@dataclass(frozen=True)
+class SelfEvaluation:
+    """Asks for a score, in the words of `Prompts.evaluate`."""
+
+    name: ClassVar = "self"
+
+    async def reward(self, case: Case, clerk: Clerk) -> float:
+        """Return the score, lowered where it is too good to be believed."""
+        score: float = await clerk.ask(evaluation(case, clerk))
+        return suppress_full_score(score, clerk.context)
+
+
+def evaluation(case: Case, clerk: Clerk) -> Request:
+    """The request for a score of an answer."""
+    prompts, context = clerk.prompts, clerk.context
+    return Request(
+        "evaluate",
+        evaluate_messages(prompts, case.problem, case.answer),
+        lambda reply: read_score(reply, context),
+        lambda: evaluate_again_messages(prompts, case.problem, case.answer),
+    )

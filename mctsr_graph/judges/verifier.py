@@ -1,0 +1,35 @@
+"""A function as the judge: unit tests, a proof checker, a program."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from mctsr_graph.judges.base import Case, Clerk
+
+Check = Callable[[str, str], float | bool | Awaitable[float | bool]]
+"""Takes problem and answer; returns points in [-100, 100], or whether the answer is right."""
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Rewards an answer with what a function says of it; True is 100 points, False -100.
+
+    The function may be async. One that is not is called in threads, several at once. It is not
+    a model, so its calls are neither counted nor kept in the journal, and no reward of it is
+    too good to be believed: full scores are not suppressed.
+    """
+
+    check: Check = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The function's full name."""
+        named = self.check if hasattr(self.check, "__qualname__") else type(self.check)
+        return f"{named.__module__}.{named.__qualname__}"
+
+    async def reward(self, case: Case, clerk: Clerk) -> float:
+        """Return the function's verdict, points."""
+        said = await clerk.call(self.check, case.problem, case.answer)
+        value = said.item() if hasattr(said, "item") else said  # of NumPy or PyTorch
+        return 200.0 * value - 100.0 if isinstance(value, bool) else value

@@ -1,0 +1,65 @@
+"""The rules that choose the next rollouts, by name, and the wave that comes of one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from .branches import wished
+from .config import MCTSrContext
+from .errors import ConfigError
+from .information import choose_tasks
+from .search import select_wave
+from .tasks import SelectionRule, Task
+from .thompson import thompson
+from .tree import Node
+
+
+def by_information(
+    tree: Mapping[str, Node], context: MCTSrContext, rng: random.Random, width: int
+) -> list[Task]:
+    """Whatever tells most, for its calls, about which answer is right."""
+    return choose_tasks(tree, context.belief_prior, width)
+
+
+RULES: dict[str, SelectionRule] = {
+    "greedy": select_wave,
+    "importance": select_wave,
+    "thompson": thompson,
+    "information": by_information,
+}
+"""The rules that the setting `selection` can name."""
+
+
+def tasks_of_wave(
+    tree: Mapping[str, Node],
+    context: MCTSrContext,
+    rng: random.Random,
+    width: int,
+    first: int = 1,
+    rule: SelectionRule | None = None,
+) -> list[Task]:
+    """What rollouts `first` onwards are to do: a person's wish, else what the rule chooses."""
+    wishes = {number: wished(tree, number) for number in range(first, first + width)}
+    free = sum(node is None for node in wishes.values())
+    chosen = (rule or RULES[context.selection])(tree, context, rng, free) if free else []
+    waiting = iter(_checked(tree, list(chosen)[:free]))
+    tasks: list[Task] = []
+    for node in wishes.values():
+        task = Task("refine", node) if node is not None else next(waiting, None)
+        if task is None:
+            break
+        tasks.append(task)
+    return tasks
+
+
+def _checked(tree: Mapping[str, Node], chosen: list[Task | str]) -> list[Task]:
+    tasks = [Task("refine", one) if isinstance(one, str) else Task(*one) for one in chosen]
+    for task in tasks:
+        known = task.node is None if task.kind == "draft" else task.node in tree
+        if task.kind not in ("draft", "refine", "evaluate") or not known:
+            raise ConfigError(
+                f"the selection rule returned {tuple(task)!r}, allowed ('draft', None), or "
+                "'refine' or 'evaluate' with the id of a node"
+            )
+    return tasks

@@ -1,0 +1,423 @@
+"""A person steps into a search: prune, pin, expand, edit, add, ask; and takes it back."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+
+from mctsr_graph import (
+    CheckpointError,
+    ConfigError,
+    MCTSrContext,
+    ScriptedChatModel,
+    create_mctsr,
+    solve,
+)
+from mctsr_graph.branches import in_play
+from mctsr_graph.savers import open_file
+from mctsr_graph.search import backpropagate, new_node, select, select_wave
+from mctsr_graph.steering import (
+    Act,
+    add_answer,
+    ask_rewards,
+    asteer,
+    aundo,
+    edit_critique,
+    expand,
+    pin,
+    prune,
+    restore,
+    steer,
+    undo,
+    unpin,
+)
+from mctsr_graph.stored import stored_searches
+from mctsr_graph.tree import Tree, best_node, merge, path_to_root
+from mctsr_graph.viewers.text import render_text
+
+from .conftest import as_json, keyed_reply
+
+PAPER = MCTSrContext()
+THREAD: Any = {"configurable": {"thread_id": "t"}}
+SIX = MCTSrContext(max_rollouts=6)
+
+
+def tree_of(*nodes: tuple[str | None, float, dict[str, Any]]) -> Tree:
+    """A tree from (parent, reward, marks), each node with one reward."""
+    tree: Tree = {}
+    for parent, reward, marks in nodes:
+        answer = f"text {len(tree)}"
+        node = new_node(tree, parent=parent, answer=answer, final_answer=answer, rewards=[reward])
+        patch: Any = {node["id"]: {**node, **marks}}
+        if parent is not None:
+            patch[parent] = {"children": [*tree[parent]["children"], node["id"]]}
+        tree = merge(tree, [patch])
+        tree = merge(tree, [backpropagate(tree, node["id"], PAPER)])
+    return tree
+
+
+# --------------------------------------------------------------------------- what is in play
+def test_a_pruned_branch_is_neither_selected_nor_returned_nor_counted() -> None:
+    tree = tree_of((None, 10, {}), ("0", 90, {"pruned": True}), ("1", 95, {}), ("0", 20, {}))
+    assert list(in_play(tree)) == ["0", "3"]
+    assert best_node(tree) == "3"
+    assert tree["0"]["q"] == (10 + 20) / 2
+    for selection in ("greedy", "importance"):
+        context = MCTSrContext(selection=selection, importance_temperature=1000)
+        chosen = {select(tree, context, random.Random(seed)) for seed in range(50)}
+        assert chosen <= {"0", "3"}
+
+
+def test_a_pruned_child_does_not_fill_its_parent() -> None:
+    better = [("0", 50.0 + i, {}) for i in range(3)]
+    full = tree_of((None, 10, {}), *better)
+    context = MCTSrContext(exploration_constant=1000)
+    assert select(full, context, random.Random(0)) == "3"
+    tree = tree_of((None, 10, {}), *[(p, r, {"pruned": True}) for p, r, _ in better])
+    assert select(tree, context, random.Random(0)) == "0"
+
+
+def test_a_pin_keeps_only_its_branch_in_play_and_a_prune_inside_it_holds() -> None:
+    tree = tree_of(
+        (None, 99, {}),
+        ("0", -50, {"pinned": True}),
+        ("1", -60, {}),
+        ("1", 80, {"pruned": True}),
+        ("0", 90, {}),
+    )
+    assert list(in_play(tree)) == ["1", "2"]
+    assert best_node(tree) == "1"
+    pruned_as_well = merge(tree, [{"1": {"pruned": True}}])
+    assert list(in_play(pruned_as_well)) == ["0", "4"]  # a pin that is pruned pins nothing
+
+
+def test_marks_that_were_taken_away_mean_nothing() -> None:
+    plain = tree_of((None, 10, {}), ("0", 90, {}))
+    marked = tree_of((None, 10, {"pinned": False}), ("0", 90, {"pruned": False}))
+    assert list(in_play(marked)) == list(in_play(plain)) == ["0", "1"]
+    assert marked["0"]["q"] == plain["0"]["q"]
+
+
+def test_a_wish_goes_before_uct_and_takes_its_own_rollout_only() -> None:
+    tree = tree_of((None, 90, {}), ("0", -90, {"wishes": {"6": None, "7": "flaw"}}))
+    wave = select_wave(tree, MCTSrContext(virtual_loss=0), random.Random(0), 4, first=5)
+    assert wave == ["0", "1", "1", "0"]
+
+
+# --------------------------------------------------------------------------- acts on a search
+def start(context: MCTSrContext = SIX, **compiled: Any) -> tuple[Any, ScriptedChatModel]:
+    """A search on a saver of its own, run to its end or its first pause."""
+    model = ScriptedChatModel(replies=keyed_reply)
+    compiled.setdefault("checkpointer", InMemorySaver())
+    graph = create_mctsr(model).compile(name="mctsr", **compiled)
+    graph.invoke({"problem": "p"}, THREAD, context=context)
+    return graph, model
+
+
+def go_on(graph: Any, rollouts: int) -> dict[str, Any]:
+    graph.invoke(None, THREAD, context=MCTSrContext(max_rollouts=rollouts))
+    values: dict[str, Any] = graph.get_state(THREAD).values
+    assert values["rollouts"] == rollouts
+    return values
+
+
+def below(tree: Tree, node: str) -> set[str]:
+    return {other for other in tree if node in path_to_root(tree, other)}
+
+
+def test_a_finished_search_goes_on_without_the_branch_that_was_pruned() -> None:
+    graph, _ = start()
+    before = graph.get_state(THREAD).values
+    after = steer(graph, THREAD, prune("1"), by="Ann")
+    assert (before["best"], after.values["best"], after.next) == ("1", "0", ("select",))
+    values = go_on(graph, 12)
+    assert below(values["tree"], "1") == below(before["tree"], "1")
+    assert values["best"] not in below(values["tree"], "1")
+    assert "1  q 25.5  [17, 65, 49, 33]  1 (pruned)" in render_text(values["tree"])
+
+
+def test_pruning_the_best_of_a_search_that_is_over_costs_no_call() -> None:
+    graph, model = start()
+    steer(graph, THREAD, prune("1"), by="Ann")
+    calls = len(model.calls)
+    output = graph.invoke(None, THREAD, context=SIX)
+    assert (output["best"], output["final_answer"], output["stop_reason"]) == (
+        "0",
+        "0",
+        "max_rollouts",
+    )
+    assert len(model.calls) == calls
+
+
+def test_who_and_when_stand_at_the_node() -> None:
+    graph, _ = start()
+    steer(graph, THREAD, prune("5"), by="Ann")
+    after = steer(graph, THREAD, restore("5"), by="Bob")
+    node = after.values["tree"]["5"]
+    assert [(one["action"], one["by"]) for one in node["steering"]] == [
+        ("prune", "Ann"),
+        ("restore", "Bob"),
+    ]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", node["steering"][0]["at"])
+    assert node["pruned"] is False
+
+
+def test_a_pinned_branch_is_where_the_search_goes_on_until_unpinned() -> None:
+    graph, _ = start()
+    steer(graph, THREAD, pin("3"), by="Ann")
+    values = go_on(graph, 10)
+    assert below(values["tree"], "3") == {"3", "7", "8", "9", "10"}
+    assert values["best"] in below(values["tree"], "3")
+    after = steer(graph, THREAD, unpin("3"), by="Ann")
+    assert after.values["best"] == best_node(after.values["tree"]) == "1"
+
+
+def test_the_next_free_rollouts_refine_what_a_person_wants() -> None:
+    graph, model = start()
+    steer(graph, THREAD, expand("5"), by="Ann")
+    steer(graph, THREAD, expand("3", "Multiply first."), by="Ann")
+    model.calls.clear()
+    tree = go_on(graph, 8)["tree"]
+    assert [(tree[n]["parent"], tree[n]["critique"]) for n in ("7", "8")] == [
+        ("5", "Flaw number 7."),
+        ("3", "Multiply first."),
+    ]
+    assert [call.rollout for call in model.calls if call.role == "critique"] == [7]
+    assert tree["3"]["steering"][0]["rollout"] == tree["8"]["rollout"] == 8
+
+
+def test_another_critique_writes_a_node_anew() -> None:
+    graph, _ = start()
+    steer(graph, THREAD, prune("4"), by="Ann")  # even of a node that is out of play
+    steer(graph, THREAD, edit_critique("Count again.", node="4"), by="Ann")
+    tree = go_on(graph, 7)["tree"]
+    assert (tree["7"]["parent"], tree["7"]["critique"]) == (tree["4"]["parent"], "Count again.")
+    assert tree["1"]["steering"][0]["action"] == "critique"
+
+
+def test_the_critique_in_flight_is_edited_without_a_second_pause() -> None:
+    graph, model = start(MCTSrContext(max_rollouts=1), interrupt_before=["refine"])
+    after = steer(graph, THREAD, edit_critique("Multiply."), by="Ann")
+    assert after.next == ("refine",)
+    tree = go_on(graph, 1)["tree"]
+    assert tree["1"]["critique"] == "Multiply."
+    assert [call.role for call in model.calls].count("critique") == 1
+
+
+def test_an_edited_critique_outlives_another_act_before_it_is_used() -> None:
+    graph, _ = start(interrupt_before=["refine"])
+    while graph.get_state(THREAD).values["rollouts"] < 2:
+        graph.invoke(None, THREAD, context=SIX)
+    steer(graph, THREAD, edit_critique("Multiply."), by="Ann")
+    parent = graph.get_state(THREAD).values["wave"]["3"]["parent"]
+    after = steer(graph, THREAD, pin("0"), by="Bob")
+    assert after.next == ("select",)
+    graph.interrupt_before_nodes = []
+    tree = go_on(graph, 3)["tree"]
+    assert (tree["3"]["parent"], tree["3"]["critique"]) == (parent, "Multiply.")
+
+
+def test_an_answer_of_ones_own_is_judged_at_once_and_counts_as_a_rollout() -> None:
+    graph, model = start()
+    steer(graph, THREAD, expand("5"), by="Ann")
+    model.calls.clear()
+    after = steer(graph, THREAD, add_answer("It is \\boxed{5}.", "2"), by="Ann")
+    node, parent = after.values["tree"]["7"], after.values["tree"]["2"]
+    assert [call.role for call in model.calls] == ["evaluate"] * 2
+    assert (node["final_answer"], node["critique"], node["parent"]) == ("5", None, "2")
+    assert (node["rewards"], parent["rewards"]) == ([59.0], [54.0, 12.0, -20.0])
+    assert (after.values["rollouts"], node["rollout"], after.next) == (7, 7, ("select",))
+    assert node["steering"][0]["action"] == "answer"
+    assert go_on(graph, 8)["tree"]["8"]["parent"] == "5"  # the wish was put off by one rollout
+
+
+def test_an_answer_of_ones_own_may_bring_its_reward() -> None:
+    graph, model = start()
+    model.calls.clear()
+    after = steer(graph, THREAD, add_answer("It is \\boxed{5}.", reward=90), by="Ann")
+    assert (after.values["best"], after.values["rollouts"], model.calls) == ("7", 6, [])
+    assert after.values["tree"]["7"]["rewards"] == [90.0]
+    assert after.values["tree"]["0"]["q"] == (-8 + 90) / 2
+    assert go_on(graph, 7)["tree"]["8"]["rollout"] == 7
+
+
+def test_more_rewards_are_asked_for_and_move_the_values() -> None:
+    graph, model = start()
+    model.calls.clear()
+    after = steer(graph, THREAD, ask_rewards("2"), by="Ann", context=MCTSrContext(reward_samples=3))
+    node = after.values["tree"]["2"]
+    assert node["rewards"] == [54, 12, 2, 59, -20, -9]  # the last of 4 is kept first
+    assert (len(after.values["tree"]), len(model.calls)) == (7, 4)
+    assert node["q"] == (((-20 + 98 / 6) / 2) + 1) / 2
+    assert node["steering"][0]["action"] == "rewards"
+
+
+ACTS: dict[str, Callable[[], Act]] = {
+    "prune": lambda: prune("1"),
+    "pin": lambda: pin("3"),
+    "expand": lambda: expand("5", "words"),
+    "critique": lambda: edit_critique("words", "4"),
+    "answer": lambda: add_answer("It is \\boxed{5}."),
+    "answer with reward": lambda: add_answer("It is \\boxed{5}.", reward=99),
+    "rewards": lambda: ask_rewards("2"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ACTS))
+def test_each_act_is_undone_by_a_fork(name: str) -> None:
+    graph, _ = start()
+    before = graph.get_state(THREAD).values
+    steer(graph, THREAD, expand("0"), by="Ann")
+    first = graph.get_state(THREAD).values
+    after = steer(graph, THREAD, ACTS[name](), by="Ann")
+    assert as_json(after.values["tree"]) != as_json(first["tree"])
+    go_on(graph, 9)
+    undone = undo(graph, THREAD).values
+    assert as_json(undone["tree"]) == as_json(first["tree"])
+    assert (undone["rollouts"], undone["branch"]) == (6, first["branch"])
+    undone = undo(graph, THREAD).values
+    assert as_json(undone["tree"]) == as_json(before["tree"])
+    with pytest.raises(CheckpointError, match="nothing to undo"):
+        undo(graph, THREAD)
+    assert as_json(go_on(graph, 12)["tree"]) == as_json(uninterrupted(12)["tree"])
+
+
+def uninterrupted(rollouts: int) -> dict[str, Any]:
+    graph, _ = start(MCTSrContext(max_rollouts=rollouts))
+    values: dict[str, Any] = graph.get_state(THREAD).values
+    return values
+
+
+@pytest.mark.parametrize("name", sorted(ACTS))
+async def test_the_async_half_does_the_same(name: str) -> None:
+    graph, _ = start()
+    expected = steer(graph, THREAD, ACTS[name](), by="Ann").values["tree"]
+    graph, _ = start()
+    before = graph.get_state(THREAD).values["tree"]
+    after = await asteer(graph, THREAD, ACTS[name](), by="Ann")
+
+    def signed_off(tree: Tree) -> str:
+        return re.sub(r'"at": "[^"]+"', "", as_json(tree))
+
+    assert signed_off(after.values["tree"]) == signed_off(expected)
+    undone = await aundo(graph, THREAD)
+    assert as_json(undone.values["tree"]) == as_json(before)
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda: prune("9"), "node is '9', allowed 0 to 6"),
+        (lambda: prune("0"), "without node '0' nothing would be left"),
+        (lambda: restore("1"), "node is '1', allowed a pruned one: 5"),
+        (lambda: pin("5"), "node '5' is pruned with '5': restore that first"),
+        (lambda: expand("1", " "), "critique is ' ', allowed a text"),
+        (lambda: edit_critique("words", "0"), "node is '0', allowed one that came of"),
+        (lambda: edit_critique("words"), "0 rollouts are paused before refine, allowed 1"),
+        (lambda: add_answer(""), "answer is '', allowed a text"),
+        (lambda: add_answer("text", reward=101), "reward is 101, allowed -100 to 100"),
+        (lambda: ask_rewards(""), "node is '', allowed 0 to 6"),
+    ],
+)
+def test_what_cannot_be_done_is_said(act: Callable[[], Act], message: str) -> None:
+    graph, _ = start()
+    steer(graph, THREAD, prune("5"), by="Ann")
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        steer(graph, THREAD, act(), by="Ann")
+
+
+def test_there_must_be_a_search() -> None:
+    graph = create_mctsr(ScriptedChatModel(replies=[])).compile(checkpointer=InMemorySaver())
+    for step in (lambda: steer(graph, THREAD, prune("1"), by=""), lambda: undo(graph, THREAD)):
+        with pytest.raises(CheckpointError, match="no search to steer"):
+            step()
+
+
+# --------------------------------------------------------------------------- wherever it stopped
+class Dying(InMemorySaver):
+    """Fails to write checkpoint number `last`, after the writes of the step before are kept."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.left = [last]  # a list, since compile makes a copy of the saver
+
+    def put(self, *args: Any, **kwargs: Any) -> Any:
+        self.left[0] -= 1
+        if self.left[0] == 0:
+            raise ConnectionError("gone")
+        return super().put(*args, **kwargs)
+
+
+@pytest.mark.parametrize("profile", ["paper", "official"])
+def test_a_search_is_steered_wherever_it_was_stopped(profile: Any) -> None:
+    """Pruned at every boundary, also those with writes that no checkpoint holds yet."""
+    steered = 0
+    for last in range(2, 30):
+        saver = Dying(last)
+        context = MCTSrContext(profile=profile, max_rollouts=5, width=2)
+        model = ScriptedChatModel(replies=keyed_reply)
+        graph = create_mctsr(model, context=context).compile(checkpointer=saver)
+        with contextlib.suppress(ConnectionError):
+            graph.invoke({"problem": "p"}, THREAD, durability="sync")
+        saver.left[0] = 0
+        tree = graph.get_state(THREAD).values.get("tree")
+        if not tree or len(tree) < 2:
+            continue
+        steered += 1
+        node = list(tree)[-1]
+        steer(graph, THREAD, prune(node), by="Ann", context=context)
+        steer(graph, THREAD, add_answer("\\boxed{5}", reward=9), by="Ann", context=context)
+        output = graph.invoke(None, THREAD)
+        values = graph.get_state(THREAD).values
+        assert values["rollouts"] == 5
+        assert output["stop_reason"] == "max_rollouts"
+        assert values["tree"][node]["children"] == tree[node]["children"] == []
+        assert output["best"] != node
+    assert steered > 15
+
+
+def test_rollouts_in_flight_are_begun_anew() -> None:
+    graph, model = start(
+        MCTSrContext(max_rollouts=6, width=3, virtual_loss=0), interrupt_before=["evaluate"]
+    )
+    graph.invoke(None, THREAD, context=MCTSrContext(max_rollouts=6, width=3))
+    wave = graph.get_state(THREAD).values["wave"]
+    chosen = next(iter(wave.values()))["parent"]
+    steer(graph, THREAD, prune(chosen), by="Ann")
+    graph.interrupt_before_nodes = []
+    assert not below(go_on(graph, 6)["tree"], chosen) - {chosen}
+    assert model.calls
+
+
+def test_a_kept_search_is_steered_and_taken_up_by_the_same_call(tmp_path: Path) -> None:
+    """The journal has other calls for the rollouts to come, which must not be mixed up."""
+    file = tmp_path / "search.db"
+
+    def run(rollouts: int) -> Any:
+        model = ScriptedChatModel(replies=keyed_reply)
+        context = MCTSrContext(max_rollouts=rollouts, seed=3)
+        return solve("p", model, context=context, checkpointer=file), model
+
+    run(6)
+    [stored] = stored_searches(file)
+    place: Any = {"configurable": {"thread_id": stored.thread_id}}
+    with open_file(file) as saver:
+        graph = create_mctsr(ScriptedChatModel(replies=[])).compile(checkpointer=saver)
+        steer(graph, place, prune("1"), by="Ann")
+    [steered] = stored_searches(file)
+    assert steered._replace(best="1", final_answer="1", stop_reason="max_rollouts") == stored
+    solution, _ = run(8)
+    assert (solution.rollouts, solution.best) != (6, "1")
+    assert below(solution.tree, "1") == {"1", "2", "3", "4", "5", "6"}
+    with open_file(file) as saver:
+        graph = create_mctsr(ScriptedChatModel(replies=[])).compile(checkpointer=saver)
+        undo(graph, place)
+    solution, model = run(6)
+    assert (solution.best, model.calls) == ("1", [])
