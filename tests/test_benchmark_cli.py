@@ -147,7 +147,7 @@ def test_trees_become_training_data(finished: Path, tmp_path: Path) -> None:
     assert mctsr("export", finished, "-o", out).exit_code == 0
     assert rows(out / "sft.jsonl") == []
     assert mctsr("export", finished, "-o", out, "--gold").exit_code == 0
-    sft = rows(out / "sft.jsonl")
+    sft = sorted(rows(out / "sft.jsonl"), key=lambda row: str(row["id"]))
     assert [(row["id"], row["messages"][-1]["content"]) for row in sft] == [
         (f"p{i}", f"After {i}: \\boxed{{{i}}}") for i in range(3)
     ]

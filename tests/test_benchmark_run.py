@@ -255,6 +255,18 @@ def test_equal_tokens_have_a_bound() -> None:
     ]
 
 
+def test_a_method_always_makes_one_attempt() -> None:
+    def reply(call: ScriptedCall) -> Any:
+        late = call.role == "draft" and call.attempt < 2
+        return "" if late else golden_reply(call)
+
+    [point] = solved(ScriptedChatModel(replies=reply), Plan(["best-of-n"], [0]))["best-of-n"][
+        "points"
+    ]
+    # The draft came at the third time of asking, and with its evaluation took four calls of three
+    assert (point["limit"], point["attempts"], point["cost"]["calls"]) == (3, 1, 4)
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

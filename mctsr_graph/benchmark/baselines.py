@@ -150,7 +150,7 @@ def _point(
     count, cost = 0, no_cost()
     for attempt in attempts:
         total = sum_costs([cost, attempt["cost"]])
-        if size(total) > budget.limit:
+        if count and size(total) > budget.limit:
             break
         count, cost = count + 1, total
     seen = attempts[:count]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import mctsr_graph.prompts as say
 from mctsr_graph.answers import extract_final_answer
@@ -12,15 +10,17 @@ from mctsr_graph.asking import Asker
 from mctsr_graph.calls import Budget, Model, Reply, Request
 from mctsr_graph.config import MCTSrContext
 from mctsr_graph.defuse import is_suspicious
+from mctsr_graph.desk import Desk
 from mctsr_graph.fingerprint import fingerprint
+from mctsr_graph.judges import Case, Court
 from mctsr_graph.leaves import rewards
 from mctsr_graph.prompts import Prompts
-from mctsr_graph.usage import Role, sum_costs
+from mctsr_graph.strategy import Strategy
+from mctsr_graph.usage import sum_costs
 from mctsr_graph.ways import AWAITING
 
 from .ledger import Ledger
 from .records import Attempt
-from .unfinished import Unfinished
 
 
 @dataclass
@@ -42,22 +42,27 @@ class Drafts:
         budget = Budget(self.context, [], 0.0)
         name = fingerprint(self.problem, self.context, self.prompts, self.model)
         self._asker = Asker(self.model, self.context, budget, self.ledger, f"baselines|{name}")
+        self._desk = Desk(lambda: self.model, self.prompts, Court(), Strategy(), self.ledger)
 
     async def draw(self, count: int) -> None:
         """Have at least `count` drafts."""
         messages = say.draft_messages(self.prompts, self.problem)
         samples = range(len(self.drafts), count)
         self.drafts += await self._ask(
-            [self._text("draft", messages, sample=sample) for sample in samples]
+            [self._desk.text("draft", messages, 0, sample) for sample in samples]
         )
 
     async def evaluate(self, count: int) -> None:
-        """Have at least `count` drafts, each with an evaluation."""
+        """Have at least `count` drafts, each judged once as a search would judge it."""
         await self.draw(count)
-        samples = [i for i in range(len(self.evaluations), count)]
+        samples = range(len(self.evaluations), count)
         asked = [i for i in samples if self.drafts[i].code is None]
-        replies = await self._ask([self._evaluation(i) for i in asked])
-        by_sample = dict(zip(asked, replies, strict=True))
+        texts = {i: self.drafts[i].value for i in range(count) if self.drafts[i].code is None}
+        cases = [
+            [Case(self.problem, texts[i], 0, i, [texts[k] for k in texts if k <= i])] for i in asked
+        ]
+        replies = await self._desk.judge(cases, self._asker, AWAITING)
+        by_sample = {i: reply for i, [reply] in zip(asked, replies, strict=True)}
         self.evaluations += [by_sample.get(i, _NOTHING) for i in samples]
 
     async def refine(self) -> None:
@@ -67,13 +72,15 @@ class Drafts:
         if draft.code is not None or self.refinement:
             return
         messages = say.critique_messages(self.prompts, self.problem, draft.value)
-        [critique] = self.refinement = await self._ask([self._text("critique", messages)])
+        [critique] = self.refinement = await self._ask([self._desk.text("critique", messages, 1)])
         if critique.code is None:
             messages = say.refine_messages(
                 self.prompts, self.problem, draft.value, critique.value, self.context
             )
             shorter = say.shorter_refine_messages(self.prompts, self.problem, critique.value)
-            self.refinement += await self._ask([self._text("refine", messages, shorter)])
+            self.refinement += await self._ask(
+                [self._desk.text("refine", messages, 1, shorter=shorter)]
+            )
 
     def is_recalled(self, role: str, count: int) -> bool:
         """Whether one of the first `count` replies of a role came from the journal."""
@@ -87,44 +94,12 @@ class Drafts:
         same = [i for i in range(index) if self.drafts[i].value == draft.value]
         made = as_attempt(draft)
         made["cost"] = sum_costs(reply.cost for reply in replies)
-        made["rewards"] = rewards([r for r in replies[1:] if r is not _NOTHING], self.context)
+        made["rewards"] = rewards(replies[1:])
         made["duplicate_of"] = same[0] if same and draft.code is None else None
         return made
 
-    def _text(
-        self,
-        role: Role,
-        messages: list[Any],
-        shorter: Sequence[Callable[[], list[Any]]] = (),
-        sample: int = 0,
-    ) -> Request:
-        return Request(
-            role,
-            messages,
-            say.read_text,
-            lambda: say.write_again_messages(self.prompts, messages),
-            shorter,
-            lambda text: role == "critique" or extract_final_answer(text) is not None,
-            rollout=0 if role == "draft" else 1,
-            sample=sample,
-        )
-
-    def _evaluation(self, sample: int) -> Request:
-        answer = self.drafts[sample].value
-        return Request(
-            "evaluate",
-            say.evaluate_messages(self.prompts, self.problem, answer),
-            lambda reply: say.read_score(reply, self.context),
-            lambda: say.evaluate_again_messages(self.prompts, self.problem, answer),
-            sample=sample,
-        )
-
     async def _ask(self, requests: list[Request]) -> list[Reply]:
-        replies = await self._asker.ask_all(requests, AWAITING)
-        for reply in replies:
-            if reply.code == "model_error":
-                raise Unfinished(reply.message)
-        return replies
+        return await self._asker.ask_all(requests, AWAITING)
 
 
 def as_attempt(reply: Reply) -> Attempt:

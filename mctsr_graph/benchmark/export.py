@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ def export(run: str | Path, out: str | Path, *, gold: bool = False) -> tuple[int
     its tree with lower rewards. With `gold`, rows are the right answers, and a pair sets the
     right answer with the highest rewards against each wrong one. Each row says in `labels` what
     chose it, "rewards" or "gold". Margins are differences of mean rewards, points; under "gold"
-    they may be negative, where the judge was mistaken.
+    they may be negative, where the judge was mistaken, or null, where it was not asked.
 
     Answers that were cut off, or hold what could be meant for the judge, are never examples to
     follow.
@@ -75,10 +76,10 @@ def _pairs(line: Line, gold: bool) -> Iterator[Row]:
         chosen = _right(method) if gold else _returned(method)
         if not chosen:
             continue
-        best = max(chosen, key=_reward)
+        best = max(chosen, key=_merit)
         for other in _firsts(method):
-            margin = _reward(best) - _reward(other)
-            if other["verdict"] == "wrong" if gold else margin > 0:
+            margin = _margin(best, other)
+            if other["verdict"] == "wrong" if gold else margin is not None and margin > 0:
                 yield {
                     "prompt": _prompt(line),
                     "chosen": [_said(best)],
@@ -112,8 +113,18 @@ def _is_example(attempt: Attempt) -> bool:
     return whole and not attempt["dummy"] and not attempt["suspicious"]
 
 
-def _reward(attempt: Attempt) -> float:
-    return statistics.fmean(attempt["rewards"])
+def _reward(attempt: Attempt) -> float | None:
+    return statistics.fmean(attempt["rewards"]) if attempt["rewards"] else None
+
+
+def _merit(attempt: Attempt) -> float:
+    reward = _reward(attempt)
+    return -math.inf if reward is None else reward
+
+
+def _margin(better: Attempt, worse: Attempt) -> float | None:
+    rewards = _reward(better), _reward(worse)
+    return None if rewards[0] is None or rewards[1] is None else rewards[0] - rewards[1]
 
 
 def _prompt(line: Line) -> list[Row]:

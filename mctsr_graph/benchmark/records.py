@@ -83,8 +83,8 @@ class Point(TypedDict):
     limit: int | None
     """Calls or tokens allowed; None for "rollouts" and "own"."""
     attempts: int
-    """Attempts made within the budget. A baseline is a prefix: the attempt after them would
-    have gone beyond `limit`, unless `capped`."""
+    """Attempts made within the budget, at least one. A baseline is a prefix: the attempt after
+    them would have gone beyond `limit`, unless `capped`."""
     capped: bool
     """Whether the budget had room for more attempts than a run draws."""
     rollouts_made: int

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 from mctsr_graph.answers import answer_key
 
@@ -69,4 +70,8 @@ def _winner(attempts: Sequence[Attempt], weights: Sequence[float]) -> int | None
 
 def _key(attempt: Attempt) -> str | None:
     answer = attempt["final_answer"]
-    return None if answer is None or attempt["dummy"] else answer_key(answer)
+    return None if answer is None or attempt["dummy"] else _known_key(answer)
+
+
+# Each point of each method asks for the same keys again
+_known_key = lru_cache(maxsize=4096)(answer_key)
