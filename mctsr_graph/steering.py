@@ -265,8 +265,18 @@ def _on(after: Tree, **changes: Any) -> dict[str, Any]:
 
 def _later(tree: Tree, rollouts: int) -> Patch:
     """The patch that puts off every wish by one rollout, which something else takes."""
+
+    def later(number: int) -> int:
+        return number + (number > rollouts)
+
     return {
-        node_id: {"wishes": {str(int(n) + (int(n) > rollouts)): c for n, c in wishes.items()}}
+        node_id: {
+            "wishes": {str(later(int(n))): words for n, words in node["wishes"].items()},
+            "steering": [
+                {**one, "rollout": later(one["rollout"])} if "rollout" in one else one
+                for one in node["steering"]
+            ],
+        }
         for node_id, node in tree.items()
-        if pending(node, rollouts) and (wishes := node["wishes"])
+        if pending(node, rollouts)
     }

@@ -238,7 +238,8 @@ def test_an_answer_of_ones_own_is_judged_at_once_and_counts_as_a_rollout() -> No
     assert (node["rewards"], parent["rewards"]) == ([59.0], [54.0, 12.0, -20.0])
     assert (after.values["rollouts"], node["rollout"], after.next) == (7, 7, ("select",))
     assert node["steering"][0]["action"] == "answer"
-    assert go_on(graph, 8)["tree"]["8"]["parent"] == "5"  # the wish was put off by one rollout
+    assert after.values["tree"]["5"]["steering"][0]["rollout"] == 8  # the wish was put off by one
+    assert go_on(graph, 8)["tree"]["8"]["parent"] == "5"
 
 
 def test_an_answer_of_ones_own_may_bring_its_reward() -> None:

@@ -100,14 +100,19 @@ def own(client: SyncLangGraphClient, graph: str) -> str:
     return str(found[0]["assistant_id"])
 
 
-def kinds(schema: dict[str, Any]) -> set[str]:
-    """The types that a field may have; a word out of a list is an "enum"."""
-    return {"enum" if "enum" in option else option["type"] for option in options(schema)}
-
-
-def options(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = schema.get("anyOf", [schema])
-    return found
+def leaves(schema: dict[str, Any], form: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What a field of a form may be, down to single values."""
+    if "$ref" in schema:
+        yield from leaves(form["$defs"][schema["$ref"].rpartition("/")[2]], form)
+    elif "anyOf" in schema:
+        yield from (leaf for option in schema["anyOf"] for leaf in leaves(option, form))
+    elif schema.get("type") == "object":
+        yield from (leaf for part in schema["properties"].values() for leaf in leaves(part, form))
+    elif schema.get("type") == "array":
+        parts = schema.get("prefixItems") or [schema["items"]]
+        yield from (leaf for part in parts for leaf in leaves(part, form))
+    else:
+        yield schema
 
 
 # --------------------------------------------------------------------------- what is offered
@@ -123,17 +128,19 @@ def test_every_graph_of_langgraph_json_is_served_and_described(
 def test_the_forms_have_types_ranges_and_words(client: SyncLangGraphClient) -> None:
     for graph in ("mctsr", "pipeline", "chat"):
         schemas = client.assistants.get_schemas(own(client, graph))
-        fields = schemas["context_schema"]["properties"]
+        form = schemas["context_schema"]
+        fields = form["properties"]
         assert list(fields) == list(MCTSrContext.model_fields)
         assert all(field["description"] for field in fields.values())
-        for option in (option for field in fields.values() for option in options(field)):
-            if option["type"] in ("integer", "number"):
-                assert {"minimum", "exclusiveMinimum"} & set(option)
+        for name, field in fields.items():
+            for leaf in leaves(field, form):
+                if leaf["type"] in ("integer", "number"):
+                    assert {"minimum", "exclusiveMinimum"} & set(leaf), name
         rollouts = fields["max_rollouts"]
         assert (rollouts["minimum"], rollouts["maximum"]) == (1, 4096)
         # A form that filled in one profile's value would override the other's
         assert "default" not in rollouts
-        assert rollouts["description"].endswith("(by default paper: 8; official: 16)")
+        assert "(by default paper: 8; official: 16" in rollouts["description"]
         assert fields["profile"]["default"] == "paper"
     schemas = client.assistants.get_schemas(own(client, "mctsr"))
     assert schemas["input_schema"]["properties"] == {
@@ -149,8 +156,11 @@ def test_no_form_takes_a_path_a_url_a_key_or_trust(client: SyncLangGraphClient) 
     for graph, field in {**inputs, "math_agent": "messages"}.items():
         schemas = client.assistants.get_schemas(own(client, graph))
         assert list(schemas["input_schema"]["properties"]) == [field]
-        for name, schema in (schemas["context_schema"] or {}).get("properties", {}).items():
-            assert kinds(schema) <= {"integer", "number", "boolean", "enum", "null"}, name
+        form = schemas["context_schema"] or {"properties": {}}
+        for name, schema in form["properties"].items():
+            for leaf in leaves(schema, form):
+                simple = leaf["type"] in ("integer", "number", "boolean", "null")
+                assert simple or "enum" in leaf, name
 
 
 def test_what_is_not_in_a_form_has_no_effect(client: SyncLangGraphClient) -> None:
