@@ -59,7 +59,7 @@ def create_mctsr(
     )
 
     def add(body: Body, destinations: tuple[str, ...] | None = None) -> None:
-        step = Step(body, default, nodes.desk.model)
+        step = Step(body, default, nodes.desk.prepare)
         builder.add_node(body.__name__, step, destinations=destinations, trace_policy=BRIEF)
 
     add(nodes.initialize)
