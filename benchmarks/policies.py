@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 from benchmarks.policy_peers import PEERS
 from mctsr_graph import MCTSrContext
 from mctsr_graph.answers import extract_final_answer
-from mctsr_graph.belief import USUAL, Evidence, Prior, evidence_of, learn
+from mctsr_graph.belief import USUAL, Evidence, Prior, evidence_of, learn, log_chances_of
 from mctsr_graph.benchmark.simulated_search import Moment, simulated_search
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls import derive_seed
 from mctsr_graph.choice import CHOICES, classes_of
-from mctsr_graph.deciding import why_decided
+from mctsr_graph.deciding import why_decided, why_enough
 from mctsr_graph.information import choose_tasks
 from mctsr_graph.tasks import SelectionRule
 
@@ -125,11 +125,21 @@ def _ended(
     settings: Sequence[MCTSrContext], moment: Moment, last: Moment | None, world: World, number: int
 ) -> Iterator[Outcome]:
     """Outcomes of the budgets at which the search is over by now."""
+    context = settings[0]
+    looks = context.confidence is not None or context.settle
+    early = why_decided(
+        moment.tree,
+        moment.rollouts,
+        0,
+        context.model_copy(update={"confidence": None, "settle": False}),
+    )
+    evidence = evidence_of(moment.tree) if looks else Evidence()
+    logs = log_chances_of(evidence, context.belief_prior)
     for context in settings:
         left = (context.max_calls or 0) - moment.calls
         if left < 0 and last is not None:
             yield _outcome(last, context, world, number)
-        elif left <= 0 or why_decided(moment.tree, moment.rollouts, left, context):
+        elif left <= 0 or early or (looks and why_enough(evidence, logs, left, context)):
             yield _outcome(moment, context, world, number)
         else:
             return  # a larger budget goes on as well
