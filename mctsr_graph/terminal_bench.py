@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from .benchmark.records import Line, MethodRecord, Point, outcome
 from .benchmark.statistics import wilson
@@ -61,20 +63,22 @@ def bench_progress(err: Console, total: int) -> Iterator[Callable[[Line], None]]
     if not err.is_terminal:
         yield _lines_now_and_then(err, figures, total)
         return
-    columns = (
-        BarColumn(bar_width=24),
+    bar = Progress(
+        BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.description}", markup=False),
+        console=err,
     )
-    with Progress(*columns, console=err) as progress:
-        task = progress.add_task("solving", total=total)
+    task = bar.add_task("", total=total)
+    words = Text(figures.text())
+    with Live(Group(bar, words), console=err):
 
         def advance(line: Line) -> None:
             figures.add(line)
-            progress.update(task, completed=figures.lines, description=figures.text())
+            bar.update(task, completed=figures.lines)
+            words.plain = figures.text()
 
         yield advance
 

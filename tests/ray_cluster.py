@@ -40,6 +40,13 @@ def make_model() -> Any:
     return ScriptedChatModel(replies=reply, latency=0.15)
 
 
+def plain(line: Line) -> Line:
+    for method in line["methods"].values():
+        for point in method["points"]:
+            point["seconds"] = None
+    return line
+
+
 def main(folder: Path) -> None:
     folder.mkdir()
     os.environ["CALLS_MADE"] = str(folder / "calls_made")
@@ -66,9 +73,13 @@ def main(folder: Path) -> None:
         run(out, settings, jobs, on_ray(make_model), concurrency=4, on_line=on_line)
     )
     nodes = (folder / "calls_made").read_text().split()
+    held = RunFolder(folder / "hosted")
+    asyncio.run(run(held, settings, jobs[:2], on_ray(make_model, hosted=True)))
     found = {
         "unfinished": unfinished,
         "ids": [line["id"] for line in out.lines()],
+        "hosted": [plain(line) for line in held.lines()],
+        "made_here": [plain(line) for line in out.lines() if line["id"] in ("p0", "p1")],
         "calls_made": len(nodes),
         "calls_elsewhere": sum(node != head for node in nodes),
         "killed_after": killed,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from mctsr_graph import ScriptedChatModel, cli_bench
 from mctsr_graph.benchmark.store import RunFolder, read_run
 from mctsr_graph.cli import app
 from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.terminal_bench import bench_progress
 
 
 def reply(call: ScriptedCall) -> str:
@@ -182,3 +185,16 @@ def test_datasets_reads_them(tmp_path: Path, finished: Path) -> None:
         table = datasets.load_dataset("json", data_files=file, split="train", cache_dir=cache)
         assert columns <= set(table.column_names)
         assert table[0][sorted(columns)[0]][0].keys() == {"role", "content"}
+
+
+def test_a_terminal_sees_accuracy_cost_and_time_left(tmp_path: Path, finished: Path) -> None:
+    screen = io.StringIO()
+    with bench_progress(Console(file=screen, force_terminal=True, width=100), 4) as on_line:
+        for line in RunFolder(finished).lines():
+            on_line(line)
+    shown = screen.getvalue()
+    assert "3/4" in shown
+    assert "left" in shown
+    # cot says 0, and paper 3, of 0, 1 and 2
+    assert "cot 33.3 % [6-79], paper 0.0 % [0-56]" in shown
+    assert "tokens" in shown

@@ -32,6 +32,9 @@ def test_a_lost_node_costs_no_problem_and_grades_none_twice(tmp_path: Path) -> N
     assert found["unfinished"] == []
     assert len(found["killed_after"]) == 1
     assert sorted(found["ids"]) == [f"p{i}" for i in range(8)]
+    # A model that lives in an actor gives the same lines
+    by_id = {line["id"]: line for line in found["made_here"]}
+    assert {line["id"]: line for line in found["hosted"]} == by_id
     assert found["calls_elsewhere"] > 0  # the lost node had worked
     # Ten calls a problem; of those that had not returned, at most two tasks' two are made again
     assert 80 <= found["calls_made"] <= 84

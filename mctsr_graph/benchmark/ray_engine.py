@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -36,12 +37,16 @@ _CPUS_OF_A_TASK = 0.25  # it mostly waits
 _MOST_LOSSES = 20  # workers that may die under one problem
 
 
-def on_ray(model: str | ModelMaker | None, *, address: str | None = None) -> Engine:
+def on_ray(
+    model: str | ModelMaker | None, *, address: str | None = None, hosted: bool | None = None
+) -> Engine:
     """Solve problems on a Ray cluster.
 
     Args:
         model: A model's name, or a function that makes one in a worker.
         address: The cluster, as `ray.init` takes it; None starts one of this machine only.
+        hosted: Whether the model lives in actors, one for each GPU, or a single one without GPUs;
+            by default where its name says that it has weights.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -57,7 +62,8 @@ def on_ray(model: str | ModelMaker | None, *, address: str | None = None) -> Eng
         if own:
             ray.init(address=address, log_to_driver=False, include_dashboard=False)
         try:
-            yield _solver(ray, model, folder.calls)
+            hosts = _hosts(ray, model) if _has_weights(model, hosted) else [None]
+            yield _solver(ray, model, hosts, folder.calls)
         finally:
             if own:
                 ray.shutdown()
@@ -65,7 +71,7 @@ def on_ray(model: str | ModelMaker | None, *, address: str | None = None) -> Eng
     return engine
 
 
-def _solver(ray: Any, model: str | ModelMaker | None, calls: Path) -> Solve:
+def _solver(ray: Any, model: str | ModelMaker | None, hosts: Sequence[Any], calls: Path) -> Solve:
     from ray.exceptions import RayError, RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -75,14 +81,16 @@ def _solver(ray: Any, model: str | ModelMaker | None, calls: Path) -> Solve:
         .options(num_cpus=0, scheduling_strategy=here, max_concurrency=16)
         .remote(str(calls.absolute()))
     )
-    hosts = itertools.cycle(_hosts(ray, model))
+    next_host = itertools.cycle(hosts)
     remote = ray.remote(_solve_here).options(
         num_cpus=_CPUS_OF_A_TASK, max_retries=_MOST_LOSSES, scheduling_strategy="SPREAD"
     )
 
     async def solve(task: Task) -> dict[str, MethodRecord]:
         try:
-            found: dict[str, MethodRecord] = await remote.remote(task, model, keeper, next(hosts))
+            found: dict[str, MethodRecord] = await remote.remote(
+                task, model, keeper, next(next_host)
+            )
         except RayTaskError as error:  # what the task raised
             raise (error.cause if isinstance(error.cause, Exception) else error) from None
         except RayError as error:
@@ -92,15 +100,25 @@ def _solver(ray: Any, model: str | ModelMaker | None, calls: Path) -> Solve:
     return solve
 
 
+def _has_weights(model: str | ModelMaker | None, hosted: bool | None) -> bool:
+    if hosted is not None:
+        return hosted
+    if callable(model):
+        return False
+    name = model or os.environ.get("MCTSR_MODEL") or "embedded"
+    return name == "embedded" or name.startswith("huggingface:")
+
+
 def _hosts(ray: Any, model: str | ModelMaker | None) -> list[Any]:
-    """Actors that hold the weights; [None] for a model without."""
-    local = model is None or (isinstance(model, str) and not model.partition(":")[1])
-    if not local and not str(model).startswith("huggingface:"):
-        return [None]
+    """Actors that hold the weights."""
     gpus = int(ray.cluster_resources().get("GPU", 0))
-    needs = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_cpus": 1}
+    # No CPUs: a host that took the last one would leave none to the tasks that ask it
     host = ray.remote(_ModelHost).options(
-        **needs, max_restarts=-1, max_task_retries=-1, max_concurrency=1000
+        num_cpus=0,
+        num_gpus=min(gpus, 1),
+        max_restarts=-1,
+        max_task_retries=-1,
+        max_concurrency=1000,
     )
     return [host.remote(model) for _ in range(max(1, gpus))]
 
@@ -142,17 +160,18 @@ class _RemoteJournal(CallJournal):
 class _ModelHost:
     """A loaded model; calls from all workers reach it together."""
 
-    def __init__(self, name: str | None) -> None:
-        self._model = load_model(name)
+    def __init__(self, model: str | ModelMaker | None) -> None:
+        self._model: Any = _made(model)
 
     def about(self) -> About:
         return about(self._model)
 
     async def send(self, messages: list[BaseMessage], settings: dict[str, Any]) -> AIMessage:
-        return await self._model.ainvoke(messages, **settings)
+        reply: AIMessage = await self._model.ainvoke(messages, **settings)
+        return reply
 
     async def score(self, messages: list[BaseMessage]) -> Any:
-        return await self._model.ascore(messages)  # type: ignore[attr-defined]
+        return await self._model.ascore(messages)
 
 
 def _solve_here(
