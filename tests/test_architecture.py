@@ -317,6 +317,7 @@ INSIDE = {
         "benchmark.outcomes",
         "benchmark.published",
         "benchmark.report.words",
+        "benchmark.statistics",
     },
     "benchmark.report.words": {
         "benchmark.metrics",
