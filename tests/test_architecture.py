@@ -269,6 +269,7 @@ INSIDE = {
         "benchmark.outcomes",
         "benchmark.records",
         "benchmark.statistics",
+        "errors",
         "usage",
     },
     "benchmark.outcomes": {"benchmark.records", "usage"},
@@ -300,7 +301,6 @@ INSIDE = {
         "benchmark.report.problems",
         "benchmark.report.text",
         "benchmark.store",
-        "errors",
     },
     "benchmark.report.drawing": {"benchmark.statistics"},
     "benchmark.report.plots": {
