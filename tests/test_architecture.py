@@ -376,6 +376,7 @@ INSIDE = {
         "benchmark.outcomes",
         "benchmark.records",
         "benchmark.statistics",
+        "errors",
         "usage",
     },
     "benchmark.report.drawing": {"benchmark.statistics"},
@@ -391,6 +392,7 @@ INSIDE = {
         "benchmark.outcomes",
         "benchmark.published",
         "benchmark.report.words",
+        "benchmark.statistics",
     },
     "benchmark.report.text": {
         "benchmark.metrics",
@@ -429,7 +431,6 @@ INSIDE = {
         "benchmark.report.problems",
         "benchmark.report.text",
         "benchmark.store",
-        "errors",
     },
     "savers": {"errors"},
     "solution": {"calls", "choice", "tree", "usage", "viewers.html"},

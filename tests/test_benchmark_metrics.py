@@ -9,6 +9,7 @@ pytest.importorskip("numpy")
 from mctsr_graph.benchmark.metrics import Metrics, RunMetrics, measure
 from mctsr_graph.benchmark.records import Line, MethodRecord
 from mctsr_graph.benchmark.statistics import wilson
+from mctsr_graph.errors import ConfigError
 
 from .benchmark_lines import (
     COT,
@@ -217,5 +218,5 @@ def test_a_method_that_always_failed_does_not_go_missing() -> None:
 
 
 def test_a_run_without_lines_has_no_figures() -> None:
-    with pytest.raises(ValueError, match="without lines"):
+    with pytest.raises(ConfigError, match="no finished problem"):
         measure(settings("cot"), [])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,8 +33,6 @@ from mctsr_graph.errors import ConfigError
 
 from .benchmark_lines import attempt, cot, golden, line, method, point, settings
 from .hostile_texts import TEXTS
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +118,14 @@ def test_what_went_wrong_has_a_table(run: RunMetrics) -> None:
 def test_nothing_is_called_better_without_need(run: RunMetrics) -> None:
     assert [row[-1] for row in named(run, "comparisons").rows] == ["no difference shown"] * 2
     assert named(run, "comparisons").rows[0][2].startswith("−25.0 (")
+
+
+def test_levels_have_tables(run: RunMetrics) -> None:
+    assert named(run, "level-selected").rows[0][:2] == ("1", "2")
+    assert named(run, "level-selected").rows[0][-1] == "50.0 (9.5 to 90.5)"  # Wilson, 1 of 2
+    oracle = named(run, "level-oracle")
+    assert oracle.head == ("level", "problems", "MCTSr paper, 2 rollouts")
+    assert [row[2] for row in oracle.rows] == ["100.0 (34.2 to 100.0)", "0.0 (0.0 to 65.8)"]
 
 
 def test_the_published_table_is_the_papers(run: RunMetrics) -> None:
@@ -310,18 +315,6 @@ def test_no_text_of_a_run_becomes_markup(hostile_report: Path) -> None:
     assert len(re.findall(r"<script", page)) == 2 + 2 * len(TEXTS)  # ours, the viewer, the trees
     assert not re.search(r"<(img|base|object|link rel=stylesheet|style>body)", page)
     assert page.count("<iframe") == 1
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

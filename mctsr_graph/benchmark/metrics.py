@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.usage import Cost, sum_costs
 
 from .comparisons import Comparison, compare_all
@@ -126,7 +127,7 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
             something that can be read again.
 
     Raises:
-        ValueError: There is no line.
+        ConfigError: There is no line.
     """
     keys = _keys(lines, settings)
     kept: dict[Key, list[Outcome]] = {key: [] for key in keys}
@@ -137,7 +138,7 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
         for name in drawn:
             drawn[name].append(samples(line, name))
     if not any(kept.values()):
-        raise ValueError("a run without lines has no figures")
+        raise ConfigError(f"run {settings['run']!r} has no finished problem")
     ids = kept[keys[0]]
     last = largest(keys)
     return RunMetrics(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mctsr_graph.benchmark.metrics import Metrics, RunMetrics
+from mctsr_graph.benchmark.metrics import Group, Metrics, RunMetrics
 from mctsr_graph.benchmark.outcomes import VERDICTS, Key
 from mctsr_graph.benchmark.published import MATH_LEVELS, MODEL, PUBLISHED, SOURCE, Published
+from mctsr_graph.benchmark.statistics import Interval
 
 from . import words
 
@@ -265,20 +266,32 @@ def _groups(run: RunMetrics) -> Iterator[Table]:
     keys = run.at_most()
     for kind in ("level", "subject"):
         groups = [group for group in run.groups if group.kind == kind]
-        yield Table(
-            kind,
-            f"Selected accuracy by {kind}",
-            "Percent of the problems of each row, with 95 % intervals, at the largest budget.",
-            (kind, "problems", *(words.full_name(key) for key in keys)),
-            [
-                (
-                    group.name,
-                    words.count(group.problems),
-                    *(words.percent(group.selected[key]) for key in keys),
-                )
-                for group in groups
-            ],
-        )
+        yield _group_table(kind, "Selected accuracy", keys, [(g, g.selected) for g in groups])
+        searches = [key for key in keys if key.searches]
+        yield _group_table(kind, "Oracle upper bound", searches, [(g, g.oracle) for g in groups])
+
+
+def _group_table(
+    kind: str,
+    title: str,
+    keys: Sequence[Key],
+    groups: Sequence[tuple[Group, Mapping[Key, Interval]]],
+) -> Table:
+    return Table(
+        f"{kind}-{title.split()[0].lower()}",
+        f"{title} by {kind}",
+        "Percent of the problems of each row, with 95 % intervals, at the largest budget.",
+        (kind, "problems", *(words.full_name(key) for key in keys)),
+        [
+            (
+                group.name,
+                words.count(group.problems),
+                *(words.percent(shares[key]) for key in keys),
+            )
+            for group, shares in groups
+            if keys
+        ],
+    )
 
 
 def _published(run: RunMetrics) -> Iterator[Table]:

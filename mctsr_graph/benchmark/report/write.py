@@ -14,7 +14,6 @@ from mctsr_graph.benchmark.metrics import RunMetrics, distinct, measure
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.records import Line, RunSettings
 from mctsr_graph.benchmark.store import read_run
-from mctsr_graph.errors import ConfigError
 
 from .drawing import Plot
 from .page import Part, write_page
@@ -49,13 +48,7 @@ def measure_runs(folders: Sequence[Path]) -> list[tuple[RunLines, RunMetrics]]:
         before = found.get(settings["run"])
         others = before.folders if before is not None else ()
         found[settings["run"]] = RunLines(settings, [*others, folder])
-    measured = []
-    for lines in found.values():
-        try:
-            measured.append((lines, measure(lines.settings, lines)))
-        except ValueError:
-            raise ConfigError(f"run {str(lines.folders[0])!r} has no finished problem") from None
-    return measured
+    return [(lines, measure(lines.settings, lines)) for lines in found.values()]
 
 
 def write_report(measured: Sequence[tuple[RunLines, RunMetrics]], folder: Path) -> list[Path]:
