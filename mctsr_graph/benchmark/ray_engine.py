@@ -166,8 +166,11 @@ class _ModelHost:
     def about(self) -> About:
         return about(self._model)
 
-    async def send(self, messages: list[BaseMessage], settings: dict[str, Any]) -> AIMessage:
-        reply: AIMessage = await self._model.ainvoke(messages, **settings)
+    async def send(
+        self, messages: list[BaseMessage], settings: dict[str, Any], metadata: dict[str, Any]
+    ) -> AIMessage:
+        config = {"metadata": metadata}
+        reply: AIMessage = await self._model.ainvoke(messages, config=config, **settings)
         return reply
 
     async def score(self, messages: list[BaseMessage]) -> Any:
@@ -185,8 +188,10 @@ def _solve_here(
 def _hosted(host: Any) -> Model:
     import ray
 
-    async def send(messages: list[BaseMessage], settings: dict[str, Any]) -> AIMessage:
-        reply: AIMessage = await host.send.remote(messages, settings)
+    async def send(
+        messages: list[BaseMessage], settings: dict[str, Any], metadata: dict[str, Any]
+    ) -> AIMessage:
+        reply: AIMessage = await host.send.remote(messages, settings, metadata)
         return reply
 
     async def score(messages: list[BaseMessage]) -> Any:

@@ -20,7 +20,8 @@ from mctsr_graph.calls import innermost, label_of
 from mctsr_graph.errors import JournalMismatchError
 from mctsr_graph.ways import Scorer
 
-Send = Callable[[list[BaseMessage], dict[str, Any]], Awaitable[AIMessage]]
+Send = Callable[[list[BaseMessage], dict[str, Any], dict[str, Any]], Awaitable[AIMessage]]
+"""Takes messages, settings of the call, and the metadata of its run."""
 Score = Callable[[list[BaseMessage]], Awaitable[Any]]
 
 
@@ -90,7 +91,8 @@ class _StandIn(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         settings = {**kwargs, **({"stop": stop} if stop else {})}
-        message = await self._send(messages, settings)
+        told = (run_manager.metadata if run_manager else None) or {}
+        message = await self._send(messages, settings, told)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 
