@@ -115,6 +115,8 @@ def test_pass_at_k_of_the_samples(run: RunMetrics) -> None:
     # Right of three: 2, 2, 0, 3
     assert found[1].value == pytest.approx((2 / 3 + 2 / 3 + 0 + 1) / 4)
     assert found[2].value == pytest.approx((1 + 1 + 0 + 1) / 4)
+    # Chances vary less than coins do, so Wilson's interval for as many coins is wide enough
+    assert found[2] == wilson(3, 4)
 
 
 def test_methods_are_compared_in_pairs(run: RunMetrics) -> None:

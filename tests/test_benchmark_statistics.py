@@ -15,6 +15,7 @@ from mctsr_graph.benchmark.statistics import (
     clustered_share,
     holm,
     mcnemar,
+    paired_difference,
     pairs_won,
     pass_at_k,
     percentile,
@@ -126,6 +127,24 @@ def test_a_share_is_no_surer_than_its_few_problems() -> None:
     many = clustered_share(([1] * 4 + [0] * 4) * 5, [index // 4 for index in range(40)])
     assert (many.low, many.high) == (pytest.approx(0.2), pytest.approx(0.8))
     assert clustered_share([0.5], "a", [1]).value == 0.5  # a draw
+
+
+def test_few_equal_pairs_do_not_prove_that_methods_are_equal() -> None:
+    # Six problems, no difference seen: Wilson's upper end of 0 of 6 is 0.3903, both ways
+    none = paired_difference([0] * 6, range(6))
+    assert none.value == 0
+    assert (round(none.low, 4), round(none.high, 4)) == (-0.3903, 0.3903)
+    # Six gains of six: 1 - sqrt(0.3903^2 + 0.3903^2) = 0.4480
+    all_better = paired_difference([1] * 6, range(6))
+    assert (round(all_better.low, 4), all_better.high) == (0.4480, 1)
+
+
+def test_many_pairs_have_the_normal_interval() -> None:
+    # 150 gains and 50 losses of 1000: 0.1, with variance 0.2 - 0.1^2
+    many = paired_difference([1] * 150 + [-1] * 50 + [0] * 800, range(1000))
+    half = 1.96 * math.sqrt((0.2 - 0.01) / 1000)
+    assert many.low == pytest.approx(0.1 - half, abs=0.003)
+    assert many.high == pytest.approx(0.1 + half, abs=0.003)
 
 
 def test_auc_counts_the_pairs_of_right_and_wrong() -> None:

@@ -9,7 +9,7 @@ from itertools import combinations
 from statistics import fmean
 
 from .outcomes import Key, Outcome
-from .statistics import Interval, cluster_bootstrap, holm, mcnemar
+from .statistics import Interval, holm, mcnemar, paired_difference
 
 ALPHA = 0.05
 """Chance of calling anything in a family of comparisons better by luck."""
@@ -77,7 +77,7 @@ def _compare(
     return Comparison(
         first=first,
         second=second,
-        difference=cluster_bootstrap(list(by_problem.values()), list(by_problem)),
+        difference=paired_difference(list(by_problem.values()), list(by_problem)),
         only_first=only_first,
         only_second=only_second,
         p=p,

@@ -27,7 +27,7 @@ from .outcomes import (
     samples,
 )
 from .records import Line, RunSettings
-from .statistics import Interval, cluster_bootstrap, clustered_share, pass_at_k, percentile
+from .statistics import Interval, clustered_share, pass_at_k, percentile
 
 
 class Spread(NamedTuple):
@@ -253,7 +253,7 @@ def _pass_at(counts: Sequence[Samples]) -> dict[int, Interval]:
     found = {}
     for k in (2**power for power in range(usual.bit_length())):
         chances = [pass_at_k(max(count.drawn, k), count.right, k) for count in counts]
-        found[k] = cluster_bootstrap(chances, [count.id for count in counts])
+        found[k] = clustered_share(chances, [count.id for count in counts])
     return found
 
 

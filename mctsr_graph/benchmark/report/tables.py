@@ -106,11 +106,11 @@ def _comparisons(run: RunMetrics) -> Table:
     return Table(
         "comparisons",
         "Comparisons on the same problems",
-        "Difference of the selected accuracies in points, with a 95 % interval from a paired "
-        "bootstrap that resamples whole problems; the counts of problems that only one of the two "
-        "got right; the exact McNemar test, and its p after Holm's correction for all rows. "
-        "Nothing is called better unless the interval leaves 0 out and the corrected p is below "
-        "0.05.",
+        "Difference of the selected accuracies in points, with a 95 % interval: the wider of a "
+        "paired bootstrap of whole problems and of a score interval. Then the counts of problems "
+        "that only one of the two got right, the exact McNemar test, and its p after Holm's "
+        "correction for all rows. Nothing is called better unless the interval leaves 0 out and "
+        "the corrected p is below 0.05.",
         ("this", "against", "difference", "only this", "only that", "p", "p (Holm)", "finding"),
         [
             (
@@ -187,7 +187,7 @@ def _cost(run: RunMetrics) -> Table:
         [
             (
                 *_names(metrics.key),
-                words.spread(metrics.calls),
+                words.spread(metrics.calls, 1),
                 words.spread(metrics.tokens),
                 words.spread(metrics.seconds, 1),
                 words.count(metrics.tokens_per_solved),

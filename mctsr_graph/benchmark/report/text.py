@@ -16,7 +16,7 @@ from . import words
 from .drawing import Plot
 from .tables import Table, facts, tables
 
-_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$])")
+_MARKS = re.compile(r"([\\`*_\[\]<>|~&$])")
 _IN_TERMINAL = {  # the columns that fit
     "accuracy": ("method", "budget", "selected", "oracle upper bound"),
     "comparisons": ("this", "against", "difference", "p (Holm)", "finding"),
