@@ -384,7 +384,8 @@ def _first_problem(cls: type[MCTSrContext], error: ValidationError) -> str:
         return _unknown_setting(name, cls.model_fields)
     if name not in cls.model_fields:
         return f"{name}: {first['msg']}"
-    return f"{name} is {value!r}, allowed {allowed_values(name)}"
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where} is {value!r}, allowed {allowed_values(name)}"
 
 
 def _unknown_setting(name: str, known: Iterable[str]) -> str:
@@ -397,6 +398,7 @@ def allowed_values(name: str) -> str:
     """The values that the setting `name` may take, in words ("1 to 4096, or null")."""
     field = MCTSrContext.model_fields[name]
     parts = [field.annotation, *get_args(field.annotation)]
+    parts += [inner for part in parts[1:] for inner in get_args(part)]  # of a union
     optional = type(None) in parts
     literals = [part for part in parts if isinstance(part, str)]
     if literals:

@@ -35,6 +35,7 @@ from mctsr_graph import (
 )
 from mctsr_graph.asking import Asker
 from mctsr_graph.calls import Budget, Request
+from mctsr_graph.costing import calls_of
 from mctsr_graph.judges import (
     Case,
     Clerk,
@@ -50,6 +51,7 @@ from mctsr_graph.judges.court import NAMED
 from mctsr_graph.judges.pairwise import read_verdict
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.scores import parse_score
+from mctsr_graph.tasks import Task
 from mctsr_graph.usage import add_usage
 
 from .conftest import keyed_reply
@@ -518,7 +520,7 @@ def test_the_pairwise_judge_stays_within_its_calls() -> None:
         assert len(model.calls) <= limit
         assert not solution.failures
     context = MCTSrContext(judge="pairwise")
-    assert context.calls_per_rollout == 2 + 2 * (2 * Pairwise().rivals)
+    assert calls_of(Task("refine", "0"), context) == 2 + 2 * (2 * Pairwise().rivals)
 
 
 def test_an_answer_cannot_close_its_own_frame() -> None:

@@ -25,7 +25,8 @@ from mctsr_graph import (
 )
 from mctsr_graph.branches import in_play
 from mctsr_graph.savers import open_file
-from mctsr_graph.search import backpropagate, new_node, select, select_wave
+from mctsr_graph.search import backpropagate, new_node, select
+from mctsr_graph.selection import tasks_of_wave
 from mctsr_graph.steering import (
     Act,
     add_answer,
@@ -110,8 +111,8 @@ def test_marks_that_were_taken_away_mean_nothing() -> None:
 
 def test_a_wish_goes_before_uct_and_takes_its_own_rollout_only() -> None:
     tree = tree_of((None, 90, {}), ("0", -90, {"wishes": {"6": None, "7": "flaw"}}))
-    wave = select_wave(tree, MCTSrContext(virtual_loss=0), random.Random(0), 4, first=5)
-    assert wave == ["0", "1", "1", "0"]
+    wave = tasks_of_wave(tree, MCTSrContext(virtual_loss=0), random.Random(0), 4, first=5)
+    assert [task.node for task in wave] == ["0", "1", "1", "0"]
 
 
 # --------------------------------------------------------------------------- acts on a search
