@@ -180,21 +180,33 @@ class SlotMemory:
             at = 0
             for kv in self.store.lookup(ids[:-1]):
                 size = kv[0].shape[1]
-                parts = (part for layer in self._layers for part in layer.parts)
-                for part, piece in zip(parts, kv, strict=True):
-                    part[slot, :, at : at + size] = piece
+                for parts, pieces in zip(self._alike(), kv, strict=True):
+                    each = pieces.view(len(parts), -1, *pieces.shape[1:])
+                    for part, piece in zip(parts, each, strict=True):
+                        part[slot, :, at : at + size] = piece
                 at += size
             starts.append(at)
         return starts
 
     def _keep(self, slot: int, ids: Sequence[int]) -> None:
+        import torch
+
         def cut(a: int, b: int) -> list[torch.Tensor]:
-            return [part[slot, :, a:b].clone() for layer in self._layers for part in layer.parts]
+            return [torch.cat([p[slot, :, a:b] for p in parts]) for parts in self._alike()]
 
         try:
             self.store.insert(ids, cut)
         except (RuntimeError, MemoryError):  # no room for a copy: the store is the first to go
             self._empty_store()
+
+    def _alike(self) -> list[list[torch.Tensor]]:
+        """Keys and values of all layers in groups of one kind, so that copies are few."""
+        groups: dict[Any, list[torch.Tensor]] = {}
+        for layer in self._layers:
+            for part in layer.parts:
+                _, heads, _, size = part.shape
+                groups.setdefault((part.device, part.dtype, heads, size), []).append(part)
+        return list(groups.values())
 
     def _copy(self, source: int, to: int, columns: int) -> None:
         for layer in self._layers:
