@@ -4,9 +4,11 @@
     python -m benchmarks.backend --device cuda --shape llama-3-8b --random-weights
 
 Prints one JSON object a backend, each measured in a process of its own: CPU seconds, forwards
-(reads of all weights), tokens fed (padding included), wall seconds, peak memory, and a digest of
-the greedy texts, which must be equal in float32. With --shape it also prints decoded tokens per
-second at 1, 8, 32 and 64 rows, as a fraction of what the memory bandwidth allows.
+(reads of all weights; on CUDA without replayed steps), tokens fed (padding included), wall
+seconds, peak memory, and a digest of the greedy texts, which must be equal in float32. `chains`
+has a problem for each chain, so next to nothing is shared between them; `one_problem` has eight
+answers of one problem, as a tree has. With --shape it also prints decoded tokens per second at
+1, 8, 32 and 64 rows, as a fraction of what the memory bandwidth allows.
 """
 
 from __future__ import annotations
