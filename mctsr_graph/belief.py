@@ -134,14 +134,18 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
 def believe(evidence: Evidence, prior: Prior = USUAL) -> Belief:
     """Weigh the evidence."""
     tally, standing = tally_of(evidence), standing_of(evidence, prior)
-    logs = {right: tally.log_wrong(right) for right in [*evidence.classes, None]}
+    weighed = {
+        right: _answer_likelihoods(*tally.rightness(right), prior)
+        for right in [*evidence.classes, None]
+    }
+    logs = {right: tally.log_wrong(right) + log for right, (log, _) in weighed.items()}
     highest = max(logs.values())
     chances: dict[str | None, float] = {}
     skill = [0.0] * len(SKILL)
     mending = [0.0] * len(MENDING)
     discrimination = [0.0] * len(DISCRIMINATION)
     for right, log in logs.items():
-        by_answers = _answer_likelihoods(*tally.rightness(right), prior)
+        _, by_answers = weighed[right]
         by_rewards = standing.likelihoods(right)
         answers, judged = math.exp(log - highest) * sum(map(sum, by_answers)), sum(by_rewards)
         chances[right] = answers * judged
@@ -227,7 +231,8 @@ def move_chances(evidence: Evidence, belief: Belief, parent: str) -> dict[str | 
                 step = (1 - mends) * wrong
             chance += probability * step
         found[child] = chance
-    return found
+    total = sum(found.values())
+    return {child: chance / total for child, chance in found.items()}
 
 
 def vote_chances(evidence: Evidence) -> dict[str | None, float]:
@@ -332,20 +337,34 @@ _LOG_KEEPS, _LOG_LEAVES = math.log(_KEEPS), math.log(1 - _KEEPS)
 _LOG_STAYS, _LOG_STRAYS = math.log(_STAYS), math.log(1 - _STAYS)
 
 
+_LOG_GRID = [
+    (math.log(skill), math.log(1 - skill), math.log(skill * part), math.log(1 - skill * part))
+    for skill in SKILL
+    for part in MENDING
+]
+
+
 def _answer_likelihoods(
     agree: int, differ: int, mended: int, unmended: int, prior: Prior
-) -> list[list[float]]:
-    """Weighted likelihoods of the right answers, over SKILL and MENDING."""
-    rows = []
-    for chance, weight in zip(SKILL, prior.skill, strict=True):
-        voted = weight * chance**agree * (1 - chance) ** differ
-        rows.append(
-            [
-                voted * share * (chance * part) ** mended * (1 - chance * part) ** unmended
-                for part, share in zip(MENDING, prior.mending, strict=True)
-            ]
-        )
-    return rows
+) -> tuple[float, list[list[float]]]:
+    """Weighted likelihoods of the right answers, over SKILL and MENDING.
+
+    Returns:
+        The log of their common factor, without which hundreds of votes would underflow, and the
+        rest of each.
+    """
+    weights = [skill * part for skill in prior.skill for part in prior.mending]
+    logs = [
+        agree * right + differ * wrong + mended * mends + unmended * fails
+        for right, wrong, mends, fails in _LOG_GRID
+    ]
+    highest = max(log for log, weight in zip(logs, weights, strict=True) if weight)
+    cells = [
+        weight * math.exp(log - highest) if weight else 0.0
+        for log, weight in zip(logs, weights, strict=True)
+    ]
+    parts = len(MENDING)
+    return highest, [cells[i : i + parts] for i in range(0, len(cells), parts)]
 
 
 @lru_cache(maxsize=64)
@@ -355,8 +374,8 @@ def _known_answers(prior: Prior) -> dict[tuple[int, int, int, int], float]:
 
 
 def _log_answers(agree: int, differ: int, mended: int, unmended: int, prior: Prior) -> float:
-    rows = _answer_likelihoods(agree, differ, mended, unmended, prior)
-    return math.log(max(sum(map(sum, rows)), 1e-300))
+    log, rows = _answer_likelihoods(agree, differ, mended, unmended, prior)
+    return log + math.log(sum(map(sum, rows)))
 
 
 @dataclass(frozen=True)
@@ -380,7 +399,7 @@ class Standing:
         lead = precision * (self.means[right] - self.mean)
         loss = precision * (1 - precision / self.precision) / 2
         return [
-            weight * math.exp(min(lead * by - loss * by * by, 700.0))
+            weight * math.exp(max(-700.0, min(lead * by - loss * by * by, 700.0)))
             for by, weight in zip(DISCRIMINATION, self.prior.discrimination, strict=True)
         ]
 

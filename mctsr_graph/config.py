@@ -91,8 +91,8 @@ class MCTSrContext(BaseModel):
     settle: Annotated[
         bool,
         Field(
-            description="stop when no rollout that the budgets still allow could change a choice "
-            "by 'majority' or 'weighted'"
+            description="stop when a choice by 'majority' or 'weighted' would stand even if every "
+            "rollout that the budgets still allow stated its rival"
         ),
     ] = _by_profile(paper=False, official=False, tuned=True)
     class_patience: Annotated[

@@ -62,9 +62,11 @@ class Nodes:
         """Choose the leaves of the next wave, or say why the search is over."""
         check_tree(state)
         reason = why_stop(state, run.context)
-        leaves = [] if reason is not None else self._wave(state, run.context)
+        leaves: list[Leaf] = []
+        if reason is None:
+            leaves, reason = self._wave(state, run.context)
         if not leaves:
-            update = {"wave": Overwrite({}), "stop_reason": reason or "exhausted"}
+            update = {"wave": Overwrite({}), "stop_reason": reason}
             return Command(update=update, goto="finalize")
         wave = {str(leaf["rollout"]): leaf for leaf in leaves}
         return Command(update={"wave": Overwrite(wave), "stop_reason": None}, goto="critique")
@@ -127,7 +129,8 @@ class Nodes:
             "choice": explain(tree, run.context, self.desk.strategy.name(run.context), best),
         }
 
-    def _wave(self, state: MCTSrState, context: MCTSrContext) -> list[Leaf]:
+    def _wave(self, state: MCTSrState, context: MCTSrContext) -> tuple[list[Leaf], str]:
+        """The leaves of the next wave, and the reason to stop if there is none."""
         tree, first = state["tree"], state["rollouts"] + 1
         rng = random.Random(derive_seed(context.seed, "select", state["rollouts"]))
         width = affordable_width(state, context)
@@ -135,7 +138,7 @@ class Nodes:
         return [
             new_leaf(first + i, None if task.node is None else tree[task.node], task.kind)
             for i, task in enumerate(affordable(tasks, state, context))
-        ]
+        ], "max_calls" if tasks else "exhausted"
 
     async def _critiqued(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-from .branches import wished
+from .branches import in_play, wished
 from .config import MCTSrContext
 from .errors import ConfigError
 from .information import choose_tasks
@@ -18,8 +18,18 @@ from .tree import Node
 def by_information(
     tree: Mapping[str, Node], context: MCTSrContext, rng: random.Random, width: int
 ) -> list[Task]:
-    """Whatever tells most, for its calls, about which answer is right."""
-    return choose_tasks(tree, context.belief_prior, width)
+    """Whatever tells most, for its calls, about which answer is right.
+
+    Where no answer states a final one there is nothing to agree on, and the judge decides: what
+    is not judged yet is judged, and else the highest UCT is refined.
+    """
+    nodes = [node for node in in_play(tree).values() if not node["dummy"]]
+    if any(node["final_answer"] is not None for node in nodes):
+        return choose_tasks(tree, context.belief_prior, width)
+    unjudged = [Task("evaluate", node["id"]) for node in nodes if not node["rewards"]]
+    return unjudged[:width] or [
+        Task("refine", node) for node in select_wave(tree, context, rng, width)
+    ]
 
 
 RULES: dict[str, SelectionRule] = {

@@ -1,0 +1,277 @@
+"""What votes, refinements and rewards say of the right answer, with numbers worked out by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mctsr_graph.belief import (
+    _CLASS_SPREAD,
+    _KEEPS,
+    _STAYS,
+    DISCRIMINATION,
+    MENDING,
+    SKILL,
+    Evidence,
+    Prior,
+    believe,
+    evidence_of,
+    learn,
+    move_chances,
+    vote_chances,
+    weight_of_rewards,
+)
+from mctsr_graph.search import add_child, new_node
+from mctsr_graph.tree import Tree, merge
+
+
+def point(grid: tuple[float, ...], value: float) -> tuple[float, ...]:
+    """All weight on one value of a grid."""
+    return tuple(float(one == value) for one in grid)
+
+
+def sure(skill: float = 0.6, mending: float = 0.9, discrimination: float = 0.0) -> Prior:
+    """A prior that knows everything."""
+    return Prior(
+        point(SKILL, skill), point(MENDING, mending), point(DISCRIMINATION, discrimination)
+    )
+
+
+def tree_of(*nodes: tuple[str | None, str | None, list[float]]) -> Tree:
+    """A tree: each node's parent, final answer and rewards."""
+    tree: Tree = {}
+    for parent, final, rewards in nodes:
+        answer = f"Text {len(tree)}"
+        node = new_node(tree, parent=parent, answer=answer, final_answer=final, rewards=rewards)
+        tree = merge(tree, [add_child(tree, node)])
+    return tree
+
+
+# Votes
+
+
+def test_three_votes_against_one() -> None:
+    # Right A: 0.6^3 * 0.4 = 0.0864, and the one wrong answer has nothing to agree with: 1.
+    # Right B: 0.6 * 0.4^3 = 0.0384, and three wrong ones agree: 1 * 1/2 * 2/3 = 1/3.
+    # Neither: 0.4^4 = 0.0256, and AAAB falls so with 1 * 1/2 * 2/3 * 1/4 = 1/12.
+    # 0.0864 : 0.0128 : 0.00213 = 81 : 12 : 2
+    chances = believe(Evidence(votes={"A": 3, "B": 1}), sure()).chances
+    assert chances == pytest.approx({"A": 81 / 95, "B": 12 / 95, None: 2 / 95})
+
+
+def test_one_vote_says_what_the_skill_says() -> None:
+    chances = believe(Evidence(votes={"A": 1}), sure(skill=0.15)).chances
+    assert chances == pytest.approx({"A": 0.15, None: 0.85})
+
+
+def test_with_nothing_seen_nothing_is_found() -> None:
+    belief = believe(Evidence())
+    assert belief.chances == {None: pytest.approx(1.0)}
+    assert belief.entropy == pytest.approx(0.0)
+    assert belief.skill == pytest.approx(Prior().skill)
+
+
+def test_agreement_raises_the_skill_that_is_believed() -> None:
+    agree = believe(Evidence(votes={"A": 4})).skill
+    differ = believe(Evidence(votes={"A": 1, "B": 1, "C": 1, "D": 1})).skill
+
+    def mean(weights: Any) -> float:
+        return sum(s * w for s, w in zip(SKILL, weights, strict=True))
+
+    assert mean(differ) < mean(Prior().skill) < mean(agree)
+
+
+# Rewards
+
+
+def test_a_reward_for_each_of_two_answers() -> None:
+    # 30 and -30 points are +1 and -1 standard deviations (30 before any is known to repeat).
+    # One reward weighs w = 1 / (1 + 1/16) = 16/17; right A against right B: exp(2 * d * w), d = 2
+    evidence = Evidence({"A": 1, "B": 1}, {}, {"A": [(30.0, 1)], "B": [(-30.0, 1)]})
+    chances = believe(evidence, sure(discrimination=2.0)).chances
+    weight = 1 / (_CLASS_SPREAD**2 + 1)
+    assert chances["A"] / chances["B"] == pytest.approx(math.exp(2 * 2 * weight))
+
+
+def test_a_judge_that_knows_nothing_changes_nothing() -> None:
+    votes = {"A": 2, "B": 1}
+    judged = Evidence(votes, {}, {"A": [(-90.0, 3)], "B": [(90.0, 3)]})
+    expected = believe(Evidence(votes), sure()).chances
+    assert believe(judged, sure()).chances == pytest.approx(expected)
+
+
+def test_the_level_of_all_rewards_says_nothing() -> None:
+    low = Evidence({"A": 1, "B": 1}, {}, {"A": [(-60.0, 1)], "B": [(-90.0, 1)]})
+    high = Evidence({"A": 1, "B": 1}, {}, {"A": [(90.0, 1)], "B": [(60.0, 1)]})
+    assert believe(low).chances == pytest.approx(believe(high).chances)
+
+
+def test_the_only_class_judged_is_neither_better_nor_worse_for_it() -> None:
+    judged = Evidence({"A": 2, "B": 1}, {}, {"B": [(90.0, 1)]})
+    chances, plain = believe(judged).chances, believe(Evidence({"A": 2, "B": 1})).chances
+    assert chances == pytest.approx(plain)
+
+
+def test_repeating_a_reward_adds_ever_less() -> None:
+    weights = [weight_of_rewards([(0.0, count)]) for count in (1, 2, 4, 64)]
+    steps = [b - a for a, b in itertools.pairwise(weights)]
+    assert weight_of_rewards([]) == 0.0
+    assert weights == sorted(weights)
+    assert steps[0] > steps[1] / 2  # two further rewards are less than twice one
+    assert weight_of_rewards([(0.0, 1)] * 2) > weights[1]  # another answer of the class is more
+
+
+# Refinements
+
+
+def test_a_refinement_that_arrives() -> None:
+    # B was drafted and refined into A; a wrong answer is mended with 0.9 * 0.6 = 0.54.
+    # Right A: 0.4 * 0.54. Right B: it left a right answer, for one class of three.
+    # Neither: 0.4 * 0.46, and it strayed to one of three.
+    right_a = 0.4 * 0.54
+    right_b = 0.6 * (1 - _KEEPS) / 3
+    neither = 0.4 * 0.46 * (1 - _STAYS) / 3
+    chances = believe(Evidence({"B": 1}, {("B", "A"): 1}), sure()).chances
+    total = right_a + right_b + neither
+    assert chances == pytest.approx(
+        {"A": right_a / total, "B": right_b / total, None: neither / total}
+    )
+
+
+def test_refinements_that_stay_speak_for_an_answer() -> None:
+    once = believe(Evidence({"A": 1, "B": 1})).chances["A"]
+    assert believe(Evidence({"A": 1, "B": 1}, {("A", "A"): 3})).chances["A"] > once
+    assert believe(Evidence({"A": 1, "B": 1}, {("A", "B"): 3})).chances["A"] < once
+
+
+def test_what_comes_next_has_chances_that_sum_to_one() -> None:
+    evidence = Evidence({"A": 2, "B": 1}, {("A", "C"): 1})
+    assert vote_chances(evidence) == pytest.approx({"A": 0.5, "B": 0.25, None: 0.25})
+    for parent in "ABC":
+        moves = move_chances(evidence, believe(evidence), parent)
+        assert sum(moves.values()) == pytest.approx(1.0)
+
+
+# Trees
+
+
+def test_what_a_tree_says() -> None:
+    tree = tree_of(
+        (None, "1/2", [10.0, 20.0]),
+        (None, "0.5", []),
+        (None, None, [90.0]),
+        ("2", "7", [5.0]),  # of an answer that states nothing: an independent one
+        ("0", "7", []),
+    )
+    evidence = evidence_of(tree)
+    half, seven = evidence.classes
+    assert evidence.votes == {half: 2, seven: 1}
+    assert evidence.moves == {(half, seven): 1}
+    assert evidence.rewards == {half: [(15.0, 2)], seven: [(5.0, 1)]}
+
+
+def test_dummies_and_pruned_nodes_say_nothing() -> None:
+    tree = tree_of((None, "1", [1.0]), (None, "2", [2.0]), (None, "3", [3.0]))
+    marked = merge(tree, [{"1": {"pruned": True}, "2": {"dummy": True}}])
+    assert evidence_of(marked) == evidence_of({"0": tree["0"]})
+
+
+# Learning
+
+
+def batch(gap: float) -> list[Evidence]:
+    """Problems whose frequent answer has rewards that are higher by `gap` points."""
+    return [
+        Evidence(
+            {"A": 3, "B": 1},
+            {},
+            {"A": [(gap / 2 + shift, 2)], "B": [(-gap / 2 + shift, 2)]},
+        )
+        for shift in (-20.0, 0.0, 20.0, 5.0, -5.0, 11.0)
+    ]
+
+
+def test_a_batch_teaches_what_the_judge_is_worth() -> None:
+    blind, seeing = learn(batch(0.0)), learn(batch(60.0))
+
+    def mean(prior: Prior) -> float:
+        return sum(d * w for d, w in zip(DISCRIMINATION, prior.discrimination, strict=True))
+
+    assert mean(blind) < mean(Prior()) < mean(seeing)
+    for prior in (blind, seeing):
+        assert sum(prior.discrimination) == pytest.approx(1.0)
+
+
+def test_nothing_is_learnt_from_nothing() -> None:
+    fitted = learn([])
+    assert fitted.skill == pytest.approx(Prior().skill)
+
+
+# For all evidence
+
+CLASSES = st.sampled_from("ABCDE")
+NODES = st.lists(
+    st.tuples(
+        st.integers(0, 10_000),
+        st.one_of(st.none(), CLASSES),
+        st.lists(st.floats(-100, 100), max_size=4),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+def grown(drawn: list[tuple[int, str | None, list[float]]]) -> Tree:
+    """A tree of drawn nodes; every third is a root."""
+    return tree_of(
+        *(
+            (None if i == 0 or place % 3 == 0 else str(place % i), final, rewards)
+            for i, (place, final, rewards) in enumerate(drawn)
+        )
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(NODES, st.randoms(use_true_random=False))
+def test_the_order_of_nodes_does_not_matter(drawn: Any, rng: Any) -> None:
+    tree = grown(drawn)
+    ids = list(tree)
+    rng.shuffle(ids)
+    chances = believe(evidence_of(tree)).chances
+    assert believe(evidence_of({i: tree[i] for i in ids})).chances == pytest.approx(chances)
+    assert sum(chances.values()) == pytest.approx(1.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(CLASSES, st.integers(1, 40), min_size=1))
+def test_another_vote_for_a_majority_hardly_lowers_its_chance(votes: dict[str, int]) -> None:
+    own = max(votes, key=lambda key: votes[key])
+    votes[own] = max(votes[own], sum(votes.values()) - votes[own])  # at least half of all
+    before = believe(Evidence(votes)).chances[own]
+    after = believe(Evidence({**votes, own: votes[own] + 1})).chances[own]
+    # By a little it may: the skill that explains both is between two values of the grid
+    assert after >= before - 0.01
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.dictionaries(CLASSES, st.integers(0, 900), min_size=2),
+    st.dictionaries(st.tuples(CLASSES, CLASSES), st.integers(0, 300)),
+    st.dictionaries(
+        CLASSES,
+        st.lists(st.tuples(st.floats(-100, 100), st.integers(1, 500)), min_size=1, max_size=50),
+    ),
+)
+def test_much_evidence_overflows_nothing(votes: Any, moves: Any, rewards: Any) -> None:
+    votes = {key: count for key, count in votes.items() if count} or {"A": 1}
+    known = {*votes, *(key for move in moves for key in move)}
+    judged = {key: own for key, own in rewards.items() if key in known}
+    belief = believe(Evidence(votes, moves, judged))
+    for chances in (belief.chances.values(), belief.skill, belief.mending, belief.discrimination):
+        assert all(0 <= chance <= 1 for chance in chances)
+        assert sum(chances) == pytest.approx(1.0)

@@ -1,0 +1,102 @@
+"""Which answer is returned, and the reasons that are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mctsr_graph import MCTSrContext
+from mctsr_graph.choice import CHOICES, classes_of, explain, representative
+from mctsr_graph.tree import Tree, merge
+
+from .test_belief import tree_of
+
+CONTEXT = MCTSrContext()
+
+
+def chosen(tree: Tree, rule: str) -> str | None:
+    return CHOICES[rule](tree, CONTEXT)
+
+
+def judged(tree: Tree) -> Tree:
+    """The tree with each node's q, as if it were a root."""
+    return merge(tree, [{i: {"q": sum(n["rewards"]) / len(n["rewards"])} for i, n in tree.items()}])
+
+
+def test_each_rule_chooses_by_something_else() -> None:
+    # "7" is stated most; "8" has the one highest reward; "9" is two answers, both judged high
+    tree = judged(
+        tree_of(
+            (None, "7", [-60.0] * 3),
+            (None, "7", [-60.0] * 3),
+            (None, "7", [-60.0] * 3),
+            (None, "8", [95.0]),
+            (None, "9", [60.0] * 8),
+            (None, "9", [60.0] * 8),
+        )
+    )
+    assert chosen(tree, "max_q") == "3"
+    assert chosen(tree, "majority") == "0"
+    assert chosen(tree, "weighted") == "4"
+    assert chosen(tree, "playoff") == "4"  # until the judge has compared
+
+
+def test_equal_votes_are_decided_by_what_else_is_known() -> None:
+    tree = judged(tree_of((None, "7", [-50.0] * 4), (None, "8", [50.0] * 4)))
+    assert chosen(tree, "majority") == "1"
+
+
+def test_the_reasons() -> None:
+    tree = tree_of((None, "1/2", [10.0]), (None, "0.5", [30.0]), (None, "3", []))
+    reasons = explain(tree, CONTEXT, "weighted", "1")
+    half, three = reasons["classes"]
+    assert (half["final_answer"], half["nodes"], half["votes"]) == ("1/2", ["0", "1"], 2)
+    assert (half["reward"], three["reward"]) == (20.0, None)
+    assert (reasons["rule"], reasons["node"], reasons["final_answer"]) == ("weighted", "1", "0.5")
+    assert reasons["confidence"] == half["chance"]
+    assert reasons["margin"] == pytest.approx(half["chance"] - three["chance"])
+    assert half["chance"] + three["chance"] < 1  # the right answer may not be found yet
+
+
+def test_the_reasons_for_an_unlikely_choice_have_a_negative_margin() -> None:
+    tree = tree_of((None, "1", []), (None, "1", []), (None, "2", []))
+    reasons = explain(tree, CONTEXT, "max_q", "2")
+    assert reasons["margin"] is not None
+    assert reasons["margin"] < 0
+
+
+def test_a_choice_without_a_final_answer_has_no_confidence() -> None:
+    tree = tree_of((None, None, [5.0]), (None, None, [9.0]))
+    reasons = explain(tree, CONTEXT, "max_q", "1")
+    assert (reasons["confidence"], reasons["margin"], reasons["classes"]) == (None, None, [])
+
+
+@pytest.mark.parametrize("rule", list(CHOICES))
+def test_without_final_answers_the_highest_q_is_chosen(rule: str) -> None:
+    assert chosen(judged(tree_of((None, None, [5.0]), (None, None, [9.0]))), rule) == "1"
+    assert chosen(tree_of((None, None, [])), rule) == "0"
+
+
+@pytest.mark.parametrize("rule", list(CHOICES))
+def test_dummies_and_pruned_answers_are_not_chosen(rule: str) -> None:
+    tree = judged(tree_of((None, "1", [90.0]), (None, "2", [80.0]), (None, "3", [-80.0])))
+    marked = merge(tree, [{"0": {"dummy": True}, "1": {"pruned": True}}])
+    assert chosen(marked, rule) == "2"
+    assert [one["nodes"] for one in classes_of(marked, CONTEXT)] == [["2"]]
+
+
+@pytest.mark.parametrize(
+    ("marks", "shown"),
+    [
+        ({}, "1"),
+        ({"1": {"truncated": True}}, "2"),
+        ({"1": {"suspicious": True}}, "2"),
+        ({"1": {"truncated": True}, "2": {"suspicious": True}}, "0"),
+        ({"0": {"rewards": [-90.0]}, "1": {"rewards": []}, "2": {"rewards": []}}, "0"),
+    ],
+)
+def test_a_class_shows_its_best_whole_answer(marks: dict[str, Any], shown: str) -> None:
+    tree = merge(tree_of((None, "7", []), (None, "7", [50.0]), (None, "7", [20.0])), [marks])
+    [one] = classes_of(tree, CONTEXT)
+    assert representative(tree, one) == shown

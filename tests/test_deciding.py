@@ -1,0 +1,92 @@
+"""The stops that look at the answers: agreed, confident, settled, no_new_answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
+from mctsr_graph.benchmark.simulation import World
+from mctsr_graph.usage import total_cost
+
+OFF: dict[str, Any] = {"agree": None, "confidence": None, "settle": False}
+
+
+def tuned(**given: Any) -> MCTSrContext:
+    return MCTSrContext(**{"profile": "tuned", **OFF, **given})
+
+
+def search(drafts: list[str], refined: str, **given: Any) -> Solution:
+    """Search with drafts that state these answers; later texts state `refined`."""
+
+    def reply(call: Any) -> str:
+        if call.role == "evaluate":
+            return f"Score: {(37 * call.rollout + 11 * call.sample) % 90 - 20}"
+        stated = drafts[call.sample] if call.role == "draft" and not call.rollout else refined
+        return f"Text {call.role} {call.rollout} {call.sample}: \\boxed{{{stated}}}"
+
+    model = ScriptedChatModel(replies=reply)
+    return solve("How many?", model, context=tuned(drafts=len(drafts), **given))
+
+
+def test_drafts_that_agree_end_the_search() -> None:
+    found = search(["5"] * 3, "5", agree=3)
+    assert (found.stop_reason, found.rollouts, found.final_answer) == ("agreed", 0, "5")
+    assert total_cost(found.usage)["calls"] == 3
+
+
+def test_drafts_that_do_not_all_agree_do_not_end_it() -> None:
+    assert search(["5", "5", "6"], "5", agree=3, max_calls=9).stop_reason == "max_calls"
+
+
+def test_the_number_that_must_agree_may_be_more_than_are_drafted_at_first() -> None:
+    found = search(["5", "5"], "5", agree=5, max_calls=40)
+    roots = [node for node in found.tree.values() if node["parent"] is None]
+    assert found.stop_reason in ("agreed", "max_calls")
+    assert (found.stop_reason == "agreed") == (len(roots) >= 5)
+
+
+def test_confidence_ends_the_search() -> None:
+    found = search(["5", "5", "6"], "5", confidence=0.8, max_calls=60)
+    assert found.stop_reason == "confident"
+    assert found.choice is not None
+    assert found.choice["confidence"] >= 0.8  # type: ignore[operator]
+    longer = search(["5", "5", "6"], "5", confidence=0.9, max_calls=60)
+    assert longer.rollouts > found.rollouts
+
+
+@pytest.mark.parametrize("select", ["majority", "weighted"])
+def test_a_lead_that_cannot_be_made_up_for_ends_the_search(select: str) -> None:
+    found = search(["5"] * 8 + ["6"], "5", settle=True, select=select, max_calls=12)
+    assert found.stop_reason == "settled"
+    assert found.final_answer == "5"
+    assert total_cost(found.usage)["calls"] < 12
+
+
+def test_a_majority_is_settled_by_more_than_what_is_left() -> None:
+    # 4 against 1, 3 calls left: 4 against 4 is a tie, which other evidence decides
+    assert search(["5"] * 4 + ["6"], "6", settle=True, select="majority", max_calls=8).rollouts
+    assert not search(["5"] * 5 + ["6"], "6", settle=True, select="majority", max_calls=9).rollouts
+
+
+def test_no_new_answer_ends_the_search() -> None:
+    found = search(["5", "6"], "5", class_patience=4, max_calls=99)
+    assert (found.stop_reason, found.rollouts) == ("no_new_answer", 4)
+
+
+@pytest.mark.parametrize(("select", "most"), [("majority", 0), ("weighted", 2)])
+def test_what_is_settled_would_not_have_changed(select: Any, most: int) -> None:
+    """Votes are all that a majority looks at; a weighted choice may yet change by rewards."""
+    world, stopped, changed = World(skill=0.6, auc=0.65, seed=4), 0, 0
+    for number in range(40):
+        given: dict[str, Any] = {"select": select, "max_calls": 19, "drafts": 8}
+        problem, model = world.problem(number).text, world.model()
+        early = solve(problem, model, context=tuned(settle=True, **given))
+        if early.stop_reason == "settled":
+            stopped += 1
+            late = solve(problem, model, context=tuned(**given))
+            assert late.rollouts > early.rollouts
+            changed += late.final_answer != early.final_answer
+    assert stopped >= 10
+    assert changed <= most

@@ -1,0 +1,286 @@
+"""Profile "tuned" as a user meets it: through solve, asolve and the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+
+from mctsr_graph import (
+    CallJournal,
+    MCTSrContext,
+    ScriptedChatModel,
+    SearchFailedError,
+    asolve,
+    create_mctsr,
+    solve,
+)
+from mctsr_graph.benchmark.simulation import World
+from mctsr_graph.judges import Pairwise
+from mctsr_graph.running import SearchControl
+from mctsr_graph.steering import critique_next
+from mctsr_graph.usage import total_cost
+
+from .conftest import as_json
+
+WORLD = World(skill=0.4, auc=0.7, seed=3)
+PROBLEM = WORLD.problem(2).text
+THREAD: Any = {"configurable": {"thread_id": "t"}}
+
+
+def tuned(**given: Any) -> MCTSrContext:
+    """Profile tuned, without the stops that look at the answers."""
+    return MCTSrContext(
+        **{"profile": "tuned", "agree": None, "confidence": None, "settle": False, **given}
+    )
+
+
+def five(call: Any) -> str:
+    """Replies of five final answers; the first of two always wins."""
+    if call.role == "compare":
+        return "Better: A"
+    if call.role == "evaluate":
+        return f"Score: {(37 * call.rollout + 11 * call.sample) % 90 - 20}"
+    return f"Text {call.role} {call.rollout} {call.sample}: \\boxed{{{call.rollout % 5}}}"
+
+
+def calls_of(model: ScriptedChatModel, role: str) -> int:
+    return sum(call.role == role for call in model.calls)
+
+
+# The same search, however it is run
+
+
+async def test_sync_and_async_are_the_same_search() -> None:
+    context = tuned(width=3)
+    found = solve(PROBLEM, WORLD.model(), context=context)
+    awaited = await asolve(PROBLEM, WORLD.model(), context=context)
+    assert as_json(awaited.tree) == as_json(found.tree)
+    assert awaited.choice == found.choice
+    kinds = {bool(node["critique"]) for node in found.tree.values()}
+    assert kinds == {True, False}
+    assert total_cost(found.usage)["calls"] <= 35
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_a_file_keeps_the_search_and_its_end_costs_nothing(tmp_path: Path, pipelined: bool) -> None:
+    model, context = WORLD.model(), tuned(width=2, pipelined=pipelined)
+    first = solve(PROBLEM, model, context=context, checkpointer=tmp_path / "x.sqlite")
+    made = len(model.calls)
+    again = solve(PROBLEM, model, context=context, checkpointer=tmp_path / "x.sqlite")
+    assert len(model.calls) == made == total_cost(first.usage)["calls"]
+    assert as_json(again.tree) == as_json(first.tree)
+    assert again.choice == first.choice
+
+
+@pytest.mark.parametrize("after", [1, 3, 6])
+def test_a_stopped_search_goes_on_as_if_it_had_not_been(after: int) -> None:
+    expected = solve(PROBLEM, WORLD.model(), context=tuned())
+    saver, control, seen = InMemorySaver(), SearchControl(), 0
+
+    def stop(event: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == after:
+            control.request_drain()
+
+    model = WORLD.model()
+    given: Any = {"context": tuned(), "checkpointer": saver}
+    halted = solve(PROBLEM, model, on_event=stop, control=control, **given)
+    assert halted.stop_reason == "interrupted"
+    finished = solve(PROBLEM, model, **given)
+    assert as_json(finished.tree) == as_json(expected.tree)
+    assert len(model.calls) == total_cost(expected.usage)["calls"]
+
+
+def test_a_journal_makes_the_search_again_without_a_call(tmp_path: Path) -> None:
+    context = tuned(finalist_rewards=3, select="playoff")
+    with CallJournal(tmp_path / "calls.sqlite") as journal:
+        first = solve(PROBLEM, WORLD.model(), context=context, journal=journal)
+        silent = ScriptedChatModel(replies=[])
+        silent = WORLD.model()
+        again = solve(PROBLEM, silent, context=context, journal=journal)
+    assert as_json(again.tree) == as_json(first.tree)
+    assert silent.calls == []
+
+
+def test_a_raised_budget_goes_on_where_it_stopped() -> None:
+    saver, model = InMemorySaver(), WORLD.model()
+    small = solve(PROBLEM, model, context=tuned(effort="low"), checkpointer=saver)
+    more = solve(PROBLEM, model, context=tuned(effort="medium"), checkpointer=saver)
+    assert total_cost(small.usage)["calls"] <= 11 < total_cost(more.usage)["calls"] <= 35
+    assert list(more.tree)[: len(small.tree)] == list(small.tree)
+
+
+# What can be seen and done on the way
+
+
+def test_events_name_what_each_rollout_did() -> None:
+    events: list[Any] = []
+    found = solve(PROBLEM, WORLD.model(), context=tuned(), on_event=events.append)
+    rollouts = [event for event in events if event["type"] == "mctsr.rollout"]
+    assert len(rollouts) == found.rollouts
+    assert {event["task"] for event in rollouts} == {"draft", "refine", "evaluate"}
+    for event in rollouts:
+        assert (event["parent"] is None) == (event["task"] == "draft")
+    assert events[-1]["best"]["node"] == found.best
+
+
+def test_a_person_may_look_before_each_refinement() -> None:
+    graph = create_mctsr(WORLD.model()).compile(
+        checkpointer=InMemorySaver(), interrupt_before=["refine"]
+    )
+    context, pauses = tuned(effort="low"), 0
+    graph.invoke({"problem": PROBLEM}, THREAD, context=context)
+    while graph.get_state(THREAD).next == ("refine",):
+        pauses += 1
+        graph.invoke(None, THREAD, context=context)
+    values = graph.get_state(THREAD).values
+    assert pauses == values["rollouts"] > 0
+    expected = solve(PROBLEM, WORLD.model(), context=context)
+    assert as_json(values["tree"]) == as_json(expected.tree)
+
+
+def test_a_wish_goes_before_what_tells_most() -> None:
+    model, saver = WORLD.model(), InMemorySaver()
+    graph = create_mctsr(model).compile(checkpointer=saver)
+    graph.invoke({"problem": PROBLEM}, THREAD, context=tuned(effort="low"))
+    before = graph.get_state(THREAD).values
+    critique_next(graph, THREAD, "1", "Look at the sign.", by="me")
+    graph.invoke(None, THREAD, context=tuned(effort="medium"))
+    tree = graph.get_state(THREAD).values["tree"]
+    [wished] = [n for n in tree.values() if n["rollout"] == before["rollouts"] + 1]
+    assert (wished["parent"], wished["critique"]) == ("1", "Look at the sign.")
+
+
+# Budgets
+
+
+@pytest.mark.parametrize("selection", ["greedy", "importance", "thompson", "information"])
+@pytest.mark.parametrize("judge", ["self", "pairwise", "rubric", "verifier", "five rivals"])
+def test_the_budget_of_calls_is_never_exceeded(selection: Any, judge: str) -> None:
+    judges: dict[str, Any] = {"verifier": lambda p, a: "3" in a, "five rivals": Pairwise(5)}
+
+    def reply(call: Any) -> str:
+        return "Better: A" if judge == "pairwise" and call.role == "evaluate" else five(call)
+
+    for limit in (4, 9, 16, 25):
+        for select, extra in (("weighted", {}), ("playoff", {"finalist_rewards": 2})):
+            model = ScriptedChatModel(replies=reply)
+            context = tuned(selection=selection, max_calls=limit, select=select, width=2, **extra)
+            try:
+                found = solve("p", model, context=context, judge=judges.get(judge, judge))
+            except SearchFailedError as error:
+                found = error.solution
+            assert len(model.calls) <= limit
+            assert total_cost(found.usage)["calls"] == len(model.calls)
+
+
+def test_money_ends_the_search() -> None:
+    found = solve(PROBLEM, WORLD.model(), context=tuned(max_calls=None, max_rollouts=30))
+    tokens = total_cost(found.usage)
+    # A tenth of what 30 rollouts would cost
+    whole = (2 * tokens["input_tokens"] + 8 * tokens["output_tokens"]) / 1_000_000
+    context = tuned(input_price=2, output_price=8, max_cost=whole / 10, max_calls=None)
+    cheap = solve(PROBLEM, WORLD.model(), context=context)
+    assert cheap.stop_reason == "max_cost"
+    assert 0 < cheap.rollouts < 30
+
+
+# The end of a search
+
+
+def test_finalists_are_judged_equally_often() -> None:
+    found = solve(PROBLEM, WORLD.model(), context=tuned(max_calls=60, finalist_rewards=4))
+    assert found.choice is not None
+    best = [one["nodes"] for one in found.choice["classes"][:3]]
+    assert all(max(len(found.tree[n]["rewards"]) for n in nodes) >= 4 for nodes in best[:1])
+
+
+def test_a_play_off_may_overrule_what_was_likeliest() -> None:
+    def against_the_likeliest(call: Any) -> str:
+        if call.role != "compare":
+            return two(call)
+        text = str(call.messages[-1].content)
+        return f"Better: {'A' if text.index('boxed{6}') < text.index('boxed{5}') else 'B'}"
+
+    def two(call: Any) -> str:
+        if call.role == "evaluate":
+            return "Score: 10"
+        stated = (5, 6)[call.sample % 2] if call.role == "draft" else 5 + call.rollout % 2
+        return f"{call.role} {call.rollout} {call.sample} \\boxed{{{stated}}}"
+
+    context = tuned(select="playoff", max_calls=14)
+    model = ScriptedChatModel(replies=against_the_likeliest)
+    found = solve("p", model, context=context)
+    assert found.final_answer == "6"
+    assert calls_of(model, "compare") == 2  # one pair, both orders
+
+
+def test_a_play_off_that_fails_leaves_the_likeliest() -> None:
+    def reply(call: Any) -> str:
+        return "I cannot say." if call.role == "compare" else five(call)
+
+    context = tuned(select="playoff", max_calls=30)
+    found = solve("p", ScriptedChatModel(replies=reply), context=context)
+    assert found.choice is not None
+    assert found.best in found.choice["classes"][0]["nodes"]
+    assert {failure["role"] for failure in found.failures} == {"compare"}
+
+
+# Odd models
+
+
+def silent_of_answers(call: Any) -> str:
+    if call.role == "evaluate":
+        return f"Score: {10 * call.rollout - 50}"
+    return f"{call.role} {call.rollout} {call.sample}"
+
+
+def test_where_no_final_answer_is_stated_the_judge_decides() -> None:
+    found = solve("Write a proof.", ScriptedChatModel(replies=silent_of_answers), context=tuned())
+    assert found.final_answer is None
+    assert found.answer is not None
+    assert all(node["rewards"] for node in found.tree.values() if node["parent"] is None)
+    assert any(node["depth"] > 0 for node in found.tree.values())
+    assert found.best is not None
+    assert found.tree[found.best]["q"] == max(
+        node["q"] for node in found.tree.values() if node["q"] is not None
+    )
+
+
+def only(sample: int) -> Callable[[Any], str]:
+    """Only one draft can be had."""
+
+    def reply(call: Any) -> str:
+        return five(call) if call.rollout or call.sample == sample else ""
+
+    return reply
+
+
+def test_one_draft_of_four_is_enough() -> None:
+    found = solve("p", ScriptedChatModel(replies=only(3)), context=tuned(max_calls=30))
+    assert found.tree["0"]["answer"] == "Text draft 0 3: \\boxed{0}"
+    assert len(found.failures) == 3
+
+
+def test_no_draft_at_all_is_a_failure() -> None:
+    with pytest.raises(SearchFailedError) as caught:
+        solve("p", ScriptedChatModel(replies=lambda call: ""), context=tuned())
+    assert caught.value.solution.answer is None
+
+
+@pytest.mark.parametrize("stops", [{}, {"agree": 4, "confidence": 0.97, "settle": True}])
+def test_a_model_that_always_says_the_same(stops: dict[str, Any]) -> None:
+    model = ScriptedChatModel(
+        replies=lambda call: "Score: 3" if call.role == "evaluate" else "It is \\boxed{5}."
+    )
+    context = tuned(draft_temperature=0, refine_temperature=0, evaluate_temperature=0, **stops)
+    found = solve("p", model, context=context)
+    assert found.final_answer == "5"
+    assert found.choice is not None
+    assert len(found.choice["classes"]) == 1
+    assert len(model.calls) == (4 if stops else 35)
