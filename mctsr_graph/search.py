@@ -138,7 +138,7 @@ def new_node(
     suspicious: bool = False,
 ) -> Node:
     """Make the next node of `tree`, not yet joined to it. `rewards` are points."""
-    equal = (node_id for node_id, node in tree.items() if node["answer"] == answer)
+    equal = [node_id for node_id, node in tree.items() if node["answer"] == answer]
     return Node(
         id=str(len(tree)),
         parent=parent,
@@ -151,7 +151,7 @@ def new_node(
         critique=critique,
         rewards=rewards,
         q=raw_q(rewards) if rewards else None,
-        duplicate_of=next(equal, None),
+        duplicate_of=equal[0] if equal else None,
         truncated=truncated,
         suspicious=suspicious,
     )

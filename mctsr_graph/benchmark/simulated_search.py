@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from mctsr_graph.answers import extract_final_answer
 from mctsr_graph.benchmark.simulation import World
@@ -13,8 +14,11 @@ from mctsr_graph.config import MCTSrContext
 from mctsr_graph.leaves import Leaf, grow, new_leaf
 from mctsr_graph.search import add_child, backpropagate, new_node
 from mctsr_graph.selection import tasks_of_wave
+from mctsr_graph.state import MCTSrState
+from mctsr_graph.stopping import affordable, affordable_width
+from mctsr_graph.tasks import Task
 from mctsr_graph.tree import Node, Tree, merge
-from mctsr_graph.usage import Role
+from mctsr_graph.usage import Role, Usage, no_cost
 from mctsr_graph.values import suppress_full_score
 
 
@@ -27,10 +31,19 @@ class Moment:
     calls: int
 
 
-def simulated_search(world: World, number: int, context: MCTSrContext) -> Iterator[Moment]:
+def simulated_search(
+    world: World, number: int, context: MCTSrContext, budget: int | None = None
+) -> Iterator[Moment]:
     """Yield the search as it is after its roots and after each rollout, without end.
 
     It stops for no reason but that nothing is left to select: the caller decides.
+
+    Args:
+        world: The model.
+        number: Number of the problem.
+        context: The settings; their budgets are not heeded.
+        budget: Model calls that the waves are cut to, as `max_calls` cuts them; then the search
+            stops there.
     """
     tree = _roots(world, number, context)
     judged = context.selection != "information"
@@ -38,8 +51,7 @@ def simulated_search(world: World, number: int, context: MCTSrContext) -> Iterat
     rollouts = 0
     while True:
         yield Moment(tree, rollouts, calls)
-        rng = random.Random(derive_seed(context.seed, "select", rollouts))
-        tasks = tasks_of_wave(tree, context, rng, context.width, rollouts + 1)
+        tasks = _wave(tree, rollouts, calls, context, budget)
         if not tasks:
             return
         leaves = [
@@ -50,6 +62,19 @@ def simulated_search(world: World, number: int, context: MCTSrContext) -> Iterat
         for leaf, spent in done:
             tree = merge(tree, [grow(tree, leaf, context)[1]])
             rollouts, calls = rollouts + 1, calls + spent
+
+
+def _wave(
+    tree: Tree, rollouts: int, calls: int, context: MCTSrContext, budget: int | None
+) -> list[Task]:
+    rng = random.Random(derive_seed(context.seed, "select", rollouts))
+    if budget is None:
+        return tasks_of_wave(tree, context, rng, context.width, rollouts + 1)
+    limited = context.model_copy(update={"max_calls": budget, "max_rollouts": 4096})
+    spent: Usage = {"draft": {**no_cost(), "calls": calls}}
+    state = cast(MCTSrState, {"rollouts": rollouts, "usage": spent})
+    width = max(0, affordable_width(state, limited))
+    return affordable(tasks_of_wave(tree, context, rng, width, rollouts + 1), state, limited)
 
 
 def _roots(world: World, number: int, context: MCTSrContext) -> Tree:
