@@ -2,8 +2,8 @@
 
     python -m benchmarks.overhead [--quick] [--only NAME ...] [--repeats N]
 
-The model does nothing but wait: 0, 20, or 5 to 60 ms a call, a plain Runnable. Its answers have
-2 KB, its critiques 1 KB. Every row is one search, after one that is not measured; of the repeats, the fastest.
+The model is a plain Runnable that does nothing but wait: 0, 20, or 5 to 60 ms a call. Its answers
+have 2 KB, its critiques 1 KB. Every row is one search; of the repeats, the fastest.
 
     paper        profile "paper" at width 1, 4, 16: all four calls of a rollout are made
     paper-chat   the same with a model of LangChain's class BaseChatModel, whose own work counts

@@ -72,5 +72,4 @@ def pending(node: Mapping[str, Any], rollouts: int) -> dict[int, str | None]:
 def wished(tree: Mapping[str, Any], rollout: int) -> str | None:
     """Id of the node that rollout number `rollout` is to refine by a person's wish, or None."""
     number = str(rollout)
-    wishing = [i for i, node in tree.items() if "wishes" in node and number in node["wishes"]]
-    return wishing[0] if wishing else None
+    return next((i for i, node in tree.items() if number in node.get("wishes", ())), None)
