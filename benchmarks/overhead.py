@@ -39,6 +39,7 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,13 @@ class IdleClock(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """Look for what has happened, and else let time pass."""
-        ready = super().select(0 if timeout is not None else None)
-        if not ready and timeout is not None and timeout > 0:
-            self.skipped += timeout
+        if timeout is None:  # a thread that writes to disk is waited for, as it really takes
+            began = time.perf_counter()
+            ready = super().select(None)
+            self.skipped += time.perf_counter() - began
+            return ready
+        ready = super().select(0)
+        self.skipped += 0 if ready else max(0.0, timeout)
         return ready
 
     def now(self) -> float:
@@ -119,7 +124,7 @@ class Waiting(Runnable[Any, AIMessage]):
 
     def wait(self, told: Row) -> float:
         """Seconds that a call takes."""
-        rng = random.Random(str(sorted(told.items()))) if self._longest else None
+        rng = random.Random(str(sorted(told.items()))) if self._longest > self._shortest else None
         more = rng.uniform(0, self._longest - self._shortest) if rng is not None else 0.0
         seconds = (self._shortest + more) / 1e3
         self.calls += 1
@@ -188,12 +193,12 @@ def search(
             return int(graph.invoke(given, config, **how)["rollouts"])
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "search.db"
+        path, again = Path(folder) / "search.db", Path(folder) / "again.db"
         row = measured(lambda: asyncio.run(awaiting(path)) if awaited else blocking(path), model)
         if saved:
             row["kb"] = round(size_of(path) / 1e3 / row["rollouts"], 1)
-        elif awaited and model.waited:
-            row |= idle(awaiting(path), model)
+        if awaited and model.waited:
+            row |= idle(awaiting(again), model)
     return row
 
 
@@ -241,27 +246,34 @@ def settings(rollouts: int, width: int, **more: Any) -> MCTSrContext:
     return MCTSrContext(max_rollouts=rollouts, width=width, **more)
 
 
-def ours(options: argparse.Namespace, name: str) -> Iterator[Row]:
+def ours(name: str, options: argparse.Namespace) -> Iterator[Row]:
     """Rows of one of our ways to run."""
     how = {"awaited": name != "paper-sync", "saved": name == "sqlite", "chat": name == "paper-chat"}
-    profile = "tuned" if name == "tuned" else "paper"
-    latencies = [20.0] if name in ("paper-sync", "tuned") else LATENCIES
+    latencies = [20.0] if name == "paper-sync" else LATENCIES
     for latency, rollouts, width in itertools.product(latencies, options.rollouts, options.widths):
-        if profile == "tuned" and rollouts > MOST_OF_TUNED:
-            continue
-        model = Waiting(latency)
-        context = settings(rollouts, width, profile=profile)
-        found = best_of(options.repeats, lambda m=model, c=context: search(m, c, **how))
+        model, context = Waiting(latency), settings(rollouts, width)
+        found = best_of(options.repeats, partial(search, model, context, **how))
         yield {"width": width, "latency_ms": latency, **found}
+
+
+def tuned(options: argparse.Namespace) -> Iterator[Row]:
+    """Profile "tuned" with and without `pipelined`."""
+    sizes = [n for n in options.rollouts if n <= MOST_OF_TUNED]
+    for rollouts, width, on in itertools.product(sizes, options.widths, (False, True)):
+        model, context = Waiting(20.0), settings(rollouts, width, profile="tuned", pipelined=on)
+        found = best_of(options.repeats, partial(search, model, context))
+        yield {"width": width, "latency_ms": 20.0, "pipelined": on, **found}
 
 
 def pipelined(options: argparse.Namespace) -> Iterator[Row]:
     """With and without `pipelined`, where calls take unequally long."""
-    for width, latency, on in itertools.product(options.widths[1:], [(20, 0), JITTER], (0, 1)):
+    for width, latency, on in itertools.product(
+        options.widths[1:], [(20.0, 20.0), JITTER], (False, True)
+    ):
         model = Waiting(*latency)
-        context = settings(256, width, pipelined=bool(on))
-        found = best_of(options.repeats, lambda m=model, c=context: search(m, c))
-        yield {"width": width, "latency_ms": latency, "pipelined": bool(on), **found}
+        context = settings(256, width, pipelined=on)
+        found = best_of(options.repeats, partial(search, model, context))
+        yield {"width": width, "latency_ms": latency, "pipelined": on, **found}
 
 
 def growth(options: argparse.Namespace) -> Iterator[Row]:
@@ -270,7 +282,7 @@ def growth(options: argparse.Namespace) -> Iterator[Row]:
         told: dict[int, float] = {}
         for _ in range(max(2, options.repeats)):
             marks: dict[int, float] = {}
-            model = Waiting(on_critique=lambda n, m=marks: m.setdefault(n, time.process_time()))
+            model = Waiting(on_critique=partial(_mark, marks))
             search(model, settings(max(SIZES) + 2 * WINDOW, width))
             for size in SIZES:
                 spent = 1e3 * (marks[size + WINDOW + 1] - marks[size + 1]) / WINDOW
@@ -280,6 +292,14 @@ def growth(options: argparse.Namespace) -> Iterator[Row]:
             "cpu_ms": {str(size): round(value, 2) for size, value in told.items()},
             "growth": round(told[max(SIZES)] / told[min(SIZES)], 2),
         }
+
+
+def _mark(marks: dict[int, float], rollout: int) -> None:
+    marks.setdefault(rollout, time.process_time())
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    return asyncio.run(work())
 
 
 def official(options: argparse.Namespace) -> Iterator[Row]:
@@ -294,9 +314,7 @@ def official(options: argparse.Namespace) -> Iterator[Row]:
                     await asked.ainvoke([HumanMessage(PROBLEM)])
             return 64
 
-        found = best_of(
-            options.repeats, lambda m=model, go=loop: measured(lambda: asyncio.run(go()), m)
-        )
+        found = best_of(options.repeats, partial(measured, partial(_run, loop), model))
         yield {"width": 1, "latency_ms": latency, "chat": chat, **found}
 
 
@@ -326,7 +344,7 @@ def treequest(options: argparse.Namespace) -> Iterator[Row]:
             told["discarded"] = made - kept
             return kept
 
-        found = best_of(options.repeats, lambda w=work, m=model: measured(w, m))
+        found = best_of(options.repeats, partial(measured, work, model))
         yield {"algorithm": name, "width": batch, "latency_ms": latency, **found, **told}
 
 
@@ -354,10 +372,8 @@ def best_of(repeats: int, run: Callable[[], Row]) -> Row:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
-    **{
-        name: lambda options, name=name: ours(options, name)
-        for name in ("paper", "paper-chat", "paper-sync", "sqlite", "tuned")
-    },
+    **{name: partial(ours, name) for name in ("paper", "paper-chat", "paper-sync", "sqlite")},
+    "tuned": tuned,
     "pipelined": pipelined,
     "growth": growth,
     "official": official,
