@@ -47,8 +47,7 @@ format: $(READY)  ## Put the code into its standard form
 benchmarks: $(READY)  ## Print what a rollout costs as the tree grows
 	$(BIN)/python -m benchmarks.growth
 
-studio: $(READY)  ## Watch the search in LangGraph Studio
-	$(BIN)/python -m pip install --quiet 'langgraph-cli[inmem]>=0.4'
+studio: $(READY)  ## Watch the search in LangGraph Studio (MCTSR_MODEL=demo needs no model)
 	$(BIN)/langgraph dev
 
 clean:  ## Remove the virtual environment and caches

@@ -45,7 +45,7 @@ PROBLEM = (
 
 def is_right(world: World, number: int, context: MCTSrContext, budget: int) -> tuple[bool, int]:
     """Whether the answer chosen within a budget of calls is right, and the calls made."""
-    *_, last = simulated_search(world, number, context, budget)
+    *_, last = simulated_search(world, number, context, budget=budget)
     chosen = CHOICES[context.select](last.tree, context)
     final = last.tree[chosen]["final_answer"] if chosen is not None else None
     return final == world.problem(number).gold, last.calls

@@ -1,5 +1,8 @@
 """MCTS Self-Refine: let a chat model search for an answer instead of guessing once."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .config import MCTSrContext
 from .errors import (
     CheckpointError,
@@ -19,12 +22,17 @@ from .errors import (
 from .graph import create_mctsr
 from .journal import CallJournal
 from .models.load import load_model
-from .models.scripted import ScriptedChatModel
 from .prompts import Prompts
 from .solution import Solution
 from .solve import asolve, solve
 from .state import MCTSrInput, MCTSrOutput, MCTSrState
 from .tree import Node
+
+if TYPE_CHECKING:
+    from .agent import create_mctsr_agent
+    from .middleware import MCTSrMiddleware
+    from .models.scripted import ScriptedChatModel
+    from .tool import create_mctsr_tool
 
 __version__ = "0.1.0"
 
@@ -37,6 +45,7 @@ __all__ = [
     "MCTSrContext",
     "MCTSrError",
     "MCTSrInput",
+    "MCTSrMiddleware",
     "MCTSrOutput",
     "MCTSrState",
     "MissingExtraError",
@@ -53,6 +62,26 @@ __all__ = [
     "UnknownModelError",
     "asolve",
     "create_mctsr",
+    "create_mctsr_agent",
+    "create_mctsr_tool",
     "load_model",
     "solve",
 ]
+
+# Loaded at first use: most programs need none of them, and they need more than a search does
+_LATE = {
+    "MCTSrMiddleware": "middleware",
+    "ScriptedChatModel": "models.scripted",
+    "create_mctsr_agent": "agent",
+    "create_mctsr_tool": "tool",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

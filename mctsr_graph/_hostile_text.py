@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -116,7 +117,14 @@ _RULES = (
     r"|grading|criteria|guidelines|flaws|errors)\b",
     rf"(?:{_NOUN}|\bmark)s? (?:for|of|on) {_OURS}.{{0,30}}(?:{_GOOD}|{_PRAISE})",
 )
-HOSTILE = tuple(re.compile(f"(?i){rule}") for rule in _RULES)
+
+
+@cache
+def hostile_patterns() -> tuple[re.Pattern[str], ...]:
+    """The rules, compiled at first use: that takes a fifth of this package's import."""
+    return tuple(re.compile(f"(?i){rule}") for rule in _RULES)
+
+
 # A sentence without any of these holds nothing to hide
 CLUE = re.compile(
     rf"(?i){_NOUN}|{_JUDGE}|mark|point|[★⭐]|rate\b|\b(?:output|reply|respond|say|return|print)"

@@ -163,21 +163,30 @@ def believe(evidence: Evidence, prior: Prior = USUAL) -> Belief:
 
 def entropy_of(tally: Tally, standing: Standing, prior: Prior) -> float:
     """Entropy of what would be believed of these counts and rewards, nats."""
+    logs = log_chances(tally, standing, prior)
+    highest = max(logs.values())
+    weights = [math.exp(log - highest) for log in logs.values()]
+    total = sum(weights)
+    mean = sum(w * (log - highest) for w, log in zip(weights, logs.values(), strict=True)) / total
+    return math.log(total) - mean
+
+
+def log_chances_of(evidence: Evidence, prior: Prior) -> dict[str | None, float]:
+    """As `believe`, but no more than each class's chance: its log, but for a constant."""
+    return log_chances(tally_of(evidence), standing_of(evidence, prior), prior)
+
+
+def log_chances(tally: Tally, standing: Standing, prior: Prior) -> dict[str | None, float]:
+    """Log of each class's chance to be right, but for a constant."""
     known = _known_answers(prior)
-    logs = []
+    logs: dict[str | None, float] = {}
     for right in (*tally.classes, None):
         counts = tally.rightness(right)
         log = known.get(counts)
         if log is None:
             log = known[counts] = _log_answers(*counts, prior)
-        logs.append(tally.log_wrong(right) + log + standing.logs.get(right, 0.0))
-    highest = max(logs)
-    weights = [math.exp(log - highest) for log in logs]
-    total = sum(weights)
-    return (
-        math.log(total)
-        - sum(weight * (log - highest) for weight, log in zip(weights, logs, strict=True)) / total
-    )
+        logs[right] = tally.log_wrong(right) + log + standing.logs.get(right, 0.0)
+    return logs
 
 
 def learn(evidences: Iterable[Evidence], prior: Prior = USUAL, rounds: int = 20) -> Prior:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from . import __version__
+from .arguments import parse_setting
+from .cli_bench import bench_app, export_command
+from .cli_steer import app as steer_app
 from .config import MCTSrContext
 from .errors import (
     CheckpointError,
@@ -26,7 +28,19 @@ from .errors import (
 )
 from .running import SearchControl, need_sqlite
 from .solve import solve
-from .terminal import notes, polite, progress, safe, show, show_interrupted, stderr, stdout
+from .terminal import (
+    check_page,
+    notes,
+    polite,
+    safe,
+    save_page,
+    show,
+    show_interrupted,
+    stderr,
+    stdout,
+    view,
+    watching,
+)
 from .usage import ROLES
 
 if TYPE_CHECKING:
@@ -49,6 +63,17 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(steer_app, name="steer", epilog=EXIT_CODES)
+app.add_typer(bench_app, name="bench")
+app.command("export")(export_command)
+
+LiveOption = Annotated[
+    bool, typer.Option("--live", help="Redraw the tree as it grows, on a terminal.")
+]
+PageOption = Annotated[
+    Path | None,
+    typer.Option("--html", help="Write the search as one HTML page to this file, too."),
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -110,6 +135,8 @@ def solve_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
     ] = False,
+    live: LiveOption = False,
+    page: PageOption = None,
 ) -> None:
     """Search for the answer to a problem.
 
@@ -125,11 +152,11 @@ def solve_command(
                 "seed": seed,
                 **({"max_rollouts": rollouts} if rollouts is not None else {}),
                 **(limits if max_reply_tokens is not None else {}),
-                **dict(_setting(text) for text in settings or []),
+                **dict(parse_setting(text) for text in settings or []),
             }
         )
         text = _problem(problem, file)
-        _run(err, text, model, context, checkpoint, None, show_tree, as_json)
+        _run(err, text, model, context, checkpoint, None, show_tree, as_json, live, page)
 
 
 @app.command("resume", epilog=EXIT_CODES)
@@ -149,6 +176,8 @@ def resume_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
     ] = False,
+    live: LiveOption = False,
+    page: PageOption = None,
 ) -> None:
     """Go on with a search that was interrupted or killed, or search longer.
 
@@ -160,7 +189,8 @@ def resume_command(
         more = {"max_rollouts": rollouts} if rollouts is not None else {}
         context = MCTSrContext(**{**stored.settings, **more})
         name = model or stored.model or None
-        _run(err, stored.problem, name, context, file, stored.thread_id, show_tree, as_json)
+        thread_id = stored.thread_id
+        _run(err, stored.problem, name, context, file, thread_id, show_tree, as_json, live, page)
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -180,6 +210,34 @@ def list_command(
                 stored.stop_reason or "unfinished",
             )
         stdout().print(table)
+
+
+@app.command("view", epilog=EXIT_CODES)
+def view_command(
+    file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
+    search: Annotated[
+        str | None,
+        typer.Option(
+            "--search", "--thread", help="Which search, by the beginning of its id in `mctsr list`."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file, not to stdout.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--format", help="text, mermaid or html. By default as the file is named."),
+    ] = None,
+) -> None:
+    """Draw a search: its tree as text or Mermaid, or all of it as one HTML page.
+
+    Without --search it is the file's only search, or else its only unfinished one.
+    """
+    with _explained(stderr(), False, False):
+        stored = _chosen(file, search)
+        from .stored import stored_solution
+
+        view(stored_solution(file, stored), kind, output)
 
 
 def _stored_searches(file: Path) -> list[StoredSearch]:
@@ -209,23 +267,33 @@ def _run(
     thread_id: str | None,
     show_tree: bool,
     as_json: bool,
+    live: bool,
+    page: Path | None,
 ) -> None:
     """Search, show what was found, and exit with a code that tells how it went."""
+    check_page(page)
     control = SearchControl()
-    with polite(err, control) as received, progress(err, context) as on_event:
-        solution = solve(
-            problem,
-            model,
-            context=context,
-            checkpointer=checkpoint,
-            thread_id=thread_id,
-            on_event=on_event,
-            control=control,
-        )
+    try:
+        with polite(err, control) as received, watching(err, context, live) as (event, change):
+            solution = solve(
+                problem,
+                model,
+                context=context,
+                checkpointer=checkpoint,
+                thread_id=thread_id,
+                on_event=event,
+                on_change=change,
+                control=control,
+            )
+    except (SearchFailedError, SearchInterrupted) as stop:
+        save_page(stop.solution, page)
+        raise
     if solution.stop_reason == "interrupted":
         show_interrupted(err, solution, checkpoint, show_tree, as_json)
+        save_page(solution, page)
         raise typer.Exit(128 + received[0])
     show(solution, show_tree, as_json)
+    save_page(solution, page)
     if solution.answer is None:
         raise typer.Exit(1)
 
@@ -243,16 +311,6 @@ def _problem(problem: str | None, file: Path | None) -> str:
             raise ConfigError("no problem is given; allowed: an argument, --file, or stdin")
         return sys.stdin.read()
     return problem
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError(f"--set is {text!r}, allowed NAME=VALUE")
-    try:
-        return name.strip(), json.loads(value)
-    except ValueError:
-        return name.strip(), value  # a word such as greedy needs no quotes
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
@@ -16,17 +17,22 @@ Temperature = Annotated[float | None, Field(ge=0.0, le=2.0, allow_inf_nan=False)
 TokenLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 
-_NOT_SAID: Any = object()
+_AS_PAPER: Any = object()
 EFFORTS = {"low": 11, "medium": 35, "high": 131}
 """Model calls of each effort: what 2, 8 and 32 rollouts of the paper cost."""
 
 
-def _by_profile(*, paper: Any, official: Any, tuned: Any = _NOT_SAID) -> Any:
-    """Default of a field whose value depends on the profile chosen; "tuned" as "paper"."""
+def _by_profile(*, paper: Any, official: Any, tuned: Any = _AS_PAPER) -> Any:
+    """Default of a field whose value depends on the profile chosen."""
+    tuned = paper if tuned is _AS_PAPER else tuned
     values = {"paper": paper, "official": official, "tuned": tuned}
-    if tuned is _NOT_SAID:
-        values["tuned"] = paper
-    return Field(default_factory=lambda data: values[data["profile"]])
+    by_profile = "; ".join(f"{name}: {json.dumps(value)}" for name, value in values.items())
+
+    def tell(schema: dict[str, Any]) -> None:
+        # Not as "default", which a form would fill in, and so override another profile's value
+        schema["description"] += f" (by default {by_profile})"
+
+    return Field(default_factory=lambda data: values[data["profile"]], json_schema_extra=tell)
 
 
 def _by_effort() -> Any:
@@ -378,7 +384,8 @@ def _first_problem(cls: type[MCTSrContext], error: ValidationError) -> str:
         return _unknown_setting(name, cls.model_fields)
     if name not in cls.model_fields:
         return f"{name}: {first['msg']}"
-    return f"{name} is {value!r}, allowed {allowed_values(name)}"
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where} is {value!r}, allowed {allowed_values(name)}"
 
 
 def _unknown_setting(name: str, known: Iterable[str]) -> str:
@@ -391,6 +398,7 @@ def allowed_values(name: str) -> str:
     """The values that the setting `name` may take, in words ("1 to 4096, or null")."""
     field = MCTSrContext.model_fields[name]
     parts = [field.annotation, *get_args(field.annotation)]
+    parts += [inner for part in parts[1:] for inner in get_args(part)]  # of a union
     optional = type(None) in parts
     literals = [part for part in parts if isinstance(part, str)]
     if literals:

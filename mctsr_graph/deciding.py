@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from .belief import Belief, Evidence, believe, class_of, evidence_of
+from .belief import Evidence, class_of, evidence_of, log_chances_of
 from .config import MCTSrContext
 from .tree import Node, roots
+
+_CLEAR = 0.5  # a leader less likely than this is not worth the check
 
 
 def why_decided(
@@ -31,11 +34,23 @@ def why_decided(
     if context.confidence is None and not context.settle:
         return None
     evidence = evidence_of(tree)
-    belief = believe(evidence, context.belief_prior)
-    chances = sorted((p for key, p in belief.chances.items() if key is not None), reverse=True)
-    if context.confidence is not None and chances and chances[0] >= context.confidence:
+    return why_enough(evidence, log_chances_of(evidence, context.belief_prior), left, context)
+
+
+def why_enough(
+    evidence: Evidence, logs: Mapping[str | None, float], left: int, context: MCTSrContext
+) -> str | None:
+    """Return "confident", "settled" or None, from evidence and what is believed of it."""
+    highest = max(logs.values())
+    total = sum(math.exp(log - highest) for log in logs.values())
+    known = {key: log for key, log in logs.items() if key is not None}
+    if not known:
+        return None
+    leader = max(known, key=lambda key: known[key])
+    chance = math.exp(known[leader] - highest) / total
+    if context.confidence is not None and chance >= context.confidence:
         return "confident"
-    if context.settle and _is_settled(evidence, belief, left, context):
+    if context.settle and _is_settled(evidence, known, leader, chance, left, context):
         return "settled"
     return None
 
@@ -57,26 +72,27 @@ def _newest_class(tree: Mapping[str, Node]) -> int:
     return max(first.values(), default=0)
 
 
-def _is_settled(evidence: Evidence, belief: Belief, left: int, context: MCTSrContext) -> bool:
+def _is_settled(
+    evidence: Evidence,
+    known: Mapping[str, float],
+    leader: str,
+    chance: float,
+    left: int,
+    context: MCTSrContext,
+) -> bool:
     """Whether the leader would still lead if every rollout left were a vote for the runner-up."""
     if context.select == "majority":
         sizes = Counter(evidence.votes)
         for (_, after), count in evidence.moves.items():
             sizes[after] += count
-        (_, most), *others = [*sizes.most_common(2), (None, 0)]
-        return most > (others[0][1] if others else 0) + left
-    if context.select != "weighted":
+        most, second = ([*(count for _, count in sizes.most_common(2)), 0, 0])[:2]
+        return most > second + left
+    if context.select != "weighted" or chance < _CLEAR:
         return False
-    ranked = sorted(
-        (key for key in belief.chances if key is not None), key=lambda key: -belief.chances[key]
-    )
-    if not ranked:
-        return False
-    rivals = [*ranked[1:2], "\0new"]
-    for rival in rivals:
-        votes = Counter(evidence.votes)
-        votes[rival] += left
-        chances = believe(replace(evidence, votes=votes), context.belief_prior).chances
-        if chances[rival] >= chances[ranked[0]]:
+    others = [key for key in known if key != leader]
+    for rival in [*sorted(others, key=lambda key: -known[key])[:1], "\0new"]:
+        votes = {**evidence.votes, rival: evidence.votes.get(rival, 0) + left}
+        logs = log_chances_of(replace(evidence, votes=votes), context.belief_prior)
+        if logs[rival] >= logs[leader]:
             return False
     return True

@@ -27,9 +27,9 @@ from ._hostile_text import (
     CLUE,
     CONTROL,
     CONTROL_MARKS,
-    HOSTILE,
     Sentence,
     as_seen,
+    hostile_patterns,
     may_hold_a_clue,
     sentences_of,
 )
@@ -95,4 +95,4 @@ def _hostile(view: str, sentences: Sequence[Sentence]) -> set[int]:
 
 def _is_hostile(sentence: str) -> bool:
     plain = " ".join(sentence.split())
-    return any(rule.search(plain) for rule in HOSTILE)
+    return any(rule.search(plain) for rule in hostile_patterns())

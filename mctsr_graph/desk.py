@@ -35,6 +35,12 @@ class Desk:
     strategy: Strategy
     journal: CallJournal | None = None
 
+    def prepare(self) -> None:
+        """Load the models that are named, which may wait for a disk."""
+        self.model()
+        if self.court.model is not None:
+            self.court.model()
+
     def text(
         self,
         role: Role,

@@ -4,6 +4,7 @@ MCTSrError
 ├── ConfigError            a setting is wrong: names the value and what is allowed
 ├── UnknownModelError      no provider has that name
 ├── MissingExtraError      a package is missing: says what to install
+├── DataUnavailableError   a data set cannot be had: says how to give it as a file
 ├── ReplyError             a model's reply cannot be used
 │   └── ScoreError         a judge's reply holds no usable score
 ├── ScriptExhaustedError   a scripted model was asked more often than its script
@@ -21,7 +22,9 @@ class MCTSrError(Exception):
     """Base of every error that this package raises on purpose."""
 
 
-class ConfigError(MCTSrError):
+# A RuntimeError, since a LangGraph server keeps to itself what errors of other kinds say; and no
+# ValueError, which pydantic would take for one of its own
+class ConfigError(MCTSrError, RuntimeError):
     """A setting is wrong. The message names it, its value and the allowed values."""
 
 
@@ -31,6 +34,10 @@ class UnknownModelError(MCTSrError, ValueError):
 
 class MissingExtraError(MCTSrError, ImportError):
     """An optional package is missing. The message says what to install."""
+
+
+class DataUnavailableError(MCTSrError):
+    """A data set cannot be had from the hub. The message names the form of a file instead."""
 
 
 class ReplyError(MCTSrError, ValueError):

@@ -46,3 +46,10 @@ def fingerprint(
     settings = context.model_dump(exclude=set(LIMITS))
     parts = [problem, label_of(model), settings, asdict(prompts), court]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def thread_name(context: MCTSrContext, *parts: Any) -> str:
+    """32 hexadecimal digits that name the search of one place: a tool call, a message, ..."""
+    settings = context.model_dump(exclude=set(LIMITS))
+    text = json.dumps([settings, *parts], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

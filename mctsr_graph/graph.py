@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from langgraph.graph import END, START, StateGraph
 
 from .calls import Model
@@ -60,8 +58,9 @@ def create_mctsr(
         MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput
     )
 
-    def add(body: Body, **more: Any) -> None:
-        builder.add_node(body.__name__, Step(body, default), trace_policy=BRIEF, **more)
+    def add(body: Body, destinations: tuple[str, ...] | None = None) -> None:
+        step = Step(body, default, nodes.desk.prepare)
+        builder.add_node(body.__name__, step, destinations=destinations, trace_policy=BRIEF)
 
     add(nodes.initialize)
     # select names the next node itself. With a conditional edge, a task cancelled between the

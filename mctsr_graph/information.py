@@ -8,7 +8,7 @@ right class (its mutual information with it, nats; see `belief`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from .belief import (
     DISCRIMINATION,
@@ -36,14 +36,19 @@ _REFINED = 3  # classes that are worth refining, the likeliest
 _NEW = "\0new"  # a class that no answer has
 
 
-def choose_tasks(tree: Mapping[str, Node], prior: Prior, width: int) -> list[Task]:
-    """The `width` tasks with the largest gains a call.
+ALL: Collection[Kind] = ("draft", "refine", "evaluate")
+
+
+def choose_tasks(
+    tree: Mapping[str, Node], prior: Prior, width: int, kinds: Collection[Kind] = ALL
+) -> list[Task]:
+    """The `width` tasks of some kinds with the largest gains a call.
 
     A task that is in flight tells less when done again: its gain is divided by how often.
     """
     evidence = evidence_of(tree)
     belief = believe(evidence, prior)
-    gains = dict(_gains(evidence, belief, prior))
+    gains = {task: gain for task, gain in _gains(evidence, belief, prior) if task[0] in kinds}
     times: Counter[tuple[Kind, str | None]] = Counter()
     tasks: list[Task] = []
     busy: Counter[str] = Counter()

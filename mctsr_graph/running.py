@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.constants import TAG_NOSTREAM
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.types import StateSnapshot
@@ -42,6 +43,7 @@ from .usage import no_usage
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
 OnEvent = Callable[[Event], None]
+OnChange = Callable[[Solution], None]
 SearchControl = RunControl
 """Its `request_drain()` stops a search after the step under way, from any thread or signal."""
 
@@ -55,16 +57,19 @@ class Wanted:
         self,
         problem: str,
         model: Model | str | None,
-        context: MCTSrContext | None,
-        prompts: Prompts | None,
-        judge: JudgeLike | None,
-        judge_model: Model | str | None,
-        strategy: Strategy,
-        thread_id: str | None,
-        control: SearchControl | None,
+        context: MCTSrContext | None = None,
+        prompts: Prompts | None = None,
+        judge: JudgeLike | None = None,
+        judge_model: Model | str | None = None,
+        strategy: Strategy = Strategy(),  # noqa: B008 (it is frozen)
+        thread_id: str | None = None,
+        control: SearchControl | None = None,
     ) -> None:
         self.problem = clean_text(problem)  # as the state will hold it
         self.context = context or MCTSrContext()
+        if isinstance(judge, str):  # a name is a setting, so that what is kept tells it
+            given = self.context.model_dump(exclude_unset=True)
+            self.context, judge = MCTSrContext(**{**given, "judge": judge}), None
         self.prompts = prompts or Prompts()
         self.control = control
         self.model, self.judge = _loaded(model), as_judge(judge)
@@ -104,9 +109,15 @@ class SearchRun:
         self.config: RunnableConfig | None = None
         self.input: MCTSrInput | None = {"problem": wanted.problem}
         self.left = True
-        limit = 5 * wanted.context.max_rollouts + 20  # five supersteps a rollout
+        here: RunnableConfig = {
+            "recursion_limit": 5 * wanted.context.max_rollouts + 20,  # five supersteps a rollout
+            # Named even where nothing is kept: inside a node of another graph the search would
+            # else take that graph's checkpointer, place and context for its own
+            "configurable": {"thread_id": wanted.thread_id},
+            "tags": [TAG_NOSTREAM],  # nor do its tokens belong into that graph's chat
+        }
         self.how: dict[str, Any] = {
-            "config": {"recursion_limit": limit},
+            "config": here,
             "context": wanted.context,
             "control": wanted.control,
             "stream_mode": ["custom", "values"],
@@ -116,8 +127,7 @@ class SearchRun:
         self._drained = False
         if saver is not None:
             self.config = {
-                "recursion_limit": limit,
-                "configurable": {"thread_id": wanted.thread_id},
+                **here,
                 "metadata": {  # kept with each checkpoint, to take the search up again by
                     "mctsr_fingerprint": wanted.fingerprint,
                     "mctsr_model": wanted.spec,
@@ -156,10 +166,14 @@ class SearchRun:
         # Without the answer, which every further checkpoint would hold
         return {"stop_reason": None, **again, "answer": None, "final_answer": None}
 
-    def note(self, mode: str, part: Any, on_event: OnEvent | None) -> None:
-        """Keep the latest state; pass events on."""
+    def note(
+        self, mode: str, part: Any, on_event: OnEvent | None, on_change: OnChange | None
+    ) -> None:
+        """Keep the latest state; pass events and changes of the tree on."""
         if mode == "values":
-            self._values = part
+            before, self._values = self._values, part
+            if on_change is not None and _progress(part) != _progress(before):
+                on_change(self.so_far(part.get("stop_reason")))
         elif on_event is not None:
             on_event(part)
 
@@ -222,6 +236,11 @@ class SearchRun:
             tree=tree,
             failures=values.get("failures") or [],
         )
+
+
+def _progress(values: dict[str, Any]) -> tuple[int, int]:
+    """What grows with every change of the tree."""
+    return len(values.get("tree") or ()), values.get("rollouts") or 0
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from html import escape
 
 from .calls import Failure
 from .choice import Choice
@@ -38,3 +39,16 @@ class Solution:
     def to_json(self) -> str:
         """All fields as one JSON object."""
         return json.dumps(asdict(self), ensure_ascii=False)
+
+    def to_html(self) -> str:
+        """One page that needs nothing else: the tree to click, each text, a replay, the cost."""
+        from .viewers.html import render_html
+
+        return render_html(asdict(self))
+
+    def _repr_html_(self) -> str:
+        """The page inside a notebook, from which it can reach nothing."""
+        return (
+            f'<iframe srcdoc="{escape(self.to_html())}" sandbox="allow-scripts" '
+            'title="Search tree" style="width: 100%; height: 760px; border: 0"></iframe>'
+        )

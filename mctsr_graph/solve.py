@@ -8,7 +8,7 @@ from .config import MCTSrContext
 from .journal import CallJournal
 from .judges import JudgeLike
 from .prompts import Prompts
-from .running import Checkpointer, OnEvent, SearchControl, Wanted, opened
+from .running import Checkpointer, OnChange, OnEvent, SearchControl, Wanted, opened
 from .solution import Solution
 from .strategy import Strategy
 from .tasks import SelectionRule
@@ -28,6 +28,7 @@ def solve(
     selection: SelectionRule | None = None,
     choice: ChoiceRule | None = None,
     on_event: OnEvent | None = None,
+    on_change: OnChange | None = None,
     control: SearchControl | None = None,
 ) -> Solution:
     """Search for an answer to `problem`.
@@ -54,6 +55,7 @@ def solve(
         choice: A function that chooses the answer to return, instead of the setting `select`
             (see `mctsr_graph.choice`).
         on_event: Called with each event (see `mctsr_graph.events`) as it happens.
+        on_change: Called with the search so far whenever its tree has changed.
         control: Stops the search politely: it then returns the best so far with the
             stop_reason "interrupted".
 
@@ -78,7 +80,7 @@ def solve(
                 search.graph.update_state(search.config, update, as_node="backpropagate")
         if search.left:
             for mode, part in search.graph.stream(search.input, **search.how):
-                search.note(mode, part, on_event)
+                search.note(mode, part, on_event, on_change)
     return search.result()
 
 
@@ -96,6 +98,7 @@ async def asolve(
     selection: SelectionRule | None = None,
     choice: ChoiceRule | None = None,
     on_event: OnEvent | None = None,
+    on_change: OnChange | None = None,
     control: SearchControl | None = None,
 ) -> Solution:
     """Search for an answer to `problem`, awaited. As `solve` in all else.
@@ -114,5 +117,5 @@ async def asolve(
                 await search.graph.aupdate_state(config, update, as_node="backpropagate")
         if search.left:
             async for mode, part in search.graph.astream(search.input, **search.how):
-                search.note(mode, part, on_event)
+                search.note(mode, part, on_event, on_change)
     return search.result()

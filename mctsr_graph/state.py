@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 
 from langgraph.channels import DeltaChannel
 from langgraph.managed import RemainingSteps
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from .calls import Failure
@@ -24,8 +25,7 @@ def append(records: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> li
 class MCTSrInput(TypedDict):
     """What a search is given."""
 
-    problem: str
-    """The problem in words."""
+    problem: Annotated[str, Field(description="The problem in words")]
 
 
 class MCTSrOutput(TypedDict):

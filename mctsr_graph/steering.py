@@ -144,7 +144,7 @@ def _found(graph: Graph, config: RunnableConfig) -> StateSnapshot:
     found = graph.get_state(config)
     if found.next or not found.tasks:
         return found
-    graph.invoke(None, config, **_SETTLING)
+    graph.invoke(None, _signed(config, found), **_SETTLING)
     return graph.get_state(config)
 
 
@@ -152,8 +152,18 @@ async def _afound(graph: Graph, config: RunnableConfig) -> StateSnapshot:
     found = await graph.aget_state(config)
     if found.next or not found.tasks:
         return found
-    await graph.ainvoke(None, config, **_SETTLING)
+    await graph.ainvoke(None, _signed(config, found), **_SETTLING)
     return await graph.aget_state(config)
+
+
+def _signed(config: RunnableConfig, found: StateSnapshot, **more: str) -> RunnableConfig:
+    """The config with what `solve` needs to take the search up again."""
+    told = {
+        name: value
+        for name, value in (found.metadata or {}).items()
+        if name.startswith("mctsr_") and name != _STEERED
+    }
+    return {**config, "metadata": {**config.get("metadata", {}), **told, **more}}
 
 
 class _Paused:
@@ -165,22 +175,15 @@ class _Paused:
         self._values = found.values
         if not self._values.get("tree"):
             raise CheckpointError("there is no search to steer, or it has no answer yet")
-        told: dict[str, Any] = dict(found.metadata or {})
-        # What `solve` needs to take the search up again
-        self._kept = {
-            name: told[name] for name in told if name.startswith("mctsr_") and name != _STEERED
-        }
+        self._found = found
         self._config = config
-        self._before_refine = found.next == ("refine",)
-        self.context = context or MCTSrContext(**json.loads(told.get("mctsr_settings", "{}")))
-        place = found.config["configurable"]
-        names = ("thread_id", "checkpoint_ns")
-        self.thread: RunnableConfig = {
-            "configurable": {name: place[name] for name in names if name in place},
-            "metadata": self._kept,
-        }
+        told: dict[str, Any] = dict(found.metadata or {})
+        self._context = context or MCTSrContext(**json.loads(told.get("mctsr_settings", "{}")))
+        place = {**config["configurable"]}
+        place.pop("checkpoint_id", None)
+        self.thread = _signed({**config, "configurable": place}, found)
         self.judging: dict[str, Any] = {
-            "context": self.context,
+            "context": self._context,
             "interrupt_before": ["select"],
             "durability": "sync",
         }
@@ -208,9 +211,10 @@ class _Paused:
             raise ConfigError(
                 "what a person added waits for the judge's rewards: let the search go on first"
             )
-        live = {n: leaf for n, leaf in wave.items() if self._before_refine and not leaf["lost"]}
+        paused = self._found.next == ("refine",)
+        live = {number: leaf for number, leaf in wave.items() if paused and not leaf["lost"]}
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        return act(Paused(self._values["tree"], rollouts, live, self.context, by, at))
+        return act(Paused(self._values["tree"], rollouts, live, self._context, by, at))
 
     def update(self, change: Change) -> dict[str, Any]:
         """The arguments of `update_state` that make the change."""
@@ -225,7 +229,7 @@ class _Paused:
             as_node, wave = "critique", change.wave
         branch = uuid.uuid4().hex[:12]
         return {
-            "config": self._signed({_STEERED: branch}),
+            "config": _signed(self._config, self._found, **{_STEERED: branch}),
             # Calls recorded for the search as it was do not fit what it is now
             "values": _on(merge(tree, [patch]), tree=patch, wave=wave, branch=branch),
             "as_node": as_node,
@@ -235,11 +239,8 @@ class _Paused:
         """The arguments of `update_state` that go on from this state, as the latest one."""
         branch = self._values.get("branch") or ""
         values = _on(self._values["tree"], wave=_NONE_IN_FLIGHT, branch=branch)
-        return {"config": self._signed({}), "values": values, "as_node": "backpropagate"}
-
-    def _signed(self, more: dict[str, str]) -> RunnableConfig:
-        told = {**self._config.get("metadata", {}), **self._kept, **more}
-        return {**self._config, "metadata": told}
+        config = _signed(self._config, self._found)
+        return {"config": config, "values": values, "as_node": "backpropagate"}
 
 
 def _before(act: StateSnapshot | None) -> RunnableConfig:
@@ -264,8 +265,18 @@ def _on(after: Tree, **changes: Any) -> dict[str, Any]:
 
 def _later(tree: Tree, rollouts: int) -> Patch:
     """The patch that puts off every wish by one rollout, which something else takes."""
+
+    def later(number: int) -> int:
+        return number + (number > rollouts)
+
     return {
-        node_id: {"wishes": {str(int(n) + (int(n) > rollouts)): c for n, c in wishes.items()}}
+        node_id: {
+            "wishes": {str(later(int(n))): words for n, words in node["wishes"].items()},
+            "steering": [
+                {**one, "rollout": later(one["rollout"])} if "rollout" in one else one
+                for one in node["steering"]
+            ],
+        }
         for node_id, node in tree.items()
-        if pending(node, rollouts) and (wishes := node["wishes"])
+        if pending(node, rollouts)
     }

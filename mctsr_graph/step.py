@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,12 +38,15 @@ class Step(Runnable[MCTSrState, Update]):
     """Runs an async body with or without an event loop.
 
     Under `invoke` the body's model calls block instead of suspending, so that one body serves
-    both and neither needs a thread to hop to.
+    both and neither needs a thread to hop to. `prepare` loads what the body needs; it may wait
+    for a disk, which a server forbids where its event loop runs.
     """
 
-    def __init__(self, body: Body, default: MCTSrContext) -> None:
+    def __init__(self, body: Body, default: MCTSrContext, prepare: Callable[[], Any]) -> None:
         self._body = body
         self._default = default
+        self._prepare = prepare
+        self._is_prepared = False
         self.name = body.__name__
 
     def invoke(
@@ -56,6 +60,9 @@ class Step(Runnable[MCTSrState, Update]):
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Update:
         """Await the body."""
+        if not self._is_prepared:
+            await asyncio.to_thread(self._prepare)
+            self._is_prepared = True
         return await self._body(input, self._run(AWAITING))
 
     def _run(self, way: Way) -> Run:

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple, cast
 
 from langgraph.types import StateSnapshot
 
+from .config import MCTSrContext
 from .errors import CheckpointError
 from .graph import create_mctsr
 from .models.scripted import ScriptedChatModel
+from .running import SearchRun, Wanted
 from .savers import open_file
-from .tree import best_node
+from .solution import Solution
 
 
 class StoredSearch(NamedTuple):
@@ -54,11 +56,23 @@ def stored_searches(path: str | Path) -> list[StoredSearch]:
     return [_stored(name, state) for name, state in zip(threads, states, strict=True)]
 
 
+def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
+    """What a search that a file holds has found so far."""
+    # Nothing is asked of the model: what the state holds is read as a running search reads it
+    context, model = MCTSrContext(**stored.settings), ScriptedChatModel(replies=[])
+    wanted = Wanted(stored.problem, model, context, thread_id=stored.thread_id)
+    with open_file(path) as saver:
+        search = SearchRun(wanted, saver, None)
+        values = search.graph.get_state({"configurable": {"thread_id": stored.thread_id}}).values
+    search.note("values", values, None, None)
+    return search.so_far(stored.stop_reason)
+
+
 def _stored(thread_id: str, state: StateSnapshot) -> StoredSearch:
     values = state.values
     told = cast(dict[str, str], state.metadata or {})
     tree = values.get("tree") or {}
-    best = best_node(tree)
+    best = values.get("best")
     return StoredSearch(
         thread_id=thread_id,
         problem=values.get("problem", ""),

@@ -10,16 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from .config import MCTSrContext
+from .errors import ConfigError
 from .events import Best, Event
-from .running import SearchControl
+from .running import OnChange, OnEvent, SearchControl
 from .solution import Solution
 from .usage import total_cost
-from .viewers.text import render_text
+from .viewers.mermaid import render_mermaid
+from .viewers.rich_tree import rich_tree
+from .viewers.text import points, render_text
 
 
 def stderr() -> Console:
@@ -91,6 +96,29 @@ def progress(err: Console, context: MCTSrContext) -> Iterator[Callable[[Event], 
         yield advance
 
 
+@contextmanager
+def watching(
+    err: Console, context: MCTSrContext, live: bool
+) -> Iterator[tuple[OnEvent, OnChange | None]]:
+    """With `live` the tree as it grows, if there is a terminal; else as `progress`."""
+    if not live or not err.is_terminal:
+        with progress(err, context) as on_event:
+            yield on_event, None
+        return
+    parts: list[RenderableType] = [Text("drafting an answer"), ""]
+    with Live(Group(*parts), console=err, transient=True, auto_refresh=False) as screen:
+
+        def on_event(event: Event) -> None:
+            parts[0] = Text(_line(event, context), style="bold", no_wrap=True, overflow="ellipsis")
+            screen.update(Group(*parts), refresh=True)
+
+        def on_change(solution: Solution) -> None:
+            parts[1] = rich_tree(solution.tree, solution.best, lines=max(4, err.height - 2))
+            screen.update(Group(*parts), refresh=True)
+
+        yield on_event, on_change
+
+
 def _line(event: Event, context: MCTSrContext) -> str:
     if event["type"] == "mctsr.start":
         return "drafting an answer"
@@ -99,18 +127,14 @@ def _line(event: Event, context: MCTSrContext) -> str:
     if event["failure"] is not None:
         what = f"failed ({event['failure']['role']}: {event['failure']['code']})"
     else:
-        what = _points(event["q"])
+        what = f"q {points(event['q'])}"
     return f"rollout {event['index']} of {context.max_rollouts}: {what}, {_best(event['best'])}"
 
 
 def _best(best: Best | None) -> str:
     if best is None:
         return "no answer yet"
-    return f"best {safe(best['final_answer'] or 'no final answer')} ({_points(best['q'])})"
-
-
-def _points(q: float | None) -> str:
-    return "not judged" if q is None else f"q {q:.1f}"
+    return f"best {safe(best['final_answer'] or 'no final answer')} (q {points(best['q'])})"
 
 
 def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
@@ -133,6 +157,56 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
     out.print(f"Stopped by {solution.stop_reason} after {solution.rollouts} rollouts.")
     for failure in solution.failures:
         out.print(safe(f"Failed in rollout {failure['rollout']}: {failure['message']}"))
+
+
+def check_page(file: Path | None) -> None:
+    """Refuse a file for a page that cannot be written, before a search costs anything."""
+    if file is not None:
+        with _written("--html", file):
+            file.touch()
+
+
+def save_page(solution: Solution, file: Path | None) -> None:
+    """Write a search as one HTML page, if a file is named."""
+    if file is not None:
+        with _written("--html", file):
+            file.write_text(solution.to_html(), encoding="utf-8")
+
+
+@contextmanager
+def _written(option: str, file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{option} is {str(file)!r}: {error.strerror}") from None
+
+
+def view(solution: Solution, kind: str | None, file: Path | None) -> None:
+    """Draw a search as text, Mermaid or HTML, into a file or on stdout.
+
+    Raises:
+        ConfigError: the kind is unknown, or the file cannot be written.
+    """
+    by_suffix = {".html": "html", ".htm": "html", ".mmd": "mermaid"}
+    kind = kind or by_suffix.get(file.suffix if file is not None else "", "text")
+    if kind not in _VIEWS:
+        allowed = ", ".join(repr(name) for name in _VIEWS)
+        raise ConfigError(f"--format is {kind!r}, allowed {allowed}")
+    out = stdout()
+    if file is not None:
+        with _written("--output", file):
+            file.write_text(_VIEWS[kind](solution), encoding="utf-8")
+    elif kind == "text" and out.is_terminal:
+        out.print(rich_tree(solution.tree, solution.best), soft_wrap=False)
+    else:
+        out.out(_VIEWS[kind](solution), highlight=False, end="")
+
+
+_VIEWS: dict[str, Callable[[Solution], str]] = {
+    "text": lambda solution: render_text(solution.tree, solution.best) + "\n",
+    "mermaid": lambda solution: render_mermaid(solution.tree, solution.best),
+    "html": Solution.to_html,
+}
 
 
 def _cost(solution: Solution) -> Table:
@@ -161,7 +235,7 @@ def _so_far(solution: Solution) -> str:
         return "interrupted before the first answer was evaluated."
     node = solution.tree[solution.best]
     answer = safe(node["final_answer"] or "no final answer")
-    return f"best so far: {answer} ({_points(node['q'])}, {solution.rollouts} rollouts)."
+    return f"best so far: {answer} (q {points(node['q'])}, {solution.rollouts} rollouts)."
 
 
 def safe(text: str, keep: str = "") -> str:

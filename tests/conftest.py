@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
 import time
 
@@ -12,7 +13,7 @@ import time
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
 os.environ.pop("MCTSR_MODEL", None)
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ def pytest_runtest_setup() -> None:
     socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
 
 
+@pytest.fixture(autouse=True)
+def forget_loaded_models() -> None:
+    """No test is given a model that another test has loaded under the same name."""
+    from mctsr_graph.models import load
+
+    load._loaded.clear()
+
+
 @pytest.fixture
 def test_data() -> Path:
     """The folder with logged trees and judge replies; skips where there is none."""
@@ -38,6 +47,20 @@ def test_data() -> Path:
     if not named or not Path(named).is_dir():
         pytest.skip("MCTSR_TEST_DATA names no folder with test data")
     return Path(named)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; skips where there is none."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium is installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium)
+        yield browser
+        browser.close()
 
 
 def keyed_reply(call: ScriptedCall) -> str:

@@ -270,7 +270,78 @@ def test_list_shows_what_a_file_holds_and_resume_asks_which(tmp_path: Path) -> N
     assert json.loads(chosen.stdout)["problem"] == "How few?"
 
 
-@pytest.mark.parametrize("command", ["list", "resume"])
+def test_solve_writes_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    result = mctsr("solve", "How many?", "-m", "x", "--rollouts", "1", "--html", str(page))
+    assert result.exit_code == 0
+    assert "How many?" in page.read_text("utf-8")
+
+
+def test_a_page_that_cannot_be_written_costs_nothing(
+    model: ScriptedChatModel, tmp_path: Path
+) -> None:
+    result = mctsr("solve", "How many?", "-m", "x", "--html", str(tmp_path / "no" / "page.html"))
+    assert (result.exit_code, "--html is" in result.stderr) == (2, True)
+    assert model.calls == []
+
+
+def test_a_search_that_gave_up_writes_its_page_too(
+    model: ScriptedChatModel, tmp_path: Path
+) -> None:
+    model.replies = lambda call: "no score" if call.role == "evaluate" else keyed_reply(call)
+    page = tmp_path / "page.html"
+    assert mctsr("solve", "How many?", "-m", "x", "--html", str(page)).exit_code == 1
+    assert "no score" in page.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "begins"),
+    [
+        ([], "0  q 16.8  [-20, 28]  0\n└─ 1  q 41.5"),
+        (["--format", "mermaid"], "flowchart LR\n"),
+        (["--format", "html"], "<!doctype html>\n"),
+        (["-o", "tree.txt"], "0  q "),
+        (["-o", "tree.mmd"], "flowchart LR\n"),
+        (["-o", "tree.html"], "<!doctype html>\n"),
+        (["-o", "tree.txt", "--format", "html"], "<!doctype html>\n"),
+    ],
+)
+def test_view_draws_a_kept_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], begins: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mctsr("solve", "How many?", "-m", "x", "--rollouts", "2", "--checkpoint", "search.db")
+    result = mctsr("view", "search.db", *arguments)
+    assert result.exit_code == 0, result.stderr
+    drawn = Path(arguments[1]).read_text("utf-8") if "-o" in arguments else result.stdout
+    assert drawn.startswith(begins)
+
+
+def test_view_finds_the_search_that_is_meant(tmp_path: Path) -> None:
+    file = str(tmp_path / "search.db")
+    for problem in ("How many?", "How few?"):
+        mctsr("solve", problem, "-m", "x", "--rollouts", "1", "--checkpoint", file)
+    row = next(line for line in mctsr("list", file).stdout.splitlines() if "How few?" in line)
+    for option in ("--search", "--thread"):
+        assert "How few?" in mctsr("view", file, option, row.split()[1], "--format", "html").stdout
+    assert mctsr("view", file).exit_code == 2
+    result = mctsr("view", file, "--search", row.split()[1], "--format", "pdf")
+    assert "--format is 'pdf', allowed 'text', 'mermaid', 'html'" in result.stderr
+
+
+def test_live_draws_the_tree_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ("solve", "How many?", "-m", "x", "--rollouts", "3", "--live")
+    assert "rollout 3 of 3: q " in mctsr(*command).stderr
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    result = mctsr(*command)
+    assert result.exit_code == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", result.stderr)
+    assert plain.count("*best*") >= 3  # drawn again and again
+    assert "└── " in plain
+    assert "Final answer: " in result.stdout
+
+
+@pytest.mark.parametrize("command", ["list", "resume", "view"])
 def test_a_file_without_searches_is_named(tmp_path: Path, command: str) -> None:
     result = mctsr(command, str(tmp_path / "none.db"))
     assert (result.exit_code, "there is no file" in " ".join(result.stderr.split())) == (2, True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from mctsr_graph.belief import Prior
 from mctsr_graph.config import MCTSrContext, allowed_values
 from mctsr_graph.errors import ConfigError
 
@@ -15,28 +16,47 @@ INF, NAN = float("inf"), float("nan")
 
 # Setting, wrong values, and the allowed values as the message has them
 WRONG: list[tuple[str, list[Any], str]] = [
-    ("profile", ["best", "Paper", None, ["paper"]], "'paper', 'official'"),
+    ("profile", ["best", "Paper", None, ["paper"]], "'paper', 'official', 'tuned'"),
+    ("effort", ["lots", 35], "'low', 'medium', 'high', or null"),
     ("max_rollouts", [0, -1, 4097, 2.5, "many", None, NAN, [8]], "1 to 4096"),
+    ("agree", [1, 65, "all"], "2 to 64, or null"),
+    ("confidence", [0, 1.01, -0.5, NAN, "sure"], "above 0 to 1, or null"),
+    ("settle", ["maybe", None, 2], "true or false"),
+    ("class_patience", [0, 4097, "never"], "1 to 4096, or null"),
     ("patience", [0, 4097, "never"], "1 to 4096, or null"),
     ("max_failures", [0, 4097, None], "1 to 4096"),
     ("max_failure_share", [0, 1.1, None], "above 0 to 1"),
     ("max_calls", [0, -3, 1.5, "ten"], "1 or more, or null"),
     ("max_tokens", [0, -3, 1.5], "1 or more, or null"),
     ("max_seconds", [0, -1.0, INF, NAN, "soon"], "above 0, or null"),
+    ("max_cost", [0, -1.0, INF, NAN, "cheap"], "above 0, or null"),
+    ("input_price", [-0.1, INF, NAN, None], "0 or more"),
+    ("output_price", [-0.1, INF, NAN, None], "0 or more"),
+    ("drafts", [0, 65, None], "1 to 64"),
     ("init", ["none", None], "'answer', 'dummy', 'both'"),
     ("max_children", [0, 4097, None], "1 to 4096"),
     ("max_depth", [0, 4097, "deep"], "1 to 4096, or null"),
     ("expansion_rule", ["child_q", None], "'child_q_above', 'child_raw_q_at_least'"),
     ("merge_equal_answers", ["maybe", None, 2], "true or false"),
     ("width", [0, 257, None], "1 to 256"),
-    ("selection", ["best", None], "'greedy', 'importance'"),
+    ("pipelined", ["maybe", None, 2], "true or false"),
+    ("selection", ["best", None], "'greedy', 'importance', 'thompson', 'information'"),
     ("importance_temperature", [0, -1, 1001, INF, NAN, None], "above 0 to 1000"),
     ("exploration_constant", [-0.1, 1001, INF, NAN, None], "0 to 1000"),
+    ("exploration_unit", ["metres", None], "'points', 'spread'"),
     ("epsilon", [0, 1.1, NAN, None], "above 0 to 1"),
     ("log_term", ["ln(N)", "ln(1+N)", None], "'ln(N+1)', 'ln(N)+1'"),
     ("virtual_loss", [-1, 201, NAN, None], "0 to 200"),
     ("judge", ["guessed", None], "'self', 'rubric', 'logits', 'pairwise'"),
     ("reward_samples", [0, 65, None], "1 to 64"),
+    ("value", ["median", None], "'min_mean', 'mean', 'lower_bound'"),
+    ("finalist_rewards", [0, 65, "all"], "1 to 64, or null"),
+    ("select", ["best", None], "'max_q', 'majority', 'weighted', 'playoff'"),
+    (
+        "prior",
+        ["usual", 1],
+        "lists of weights that sum to 1, as `belief.learn` gives them, or null",
+    ),
     ("full_score_threshold", [-101, 101, NAN, None], "-100 to 100"),
     ("full_score_penalty", [-1, 201, NAN, None], "0 to 200"),
     ("full_score_rule", ["subtract", None], "'subtract_above', 'replace_from'"),
@@ -58,27 +78,33 @@ WRONG: list[tuple[str, list[Any], str]] = [
     ("seed", [-1, 2**31, 0.5, None], "0 to 2147483647"),
 ]
 
-# Setting, value of profile "paper", value of profile "official"
-DIFFERENCES: dict[str, tuple[Any, Any]] = {
-    "profile": ("paper", "official"),
-    "max_rollouts": (8, 16),
-    "init": ("answer", "both"),
-    "expansion_rule": ("child_q_above", "child_raw_q_at_least"),
-    "merge_equal_answers": (False, True),
-    "full_score_penalty": (5.0, 45.0),
-    "full_score_rule": ("subtract_above", "replace_from"),
-    "score_reader": ("whole_reply", "last_number"),
-    "out_of_range": ("reject", "keep"),
-    "backpropagation": ("to_root", "one_level"),
-    "refine_sees": ("answer_and_critique", "critique"),
+# Setting, and its values in the profiles "paper", "official" and "tuned"
+DIFFERENCES: dict[str, tuple[Any, Any, Any]] = {
+    "profile": ("paper", "official", "tuned"),
+    "max_rollouts": (8, 16, 4096),
+    "agree": (None, None, 4),
+    "confidence": (None, None, 0.97),
+    "settle": (False, False, True),
+    "max_calls": (None, None, 35),
+    "drafts": (1, 1, 4),
+    "init": ("answer", "both", "answer"),
+    "expansion_rule": ("child_q_above", "child_raw_q_at_least", "child_q_above"),
+    "merge_equal_answers": (False, True, False),
+    "selection": ("greedy", "greedy", "information"),
+    "select": ("max_q", "max_q", "weighted"),
+    "full_score_penalty": (5.0, 45.0, 5.0),
+    "full_score_rule": ("subtract_above", "replace_from", "subtract_above"),
+    "score_reader": ("whole_reply", "last_number", "whole_reply"),
+    "out_of_range": ("reject", "keep", "reject"),
+    "backpropagation": ("to_root", "one_level", "to_root"),
+    "refine_sees": ("answer_and_critique", "critique", "answer_and_critique"),
 }
 
-# What both profiles have
+# What all profiles have
 SHARED: dict[str, Any] = {
     "max_children": 3,
     "max_depth": None,
     "width": 1,
-    "selection": "greedy",
     "exploration_constant": 1.4,
     "epsilon": 1e-5,
     "log_term": "ln(N+1)",
@@ -164,12 +190,26 @@ def test_an_unknown_setting_suggests_the_near_name(name: str, near: str) -> None
 
 
 def test_an_unknown_setting_like_no_other_gets_no_suggestion() -> None:
-    assert message(xyzzy=1).startswith("'xyzzy' is not a setting; allowed: backpropagation, ")
+    assert message(xyzzy=1).startswith(
+        "'xyzzy' is not a setting; allowed: agree, backpropagation, "
+    )
 
 
-def test_profile_tuned_does_not_exist_yet() -> None:
-    expected = "profile is 'tuned', which does not exist yet; allowed 'paper', 'official'"
-    assert message(profile="tuned") == expected
+@pytest.mark.parametrize(
+    ("name", "weights", "length"),
+    [("skill", (1.0,), 6), ("mending", (0.5, 0.6), 2), ("mending", (1.5, -0.5), 2)],
+)
+def test_a_prior_of_the_wrong_length_or_sum_is_refused(
+    name: str, weights: tuple[float, ...], length: int
+) -> None:
+    expected = f"prior.{name} is {weights!r}, allowed {length} weights that sum to 1"
+    assert message(prior={name: weights}) == expected
+    with pytest.raises(ConfigError, match=f"prior.{name} is"):
+        Prior(**{name: weights})
+
+
+def test_an_unknown_part_of_a_prior_is_named() -> None:
+    assert message(prior={"luck": [1]}).startswith("prior.luck is [1], allowed lists of weights")
 
 
 def test_suppression_may_not_push_a_reward_below_minus_100() -> None:
@@ -192,12 +232,12 @@ def test_settings_that_are_no_mapping_are_refused() -> None:
 
 @pytest.mark.parametrize("name", list(MCTSrContext.model_fields))
 def test_the_profiles_differ_where_the_table_says_and_nowhere_else(name: str) -> None:
-    found = tuple(getattr(MCTSrContext(profile=p), name) for p in ("paper", "official"))
-    assert found == DIFFERENCES.get(name, (found[0], found[0]))
+    found = tuple(getattr(MCTSrContext(profile=p), name) for p in ("paper", "official", "tuned"))
+    assert found == DIFFERENCES.get(name, (found[0],) * 3)
 
 
-@pytest.mark.parametrize("profile", ["paper", "official"])
-def test_what_both_profiles_have(profile: Any) -> None:
+@pytest.mark.parametrize("profile", ["paper", "official", "tuned"])
+def test_what_all_profiles_have(profile: Any) -> None:
     settings = MCTSrContext(profile=profile).model_dump()
     assert {name: settings[name] for name in SHARED} == SHARED
 
@@ -208,10 +248,9 @@ def test_the_paper_is_the_default_profile() -> None:
 
 @pytest.mark.parametrize("name", [name for name in DIFFERENCES if name != "profile"])
 def test_a_setting_given_by_name_overrides_its_profile(name: str) -> None:
-    by_paper, by_official = DIFFERENCES[name]
+    by_paper, _, _ = DIFFERENCES[name]
     given = MCTSrContext(**{"profile": "official", name: by_paper})
     expected = {**MCTSrContext(profile="official").model_dump(), name: by_paper}
-    assert by_paper != by_official
     assert given.model_dump() == expected
 
 
@@ -231,8 +270,9 @@ def test_a_context_is_frozen() -> None:
         MCTSrContext(),
         MCTSrContext(profile="official"),
         MCTSrContext(profile="official", max_rollouts=3, max_depth=2, max_seconds=1.5),
+        MCTSrContext(profile="tuned", prior=Prior(mending=(0.25, 0.75))),
     ],
-    ids=["paper", "official", "overridden"],
+    ids=["paper", "official", "overridden", "prior"],
 )
 def test_a_context_survives_json(context: MCTSrContext) -> None:
     text = context.model_dump_json()
@@ -258,6 +298,16 @@ def test_a_setting_of_a_role() -> None:
     assert context.of_role("max_tokens", "evaluate") == 40
 
 
-def test_a_rollout_calls_for_critique_refine_and_rewards_of_parent_and_child() -> None:
-    assert MCTSrContext().calls_per_rollout == 4
-    assert MCTSrContext(reward_samples=3).calls_per_rollout == 6
+@pytest.mark.parametrize(
+    ("settings", "calls"),
+    [
+        ({}, None),
+        ({"profile": "tuned"}, 35),
+        ({"effort": "low"}, 11),
+        ({"profile": "tuned", "effort": "high"}, 131),
+        ({"profile": "tuned", "effort": "low", "max_calls": 20}, 20),
+        ({"profile": "tuned", "max_calls": None}, None),
+    ],
+)
+def test_an_effort_is_a_budget_of_calls(settings: dict[str, Any], calls: int | None) -> None:
+    assert MCTSrContext(**settings).max_calls == calls

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+
+from examples.scripted import PROBLEM
 
 EXPECTED = {
     "solve_offline": "26 after 3 rollouts",
@@ -16,7 +20,17 @@ EXPECTED = {
     "second_judge": "26 [[-95.0, -95.0], [90.0, 90.0], [90.0]]\n5 of 10 calls",
     "tracing": "rollout 0: draft took 70 tokens\nrollout 0: evaluate took 182 tokens\n"
     "rollout 1: critique took 145 tokens\n",
+    "steering": "without node 1, the answer is 50\nafter a critique by Ann, it is 26\n"
+    "and undone twice, 26 again\n",
     "edit_critique": "the node says:  Multiply 12 by 8. -> 26",
+    "router": "4 | (no need to explain)\n26 | Twelve trays of eight",
+    "chain": "{'12': '6', '60': '12', '360': '24'}",
+    "parent_checkpointer": "stopped at call 8\n26 after 19 calls, one of them made twice",
+    "fork": "exploration 0: depths [0, 1, 2, 1, 2, 3, 1]\nexploration 200: depths [0, 1, 2, 3, ",
+    "own_prompt": "the critic was told: Ask three short questions",
+    "agent_tool": "26 are left.\n4 answers were tried",
+    "chat_agent": "math_expert: 12 * 8 = 96 muffins, and 96 - 70 = 26.",
+    "middleware": "answered: 4\nsearched: 12 * 8 = 96 muffins",
 }
 
 
@@ -24,6 +38,29 @@ EXPECTED = {
 def test_an_example_runs_offline(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     importlib.import_module(f"examples.{name}").main()
     assert EXPECTED[name] in capsys.readouterr().out
+
+
+async def test_the_chain_runs_many_at_once_without_threads_too() -> None:
+    from examples.chain import build
+
+    assert await build().abatch([{"number": "12"}, {"number": "360"}]) == ["6", "24"]
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.parametrize("saver", [None, InMemorySaver])
+async def test_the_router_searches_only_where_it_is_hard(way: str, saver: Any) -> None:
+    from examples.router import build
+
+    lesson, config = build(saver and saver()), {"configurable": {"thread_id": "t"}}
+    if way == "async":
+        output = await lesson.ainvoke({"problem": PROBLEM}, config)
+        parts = [p async for p in lesson.astream({"problem": "2 + 2?"}, config)]
+    else:
+        output = lesson.invoke({"problem": PROBLEM}, config)
+        parts = list(lesson.stream({"problem": "2 + 2?"}, config))
+    assert (output["final_answer"], "tree" in output) == ("26", False)
+    assert [list(part) for part in parts] == [["direct"]]
+    assert {"search:critique", "direct"} <= set(lesson.get_graph(xray=True).nodes)
 
 
 @pytest.mark.embedded

@@ -107,7 +107,15 @@ def test_three_rollouts_computed_by_hand(scripted: Make) -> None:
 
 def test_the_output_holds_the_answer_and_not_the_tree(keyed: ScriptedChatModel) -> None:
     output = create_mctsr(keyed).compile().invoke(PROBLEM)
-    assert set(output) == {"answer", "final_answer", "best", "rollouts", "usage", "stop_reason"}
+    assert set(output) == {
+        "answer",
+        "final_answer",
+        "best",
+        "choice",
+        "rollouts",
+        "usage",
+        "stop_reason",
+    }
 
 
 def test_official_makes_both_roots_and_3_plus_4n_calls(keyed: ScriptedChatModel) -> None:
@@ -426,7 +434,7 @@ def test_a_budget_of_tokens_needs_a_model_that_counts_them() -> None:
 def test_a_budget_of_seconds_stops_the_search(keyed: ScriptedChatModel) -> None:
     state = run(ScriptedChatModel(replies=keyed_reply, latency=0.01), max_seconds=0.2)
     assert state["stop_reason"] in ("max_seconds", "max_rollouts")
-    state = run(ScriptedChatModel(replies=keyed_reply, latency=0.05), max_seconds=0.12)
+    state = run(ScriptedChatModel(replies=keyed_reply, latency=0.1), max_seconds=0.3)
     assert state["stop_reason"] == "max_seconds"
     assert state["rollouts"] == 1
 
@@ -478,6 +486,7 @@ def test_one_event_for_the_start_each_rollout_and_the_stop(scripted: Make) -> No
         "type": "mctsr.rollout",
         "version": 1,
         "index": 1,
+        "task": "refine",
         "node": "1",
         "parent": "0",
         "reward": 40.0,

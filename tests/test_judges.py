@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 
 from mctsr_graph import (
     CallJournal,
@@ -33,6 +35,7 @@ from mctsr_graph import (
 )
 from mctsr_graph.asking import Asker
 from mctsr_graph.calls import Budget, Request
+from mctsr_graph.costing import calls_of
 from mctsr_graph.judges import (
     Case,
     Clerk,
@@ -48,6 +51,7 @@ from mctsr_graph.judges.court import NAMED
 from mctsr_graph.judges.pairwise import read_verdict
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.scores import parse_score
+from mctsr_graph.tasks import Task
 from mctsr_graph.usage import add_usage
 
 from .conftest import keyed_reply
@@ -74,6 +78,19 @@ def test_what_is_no_judge_is_told_what_is(judge: Any, keyed: ScriptedChatModel) 
     with pytest.raises(ConfigError, match="judge is "):
         solve("How many?", keyed, judge=judge)
     assert not keyed.calls
+
+
+def test_a_name_given_to_solve_is_the_setting(tmp_path: Path) -> None:
+    model, file = ScriptedChatModel(replies=longer), tmp_path / "search.db"
+    solve("How many?", model, judge="pairwise", context=ONE, checkpointer=file)
+    made = len(model.calls)
+    solve(
+        "How many?",
+        model,
+        context=MCTSrContext(max_rollouts=1, judge="pairwise"),
+        checkpointer=file,
+    )
+    assert len(model.calls) == made
 
 
 def test_a_judge_that_is_given_goes_before_the_setting(keyed: ScriptedChatModel) -> None:
@@ -232,6 +249,24 @@ def test_a_wrong_key_of_the_judges_model_is_raised_at_once(keyed: ScriptedChatMo
     with pytest.raises(PermissionError, match="wrong key"):
         solve("How many?", keyed, judge_model=locked)
     assert [call.role for call in keyed.calls] == ["draft"]
+
+
+@pytest.mark.parametrize("name", ["self", "pairwise"])
+async def test_a_judges_model_may_have_no_async_half(name: str, keyed: ScriptedChatModel) -> None:
+    class Slow(BaseChatModel):
+        @property
+        def _llm_type(self) -> str:
+            return "slow"
+
+        def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+            assert threading.current_thread() is not threading.main_thread()
+            text = "Score: 5" if name == "self" else "Better: A"
+            return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
+
+    context = MCTSrContext(max_rollouts=4, width=4)
+    solution = await asolve("How many?", keyed, judge=name, judge_model=Slow(), context=context)
+    points = 5.0 if name == "self" else 0.0
+    assert {reward for own in rewards(solution) for reward in own} == {points}
 
 
 class Other(ScriptedChatModel):
@@ -479,12 +514,13 @@ def test_the_pairwise_judge_stays_within_its_calls() -> None:
         model = ScriptedChatModel(
             replies=lambda call: "Better: A" if call.role == "evaluate" else keyed_reply(call)
         )
-        context = MCTSrContext(max_rollouts=99, max_calls=limit, judge="pairwise")
-        solution = solve("How many?", model, context=context)
+        context = MCTSrContext(max_rollouts=99, max_calls=limit)
+        solution = solve("How many?", model, judge="pairwise", context=context)
         assert solution.stop_reason == "max_calls"
         assert len(model.calls) <= limit
         assert not solution.failures
-    assert context.calls_per_rollout == 2 + 2 * (2 * Pairwise().rivals)
+    context = MCTSrContext(judge="pairwise")
+    assert calls_of(Task("refine", "0"), context) == 2 + 2 * (2 * Pairwise().rivals)
 
 
 def test_an_answer_cannot_close_its_own_frame() -> None:
@@ -644,9 +680,9 @@ def test_a_server_that_fails_is_asked_again(pooling: Pooling, keyed: ScriptedCha
         ((200, {"data": []}), "malformed"),
         ((200, {"error": "x"}), "malformed"),
         (pooled("AAAA"), "malformed"),
-        (pooled([]), "malformed"),
+        (pooled([]), "not_finite"),
         (pooled([None]), "malformed"),
-        (pooled([float("nan")]), "not_finite"),
+        (pooled([0.5, float("nan")]), "not_finite"),
         ((200, b"<html>"), "malformed"),
         ((400, {"message": "input is too long: maximum context length"}), "context"),
         ((503, {}), "model_error"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import threading
 import warnings
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
+from mctsr_graph import MCTSrContext, create_mctsr, create_mctsr_tool, solve
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 from mctsr_graph.models import ChatTransformers, embedded, load, load_model
+from mctsr_graph.models.demo import demo_model
 
 TABLE = {"openai": "langchain-openai", "anthropic": "langchain-anthropic"}
 FAKE = FakeListChatModel(responses=["yes"])
@@ -270,3 +273,50 @@ def test_importing_is_light_and_all_is_sorted() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[] False"
+
+
+# --------------------------------------------------------------------------- lazy_model
+def test_a_name_is_loaded_once_at_the_first_call_for_all_who_hold_it(
+    asked: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MCTSR_MODEL", "openai:x")
+    first, second, other = (
+        load.lazy_model("openai:x"),
+        load.lazy_model(None),
+        load.lazy_model("a:b"),
+    )
+    assert asked == []
+    assert first() is second() is first() is FAKE
+    assert asked == [("openai:x", {})]
+    with pytest.raises(UnknownModelError):
+        other()
+    assert load.lazy_model(FAKE)() is FAKE
+
+
+async def test_a_model_is_loaded_in_a_thread_where_an_event_loop_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server's loop must not wait for a disk; `langgraph dev` ends a run that makes it."""
+    threads: list[threading.Thread] = []
+
+    def slow(spec: Any) -> BaseChatModel:
+        threads.append(threading.current_thread())
+        return demo_model()
+
+    monkeypatch.setattr(load, "load_model", slow)
+    graph = create_mctsr("slow").compile(name="mctsr")
+    context = MCTSrContext(max_rollouts=1)
+    assert (await graph.ainvoke({"problem": "p"}, context=context))["rollouts"] == 1
+    assert graph.invoke({"problem": "p"}, context=context)["rollouts"] == 1
+    [loader] = threads
+    assert loader is not threading.main_thread()
+
+
+def test_the_demo_model_is_there_without_anything_else() -> None:
+    model = load_model("demo")
+    assert model.invoke("Is this easy or hard? 1 + 1").text == "easy"
+    [call] = model.bind_tools([create_mctsr_tool(model)]).invoke("How many?").tool_calls
+    assert (call["name"], call["args"]) == ("solve_math", {"problem": "How many?"})
+    first = solve("How many?", model)
+    assert first.tree == solve("How many?", load_model("demo")).tree
+    assert len({node["q"] for node in first.tree.values()}) > 3

@@ -16,6 +16,7 @@ PUBLIC = [
     "MCTSrContext",
     "MCTSrError",
     "MCTSrInput",
+    "MCTSrMiddleware",
     "MCTSrOutput",
     "MCTSrState",
     "MissingExtraError",
@@ -32,6 +33,8 @@ PUBLIC = [
     "UnknownModelError",
     "asolve",
     "create_mctsr",
+    "create_mctsr_agent",
+    "create_mctsr_tool",
     "load_model",
     "solve",
 ]

@@ -44,14 +44,13 @@ def test_the_table_of_settings_is_the_code() -> None:
         cells[0].strip("` "): cells
         for line in README.splitlines()
         if line.startswith("| `")
-        and len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 6
+        and len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 7
     }
     assert list(rows) == list(MCTSrContext.model_fields)
-    paper, official = MCTSrContext(profile="paper"), MCTSrContext(profile="official")
+    profiles = [MCTSrContext(profile=name) for name in ("paper", "official", "tuned")]
     for name, field in MCTSrContext.model_fields.items():
-        _, of_paper, of_official, allowed, what, source = rows[name]
-        assert of_paper == shown(getattr(paper, name))
-        assert of_official == shown(getattr(official, name))
+        _, *values, allowed, what, source = rows[name]
+        assert values == [shown(getattr(profile, name)) for profile in profiles]
         assert allowed == allowed_values(name)
         assert what == field.description
         assert source

@@ -23,6 +23,7 @@ from mctsr_graph import (
     ScriptedChatModel,
     SearchFailedError,
     SearchInterrupted,
+    Solution,
     asolve,
     solve,
 )
@@ -58,6 +59,18 @@ def test_events_arrive_while_it_runs(keyed: ScriptedChatModel) -> None:
     solve("How many?", keyed, context=MCTSrContext(max_rollouts=2), on_event=seen.append)
     kinds = [event["type"] for event in seen]
     assert kinds == ["mctsr.start", "mctsr.rollout", "mctsr.rollout", "mctsr.stop"]
+
+
+async def test_each_change_of_the_tree_is_shown(keyed: ScriptedChatModel) -> None:
+    context = MCTSrContext(max_rollouts=4, width=2)
+    seen: list[Solution] = []
+    solution = solve("How many?", keyed, context=context, on_change=seen.append)
+    assert [len(s.tree) for s in seen] == [1, 3, 5]
+    assert [s.best in s.tree for s in seen] == [True] * 3
+    assert seen[-1].tree == solution.tree
+    again: list[Solution] = []
+    await asolve("How many?", keyed, context=context, on_change=again.append)
+    assert again == seen
 
 
 def test_a_search_that_gave_up_is_an_error_that_carries_everything(scripted: Make) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,14 @@ from mctsr_graph import (
     ConfigError,
     MCTSrContext,
     ScriptedChatModel,
+    asolve,
     create_mctsr,
     solve,
 )
 from mctsr_graph.branches import in_play
 from mctsr_graph.savers import open_file
-from mctsr_graph.search import backpropagate, new_node, select, select_wave
+from mctsr_graph.search import backpropagate, new_node, select
+from mctsr_graph.selection import tasks_of_wave
 from mctsr_graph.steering import (
     Act,
     add_answer,
@@ -107,8 +111,8 @@ def test_marks_that_were_taken_away_mean_nothing() -> None:
 
 def test_a_wish_goes_before_uct_and_takes_its_own_rollout_only() -> None:
     tree = tree_of((None, 90, {}), ("0", -90, {"wishes": {"6": None, "7": "flaw"}}))
-    wave = select_wave(tree, MCTSrContext(virtual_loss=0), random.Random(0), 4, first=5)
-    assert wave == ["0", "1", "1", "0"]
+    wave = tasks_of_wave(tree, MCTSrContext(virtual_loss=0), random.Random(0), 4, first=5)
+    assert [task.node for task in wave] == ["0", "1", "1", "0"]
 
 
 # --------------------------------------------------------------------------- acts on a search
@@ -235,7 +239,8 @@ def test_an_answer_of_ones_own_is_judged_at_once_and_counts_as_a_rollout() -> No
     assert (node["rewards"], parent["rewards"]) == ([59.0], [54.0, 12.0, -20.0])
     assert (after.values["rollouts"], node["rollout"], after.next) == (7, 7, ("select",))
     assert node["steering"][0]["action"] == "answer"
-    assert go_on(graph, 8)["tree"]["8"]["parent"] == "5"  # the wish was put off by one rollout
+    assert after.values["tree"]["5"]["steering"][0]["rollout"] == 8  # the wish was put off by one
+    assert go_on(graph, 8)["tree"]["8"]["parent"] == "5"
 
 
 def test_an_answer_of_ones_own_may_bring_its_reward() -> None:
@@ -383,6 +388,32 @@ def test_a_search_is_steered_wherever_it_was_stopped(profile: Any) -> None:
     assert steered > 15
 
 
+def test_what_a_killed_search_was_told_is_still_known_after_an_act() -> None:
+    """Killed after the writes of a step, before their checkpoint: both are to be kept."""
+    saver = Dying(9)
+    model = ScriptedChatModel(replies=keyed_reply)
+    told: Any = {**THREAD, "metadata": {"mctsr_model": "x"}}
+    graph = create_mctsr(model).compile(checkpointer=saver)
+    with contextlib.suppress(ConnectionError):
+        graph.invoke({"problem": "p"}, told, durability="sync")
+    rollouts = graph.get_state(THREAD).values["rollouts"]
+    after = steer(graph, THREAD, pin("1"), by="Ann")
+    assert after.values["rollouts"] == rollouts == 1
+    assert (after.metadata or {})["mctsr_model"] == "x"
+
+
+def test_an_act_may_begin_at_an_earlier_checkpoint() -> None:
+    graph, _ = start()
+    early = next(
+        one
+        for one in graph.get_state_history(THREAD)
+        if one.values.get("rollouts") == 2 and one.next == ("select",)
+    )
+    after = steer(graph, early.config, pin("1"), by="Ann")
+    assert (len(after.values["tree"]), after.values["rollouts"]) == (3, 2)
+    assert len(undo(graph, THREAD).values["tree"]) == 3
+
+
 def test_rollouts_in_flight_are_begun_anew() -> None:
     graph, model = start(
         MCTSrContext(max_rollouts=6, width=3, virtual_loss=0), interrupt_before=["evaluate"]
@@ -421,3 +452,36 @@ def test_a_kept_search_is_steered_and_taken_up_by_the_same_call(tmp_path: Path) 
         undo(graph, place)
     solution, model = run(6)
     assert (solution.best, model.calls) == ("1", [])
+
+
+KILLED_WHILE_THE_JUDGE_IS_ASKED = """
+import os, sys
+from mctsr_graph import ScriptedChatModel, create_mctsr
+from mctsr_graph.savers import open_file
+from mctsr_graph.steering import add_answer, steer
+
+dying = ScriptedChatModel(replies=lambda call: os._exit(9))
+with open_file(sys.argv[1]) as saver:
+    graph = create_mctsr(dying).compile(checkpointer=saver)
+    place = {"configurable": {"thread_id": sys.argv[2]}}
+    steer(graph, place, add_answer("It is \\\\boxed{5}.", "2"), by="Ann")
+"""
+
+
+async def test_an_answer_outlives_a_kill_before_it_is_judged(tmp_path: Path) -> None:
+    file = tmp_path / "search.db"
+    model = ScriptedChatModel(replies=keyed_reply)
+    await asolve("p", model, context=SIX, checkpointer=file)
+    [stored] = stored_searches(file)
+    arguments = [KILLED_WHILE_THE_JUDGE_IS_ASKED, str(file), stored.thread_id]
+    assert subprocess.run([sys.executable, "-c", *arguments]).returncode == 9
+    with open_file(file) as saver:
+        graph = create_mctsr(ScriptedChatModel(replies=[])).compile(checkpointer=saver)
+        place: Any = {"configurable": {"thread_id": stored.thread_id}}
+        with pytest.raises(ConfigError, match="waits for the judge's rewards"):
+            await asteer(graph, place, prune("1"), by="Bob")
+    solution = await asolve("p", model, context=SIX, checkpointer=file)
+    assert (solution.rollouts, solution.tree["7"]["final_answer"]) == (7, "5")
+    with open_file(file) as saver:
+        graph = create_mctsr(ScriptedChatModel(replies=[])).compile(checkpointer=saver)
+        assert (await aundo(graph, place)).values["rollouts"] == 6

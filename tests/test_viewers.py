@@ -1,11 +1,27 @@
-"""Trees as text."""
+"""Trees as text, as Mermaid and in a terminal; the page of a search, without a browser."""
 
 from __future__ import annotations
 
+import json
+import re
+from html.parser import HTMLParser
+from importlib.resources import files
 from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from mctsr_graph.answers import clean_text
 from mctsr_graph.tree import Node, Tree
+from mctsr_graph.usage import no_usage
+from mctsr_graph.viewers.html import render_html
+from mctsr_graph.viewers.mermaid import render_mermaid
+from mctsr_graph.viewers.rich_tree import rich_tree
 from mctsr_graph.viewers.text import render_text
+
+from .hostile_texts import TEXTS
 
 
 def node(node_id: str, parent: str | None, children: list[str], **fields: Any) -> Node:
@@ -61,3 +77,129 @@ def test_a_chain_may_be_deep() -> None:
         for n in range(last + 1)
     }
     assert render_text(tree).count("\n") == last
+
+
+SMALL: Tree = {
+    "0": node("0", None, ["1", "2"], final_answer='7 "or" `8`', q=-3.5),
+    "1": node("1", "0", [], final_answer="$x<y$", q=60.25),
+    "2": node("2", "0", [], q=0.0),
+}
+
+
+def test_a_tree_is_drawn_for_mermaid() -> None:
+    assert render_mermaid(SMALL, "1") == (
+        "flowchart LR\n"
+        '    n0["0: 7 #34;or#34; #96;8#96;<br/>q -3.5"]\n'
+        '    n1["1: #36;x#60;y#36;<br/>q 60.2"]\n'
+        '    n2["2: no final answer<br/>q 0.0"]\n'
+        "    n0 ==> n1\n"
+        "    n0 --> n2\n"
+        "    style n1 stroke:#3d5bd9,stroke-width:4px\n"
+    )
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_no_text_is_markup_for_mermaid(text: str) -> None:
+    drawn = render_mermaid({"0": node("0", None, [], final_answer=text)})
+    label = re.fullmatch(r'flowchart LR\n    n0\["0: (.*)<br/>q 0\.0"\]\n', drawn)
+    assert label is not None
+    assert all(c.isalnum() or c in " .,+-=()/#;" for c in label[1])
+
+
+def in_terminal(tree: Tree, best: str | None, lines: int | None, width: int = 80) -> list[str]:
+    console = Console(width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(rich_tree(tree, best, lines))
+    return captured.get().splitlines()
+
+
+def test_a_terminal_shows_all_or_what_has_room() -> None:
+    assert in_terminal(SMALL, "1", None) == [
+        '0  q -3.5  [0]  7 "or" `8`',
+        "├── 1  q 60.2  [0]  $x<y$  *best*",
+        "└── 2  q 0.0  [0]  no final answer",
+    ]
+    assert in_terminal(SMALL, "1", 3) == [
+        "… 1 more node",
+        '└── 0  q -3.5  [0]  7 "or" `8`',
+        "    └── 1  q 60.2  [0]  $x<y$  *best*",
+    ]
+
+
+@pytest.mark.parametrize("lines", [2, 5, 24])
+def test_a_deep_tree_takes_no_more_lines_than_there_are(lines: int) -> None:
+    chain = {
+        str(n): node(str(n), str(n - 1) if n else None, [str(n + 1)] if n < 500 else [])
+        for n in range(501)
+    }
+    drawn = in_terminal(chain, "400", lines)
+    assert len(drawn) <= lines
+    assert any("*best*" in line for line in drawn)
+    assert all(len(line) <= 80 for line in drawn)
+
+
+def solution_of(text: str) -> dict[str, Any]:
+    tree = {"0": node("0", None, [], answer=text, critique=text, final_answer=text)}
+    return {
+        "problem": text,
+        "answer": text,
+        "final_answer": text,
+        "best": "0",
+        "rollouts": 0,
+        "usage": no_usage(),
+        "stop_reason": None,
+        "tree": tree,
+        "failures": [],
+    }
+
+
+class Elements(HTMLParser):
+    """Counts elements, and keeps what the JSON script holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count, self.inside, self.data = 0, False, ""
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.count += 1
+        self.inside = dict(attrs).get("id") == "search"
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = False
+
+    def handle_data(self, data: str) -> None:
+        self.data += data if self.inside else ""
+
+
+def read(page: str) -> Elements:
+    elements = Elements()
+    elements.feed(page)
+    elements.close()
+    return elements
+
+
+PLAIN = read(render_html(solution_of("24"))).count
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(st.text(), st.lists(st.sampled_from([*"<>/!-&\"'", "script"])).map("".join)))
+def test_no_text_adds_an_element_and_each_arrives_whole(text: str) -> None:
+    elements = read(render_html(solution_of(text)))
+    assert elements.count == PLAIN
+    data = json.loads(elements.data)
+    assert data["nodes"][0]["answer"].replace("\0", "") == clean_text(text)
+
+
+def test_nothing_in_the_package_ends_the_script_or_names_another_place() -> None:
+    page = render_html(solution_of("24"))
+    assert page.count("</script") == 2
+    assert page.count("</style") == 1
+    assert "<!-- " not in page
+    places = set(re.findall(r"(?:https?:)?//[\w.-]+\.[a-z]{2,}", page))
+    assert places == {"http://www.w3.org"}  # names of SVG and MathML, which nobody asks for
+    assert not re.search(r"url\((?!data:)", page)
+
+
+def test_the_renderer_of_tex_brings_its_licence() -> None:
+    licence = files("mctsr_graph.viewers").joinpath("katex", "LICENSE").read_text("utf-8")
+    assert "Khan Academy" in licence

@@ -195,6 +195,6 @@ def test_a_simulated_search_is_cut_to_its_budget_as_the_graph_is(budget: int) ->
             profile=profile, width=8, max_calls=budget, max_rollouts=4096, **ended
         )
         solution = solve(WORLD.problem(2).text, WORLD.model(), context=context)
-        *_, last = simulated_search(WORLD, 2, context, budget)
+        *_, last = simulated_search(WORLD, 2, context, budget=budget)
         assert last.tree == solution.tree
         assert last.calls == total_cost(solution.usage)["calls"]

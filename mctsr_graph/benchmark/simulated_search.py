@@ -12,14 +12,17 @@ from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls import derive_seed
 from mctsr_graph.config import MCTSrContext
 from mctsr_graph.leaves import Leaf, grow, new_leaf
+from mctsr_graph.prompts import Prompts
 from mctsr_graph.search import add_child, backpropagate, new_node
 from mctsr_graph.selection import tasks_of_wave
 from mctsr_graph.state import MCTSrState
 from mctsr_graph.stopping import affordable, affordable_width
-from mctsr_graph.tasks import Task
+from mctsr_graph.tasks import SelectionRule, Task
 from mctsr_graph.tree import Node, Tree, merge
 from mctsr_graph.usage import Role, Usage, no_cost
 from mctsr_graph.values import suppress_full_score
+
+_DUMMY = Prompts().dummy_answer
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,11 @@ class Moment:
 
 
 def simulated_search(
-    world: World, number: int, context: MCTSrContext, budget: int | None = None
+    world: World,
+    number: int,
+    context: MCTSrContext,
+    rule: SelectionRule | None = None,
+    budget: int | None = None,
 ) -> Iterator[Moment]:
     """Yield the search as it is after its roots and after each rollout, without end.
 
@@ -42,16 +49,17 @@ def simulated_search(
         world: The model.
         number: Number of the problem.
         context: The settings; their budgets are not heeded.
+        rule: Selects, instead of the setting.
         budget: Model calls that the waves are cut to, as `max_calls` cuts them; then the search
             stops there.
     """
     tree = _roots(world, number, context)
-    judged = context.selection != "information"
-    calls = context.drafts * (1 + context.reward_samples * judged)
+    drafted = sum(not node["dummy"] for node in tree.values())
+    calls = drafted + sum(len(node["rewards"]) for node in tree.values())
     rollouts = 0
     while True:
         yield Moment(tree, rollouts, calls)
-        tasks = _wave(tree, rollouts, calls, context, budget)
+        tasks = _wave(tree, rollouts, calls, context, rule, budget)
         if not tasks:
             return
         leaves = [
@@ -65,33 +73,48 @@ def simulated_search(
 
 
 def _wave(
-    tree: Tree, rollouts: int, calls: int, context: MCTSrContext, budget: int | None
+    tree: Tree,
+    rollouts: int,
+    calls: int,
+    context: MCTSrContext,
+    rule: SelectionRule | None,
+    budget: int | None,
 ) -> list[Task]:
     rng = random.Random(derive_seed(context.seed, "select", rollouts))
     if budget is None:
-        return tasks_of_wave(tree, context, rng, context.width, rollouts + 1)
+        return tasks_of_wave(tree, context, rng, context.width, rollouts + 1, rule)
     limited = context.model_copy(update={"max_calls": budget, "max_rollouts": 4096})
     spent: Usage = {"draft": {**no_cost(), "calls": calls}}
     state = cast(MCTSrState, {"rollouts": rollouts, "usage": spent})
     width = max(0, affordable_width(state, limited))
-    return affordable(tasks_of_wave(tree, context, rng, width, rollouts + 1), state, limited)
+    tasks = tasks_of_wave(tree, context, rng, width, rollouts + 1, rule)
+    return affordable(tasks, state, limited)
 
 
 def _roots(world: World, number: int, context: MCTSrContext) -> Tree:
     tree: Tree = {}
-    judged = context.selection != "information"
-    for sample in range(context.drafts):
-        answer = world.draft(number, _seed(context, 0, "draft", sample))
-        samples = range(sample * context.reward_samples, (sample + 1) * context.reward_samples)
-        rewards = [_reward(world, number, answer, context, 0, k) for k in samples if judged]
+    drafts = 0 if context.init == "dummy" else context.drafts
+    answers = [world.draft(number, _seed(context, 0, "draft", sample)) for sample in range(drafts)]
+    answers += [_DUMMY] * (context.init != "answer")
+    for i, answer in enumerate(answers):
+        samples = range(i * context.reward_samples, (i + 1) * context.reward_samples)
+        judged = samples if context.selection != "information" else ()
+        rewards = [_reward(world, number, answer, context, 0, sample) for sample in judged]
         tree = merge(tree, [add_child(tree, _root(tree, answer, rewards))])
-        tree = merge(tree, [backpropagate(tree, str(sample), context)])
+        tree = merge(tree, [backpropagate(tree, str(i), context)])
     return tree
 
 
 def _root(tree: Tree, answer: str, rewards: list[float]) -> Node:
     final = extract_final_answer(answer)
-    return new_node(tree, parent=None, answer=answer, final_answer=final, rewards=rewards)
+    return new_node(
+        tree,
+        parent=None,
+        answer=answer,
+        final_answer=final,
+        rewards=rewards,
+        dummy=answer == _DUMMY,
+    )
 
 
 def _lived(
@@ -105,8 +128,8 @@ def _lived(
         answer, calls = world.draft(number, _seed(context, rollout, "draft", 0)), 1
     elif leaf["task"] == "refine":
         seed = _seed(context, rollout, "refine", 0)
-        answer = world.refine(number, int(parent["final_answer"] or 0), seed)
-        critique, calls = "Check it again.", 2
+        answer = world.refine(number, parent["answer"], seed)
+        critique, calls = world.critique("" if parent["dummy"] else parent["answer"]), 2
     times = context.reward_samples
     if context.selection == "information" and leaf["task"] != "evaluate":
         times = 0
@@ -128,7 +151,7 @@ def _reward(
     world: World, number: int, answer: str, context: MCTSrContext, rollout: int, sample: int
 ) -> float:
     seed = _seed(context, rollout, "evaluate", sample)
-    return suppress_full_score(float(world.reward_of(number, answer, seed)), context)
+    return suppress_full_score(float(world.reward(number, answer, seed)), context)
 
 
 def _seed(context: MCTSrContext, rollout: int, role: Role, sample: int) -> int:

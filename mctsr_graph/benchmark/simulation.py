@@ -75,17 +75,18 @@ class World:
         """The reply to one call. It depends on its messages and its seed only."""
         text = "\n".join(str(message.content) for message in call.messages)
         number, seed = int(_PROBLEM.findall(text)[-1]), int(call.settings.get("seed", 0))
+        answers = [found[0] for found in _ANSWER.finditer(text)]
+        last = answers[-1] if answers else ""  # none follows the dummy answer
         if call.role == "critique":
-            return "Check it again."
+            return self.critique(last)
         if call.role == "draft":
             return self.draft(number, seed)
-        answers = [found[0] for found in _ANSWER.finditer(text)]
         if call.role == "refine":
-            return self.refine(number, int(_ANSWER.findall(answers[-1])[0][1]), seed)
+            return self.refine(number, last, seed)
         if call.role == "compare":
-            first, second = (self.reward_of(number, answer, seed) for answer in answers[-2:])
+            first, second = (self.reward(number, answer, seed) for answer in answers[-2:])
             return f"Better: {'A' if first >= second else 'B'}"
-        return f"Score: {self.reward_of(number, answers[-1], seed)}"
+        return f"Score: {self.reward(number, last, seed)}"
 
     def chance(self, number: int) -> float:
         """Chance that an independent answer to a problem is right."""
@@ -97,9 +98,17 @@ class World:
         right = rng.random() < self.chance(number)
         return self._answer(number, 0 if right else self._wrong(rng), seed)
 
-    def refine(self, number: int, value: int, seed: int) -> str:
-        """A refinement of the answer that states `value`."""
-        rng, kind = self._rng("refine", number, seed), value - _OFFSET * (number + 1)
+    def critique(self, answer: str) -> str:
+        """A critique, which repeats the answer for those who refine without seeing it."""
+        stated = _ANSWER.search(answer)
+        return f"Check this again: {stated[0] if stated else answer}"
+
+    def refine(self, number: int, answer: str, seed: int) -> str:
+        """A refinement of an answer; of one that states nothing, an independent answer."""
+        stated = _ANSWER.search(answer)
+        if stated is None:
+            return self.draft(number, seed)
+        rng, kind = self._rng("refine", number, seed), int(stated[2]) - _OFFSET * (number + 1)
         if kind == 0:
             after = 0 if rng.random() < self.keeps else self._wrong(rng)
         elif rng.random() < self.mends * self.chance(number):
@@ -108,10 +117,13 @@ class World:
             after = kind if rng.random() < self.sticks else self._wrong(rng)
         return self._answer(number, after, seed)
 
-    def reward_of(self, number: int, answer: str, seed: int) -> int:
-        """A whole score of an answer, points in [-100, 94]."""
-        [(token, value)] = _ANSWER.findall(answer)
-        mean = _mean_reward(self, number, int(token), int(value))
+    def reward(self, number: int, answer: str, seed: int) -> int:
+        """A whole score of an answer, points in [-100, 94]; about -90 for one without."""
+        stated = _ANSWER.search(answer)
+        if stated is None:
+            return max(-100, round(self._rng("dummy", number, seed).gauss(-90, 5)))
+        token, value = int(stated[1]), int(stated[2])
+        mean = _mean_reward(self, number, token, value)
         score = mean + self._rng("reward", number, token, seed).gauss(0, self.noise)
         return max(-100, min(94, round(score)))
 

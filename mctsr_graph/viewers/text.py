@@ -20,7 +20,7 @@ def _lines(tree: Mapping[str, Node], root: str, best: str | None) -> Iterator[st
     while waiting:  # a loop, since a chain of refinements may be deeper than Python's stack
         node_id, lead, indent = waiting.pop()
         node = tree[node_id]
-        yield lead + _label(node, node_id == best)
+        yield lead + label(node, node_id == best)
         children = node["children"]
         for child in reversed(children):
             last = child == children[-1]
@@ -28,9 +28,10 @@ def _lines(tree: Mapping[str, Node], root: str, best: str | None) -> Iterator[st
             waiting.append((child, lead_of_child, indent + ("   " if last else "│  ")))
 
 
-def _label(node: Node, best: bool) -> str:
+def label(node: Node, best: bool) -> str:
+    """One line about a node."""
     rewards = ", ".join(f"{reward:.4g}" for reward in node["rewards"])
-    said = "no final answer" if node["final_answer"] is None else _one_line(node["final_answer"])
+    said = "no final answer" if node["final_answer"] is None else one_line(node["final_answer"])
     notes = "".join(
         [
             " (dummy)" if node["dummy"] else "",
@@ -42,11 +43,16 @@ def _label(node: Node, best: bool) -> str:
             "  *best*" if best else "",
         ]
     )
-    q = "not judged" if node["q"] is None else f"q {node['q']:.1f}"
-    return f"{node['id']}  {q}  [{rewards}]  {said}{notes}"
+    return f"{node['id']}  q {points(node['q'])}  [{rewards}]  {said}{notes}"
 
 
-def _one_line(text: str, most: int = 60) -> str:
+def points(q: float | None) -> str:
+    """A q as people read it; a node that was never judged has none."""
+    return "-" if q is None else f"{q:.1f}"
+
+
+def one_line(text: str, most: int = 60) -> str:
+    """A text of a model on one line of `most` characters, without what a terminal would obey."""
     flat = " ".join(text.split())
     flat = "".join(c if c.isprintable() else "?" for c in flat)  # no terminal escapes
     return flat if len(flat) <= most else flat[: most - 3] + "..."

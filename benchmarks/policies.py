@@ -1,0 +1,338 @@
+"""Ways to search, compared at equal calls in a simulated world. Every figure is a simulation.
+
+    python -m benchmarks.policies                # about an hour on two cores
+    python -m benchmarks.policies --quick        # five minutes, a smaller grid
+
+Prints one JSON line a cell and, at the end, the summary that `docs/design.md` quotes. A cell is a
+skill, an AUC of the judge and a kind of error; its problems are the same for every policy, so that
+differences are paired.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+from benchmarks.policy_peers import PEERS
+from mctsr_graph import MCTSrContext
+from mctsr_graph.answers import extract_final_answer
+from mctsr_graph.belief import USUAL, Evidence, Prior, evidence_of, learn, log_chances_of
+from mctsr_graph.benchmark.simulated_search import Moment, simulated_search
+from mctsr_graph.benchmark.simulation import World
+from mctsr_graph.calls import derive_seed
+from mctsr_graph.choice import CHOICES, classes_of
+from mctsr_graph.deciding import why_decided, why_enough
+from mctsr_graph.information import choose_tasks
+from mctsr_graph.tasks import SelectionRule
+
+BUDGETS = (11, 19, 35, 67)
+"""Model calls, as 2, 4, 8 and 16 rollouts of the paper."""
+SKILLS, AUCS = (0.2, 0.4, 0.6, 0.8, 0.9), (0.5, 0.6, 0.7, 0.8, 0.9)
+ERRORS: dict[str, dict[str, Any]] = {
+    "scattered": {"noise": 30.0, "wrong_ratio": 0.75},
+    "correlated": {"noise": 30.0, "wrong_ratio": 0.4, "class_spread": 12.0},
+    "noise 12": {"noise": 12.0, "wrong_ratio": 0.6, "class_spread": 6.0},
+    "noise 45": {"noise": 45.0, "wrong_ratio": 0.6, "class_spread": 6.0},
+}
+OTHER_REFINING: dict[str, dict[str, Any]] = {
+    "weak refining": {"wrong_ratio": 0.6, "mends": 0.3, "keeps": 0.8, "sticks": 0.9},
+    "strong refining": {"wrong_ratio": 0.6, "mends": 1.0, "keeps": 0.95, "sticks": 0.5},
+}
+"""Worlds in which refining is worse or better than what `belief` assumes; not in the grid."""
+BASELINES = ("self-consistency", "best-of-n", "paper")
+_LEARNT_FROM = 50  # problems of a batch before what they taught is used
+
+
+class Outcome(NamedTuple):
+    """What came of one problem at one budget."""
+
+    right: bool
+    calls: int
+    confidence: float | None = None
+
+
+Policy = Callable[[World, int], list[Outcome]]
+"""Solves one problem; one outcome a budget."""
+
+
+def drafts(world: World, number: int, count: int) -> list[str]:
+    """Independent answers."""
+    return [world.draft(number, derive_seed(0, 0, "draft", k, 0)) for k in range(count)]
+
+
+def first_answer(world: World, number: int) -> list[Outcome]:
+    """One answer, whatever the budget."""
+    [answer] = drafts(world, number, 1)
+    return [Outcome(is_right(world, number, answer), 1)] * len(BUDGETS)
+
+
+def self_consistency(world: World, number: int) -> list[Outcome]:
+    """The most frequent of as many answers as the budget allows; of equals, the first."""
+    answers = drafts(world, number, BUDGETS[-1])
+    outcomes = []
+    for budget in BUDGETS:
+        finals = [extract_final_answer(answer) for answer in answers[:budget]]
+        chosen = max(finals, key=finals.count)
+        outcomes.append(Outcome(chosen == world.problem(number).gold, budget))
+    return outcomes
+
+
+def best_of_n(world: World, number: int) -> list[Outcome]:
+    """Half of the budget for answers, half for a reward of each; the highest reward."""
+    answers = drafts(world, number, BUDGETS[-1] // 2)
+    rewards = [
+        world.reward(number, answer, derive_seed(0, 0, "evaluate", k, 0))
+        for k, answer in enumerate(answers)
+    ]
+    outcomes = []
+    for budget in BUDGETS:
+        count = budget // 2
+        best = max(range(count), key=lambda k: rewards[k])
+        outcomes.append(Outcome(is_right(world, number, answers[best]), 2 * count))
+    return outcomes
+
+
+def is_right(world: World, number: int, answer: str) -> bool:
+    """Whether an answer is right."""
+    return extract_final_answer(answer) == world.problem(number).gold
+
+
+def search(
+    context: MCTSrContext, world: World, number: int, rule: SelectionRule | None = None
+) -> list[Outcome]:
+    """A search under one set of settings; its states are those of a search of each budget."""
+    settings = [
+        context.model_copy(update={"max_calls": budget, "max_rollouts": 4096}) for budget in BUDGETS
+    ]
+    outcomes: list[Outcome] = []
+    last: Moment | None = None
+    for moment in simulated_search(world, number, context, rule):
+        outcomes += _ended(settings[len(outcomes) :], moment, last, world, number)
+        if len(outcomes) == len(BUDGETS):
+            return outcomes
+        last = moment
+    assert last is not None
+    return outcomes + [_outcome(last, one, world, number) for one in settings[len(outcomes) :]]
+
+
+def _ended(
+    settings: Sequence[MCTSrContext], moment: Moment, last: Moment | None, world: World, number: int
+) -> Iterator[Outcome]:
+    """Outcomes of the budgets at which the search is over by now."""
+    context = settings[0]
+    looks = context.confidence is not None or context.settle
+    early = why_decided(
+        moment.tree,
+        moment.rollouts,
+        0,
+        context.model_copy(update={"confidence": None, "settle": False}),
+    )
+    evidence = evidence_of(moment.tree) if looks else Evidence()
+    logs = log_chances_of(evidence, context.belief_prior)
+    for context in settings:
+        left = (context.max_calls or 0) - moment.calls
+        if left < 0 and last is not None:
+            yield _outcome(last, context, world, number)
+        elif left <= 0 or early or (looks and why_enough(evidence, logs, left, context)):
+            yield _outcome(moment, context, world, number)
+        else:
+            return  # a larger budget goes on as well
+
+
+def _outcome(moment: Moment, context: MCTSrContext, world: World, number: int) -> Outcome:
+    node = CHOICES[context.select](moment.tree, context)
+    right = node is not None and moment.tree[node]["final_answer"] == world.problem(number).gold
+    confidence = None
+    if context.select == "weighted":
+        confidence = classes_of(moment.tree, context)[0]["chance"]
+    return Outcome(right, moment.calls, confidence)
+
+
+TUNED = MCTSrContext(profile="tuned")
+NEVER_EARLY: dict[str, Any] = {"agree": None, "confidence": None, "settle": False}
+
+
+def only(*kinds: Any) -> SelectionRule:
+    """Selection by information among some kinds of tasks."""
+    return lambda tree, context, rng, width: choose_tasks(tree, context.belief_prior, width, kinds)
+
+
+def tuned_with(rule: SelectionRule | None = None, **settings: Any) -> Policy:
+    """Profile "tuned" with something changed."""
+    context = TUNED.model_copy(update=settings)
+    return lambda world, number: search(context, world, number, rule)
+
+
+POLICIES: dict[str, Policy] = {
+    "first answer": first_answer,
+    "self-consistency": self_consistency,
+    "best-of-n": best_of_n,
+    "paper": partial(search, MCTSrContext()),
+    "official": partial(search, MCTSrContext(profile="official")),
+    "tuned": tuned_with(),
+}
+ABLATIONS: dict[str, Policy] = {
+    "tuned without refining": tuned_with(only("draft", "evaluate")),
+    "tuned without rewards": tuned_with(only("draft", "refine")),
+    "tuned without fresh answers": tuned_with(only("refine", "evaluate")),
+    "tuned without early stops": tuned_with(**NEVER_EARLY),
+    "tuned, choice by majority": tuned_with(select="majority"),
+    "tuned, choice by q": tuned_with(select="max_q"),
+    "tuned, selection by Thompson sampling": tuned_with(selection="thompson", drafts=1),
+}
+
+
+def run_cell(
+    skill: float, auc: float, error: str, problems: int, names: Sequence[str], learning: bool
+) -> dict[str, Any]:
+    """Every policy over the problems of one cell."""
+    world = World(skill=skill, auc=auc, **{**ERRORS, **OTHER_REFINING}[error])
+    policies = {**POLICIES, **ABLATIONS, **PEERS}
+    found = {name: [policies[name](world, number) for number in range(problems)] for name in names}
+    if learning:
+        found["tuned, learning"] = _learning(world, problems, found["tuned"])
+    return {"skill": skill, "auc": auc, "error": error, "outcomes": found}
+
+
+def _learning(world: World, problems: int, usual: list[list[Outcome]]) -> list[list[Outcome]]:
+    """Tuned over a batch: what the first problems taught of model and judge is its prior."""
+    evidences = [_evidence(world, number) for number in range(min(_LEARNT_FROM, problems))]
+    context = TUNED.model_copy(update={"prior": learn(evidences)})
+    rest = [search(context, world, number) for number in range(len(evidences), problems)]
+    return usual[: len(evidences)] + rest
+
+
+def _evidence(world: World, number: int, prior: Prior = USUAL) -> Evidence:
+    context = TUNED.model_copy(update={"prior": prior})
+    for moment in simulated_search(world, number, context):
+        if moment.calls >= BUDGETS[2] or why_decided(moment.tree, moment.rollouts, 99, context):
+            return evidence_of(moment.tree)
+    raise AssertionError("a search by information never ends by itself")
+
+
+def report(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Accuracy and calls of each policy in a cell, and tuned against the others, in points."""
+    outcomes: Mapping[str, list[list[Outcome]]] = cell["outcomes"]
+    rows = []
+    for k, budget in enumerate(BUDGETS):
+        row: dict[str, Any] = {"budget": budget, "accuracy": {}, "calls": {}, "tuned_minus": {}}
+        for name, results in outcomes.items():
+            right = [outcome[k].right for outcome in results]
+            row["accuracy"][name] = round(100 * sum(right) / len(right), 2)
+            row["calls"][name] = round(sum(o[k].calls for o in results) / len(results), 2)
+        for tuned in ("tuned", "tuned, learning"):
+            if tuned in outcomes:
+                row["tuned_minus"][tuned] = {
+                    name: paired(
+                        [o[k].right for o in outcomes[tuned]], [o[k].right for o in results]
+                    )
+                    for name, results in outcomes.items()
+                    if name != tuned
+                }
+        rows.append(row)
+    return {name: cell[name] for name in ("skill", "auc", "error")} | {"rows": rows}
+
+
+def paired(ours: Sequence[bool], theirs: Sequence[bool]) -> list[float]:
+    """Mean difference in points and its 95 % interval, over the same problems."""
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    count = len(differences)
+    mean = sum(differences) / count
+    variance = sum((one - mean) ** 2 for one in differences) / max(1, count - 1)
+    half = 1.96 * math.sqrt(variance / count)
+    return [round(100 * value, 2) for value in (mean, mean - half, mean + half)]
+
+
+def summary(cells: Sequence[Mapping[str, Any]], tuned: str) -> dict[str, Any]:
+    """Whether the targets are met: against self-consistency, best-of-N and the paper."""
+    worst: tuple[float, str] = (100.0, "")
+    above = below = count = 0
+    noise_worst, fewer = 100.0, []
+    for cell in cells:
+        for row in cell["rows"]:
+            versus = row["tuned_minus"][tuned]
+            best = max(BASELINES, key=lambda name: row["accuracy"][name])
+            mean, _, high = versus[best]
+            place = f"skill {cell['skill']}, AUC {cell['auc']}, {cell['error']}, {row['budget']}"
+            worst = min(worst, (mean, f"{place} calls, against {best}"))
+            above += all(versus[name][1] > 0 for name in BASELINES)
+            below += high < -3
+            count += 1
+            fewer.append(row["calls"][tuned] / row["budget"])
+            if cell["auc"] == 0.5:
+                noise_worst = min(noise_worst, versus["self-consistency"][0])
+    return {
+        "policy": tuned,
+        "cells": count,
+        "worst_points_below_best": worst,
+        "share_significantly_above_all_three": round(above / count, 3),
+        "cells_significantly_more_than_3_below": below,
+        "worst_against_self_consistency_at_auc_0.5": noise_worst,
+        "mean_share_of_the_calls": round(sum(fewer) / len(fewer), 3),
+    }
+
+
+def calibration(cells: Sequence[Mapping[str, Any]], tuned: str) -> dict[str, Any]:
+    """Confidence against how often it was right, in tenths."""
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for cell in cells:
+        for result in cell["outcomes"][tuned]:
+            for outcome in result:
+                tenth = min(9, int(10 * (outcome.confidence or 0.0)))
+                bins.setdefault(tenth, []).append((outcome.confidence or 0.0, outcome.right))
+    total = sum(len(one) for one in bins.values())
+    rows, error = [], 0.0
+    for one in (bins[tenth] for tenth in sorted(bins)):
+        said = sum(confidence for confidence, _ in one) / len(one)
+        was = sum(right for _, right in one) / len(one)
+        error += len(one) / total * abs(said - was)
+        rows.append([round(said, 3), round(was, 3), len(one)])
+    return {"policy": tuned, "expected_calibration_error": round(error, 3), "said_was_count": rows}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smaller grid, 200 problems a cell")
+    parser.add_argument("--problems", type=int, help="problems a cell (500; quick: 200)")
+    parser.add_argument("--policies", help="names, with commas; by default all but the ablations")
+    parser.add_argument("--ablations", action="store_true", help="tuned without each of its parts")
+    parser.add_argument("--learning", action="store_true", help="tuned with a prior learnt too")
+    parser.add_argument("--errors", default=",".join(ERRORS), help="kinds of errors, with commas")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    chosen = parser.parse_args(arguments)
+    skills, aucs = ((0.2, 0.6, 0.9), (0.5, 0.7, 0.9)) if chosen.quick else (SKILLS, AUCS)
+    names = chosen.policies.split(",") if chosen.policies else [*POLICIES, *PEERS]
+    names += list(ABLATIONS) if chosen.ablations else []
+    problems = chosen.problems or (200 if chosen.quick else 500)
+    grid = [(s, a, e) for e in chosen.errors.split(",") for s in skills for a in aucs]
+    began = time.monotonic()
+    cells = []
+    with ProcessPoolExecutor(chosen.workers) as pool:
+        jobs = [pool.submit(run_cell, *cell, problems, names, chosen.learning) for cell in grid]
+        for job in jobs:
+            cells.append(job.result())
+            print(json.dumps(report(cells[-1])), flush=True)
+    reports = [report(cell) for cell in cells]
+    for tuned in ("tuned", *(["tuned, learning"] if chosen.learning else [])):
+        print(json.dumps(summary(reports, tuned)))
+        print(json.dumps(calibration(cells, tuned)))
+    accuracy = {
+        name: [
+            round(sum(r["rows"][k]["accuracy"][name] for r in reports) / len(reports), 2)
+            for k in range(len(BUDGETS))
+        ]
+        for name in reports[0]["rows"][0]["accuracy"]
+    }
+    print(json.dumps({"mean_accuracy_at": BUDGETS, "of": accuracy}))
+    print(json.dumps({"problems_a_cell": problems, "seconds": round(time.monotonic() - began)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Which of two methods is better on the same problems, said only where the figures show it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from statistics import fmean
+
+from .outcomes import Key, Outcome
+from .statistics import Interval, holm, mcnemar, paired_difference
+
+ALPHA = 0.05
+"""Chance of calling anything in a family of comparisons better by luck."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two methods on the same problems, by their selected answers."""
+
+    first: Key
+    second: Key
+    difference: Interval
+    """Accuracy of the first less that of the second, from pairs."""
+    only_first: int
+    """Problems on which the first did better."""
+    only_second: int
+    p: float
+    """Exact McNemar test of these two counts."""
+    holm: float
+    """p after Holm's correction for all comparisons of the run."""
+
+    @property
+    def finding(self) -> str:
+        """Return "better" or "worse" (the first than the second), or "not shown".
+
+        It needs both: an interval without 0, and Holm's p below ALPHA. With few problems the
+        interval alone may leave 0 out by luck.
+        """
+        if self.difference.holds(0) or self.holm >= ALPHA:
+            return "not shown"
+        return "better" if self.difference.value > 0 else "worse"
+
+
+def compare_all(results: Mapping[Key, Sequence[Outcome]]) -> list[Comparison]:
+    """Compare each search with everything else; without a search, all with each other.
+
+    A baseline at the tokens of one search is compared with that search only.
+
+    Args:
+        results: Outcomes of the same problems in the same order, by method and budget.
+    """
+    pairs = [pair for pair in combinations(results, 2) if _belongs(*pair, results)]
+    ordered = [(b, a) if b.searches and not a.searches else (a, b) for a, b in pairs]
+    plain = [_compare(a, b, results[a], results[b]) for a, b in ordered]
+    corrected = holm([comparison.p for comparison in plain])
+    return [replace(one, holm=p) for one, p in zip(plain, corrected, strict=True)]
+
+
+def _belongs(a: Key, b: Key, results: Mapping[Key, Sequence[Outcome]]) -> bool:
+    if any(key.searches for key in results) and not (a.searches or b.searches):
+        return False
+    return a.against in (None, b.method) and b.against in (None, a.method)
+
+
+def _compare(
+    first: Key, second: Key, ours: Sequence[Outcome], theirs: Sequence[Outcome]
+) -> Comparison:
+    differences: dict[str, list[float]] = defaultdict(list)
+    for one, other in zip(ours, theirs, strict=True):
+        differences[one.id].append((one.verdict == "right") - (other.verdict == "right"))
+    by_problem = {name: fmean(values) for name, values in differences.items()}
+    only_first = sum(value > 0 for value in by_problem.values())
+    only_second = sum(value < 0 for value in by_problem.values())
+    p = mcnemar(only_first, only_second)
+    return Comparison(
+        first=first,
+        second=second,
+        difference=paired_difference(list(by_problem.values()), list(by_problem)),
+        only_first=only_first,
+        only_second=only_second,
+        p=p,
+        holm=p,
+    )

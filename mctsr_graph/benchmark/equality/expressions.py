@@ -1,0 +1,363 @@
+r"""Reads a mathematical expression, as `plain` spells it, into a tree.
+
+A tree is a tuple: ("number", Fraction), ("name", "x"), or an operator or function and its
+arguments, such as ("+", left, right) or ("sqrt", value). Nothing is calculated here. What has two
+readings, such as "1/2x" or "f(x)", has none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+Tree = tuple[Any, ...]
+
+_MAX_LENGTH = 2000  # characters
+_MAX_DEPTH = 60
+_MAX_TOKENS = 300  # a sum of n terms is a tree n deep, and recursion has its limits
+_MAX_EXPONENT = 3000  # of a number in e-notation
+FUNCTIONS = frozenset(
+    re.findall("[a-z]+", "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg exp")
+)
+_LETTERS = frozenset(
+    re.findall(
+        "[A-Za-z]+",
+        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi "
+        "psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell",
+    )
+)
+_TOKEN = re.compile(
+    r"""(?x)(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?(?![0-9]))
+      | \\(?P<macro>[A-Za-z]+) | (?P<set>\\[{}]) | (?P<letter>[A-Za-z])
+      | (?P<sign>[-+*/^_!%°|(){}\[\]'])"""
+)
+_REPEATING = re.compile(r"([0-9]*)\.([0-9]*)\\(?:overline|bar|dot) ?\{? ?([0-9]+) ?\}?")
+
+
+class UnreadableError(Exception):
+    """A text is no expression, or one with two readings."""
+
+
+def read_expression(text: str) -> Tree | None:
+    """Reads a text; None if it is not an expression that has one clear reading."""
+    if not text.strip() or len(text) > _MAX_LENGTH:
+        return None
+    try:
+        tokens = _tokens(_REPEATING.sub(_repeating, text))
+        if len(tokens) > _MAX_TOKENS:
+            return None
+        reader = _Reader(tokens)
+        tree = reader.sum()
+        return tree if reader.at_end() else None
+    except (UnreadableError, RecursionError):
+        return None
+
+
+def without_degrees(tree: Tree) -> Tree:
+    """The tree without its signs for degrees: "180° - x" as "180 - x"."""
+    if tree[0] == "degree":
+        return without_degrees(tree[1])
+    parts = (without_degrees(part) if isinstance(part, tuple) else part for part in tree[1:])
+    return (tree[0], *parts)
+
+
+def heads(tree: Tree) -> set[str]:
+    """The operators, functions and constants in a tree."""
+    return {tree[0]}.union(*(heads(part) for part in tree[1:] if isinstance(part, tuple)))
+
+
+def names(tree: Tree) -> set[str]:
+    """The names of the variables in a tree."""
+    if tree[0] == "name":
+        return {tree[1]}
+    return set().union(*(names(part) for part in tree[1:] if isinstance(part, tuple)))
+
+
+def _repeating(match: re.Match[str]) -> str:
+    whole, fixed, period = match[1] or "0", match[2], match[3]
+    value = Fraction(int(whole + fixed + period) - int(whole + fixed)) / (
+        10 ** len(fixed) * (10 ** len(period) - 1)
+    )
+    return f"({value.numerator}/{value.denominator})"
+
+
+def _tokens(text: str) -> list[tuple[str, str, bool]]:
+    """Splits a text into (kind, text, whether a space stood before it)."""
+    found, position = [], 0
+    while position < len(text):
+        start = position
+        while position < len(text) and text[position] == " ":
+            position += 1
+        if position == len(text):
+            break
+        token = _TOKEN.match(text, position)
+        if token is None:
+            raise UnreadableError
+        kind = str(token.lastgroup)
+        found.append((kind, token[kind], position > start))
+        position = token.end()
+    return found
+
+
+class _Reader:
+    """Recursive descent over tokens, at most _MAX_DEPTH deep."""
+
+    def __init__(self, tokens: list[tuple[str, str, bool]]) -> None:
+        self._tokens = tokens
+        self._next = 0
+        self._depth = 0
+        self._bars = 0
+
+    def at_end(self) -> bool:
+        return self._next == len(self._tokens)
+
+    def _peek(self, ahead: int = 0) -> tuple[str, str]:
+        place = self._next + ahead
+        return self._tokens[place][:2] if place < len(self._tokens) else ("end", "")
+
+    def _accept(self, *texts: str) -> str | None:
+        kind, text = self._peek()
+        if kind in ("sign", "macro") and text in texts:
+            self._next += 1
+            return text
+        return None
+
+    def _expect(self, text: str) -> None:
+        if not self._accept(text):
+            raise UnreadableError
+
+    def sum(self) -> Tree:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise UnreadableError
+        tree = self._product()
+        while sign := self._accept("+", "-"):
+            tree = (sign, tree, self._product())
+        self._depth -= 1
+        return tree
+
+    def _product(self) -> Tree:
+        if sign := self._accept("+", "-"):
+            tree = self._product()
+            return ("neg", tree) if sign == "-" else tree
+        tree = self._factor()
+        divided = False
+        while True:
+            if sign := self._accept("*", "/"):
+                negative = self._accept("-")
+                factor = self._factor()
+                tree = (sign, tree, ("neg", factor) if negative else factor)
+                divided = sign == "/"
+            elif self._starts_a_factor():
+                if divided:  # 1/2x is (1/2)x to some and 1/(2x) to others
+                    raise UnreadableError
+                tree = ("*", tree, self._factor(after=tree))
+            else:
+                return tree
+
+    def _starts_a_factor(self) -> bool:
+        kind, text = self._peek()
+        if kind == "sign":
+            return text in "({[" or (text == "|" and not self._bars)
+        return kind in ("letter", "number") or (kind == "macro" and text not in ("rfloor", "rceil"))
+
+    def _factor(self, after: Tree | None = None) -> Tree:
+        tree = self._atom(after)
+        while mark := self._accept("!", "%", "°", "'"):
+            if mark == "'":
+                raise UnreadableError
+            tree = ({"!": "factorial", "%": "percent", "°": "degree"}[mark], tree)
+        if self._accept("^"):
+            tree = ("^", tree, self._script())
+            if self._peek() == ("sign", "^"):
+                raise UnreadableError
+            if self._accept("!"):
+                tree = ("factorial", tree)
+        return tree
+
+    def _script(self) -> Tree:
+        """What ^ raises to: a group, a signed number (2^-3, 10^23) or one atom."""
+        if self._accept("-"):
+            return ("neg", self._script())
+        if self._accept("{"):
+            return self._until("}")
+        tree = self._atom()
+        if self._accept("^"):  # right to left, as in 9**9**9
+            return ("^", tree, self._script())
+        return tree
+
+    def _until(self, close: str) -> Tree:
+        tree = self.sum()
+        self._expect(close)
+        return tree
+
+    def _atom(self, after: Tree | None = None) -> Tree:
+        kind, text = self._peek()
+        self._next += 1
+        if kind == "number":
+            if after is not None and (after[0] == "number" or not _is_factor(after)):
+                raise UnreadableError  # "2 3", "x2"
+            return self._number(text)
+        if kind == "letter":
+            return self._name(text)
+        if kind == "macro":
+            return self._macro(text)
+        if kind == "sign" and text in ("(", "{", "["):
+            return self._until({"(": ")", "{": "}", "[": "]"}[text])
+        if (kind, text) == ("sign", "|") and not self._bars:
+            self._bars += 1
+            tree = self._until("|")
+            self._bars -= 1
+            return ("abs", tree)
+        raise UnreadableError
+
+    def _number(self, text: str) -> Tree:
+        if "e" in text or "E" in text:
+            mantissa, _, exponent = text.lower().partition("e")
+            if abs(int(exponent)) > _MAX_EXPONENT:
+                raise UnreadableError
+            value = Fraction(Decimal(mantissa)) * Fraction(10) ** int(exponent)
+        else:
+            value = Fraction(Decimal(text))
+        return self._mixed(value) or ("number", value)
+
+    def _mixed(self, whole: Fraction) -> Tree | None:
+        r"""Reads the fraction of a mixed number: 3\frac{1}{4} and "3 1/4"."""
+        start = self._next
+        if self._accept("frac"):
+            top, bottom = self._argument(), self._argument()
+            if top[0] != "number" or bottom[0] != "number":
+                self._next = start
+                return None
+        elif self._peek()[0] == "number" and self._peek(1) == ("sign", "/"):
+            top, bottom = ("number", Fraction(self._tokens[start][1])), self._denominator()
+        else:
+            return None
+        parts = (whole, top[1], bottom[1])
+        if any(part.denominator != 1 for part in parts) or not 0 < top[1] < bottom[1]:
+            raise UnreadableError  # 2\frac{3}{2} may be a product
+        return ("number", whole + top[1] / bottom[1])
+
+    def _denominator(self) -> Tree:
+        self._next += 2
+        kind, text = self._peek()
+        self._next += 1
+        if kind != "number" or not text.isdigit():
+            raise UnreadableError
+        return ("number", Fraction(text))
+
+    def _argument(self) -> Tree:
+        r"""Reads a macro's argument: a group, or one digit or letter, as in \frac12."""
+        if self._accept("{"):
+            return self._until("}")
+        kind, text = self._peek()
+        if kind == "number" and text.isdigit():
+            rest = text[1:]
+            if rest:  # leave the other digits for the next argument
+                self._tokens[self._next] = ("number", rest, False)
+            else:
+                self._next += 1
+            return ("number", Fraction(text[0]))
+        if kind in ("letter", "macro"):
+            return self._atom()
+        raise UnreadableError
+
+    def _name(self, text: str) -> Tree:
+        if self._accept("_"):
+            text += "_" + self._subscript()
+        if text in "fghFGH" and self._peek() == ("sign", "("):
+            raise UnreadableError  # f(x) is no product
+        if text in ("e", "i"):
+            return (text,)
+        return ("name", text)
+
+    def _subscript(self) -> str:
+        if not self._accept("{"):
+            kind, text = self._peek()
+            self._next += 1
+            if kind in ("number", "letter", "macro"):
+                return text
+            raise UnreadableError
+        start = self._next
+        while self._peek()[0] in ("number", "letter", "macro"):
+            self._next += 1
+        text = " ".join(token[1] for token in self._tokens[start : self._next])
+        self._expect("}")
+        return text
+
+    def _macro(self, text: str) -> Tree:
+        if text == "pi":
+            return ("pi",)
+        if text in _LETTERS:
+            return self._name(text)
+        if text in FUNCTIONS:
+            return self._function(text)
+        special: dict[str, Callable[[], Tree]] = {
+            "frac": self._fraction,
+            "sqrt": self._root,
+            "binom": self._binomial,
+            "log": self._logarithm,
+            "lfloor": lambda: ("floor", self._until("rfloor")),
+            "lceil": lambda: ("ceil", self._until("rceil")),
+        }
+        if text not in special:
+            raise UnreadableError
+        return special[text]()
+
+    def _fraction(self) -> Tree:
+        top = self._argument()
+        return ("/", top, self._argument())
+
+    def _binomial(self) -> Tree:
+        top = self._argument()
+        return ("binom", top, self._argument())
+
+    def _root(self) -> Tree:
+        degree = self._until("]") if self._accept("[") else None
+        if self._peek() in (("sign", "{"), ("sign", "(")):
+            value = self._atom()
+        else:
+            kind, text = self._peek()
+            value = self._atom() if kind == "number" and len(text) > 1 else self._argument()
+        if degree is None:
+            return ("sqrt", value)
+        return ("^", value, ("/", ("number", Fraction(1)), degree))
+
+    def _logarithm(self) -> Tree:
+        if not self._accept("_"):
+            return ("log", self._applied())  # to base e or 10: the text does not say
+        base = self._argument()
+        return ("/", ("ln", self._applied()), ("ln", base))
+
+    def _function(self, name: str) -> Tree:
+        power = None
+        if self._accept("^"):
+            power = self._script()
+            if power == ("neg", ("number", Fraction(1))):
+                name, power = "arc" + name, None
+                if name not in FUNCTIONS:
+                    raise UnreadableError
+        tree: Tree = (name, self._applied())
+        return tree if power is None else ("^", tree, power)
+
+    def _applied(self) -> Tree:
+        r"""What a function is applied to: a group, or the factors up to the next sign."""
+        if self._peek() in (("sign", "("), ("sign", "{"), ("sign", "[")):
+            tree = self._atom()
+            if self._peek() == ("sign", "^"):
+                raise UnreadableError  # \sin(x)^2
+            return tree
+        tree = self._factor()
+        while self._peek()[0] in ("letter", "number") or self._peek()[1] in ("pi", "frac"):
+            tree = ("*", tree, self._factor(after=tree))
+        if self._accept("/"):
+            raise UnreadableError
+        return tree
+
+
+def _is_factor(tree: Tree) -> bool:
+    """Whether a number may follow a tree as a factor without a sign: not in "x2"."""
+    return tree[0] in ("sqrt", "factorial")

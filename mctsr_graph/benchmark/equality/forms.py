@@ -1,0 +1,117 @@
+r"""The forms that an answer may have.
+
+A form keeps what matters to equality: whether order counts, which ends belong to an interval, which
+unit a number has. What fits no form is `Opaque`, and left to math-verify.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .expressions import Tree
+from .quantities import Quantity
+from .words import Words
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """A text that fits no other form."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Infinite:
+    """Plus or minus infinity."""
+
+    sign: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The letter of an option, and the option's own text if it is given, too."""
+
+    letter: str
+    option: Form | None = None
+
+
+@dataclass(frozen=True)
+class Either:
+    r"""One value in several ways, the first being the most exact: 2\sqrt2 and about 2.83."""
+
+    options: tuple[Form, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Several answers. `brackets` is "" for a list, else such as "()", "[)" or "{}"."""
+
+    brackets: str
+    items: tuple[Form, ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Rows of the same length."""
+
+    rows: tuple[tuple[Form, ...], ...]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An interval, or a point where both ends are the same."""
+
+    low: Form
+    high: Form
+    closed: tuple[bool, bool]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A union of intervals and points, of the variable `name` if it is not ""."""
+
+    name: str
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A value with its name: "x = 5", "f(x) = x + 1"; `names` has more for "x = y = 5"."""
+
+    names: tuple[str, ...]
+    value: Form
+    sides: tuple[Tree | None, Tree | None]
+
+
+@dataclass(frozen=True)
+class Equation:
+    """An equation that gives no single name a value: "5x + y = -3"."""
+
+    left: Tree | None
+    right: Tree | None
+    value: Form
+
+
+Form = (
+    Opaque
+    | Infinite
+    | Choice
+    | Either
+    | Group
+    | Matrix
+    | Region
+    | Named
+    | Equation
+    | Quantity
+    | Words
+)
+Read = Callable[[str], Form]
+"""Reads a part of an answer."""
+
+
+def as_piece(form: Form) -> Piece | None:
+    """The interval that a pair in round or square brackets may be."""
+    if not isinstance(form, Group) or len(form.items) != 2 or form.brackets in ("", "{}"):
+        return None
+    return Piece(*form.items, (form.brackets[0] == "[", form.brackets[1] == "]"))

@@ -1,0 +1,48 @@
+"""How much a judge's rewards know of the truth, which no search ever sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .outcomes import Outcome
+from .statistics import Interval, auc, clustered_share, pairs_won
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How well rewards tell right answers from wrong ones."""
+
+    auc: Interval | None
+    """Over all answers pooled; None where all or none are right."""
+    pairwise: Interval | None
+    """Share of pairs of a right and a wrong answer to the same problem in which the right one
+    has the higher reward, a tie being half; None where there is no pair."""
+    pairs: int
+    answers: int
+    right: tuple[float, ...]
+    """Mean rewards of right answers, points."""
+    wrong: tuple[float, ...]
+    """Mean rewards of the others, points."""
+
+
+def judge_of(results: Sequence[Outcome]) -> Judge | None:
+    """Measure the judge of a method at one budget; None where no answer has rewards."""
+    rated = [(reward, right, r.id) for r in results for reward, right in r.judged]
+    if not rated:
+        return None
+    rewards, rights, clusters = zip(*rated, strict=True)
+    won, pairs = [], []
+    for result in results:
+        good = [reward for reward, right in result.judged if right]
+        bad = [reward for reward, right in result.judged if not right]
+        won.append(pairs_won(good, bad))
+        pairs.append(len(good) * len(bad))
+    return Judge(
+        auc=auc(rewards, rights, clusters),
+        pairwise=clustered_share(won, [r.id for r in results], pairs) if any(pairs) else None,
+        pairs=sum(pairs),
+        answers=len(rated),
+        right=tuple(reward for reward, right, _ in rated if right),
+        wrong=tuple(reward for reward, right, _ in rated if not right),
+    )

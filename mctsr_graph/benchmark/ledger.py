@@ -1,0 +1,75 @@
+"""What one method's calls on one problem have cost, told by the journal that keeps them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from mctsr_graph.journal import CallJournal, Slot
+from mctsr_graph.usage import Cost, sum_costs
+
+
+@dataclass(frozen=True)
+class Call:
+    """A model call that returned."""
+
+    slot: Slot
+    cost: Cost
+    recalled: bool
+    """Whether the reply was read from the journal instead of made."""
+    ended: float
+    """Seconds since the ledger began."""
+
+
+class Ledger(CallJournal):
+    """A view of a journal that counts the calls which go through it."""
+
+    def __init__(self, journal: CallJournal) -> None:
+        self._journal = journal
+        self._began = time.monotonic()
+        self.calls: list[Call] = []
+
+    def get(self, slot: Slot, request: str) -> AIMessage | None:
+        """Return the reply recorded in `slot`, or None, and count it."""
+        found = self._journal.get(slot, request)
+        if found is not None:
+            self._count(slot, found, recalled=True)
+        return found
+
+    def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
+        """Record a reply, and count it."""
+        self._journal.put(slot, request, reply)
+        self._count(slot, reply, recalled=False)
+
+    def count(self) -> int:
+        """Number of calls in the whole journal."""
+        return self._journal.count()
+
+    def close(self) -> None:
+        """Leave the journal open: it belongs to the run."""
+
+    def cost(self, rollout: int) -> Cost:
+        """Cost of the calls of one rollout; 0 for the roots and drafts."""
+        return sum_costs(call.cost for call in self.calls if call.slot.rollout == rollout)
+
+    def seconds(self, count: int) -> float | None:
+        """When the first so many calls had ended, or None where one was not made now."""
+        calls = self.calls[:count]
+        if any(call.recalled for call in calls):
+            return None
+        return max((call.ended for call in calls), default=0.0)
+
+    def _count(self, slot: Slot, reply: AIMessage, *, recalled: bool) -> None:
+        told: Any = reply.usage_metadata or {}
+        sent, received = told.get("input_tokens"), told.get("output_tokens")
+        known = all(isinstance(count, int) and count >= 0 for count in (sent, received))
+        cost = Cost(
+            calls=1,
+            input_tokens=sent if known else 0,
+            output_tokens=received if known else 0,
+            unmetered_calls=0 if known else 1,
+        )
+        self.calls.append(Call(slot, cost, recalled, time.monotonic() - self._began))

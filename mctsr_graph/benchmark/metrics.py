@@ -1,0 +1,274 @@
+"""From a run's lines to its figures, each with its interval. Every problem is in every denominator.
+
+Shares are in [0, 1]. Nothing here grades: it counts the verdicts that the lines hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import NamedTuple
+
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.usage import Cost, sum_costs
+
+from .comparisons import Comparison, compare_all
+from .judge import Judge, judge_of
+from .outcomes import (
+    SAMPLERS,
+    VERDICTS,
+    Key,
+    Outcome,
+    Samples,
+    default_key,
+    key_of,
+    outcomes,
+    samples,
+)
+from .records import Line, RunSettings
+from .statistics import Interval, clustered_share, pass_at_k, percentile
+
+
+class Spread(NamedTuple):
+    """Of one number a problem."""
+
+    mean: float
+    median: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A method at one budget on one data set."""
+
+    key: Key
+    problems: int
+    """Problems times seeds; the denominator of every accuracy."""
+    verdicts: dict[str, int]
+    """How many problems ended in each of VERDICTS, by the selected answer; they add up."""
+    selected: Interval
+    """Share of problems whose selected answer is right: the headline."""
+    majority: Interval | None
+    weighted: Interval | None
+    oracle: Interval
+    """Share with any right attempt. An upper bound that only the truth can reach."""
+    selection_loss: Interval
+    """Oracle less selected: the share in which a right attempt was there and not chosen."""
+    first: Interval
+    """Share whose first attempt is right."""
+    fix: Interval | None
+    """Share of refinements of wrong answers that are right; None where there was none."""
+    breakage: Interval | None
+    """Share of refinements of right answers that are not right; None where there was none."""
+    refined: tuple[int, int]
+    """Refinements of wrong and of right answers: the denominators of fix and breakage."""
+    truncated: int
+    """Problems whose selected answer a limit of tokens cut off."""
+    capped: int
+    """Problems whose budget had room for more attempts than the run drew."""
+    stopped_early: int
+    failures: int
+    """Replies that could not be had."""
+    calls: Spread
+    tokens: Spread
+    """Input and output."""
+    cost: Cost
+    """Of all problems together."""
+    seconds: Spread | None
+    """Wall time of the problems for which it is known; None where it is for none."""
+    tokens_per_solved: float | None
+    """All tokens by the number of problems solved; None where none was."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Problems of one level or subject."""
+
+    kind: str
+    """"level" or "subject"."""
+    name: str
+    problems: int
+    selected: dict[Key, Interval]
+    oracle: dict[Key, Interval]
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """Everything that is reported of one run."""
+
+    settings: RunSettings
+    problems: int
+    """Distinct problems."""
+    seeds: int
+    """Distinct seeds."""
+    methods: dict[Key, Metrics]
+    """In the order of the run: by method, then by budget."""
+    pass_at_k: dict[str, dict[int, Interval]]
+    """Method of independent samples -> k -> unbiased pass@k."""
+    comparisons: list[Comparison]
+    """At the largest number of rollouts."""
+    judges: dict[Key, Judge]
+    """Where answers have rewards, at the largest number of rollouts."""
+    groups: list[Group]
+
+    def at_most(self) -> list[Key]:
+        """The keys at the largest number of rollouts, and those whose cost is fixed."""
+        return largest(self.methods)
+
+
+def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
+    """Compute every figure of a run.
+
+    Args:
+        settings: The run's.
+        lines: Its lines in any order; of several for one problem and seed the first counts.
+            They are read twice over, so that only counts need to be kept: give a list, or
+            something that can be read again.
+
+    Raises:
+        ConfigError: There is no line.
+    """
+    keys = _keys(lines, settings)
+    kept: dict[Key, list[Outcome]] = {key: [] for key in keys}
+    drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
+    for line in distinct(lines):
+        for key, result in zip(keys, outcomes(line, keys), strict=True):
+            kept[key].append(result)
+        for name in drawn:
+            drawn[name].append(samples(line, name))
+    if not any(kept.values()):
+        raise ConfigError(f"run {settings['run']!r} has no finished problem")
+    ids = kept[keys[0]]
+    last = largest(keys)
+    return RunMetrics(
+        settings=settings,
+        problems=len({result.id for result in ids}),
+        seeds=len({result.seed for result in ids}),
+        methods={key: _metrics(key, results) for key, results in kept.items()},
+        pass_at_k={name: _pass_at(counts) for name, counts in drawn.items()},
+        comparisons=compare_all({key: kept[key] for key in last}),
+        judges={key: judge for key in last if (judge := judge_of(kept[key])) is not None},
+        groups=[*_groups("level", kept, last), *_groups("subject", kept, last)],
+    )
+
+
+def distinct(lines: Iterable[Line]) -> Iterable[Line]:
+    """Yield the first line of each problem and seed."""
+    seen = set()
+    for line in lines:
+        which = (line["id"], line["seed"])
+        if which not in seen:
+            seen.add(which)
+            yield line
+
+
+def largest(keys: Iterable[Key]) -> list[Key]:
+    """Those at the largest number of rollouts, and those whose cost is fixed."""
+    listed = list(keys)
+    most = max((key.rollouts for key in listed), default=0)
+    return [key for key in listed if key.rollouts == most or key.budget == "own"]
+
+
+def _keys(lines: Iterable[Line], settings: RunSettings) -> list[Key]:
+    """Every method and budget that some line has, in the order of the run."""
+    found = {
+        key_of(name, point)
+        for line in lines
+        for name, method in line["methods"].items()
+        for point in method["points"]
+    }
+    # A method that failed on every problem is not to go missing
+    for name in set(settings["methods"]) - {key.method for key in found}:
+        found.add(default_key(name, max(settings["rollouts"])))
+    order = {name: place for place, name in enumerate(settings["methods"])}
+
+    def place(key: Key) -> tuple[int, int, str, str]:
+        return order.get(key.method, len(order)), key.rollouts, key.budget, key.against or ""
+
+    return sorted(found, key=place)
+
+
+def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:
+    def share_of(test: Callable[[Outcome], bool | None]) -> Interval:
+        return _share(results, [bool(test(result)) for result in results])
+
+    costs = [result.cost for result in results]
+    tokens = [cost["input_tokens"] + cost["output_tokens"] for cost in costs]
+    seconds = [result.seconds for result in results if result.seconds is not None]
+    solved = sum(result.verdict == "right" for result in results)
+    wrong = sum(result.refined_wrong for result in results)
+    right = sum(result.refined_right for result in results)
+    return Metrics(
+        key=key,
+        problems=len(results),
+        verdicts={name: sum(r.verdict == name for r in results) for name in VERDICTS},
+        selected=share_of(lambda result: result.verdict == "right"),
+        majority=None if _none(results, "majority") else share_of(lambda r: r.majority),
+        weighted=None if _none(results, "weighted") else share_of(lambda r: r.weighted),
+        oracle=share_of(lambda result: result.oracle),
+        selection_loss=share_of(lambda result: result.oracle and result.verdict != "right"),
+        first=share_of(lambda result: result.first),
+        fix=_rate(results, [r.fixed for r in results], [r.refined_wrong for r in results]),
+        breakage=_rate(results, [r.broken for r in results], [r.refined_right for r in results]),
+        refined=(wrong, right),
+        truncated=sum(result.truncated for result in results),
+        capped=sum(result.capped for result in results),
+        stopped_early=sum(result.stopped_early for result in results),
+        failures=sum(result.failures for result in results),
+        calls=_spread([cost["calls"] for cost in costs]),
+        tokens=_spread(tokens),
+        cost=sum_costs(costs),
+        seconds=_spread(seconds) if seconds else None,
+        tokens_per_solved=sum(tokens) / solved if solved else None,
+    )
+
+
+def _none(results: Sequence[Outcome], field: str) -> bool:
+    return all(getattr(result, field) is None for result in results)
+
+
+def _share(results: Sequence[Outcome], hits: Sequence[bool]) -> Interval:
+    return clustered_share(hits, [result.id for result in results])
+
+
+def _rate(
+    results: Sequence[Outcome], hits: Sequence[int], trials: Sequence[int]
+) -> Interval | None:
+    if not any(trials):
+        return None
+    return clustered_share(hits, [result.id for result in results], trials)
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(fmean(values), percentile(values, 0.5), percentile(values, 0.95))
+
+
+def _pass_at(counts: Sequence[Samples]) -> dict[int, Interval]:
+    """Unbiased pass@k for k = 1, 2, 4, ... up to what most problems have samples for.
+
+    A sample that could not be had counts as not right.
+    """
+    usual = int(percentile([count.drawn for count in counts], 0.5))
+    found = {}
+    for k in (2**power for power in range(usual.bit_length())):
+        chances = [pass_at_k(max(count.drawn, k), count.right, k) for count in counts]
+        found[k] = clustered_share(chances, [count.id for count in counts])
+    return found
+
+
+def _groups(kind: str, kept: dict[Key, list[Outcome]], keys: Sequence[Key]) -> Iterable[Group]:
+    """Accuracy by level or subject; nothing where the problems have none."""
+    names = {getattr(result, kind) for results in kept.values() for result in results}
+    for name in sorted(name for name in names if name is not None):
+        parts = {key: [r for r in kept[key] if getattr(r, kind) == name] for key in keys}
+        yield Group(
+            kind=kind,
+            name=name,
+            problems=len(parts[keys[0]]),
+            selected={
+                key: _share(part, [r.verdict == "right" for r in part])
+                for key, part in parts.items()
+            },
+            oracle={key: _share(part, [r.oracle for r in part]) for key, part in parts.items()},
+        )

@@ -1,0 +1,193 @@
+"""What a line says of each method at each budget: counts for one problem, no statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import NamedTuple
+
+from mctsr_graph.usage import Cost, no_cost, sum_costs
+
+from .records import SIMPLE_METHODS, Attempt, Line, MethodRecord, Point, outcome
+
+VERDICTS = ("right", "wrong", "no_answer", "undecided", "failed")
+"""How a problem may end; only the first counts, and all are in the denominator."""
+SAMPLERS = ("self-consistency", "best-of-n")
+"""Methods whose attempts are independent of each other."""
+
+
+class Key(NamedTuple):
+    """A method at a budget, as `Point` has them."""
+
+    method: str
+    budget: str
+    rollouts: int
+    against: str | None
+
+    @property
+    def searches(self) -> bool:
+        """Whether the method is an MCTSr search."""
+        return self.method not in SIMPLE_METHODS
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A method at a budget on one problem with one seed. Right is right; all else is not."""
+
+    id: str
+    seed: int
+    level: str | None
+    subject: str | None
+    verdict: str
+    """Of the selected answer: one of VERDICTS."""
+    truncated: bool
+    """Whether a limit of tokens cut the selected answer off."""
+    majority: bool | None
+    """Whether the vote was right; None where the method has no such vote."""
+    weighted: bool | None
+    """Whether the vote weighted by rewards was right; None where it has none."""
+    oracle: bool
+    """Whether any attempt was right, which only the truth can tell."""
+    first: bool
+    """Whether the first attempt was right."""
+    refined_wrong: int
+    """Refinements of an attempt that was not right ..."""
+    fixed: int
+    """... of which so many were right."""
+    refined_right: int
+    """Refinements of a right attempt ..."""
+    broken: int
+    """... of which so many were not right."""
+    judged: tuple[tuple[float, bool], ...]
+    """Mean reward in points, and whether the attempt was right, of each attempt with rewards."""
+    cost: Cost
+    seconds: float | None
+    """Wall time, None where it is not known."""
+    capped: bool
+    """Whether the budget had room for more attempts than the run drew."""
+    stopped_early: bool
+    """Whether the search ended before all its rollouts."""
+    failures: int
+    """Replies that could not be had, by the end of the run."""
+
+
+class Samples(NamedTuple):
+    """Independent attempts of one method at one problem with one seed."""
+
+    id: str
+    drawn: int
+    right: int
+
+
+def key_of(method: str, point: Point) -> Key:
+    """The method and budget of a point."""
+    return Key(method, point["budget"], point["rollouts"], point["against"])
+
+
+def default_key(method: str, rollouts: int) -> Key:
+    """A method at the budget that a search of so many rollouts has, or at its own."""
+    if method in ("cot", "self-refine"):
+        return Key(method, "own", 0, None)
+    return Key(method, "calls" if method in SIMPLE_METHODS else "rollouts", rollouts, None)
+
+
+def outcomes(line: Line, keys: Sequence[Key]) -> Iterator[Outcome]:
+    """Yield one outcome for each of `keys`; a point that the line lacks has failed."""
+    for key in keys:
+        method = line["methods"].get(key.method)
+        points = [] if method is None else method["points"]
+        found = [point for point in points if key_of(key.method, point) == key]
+        if method is not None and found:
+            yield _outcome(line, method, found[0])
+        else:
+            yield _failed(line, method)
+
+
+def samples(line: Line, method: str) -> Samples:
+    """Count the independent attempts of one of SAMPLERS."""
+    record = line["methods"].get(method)
+    verdicts = [attempt["verdict"] for attempt in record["attempts"]] if record else []
+    return Samples(line["id"], len(verdicts), verdicts.count("right"))
+
+
+def judged(attempts: Sequence[Attempt], visits: Sequence[int]) -> list[tuple[float, bool]]:
+    """Mean of the first `visits` rewards of each attempt that had any, and whether it is right."""
+    return [
+        (fmean(attempt["rewards"][:count]), is_right(attempt))
+        for attempt, count in zip(attempts, visits, strict=True)
+        if count and not attempt["dummy"]
+    ]
+
+
+def is_right(attempt: Attempt) -> bool:
+    """Whether the grader found an attempt right; not graded is not right."""
+    return attempt["verdict"] == "right"
+
+
+def _outcome(line: Line, method: MethodRecord, point: Point) -> Outcome:
+    seen = method["attempts"][: point["attempts"]]
+    real = [attempt for attempt in seen if not attempt["dummy"]]
+    fixes = [is_right(child) for parent, child in _refinements(seen) if not is_right(parent)]
+    keeps = [is_right(child) for parent, child in _refinements(seen) if is_right(parent)]
+    selected = point["selected"]
+    return Outcome(
+        id=line["id"],
+        seed=line["seed"],
+        level=line["level"],
+        subject=line["subject"],
+        verdict=outcome(method, selected),
+        truncated=selected is not None and method["attempts"][selected]["truncated"],
+        majority=_vote(method, point["majority"]),
+        weighted=_vote(method, point["weighted"]),
+        oracle=any(map(is_right, real)),
+        first=bool(real) and is_right(real[0]),
+        refined_wrong=len(fixes),
+        fixed=fixes.count(True),
+        refined_right=len(keeps),
+        broken=keeps.count(False),
+        judged=tuple(judged(seen, point["visits"])),
+        cost=point["cost"],
+        seconds=point["seconds"],
+        capped=point["capped"],
+        stopped_early=point["rollouts_made"] < point["rollouts"] and point["budget"] == "rollouts",
+        failures=len(method["failures"]),
+    )
+
+
+def _failed(line: Line, method: MethodRecord | None) -> Outcome:
+    """A method that gave up before a point: what it had cost by then is not forgotten."""
+    attempts = [] if method is None else method["attempts"]
+    return Outcome(
+        id=line["id"],
+        seed=line["seed"],
+        level=line["level"],
+        subject=line["subject"],
+        verdict="failed",
+        truncated=False,
+        majority=None,
+        weighted=None,
+        oracle=False,
+        first=False,
+        refined_wrong=0,
+        fixed=0,
+        refined_right=0,
+        broken=0,
+        judged=(),
+        cost=sum_costs(attempt["cost"] for attempt in attempts) if attempts else no_cost(),
+        seconds=None,
+        capped=False,
+        stopped_early=False,
+        failures=0 if method is None else len(method["failures"]),
+    )
+
+
+def _refinements(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Attempt]]:
+    """Pairs of a real attempt and a refinement of it."""
+    for child in attempts:
+        if child["parent"] is not None and not attempts[child["parent"]]["dummy"]:
+            yield attempts[child["parent"]], child
+
+
+def _vote(method: MethodRecord, index: int | None) -> bool | None:
+    return None if index is None else is_right(method["attempts"][index])

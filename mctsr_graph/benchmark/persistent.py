@@ -1,0 +1,62 @@
+"""A model whose server's failures are no results."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from mctsr_graph.calls import Model
+from mctsr_graph.config import MCTSrContext
+from mctsr_graph.errors import MCTSrError
+from mctsr_graph.retries import classify, with_retries
+from mctsr_graph.ways import AWAITING, BLOCKING, Way, run_blocking
+
+from .unfinished import Unfinished
+
+_JITTER = random.Random()  # of waits between attempts, on which no result depends
+# Of the time for a call: it has to end before the search that asks gives it up as a lost rollout
+_SHARE = 0.95
+
+
+class Persistent(Runnable[Any, AIMessage]):
+    """Retries as a search does, and raises `Unfinished` where a search would lose a rollout.
+
+    A search that went on from there would be another one than that which the next start of the
+    run finds, when the server is up again.
+    """
+
+    def __init__(self, model: Model, context: MCTSrContext) -> None:
+        self.bound = model
+        self._context = context
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
+        """Return the model's reply."""
+        return run_blocking(self._send(BLOCKING, input, config, kwargs))
+
+    async def ainvoke(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AIMessage:
+        """Return the model's reply, awaited."""
+        return await self._send(AWAITING, input, config, kwargs)
+
+    async def _send(
+        self, way: Way, messages: Any, config: RunnableConfig | None, settings: dict[str, Any]
+    ) -> AIMessage:
+        try:
+            return await with_retries(
+                lambda: way.send(self.bound, messages, config=config, **settings),
+                attempts=self._context.max_attempts,
+                deadline=_SHARE * self._context.call_seconds,
+                sleep=way.sleep,
+                limit=way.limit,
+                rng=_JITTER,
+            )
+        except MCTSrError:
+            raise
+        except Exception as error:
+            if classify(error) in ("transient", "other"):
+                raise Unfinished(f"{type(error).__name__}: {error}") from error
+            raise

@@ -1,0 +1,75 @@
+"""What a run does with each problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from mctsr_graph.config import MCTSrContext
+from mctsr_graph.errors import ConfigError
+
+from .records import SIMPLE_METHODS
+
+PROFILES: tuple[str, ...] = get_args(MCTSrContext.model_fields["profile"].annotation)
+BY_CALLS = ("tuned",)
+"""Profiles whose rollouts differ in cost: they have calls instead, as many as the baselines."""
+_OURS = ("profile", "max_rollouts", "max_calls", "max_tokens", "max_seconds", "seed")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The methods, and the rollouts at which they are compared.
+
+    Raises:
+        ConfigError: a method, a number of rollouts or a setting is wrong.
+    """
+
+    methods: Sequence[str]
+    rollouts: Sequence[int]
+    """Ascending, each 0 or more."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of `MCTSrContext` for every method; the rest is the profile's."""
+
+    def __post_init__(self) -> None:
+        allowed = (*SIMPLE_METHODS, *PROFILES)
+        for name in self.methods:
+            if name not in allowed:
+                raise ConfigError(f"method is {name!r}, allowed {', '.join(allowed)}")
+        if not self.methods or len(set(self.methods)) < len(self.methods):
+            raise ConfigError(f"methods are {list(self.methods)}, allowed one or more, each once")
+        ascending = list(self.rollouts) == sorted(set(self.rollouts))
+        if not self.rollouts or not ascending or not 0 <= min(self.rollouts) <= 4096:
+            raise ConfigError(f"rollouts are {list(self.rollouts)}, allowed 0 to 4096, ascending")
+        for name in _OURS:
+            if name in self.settings:
+                raise ConfigError(f"--set {name} is the benchmark's own to choose")
+        self.context("paper", 0)  # so that a wrong setting is told now
+
+    @property
+    def profiles(self) -> list[str]:
+        """The methods that are searches."""
+        return [name for name in self.methods if name in PROFILES]
+
+    def context(self, profile: str, seed: int) -> MCTSrContext:
+        """Settings of a search as long as the longest that is compared."""
+        most = max(self.rollouts)
+        if profile in BY_CALLS:
+            limit = {"max_calls": calls_of(most)}
+        else:
+            limit = {"max_rollouts": max(most, 1)}
+        return MCTSrContext(**{**self.settings, "profile": profile, "seed": seed, **limit})
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem to be solved. It does not know the answer."""
+
+    problem: str
+    seed: int
+    plan: Plan
+
+
+def calls_of(rollouts: int) -> int:
+    """Model calls that a baseline may make for so many rollouts: those of the official code."""
+    return 3 + 4 * rollouts

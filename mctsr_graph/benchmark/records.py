@@ -1,0 +1,202 @@
+"""What a benchmark run keeps: one JSON object a line, one line for each problem and seed.
+
+A run is a folder of three files:
+
+    run.json      a `RunSettings`: what was run
+    lines.jsonl   a `Line` for each problem and seed; everything a report or a regrade needs
+    calls.db      every reply of the model (`mctsr_graph.CallJournal`); replays the run without it
+
+Tables are made from the lines alone. Fields may be added within a version; none is removed or
+given another meaning. An index is the place of an attempt in its method's `attempts`, from 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
+
+from mctsr_graph.calls import Failure
+from mctsr_graph.tree import Node, Tree
+from mctsr_graph.usage import Cost
+
+VERSION: Literal[1] = 1
+SETTINGS_FILE, LINES_FILE, CALLS_FILE = "run.json", "lines.jsonl", "calls.db"
+
+SIMPLE_METHODS = ("cot", "self-refine", "self-consistency", "best-of-n")
+"""Methods without a search; every other method is named by a profile of `MCTSrContext`.
+
+cot: the first draft. self-refine: that draft, a critique, a refinement. self-consistency: drafts
+and a vote. best-of-n: drafts with one self-evaluation each. They share their drafts: attempt i
+of one is attempt i of the others, and each is charged for what it would cost alone.
+"""
+
+
+class Attempt(TypedDict):
+    """One answer to the problem: a draft, or a node of the tree, in order of creation."""
+
+    text: str
+    final_answer: str | None
+    """The short answer that the text states, or None where it states none."""
+    parent: int | None
+    """Index of the attempt that it refines, or None."""
+    critique: str | None
+    """The critique that led to it, or None."""
+    rollout: int
+    """Number of the rollout that made it, from 1; 0 for a root or a draft."""
+    rewards: list[float]
+    """Self-evaluations in order, points in [-100, 100]; empty where the method asks for none."""
+    q: float | None
+    """Value at the end of the search (Eq. 3), points; None outside MCTSr."""
+    dummy: bool
+    """True for the root that only says it does not know. It takes part in no vote and counts
+    for no figure."""
+    truncated: bool
+    """Whether a limit of tokens cut it off."""
+    suspicious: bool
+    """Whether it holds what could be meant for the judge."""
+    duplicate_of: int | None
+    """Index of the first attempt with the same text, or None."""
+    cost: Cost
+    """Calls and tokens that this attempt took (in MCTSr: those of its rollout; for a root, of
+    all roots, and 0 for the second one)."""
+    verdict: Literal["right", "wrong", "no_answer", "undecided"] | None
+    """The grader's; None for a dummy, and before grading."""
+
+
+class Point(TypedDict):
+    """A method at one budget: what it would have returned, and what that had cost.
+
+    The same attempts serve all points: a point sees the first `attempts` of them.
+    """
+
+    rollouts: int
+    """The N of --rollouts that the point belongs to; 0 for budget "own"."""
+    budget: Literal["rollouts", "calls", "tokens", "own"]
+    """What bounds the method here. "rollouts": an MCTSr search after N rollouts. "calls": a
+    baseline with 3 + 4N model calls, or a search whose rollouts differ in cost (profile tuned)
+    after as many; its first answers alone may take more. "tokens": a baseline with the input and
+    output tokens that the search `against` took at N on the same problem. "own": a method whose
+    cost is fixed (cot, self-refine); one point."""
+    against: str | None
+    """Name of the MCTSr method whose tokens are the budget; None but for "tokens"."""
+    limit: int | None
+    """Calls or tokens allowed; None for "rollouts" and "own"."""
+    attempts: int
+    """Attempts made within the budget, at least one. A baseline is a prefix: the attempt after
+    them would have gone beyond `limit`, unless `capped`."""
+    capped: bool
+    """Whether the budget had room for more attempts than a run draws."""
+    rollouts_made: int
+    """Rollouts finished; fewer than `rollouts` where the search stopped by itself, or works on
+    several leaves at once and had not finished them. 0 for a baseline."""
+    visits: list[int]
+    """How many of its rewards each of those attempts had by then."""
+    selected: int | None
+    """Index of the attempt that the method returns (the headline); None where it has none."""
+    majority: int | None
+    """Index of the first attempt of the largest class of equal final answers
+    (`mctsr_graph.answers.answer_key`); the class found first wins a tie."""
+    weighted: int | None
+    """As `majority`, each vote weighted by exp(z), z being the attempt's mean reward
+    standardised over the attempts that vote; None where they have no rewards."""
+    cost: Cost
+    seconds: float | None
+    """Wall time, independent calls being made at once; None where a call was not made but read
+    from the journal (after a resume, in a replay), so that it is not known."""
+
+
+class MethodRecord(TypedDict):
+    """What a method made of a problem."""
+
+    attempts: list[Attempt]
+    """Some may belong to no point: drawn for a batch that went beyond a budget."""
+    points: list[Point]
+    stop_reason: str | None
+    """Why a search stopped; None outside MCTSr."""
+    failures: list[Failure]
+    """Replies that could not be had."""
+    error: str | None
+    """Why the method gave up; its attempts and points are those made before."""
+
+
+class Line(TypedDict):
+    """All methods on one problem with one seed."""
+
+    version: Literal[1]
+    run: str
+    """`RunSettings.run`: lines of equal `run` belong together."""
+    dataset: str
+    id: str
+    """The problem's; unique in its data set. (run, id, seed) is unique in a file."""
+    problem: str
+    gold: str
+    """The truth, which no method has seen."""
+    level: str | None
+    subject: str | None
+    seed: int
+    model: str
+    methods: dict[str, MethodRecord]
+    """By name, in the order of the run."""
+
+
+class RunSettings(TypedDict):
+    """What was run, and on what."""
+
+    version: Literal[1]
+    run: str
+    """16 hexadecimal digits made of all that the lines depend on (not of how many there are)."""
+    dataset: str
+    """Name of the data set, or the stem of a file's name."""
+    source: str
+    """Hub repository and revision, or a file's name, and the SHA-256 of the problems."""
+    model: str
+    """The name that the model was given by; "simulated:..." is no model at all."""
+    label: str
+    """Class and name of the chat model."""
+    takes_seed: bool
+    """Whether the model's sampling follows the seed."""
+    tells_scores: bool
+    """Whether the model can tell rewards from its logits."""
+    methods: list[str]
+    rollouts: list[int]
+    settings: dict[str, Any]
+    """Settings of `MCTSrContext` that were given by name; they hold for all methods."""
+    package: str
+    """Version of mctsr_graph."""
+    started: str
+    """Date and time in UTC, ISO 8601."""
+
+
+def outcome(method: MethodRecord, index: int | None) -> str:
+    """The verdict on the attempt that a point names, or "failed" where it names none."""
+    if index is None:
+        return "failed"
+    return method["attempts"][index]["verdict"] or "no_answer"
+
+
+def tree_of(method: MethodRecord) -> Tree:
+    """The search tree of an MCTSr method, for the viewers."""
+    tree: Tree = {}
+    for index, attempt in enumerate(method["attempts"]):
+        parent = None if attempt["parent"] is None else str(attempt["parent"])
+        same = attempt["duplicate_of"]
+        tree[str(index)] = Node(
+            id=str(index),
+            parent=parent,
+            children=[],
+            depth=0 if parent is None else tree[parent]["depth"] + 1,
+            rollout=attempt["rollout"],
+            dummy=attempt["dummy"],
+            answer=attempt["text"],
+            final_answer=attempt["final_answer"],
+            critique=attempt["critique"],
+            rewards=attempt["rewards"],
+            q=attempt["q"] or 0.0,
+            duplicate_of=None if same is None else str(same),
+            truncated=attempt["truncated"],
+            suspicious=attempt["suspicious"],
+        )
+        if parent is not None:
+            tree[parent]["children"].append(str(index))
+    return tree

@@ -1,0 +1,281 @@
+"""The report's plots, as matplotlib figures: a run's metrics in, figures out.
+
+Colours are from Okabe and Ito's palette, which colour-blind readers can tell apart; each method
+also has a marker of its own, and lines are named where they end instead of in a legend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import cycle
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+
+from mctsr_graph.benchmark.judge import Judge
+from mctsr_graph.benchmark.metrics import Metrics, RunMetrics
+from mctsr_graph.benchmark.outcomes import Key
+from mctsr_graph.benchmark.published import MODEL, PUBLISHED, Published
+from mctsr_graph.benchmark.statistics import Interval
+
+from . import words
+from .drawing import (
+    FAINT,
+    STYLE,
+    Label,
+    Look,
+    Panel,
+    Plot,
+    curve,
+    errors,
+    panels,
+    percent_axis,
+    percents,
+)
+
+_BLUE, _ORANGE = "#0072B2", "#D55E00"
+_SEARCHES = [Look(_BLUE, "o"), Look(_ORANGE, "s"), Look("#009E73", "D"), Look("#B0578D", "P")]
+_BASELINES = {
+    "cot": Look("#595959", "v"),
+    "self-refine": Look("#9A6B00", "^"),
+    "self-consistency": Look("#3A9BD1", "X"),
+    "best-of-n": Look("#8E6C8A", "p"),
+}
+_NOTHING = Published("", 0, {})
+_LONGEST = 32  # characters of a name; longer ones would leave no room for the drawing
+
+
+def plots(run: RunMetrics) -> list[Plot]:
+    """Every plot of a run for which it has figures."""
+    with matplotlib.rc_context(STYLE):
+        found = [_by_rollouts(run), _by_tokens(run), _rewards(run), _refinement(run)]
+    return [plot for plot in found if plot is not None]
+
+
+def _looks(run: RunMetrics) -> dict[str, Look]:
+    searches = dict.fromkeys(key.method for key in run.methods if key.searches)
+    return {**_BASELINES, **dict(zip(searches, cycle(_SEARCHES), strict=False))}
+
+
+def _curves(run: RunMetrics) -> Iterator[tuple[str, list[Metrics]]]:
+    """Metrics of each method by rollouts; of the baselines those at as many calls."""
+    for method in dict.fromkeys(key.method for key in run.methods):
+        found = [metrics for key, metrics in run.methods.items() if key.method == method]
+        found = [metrics for metrics in found if metrics.key.budget != "tokens"]
+        if found:
+            yield method, found
+
+
+def _name(method: str) -> str:
+    name = words.method_name(Key(method, "own", 0, None))
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+
+
+def _label(panel: Panel, x: float, y: float, method: str, look: Look, main: bool) -> None:
+    panel.labels.append(Label(x, y, _name(method), look.colour, "bold" if main else "normal"))
+
+
+def _by_rollouts(run: RunMetrics) -> Plot:
+    published = PUBLISHED.get(run.settings["dataset"], _NOTHING)
+    counts = sorted({0, *(key.rollouts for key in run.methods), *published.accuracy})
+    figure, (left, right) = panels(11.2, 4.8, 2, sharey=True)
+    ours, bound = Panel(left), Panel(right)
+    for panel, title in ((ours, "Accuracy of the answer returned"), (bound, "Oracle upper bound")):
+        panel.axes.set_title(title)
+        panel.axes.set_xticks(counts)
+        panel.axes.set_xlim(-0.4, max(counts) + 0.4)
+    left.set_xlabel("rollouts; baselines at as many calls (3 + 4 a rollout)")
+    right.set_xlabel("rollouts")
+    shares = [*published.accuracy.values(), *published.closed_models.values()]
+    curves, looks = list(_curves(run)), _looks(run)
+    for place, (method, metrics) in enumerate(curves):
+        shift = 0.08 * (place - (len(curves) - 1) / 2)  # so that error bars stay apart
+        shares += _rollout_curve(ours, metrics, looks[method], shift, oracle=False)
+        if metrics[0].key.searches:
+            shares += _rollout_curve(bound, metrics, looks[method], shift, oracle=True)
+    _published(ours, bound, published)
+    percent_axis(left, shares)
+    right.grid(axis="x", visible=False)
+    ours.name_lines()
+    bound.name_lines()
+    note = (
+        "Left: the share of problems whose one returned answer is right. Right: the share with "
+        "any right answer in the tree, which cannot be had without the truth. Bars are 95 % "
+        "intervals."
+    )
+    if published.accuracy:
+        note += (
+            f" The published curve ({published.title}, {published.count:,} problems, {MODEL}) is "
+            "an oracle figure from its first rollout on, so it stands on the right."
+        )
+    if published.closed_models:
+        note += " Dotted lines: other models as the paper quotes them, with one answer each."
+    return Plot("rollouts", "Accuracy against rollouts", note, figure)
+
+
+def _rollout_curve(
+    panel: Panel, metrics: list[Metrics], look: Look, shift: float, *, oracle: bool
+) -> list[float]:
+    """Draw a method, and return the ends of its intervals."""
+    key = metrics[0].key
+    values = [one.oracle if oracle else one.selected for one in metrics]
+    if key.budget == "own":  # its cost is fixed: a level to compare with
+        panel.axes.axhline(values[0].value, color=look.colour, linewidth=1.1, alpha=0.5, zorder=2)
+        places = [1 if key.method == "self-refine" else 0]
+        end = panel.axes.get_xlim()[1]
+    else:
+        places = [one.key.rollouts for one in metrics]
+        end = places[-1] + shift
+    curve(panel.axes, [place + shift for place in places], values, look, main=key.searches)
+    _label(panel, end, values[-1].value, key.method, look, key.searches)
+    return _ends(values)
+
+
+def _ends(values: list[Interval]) -> list[float]:
+    return [end for value in values for end in (value.low, value.high)]
+
+
+def _published(ours: Panel, bound: Panel, published: Published) -> None:
+    for name, share in published.closed_models.items():
+        ours.axes.axhline(share, color="#9AA5B1", linewidth=1, linestyle=(0, (1, 2)), zorder=1)
+        ours.labels.append(Label(ours.axes.get_xlim()[1], share, f"{name} (quoted)", FAINT))
+    if published.accuracy:
+        counts, shares = list(published.accuracy), list(published.accuracy.values())
+        bound.axes.plot(counts, shares, color=FAINT, marker="h", linestyle=(0, (1, 1)), zorder=2)
+        name = "published (oracle)"
+        bound.labels.append(Label(counts[-1], shares[-1], name, "#52606D", "bold"))
+
+
+def _by_tokens(run: RunMetrics) -> Plot | None:
+    figure, (axes,) = panels(9.2, 4.6, 1)
+    panel, looks = Panel(axes), _looks(run)
+    shares: list[float] = []
+    for method, found in _curves(run):
+        metrics = sorted((one for one in found if one.tokens.mean > 0), key=lambda m: m.tokens.mean)
+        if not metrics:
+            continue
+        main, values = metrics[0].key.searches, [one.selected for one in metrics]
+        curve(axes, [one.tokens.mean for one in metrics], values, looks[method], main=main)
+        shares += _ends(values)
+        if len(metrics) > 1:
+            end = metrics[-1].tokens.mean
+            _label(panel, end, values[-1].value, method, looks[method], main)
+        else:
+            axes.annotate(
+                _name(method),
+                (metrics[0].tokens.mean, values[0].value),
+                xytext=(8, -3),
+                textcoords="offset points",
+                color=looks[method].colour,
+                zorder=5,
+            )
+    if not shares:
+        return None
+    axes.set_xscale("log")
+    _token_axis(axes)
+    percent_axis(axes, shares)
+    axes.set_xlabel("tokens a problem, input and output, mean (logarithmic)")
+    axes.set_ylabel("accuracy of the answer returned")
+    panel.name_lines()
+    note = (
+        "What an accuracy costs: each point is a method at one budget. Bars are 95 % intervals. "
+        "A method earns its tokens only where it lies above the others at the same place."
+    )
+    return Plot("tokens", "Accuracy against tokens", note, figure)
+
+
+def _token_axis(axes: Axes) -> None:
+    low, high = axes.get_xlim()
+    steps = [digit * 10**power for power in range(9) for digit in (1, 2, 5)]
+    axes.set_xticks([step for step in steps if low <= step <= high])
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: words.count(number)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _rewards(run: RunMetrics) -> Plot | None:
+    judged = [(key.method, judge) for key, judge in run.judges.items() if key.budget != "tokens"]
+    if not judged:
+        return None
+    figure, axes = panels(max(4.8, 3.4 * len(judged)), 3.5, len(judged), sharey=True)
+    for one, (method, judge) in zip(axes, judged, strict=True):
+        one.set_title(_name(method))
+        _histogram(one, judge)
+    axes[0].set_ylabel("share of the answers")
+    note = (
+        "Rewards that the model gave its own answers: those that the grader found right, and the "
+        "others, each as a share of its kind. The farther apart, the more the judge knows."
+    )
+    return Plot("rewards", "Rewards of right and wrong answers", note, figure)
+
+
+def _histogram(axes: Axes, judge: Judge) -> None:
+    kinds = (("wrong", judge.wrong, _ORANGE, (0, (4, 1.5))), ("right", judge.right, _BLUE, "-"))
+    for name, rewards, colour, line in kinds:
+        bins: Any = range(-100, 101, 10)
+        inside = [min(max(reward, -100), 100) for reward in rewards]  # "official" keeps others
+        weights = [1 / len(rewards) for _ in rewards]
+        axes.hist(inside, bins=bins, weights=weights, color=colour, alpha=0.22)
+        axes.hist(
+            inside,
+            bins=bins,
+            weights=weights,
+            histtype="step",
+            color=colour,
+            linewidth=1.8,
+            linestyle=line,
+            label=f"{name}: {words.count(len(rewards))}",
+        )
+    axes.set_xlabel("mean reward of an answer, points")
+    axes.set_xlim(-100, 100)
+    axes.set_xticks([-50, 0, 50])
+    axes.yaxis.set_major_formatter(percents())
+    axes.grid(axis="x", visible=False)
+    axes.margins(y=0.4)  # room for the legend
+    axes.set_yticks([share for share in axes.get_yticks() if 0 <= share <= 1])
+    area = f"AUC {words.share(judge.auc)}"
+    legend = axes.legend(loc="upper left", frameon=False, handlelength=1.6, title=area)
+    legend.set_alignment("left")
+
+
+def _refinement(run: RunMetrics) -> Plot | None:
+    refined = [run.methods[key] for key in run.at_most() if any(run.methods[key].refined)]
+    if not refined:
+        return None
+    figure, (axes,) = panels(8.6, 1.4 + 0.55 * len(refined), 1)
+    rows = list(enumerate(reversed(refined)))
+    kinds = (
+        ("wrong answers made right", _BLUE, "o", 0.13),
+        ("right answers made wrong", _ORANGE, "s", -0.13),
+    )
+    for index, (name, colour, marker, shift) in enumerate(kinds):
+        found = [(row, (one.fix, one.breakage)[index]) for row, one in rows]
+        drawn = [(row + shift, rate) for row, rate in found if rate is not None]
+        rates = [rate for _, rate in drawn]
+        axes.errorbar(
+            [rate.value for rate in rates],
+            [height for height, _ in drawn],
+            xerr=errors(rates),
+            color=colour,
+            marker=marker,
+            markersize=7.5,
+            markeredgecolor="white",
+            elinewidth=2,
+            linestyle="",
+            label=name,
+        )
+    axes.set_yticks([row for row, _ in rows], [_name(one.key.method) for _, one in rows])
+    axes.set_ylim(-0.5, len(rows) - 0.5)
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(percents())
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("share of such refinements")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+    note = (
+        "Refinement earns its calls where it mends more than it spoils. Bars are 95 % intervals, "
+        "wider where several refinements are of one problem."
+    )
+    return Plot("refinement", "What refinement mends and spoils", note, figure)

@@ -1,0 +1,106 @@
+"""What the report shows of a single problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mctsr_graph.benchmark.outcomes import Key, Outcome, outcomes
+from mctsr_graph.benchmark.records import Attempt, Line, MethodRecord, Point, tree_of
+from mctsr_graph.usage import no_cost
+
+_SIGNS = {"right": "✓", "wrong": "✗", "no_answer": "–", "undecided": "?", "failed": "!"}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a method ended on a problem."""
+
+    key: Key
+    outcome: Outcome
+    final_answer: str | None
+    """What it returned, or None."""
+    tree: dict[str, Any] | None
+    """The fields of a `Solution` for a viewer; None for a method without a search."""
+    verdicts: str
+    """The verdict on each node of that tree, as signs: "0 ✗ · 1 ✓"."""
+
+    @property
+    def sign(self) -> str:
+        """The verdict as one character, for those who see no colours."""
+        return _SIGNS[self.outcome.verdict]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A problem with all that was made of it at the largest budget."""
+
+    line: Line
+    endings: Sequence[Ending]
+
+    @property
+    def kinds(self) -> str:
+        """Words to filter by."""
+        rights = [ending.outcome.verdict == "right" for ending in self.endings]
+        lost = any(one.key.searches and _is_lost(one.outcome) for one in self.endings)
+        unclear = any(one.outcome.verdict in ("failed", "undecided") for one in self.endings)
+        words = {
+            "all-right": all(rights),
+            "none-right": not any(rights),
+            "mixed": any(rights) and not all(rights),
+            "lost": lost,
+            "unclear": unclear,
+        }
+        return " ".join(word for word, holds in words.items() if holds)
+
+
+def problems(lines: Iterable[Line], keys: Sequence[Key]) -> Iterator[Problem]:
+    """Yield each problem with its endings at some budgets; baselines at equal tokens left out."""
+    shown = [key for key in keys if key.budget != "tokens"]
+    for line in lines:
+        found = zip(shown, outcomes(line, shown), strict=True)
+        yield Problem(line, [_ending(line, key, outcome) for key, outcome in found])
+
+
+def _is_lost(outcome: Outcome) -> bool:
+    return outcome.oracle and outcome.verdict != "right"
+
+
+def _ending(line: Line, key: Key, outcome: Outcome) -> Ending:
+    method = line["methods"].get(key.method)
+    if method is None:
+        return Ending(key, outcome, None, None, "")
+    point = next((one for one in method["points"] if _is_at(one, key)), None)
+    selected = None if point is None else point["selected"]
+    answer = None if selected is None else method["attempts"][selected]["final_answer"]
+    if not key.searches or not method["attempts"]:
+        return Ending(key, outcome, answer, None, "")
+    signs = [_node_sign(number, one) for number, one in enumerate(method["attempts"])]
+    return Ending(key, outcome, answer, _solution(line, method), " · ".join(signs))
+
+
+def _is_at(point: Point, key: Key) -> bool:
+    return point["budget"] == key.budget and point["rollouts"] == key.rollouts
+
+
+def _node_sign(number: int, attempt: Attempt) -> str:
+    return f"{number} {_SIGNS.get(attempt['verdict'] or '', 'dummy')}"
+
+
+def _solution(line: Line, method: MethodRecord) -> dict[str, Any]:
+    """The whole search, as `Solution.to_json` would give it."""
+    last = method["points"][-1] if method["points"] else None
+    selected = None if last is None else last["selected"]
+    best = None if selected is None else method["attempts"][selected]
+    return {
+        "problem": line["problem"],
+        "answer": best and best["text"],
+        "final_answer": best and best["final_answer"],
+        "best": None if selected is None else str(selected),
+        "rollouts": 0 if last is None else last["rollouts_made"],
+        "usage": {"search": no_cost() if last is None else last["cost"]},
+        "stop_reason": method["stop_reason"],
+        "tree": tree_of(method),
+        "failures": method["failures"],
+    }

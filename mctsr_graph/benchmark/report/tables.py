@@ -1,0 +1,321 @@
+"""The report's tables as plain text in rows; how they are drawn is for others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mctsr_graph.benchmark.metrics import Group, Metrics, RunMetrics
+from mctsr_graph.benchmark.outcomes import VERDICTS, Key
+from mctsr_graph.benchmark.published import MATH_LEVELS, MODEL, PUBLISHED, SOURCE, Published
+from mctsr_graph.benchmark.statistics import Interval
+
+from . import words
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with what one must know to read it. No cell is markup."""
+
+    name: str
+    """A short word, to find it by."""
+    title: str
+    note: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def tables(run: RunMetrics) -> list[Table]:
+    """Every table of a run that has rows."""
+    found = [
+        _accuracy(run),
+        _comparisons(run),
+        _endings(run),
+        _cost(run),
+        _refinement(run),
+        _judge(run),
+        _samples(run),
+        *_groups(run),
+        *_published(run),
+    ]
+    return [table for table in found if table.rows]
+
+
+def facts(run: RunMetrics) -> list[tuple[str, str]]:
+    """What was run, for the head of a report."""
+    settings = run.settings
+    seeds = "one seed" if run.seeds == 1 else f"{run.seeds} seeds"
+    given = ", ".join(f"{name}={value}" for name, value in settings["settings"].items())
+    return [
+        ("Data set", f"{settings['dataset']} ({settings['source']})"),
+        ("Problems", f"{words.count(run.problems)}, {seeds}"),
+        ("Model", f"{settings['model']} ({settings['label']})"),
+        ("Sampling", "follows the seed" if settings["takes_seed"] else "takes no seed"),
+        ("Settings", given or "as the profiles have them"),
+        ("Run", f"{settings['run']}, {settings['started']}, mctsr_graph {settings['package']}"),
+    ]
+
+
+def _names(key: Key) -> tuple[str, str, str]:
+    rollouts = words.NONE if key.budget == "own" else str(key.rollouts)
+    return rollouts, words.method_name(key), words.budget_name(key)
+
+
+def _by_budget(run: RunMetrics) -> list[Metrics]:
+    """First what has a fixed cost, then all at 0 rollouts, all at 1, and so on."""
+    ordered = sorted(run.methods, key=lambda key: (key.budget != "own", key.rollouts))
+    return [run.methods[key] for key in ordered]
+
+
+def _accuracy(run: RunMetrics) -> Table:
+    return Table(
+        "accuracy",
+        "Accuracy",
+        "Percent of all problems, with 95 % intervals. Selected is the one answer that the method "
+        "returns, chosen without the truth: the headline. The oracle upper bound counts a problem "
+        "as solved when any attempt is right; nobody who lacks the truth can reach it. Baselines "
+        "stand beside the search that they cost as much as, in calls or in tokens; best-of-N "
+        "takes the sample with the highest reward that the model gives itself.",
+        (
+            "rollouts",
+            "method",
+            "budget",
+            "selected",
+            "majority",
+            "majority by reward",
+            "first answer",
+            "oracle upper bound",
+            "selection loss",
+        ),
+        [
+            (
+                *_names(metrics.key),
+                words.percent(metrics.selected),
+                words.percent(metrics.majority),
+                words.percent(metrics.weighted),
+                words.percent(metrics.first),
+                words.percent(metrics.oracle),
+                words.percent(metrics.selection_loss),
+            )
+            for metrics in _by_budget(run)
+        ],
+    )
+
+
+def _comparisons(run: RunMetrics) -> Table:
+    return Table(
+        "comparisons",
+        "Comparisons on the same problems",
+        "Difference of the selected accuracies in points, with a 95 % interval: the wider of a "
+        "paired bootstrap of whole problems and of a score interval. Then the counts of problems "
+        "that only one of the two got right, the exact McNemar test, and its p after Holm's "
+        "correction for all rows. Nothing is called better unless the interval leaves 0 out and "
+        "the corrected p is below 0.05.",
+        ("this", "against", "difference", "only this", "only that", "p", "p (Holm)", "finding"),
+        [
+            (
+                words.full_name(one.first),
+                words.full_name(one.second),
+                words.points(one.difference),
+                str(one.only_first),
+                str(one.only_second),
+                words.p_value(one.p),
+                words.p_value(one.holm),
+                "no difference shown" if one.finding == "not shown" else one.finding,
+            )
+            for one in run.comparisons
+        ],
+    )
+
+
+def _endings(run: RunMetrics) -> Table:
+    return Table(
+        "endings",
+        "How problems ended",
+        "All of these are in the denominator, and only right counts. Undecided: the grader could "
+        "not tell. Failed: the method returned no answer at all. Cut off: a limit of tokens ended "
+        "the selected answer (it has a verdict, too). Short of attempts: the budget had room for "
+        "more than the run drew. Replies lost: calls that failed after all retries.",
+        (
+            "rollouts",
+            "method",
+            "budget",
+            "problems",
+            *(name.replace("_", " ") for name in VERDICTS),
+            "cut off",
+            "short of attempts",
+            "stopped early",
+            "replies lost",
+        ),
+        [
+            (
+                *_names(metrics.key),
+                *(
+                    words.count(number)
+                    for number in (
+                        metrics.problems,
+                        *metrics.verdicts.values(),
+                        metrics.truncated,
+                        metrics.capped,
+                        metrics.stopped_early,
+                        metrics.failures,
+                    )
+                ),
+            )
+            for metrics in _by_budget(run)
+        ],
+    )
+
+
+def _cost(run: RunMetrics) -> Table:
+    return Table(
+        "cost",
+        "Cost of a problem",
+        "Mean / median / 95th percentile. Tokens are input and output together, as the model "
+        "reported them; calls without a report are missing in them. Seconds are known only of "
+        "calls that were made and not replayed.",
+        (
+            "rollouts",
+            "method",
+            "budget",
+            "calls",
+            "tokens",
+            "seconds",
+            "tokens for a solved problem",
+            "calls without a report",
+        ),
+        [
+            (
+                *_names(metrics.key),
+                words.spread(metrics.calls, 1),
+                words.spread(metrics.tokens),
+                words.spread(metrics.seconds, 1),
+                words.count(metrics.tokens_per_solved),
+                words.count(metrics.cost["unmetered_calls"]),
+            )
+            for metrics in _by_budget(run)
+        ],
+    )
+
+
+def _last(run: RunMetrics) -> list[Metrics]:
+    return [run.methods[key] for key in run.at_most()]
+
+
+def _refinement(run: RunMetrics) -> Table:
+    return Table(
+        "refinement",
+        "What refinement does",
+        "Percent of the refinements of wrong answers that are right (fix) and of right answers "
+        "that are not (break), with 95 % intervals that allow for several in a tree.",
+        ("rollouts", "method", "budget", "fix rate", "of so many", "break rate", "of so many"),
+        [
+            (
+                *_names(metrics.key),
+                words.percent(metrics.fix),
+                words.count(metrics.refined[0]),
+                words.percent(metrics.breakage),
+                words.count(metrics.refined[1]),
+            )
+            for metrics in _last(run)
+            if any(metrics.refined)
+        ],
+    )
+
+
+def _judge(run: RunMetrics) -> Table:
+    return Table(
+        "judge",
+        "What the judge knows",
+        "Rewards against the truth, which the search never sees; 0.5 is a judge that knows "
+        "nothing. AUC pools all problems. Pairwise accuracy compares answers to the same problem, "
+        "which is what a search needs.",
+        ("rollouts", "method", "budget", "AUC", "pairwise accuracy", "pairs", "answers"),
+        [
+            (
+                *_names(key),
+                words.share(judge.auc),
+                words.share(judge.pairwise),
+                words.count(judge.pairs),
+                words.count(judge.answers),
+            )
+            for key, judge in run.judges.items()
+        ],
+    )
+
+
+def _samples(run: RunMetrics) -> Table:
+    numbers = sorted({k for found in run.pass_at_k.values() for k in found})
+    return Table(
+        "samples",
+        "pass@k of independent samples (oracle upper bound)",
+        "Percent chance that at least one of k samples is right, unbiased. At k = 1 it is the "
+        "accuracy of a single sample, averaged over all of them.",
+        ("method", *(f"k = {k}" for k in numbers)),
+        [
+            (
+                words.method_name(Key(name, "own", 0, None)),
+                *(words.percent(found.get(k)) for k in numbers),
+            )
+            for name, found in run.pass_at_k.items()
+        ],
+    )
+
+
+def _groups(run: RunMetrics) -> Iterator[Table]:
+    keys = run.at_most()
+    for kind in ("level", "subject"):
+        groups = [group for group in run.groups if group.kind == kind]
+        yield _group_table(kind, "Selected accuracy", keys, [(g, g.selected) for g in groups])
+        searches = [key for key in keys if key.searches]
+        yield _group_table(kind, "Oracle upper bound", searches, [(g, g.oracle) for g in groups])
+
+
+def _group_table(
+    kind: str,
+    title: str,
+    keys: Sequence[Key],
+    groups: Sequence[tuple[Group, Mapping[Key, Interval]]],
+) -> Table:
+    return Table(
+        f"{kind}-{title.split()[0].lower()}",
+        f"{title} by {kind}",
+        "Percent of the problems of each row, with 95 % intervals, at the largest budget.",
+        (kind, "problems", *(words.full_name(key) for key in keys)),
+        [
+            (
+                group.name,
+                words.count(group.problems),
+                *(words.percent(shares[key]) for key in keys),
+            )
+            for group, shares in groups
+            if keys
+        ],
+    )
+
+
+def _published(run: RunMetrics) -> Iterator[Table]:
+    dataset = run.settings["dataset"]
+    found = [PUBLISHED[dataset]] if dataset in PUBLISHED else []
+    if dataset.startswith("math") and found:
+        found += MATH_LEVELS.values()
+    yield Table(
+        "published",
+        "What the paper printed (oracle)",
+        f"{SOURCE}, {MODEL}. From one rollout on these are shares of problems with any right node, "
+        "found by code that stops once it has hit the truth: compare them with no accuracy, "
+        "only with an oracle upper bound, and then of the same model.",
+        ("set", "problems", "zero-shot CoT", "1 rollout", "4 rollouts", "8 rollouts", "others"),
+        [_published_row(published) for published in found],
+    )
+
+
+def _published_row(published: Published) -> tuple[str, ...]:
+    figures = (published.accuracy.get(rollouts) for rollouts in (0, 1, 4, 8))
+    others = (f"{name} {100 * share:.1f}" for name, share in published.closed_models.items())
+    return (
+        published.title,
+        words.count(published.count),
+        *(words.NONE if figure is None else f"{100 * figure:.2f}" for figure in figures),
+        ", ".join(others) or words.NONE,
+    )

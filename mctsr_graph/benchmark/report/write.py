@@ -1,0 +1,105 @@
+"""Makes a report of runs: from their lines alone, without a model and without grading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from mctsr_graph.benchmark.comparisons import Comparison
+from mctsr_graph.benchmark.judge import Judge
+from mctsr_graph.benchmark.metrics import RunMetrics, distinct, measure
+from mctsr_graph.benchmark.outcomes import Key
+from mctsr_graph.benchmark.records import Line, RunSettings
+from mctsr_graph.benchmark.store import read_run
+
+from .drawing import Plot
+from .page import Part, write_page
+from .plots import plots
+from .problems import problems
+from .text import markdown
+
+PAGE, MARKDOWN, FIGURES = "report.html", "report.md", "metrics.json"
+_OF_JUDGE = ("auc", "pairwise", "pairs", "answers")  # not each single reward
+
+
+@dataclass(frozen=True)
+class RunLines:
+    """The lines of one run, which may lie in several folders; can be read again and again."""
+
+    settings: RunSettings
+    folders: Sequence[Path]
+
+    def __iter__(self) -> Iterator[Line]:
+        yield from distinct(line for folder in self.folders for line in read_run(folder)[1])
+
+
+def measure_runs(folders: Sequence[Path]) -> list[tuple[RunLines, RunMetrics]]:
+    """Read and measure runs. Folders of the same run, as from several machines, are one.
+
+    Raises:
+        ConfigError: A folder is no run, its lines are damaged, or it has none.
+    """
+    found: dict[str, RunLines] = {}
+    for folder in folders:
+        settings, _ = read_run(folder)
+        before = found.get(settings["run"])
+        others = before.folders if before is not None else ()
+        found[settings["run"]] = RunLines(settings, [*others, folder])
+    return [(lines, measure(lines.settings, lines)) for lines in found.values()]
+
+
+def write_report(measured: Sequence[tuple[RunLines, RunMetrics]], folder: Path) -> list[Path]:
+    """Write a page, Markdown, figures as JSON, and each plot as SVG and PNG.
+
+    Args:
+        measured: What `measure_runs` returned.
+        folder: Where to; made if need be. Files of an earlier report are replaced.
+
+    Returns:
+        The files, the page first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parts, texts, pictures = [], [], []
+    for number, (lines, metrics) in enumerate(measured, 1):
+        drawn = plots(metrics)
+        saved = [(plot, _save_plot(plot, number, folder)) for plot in drawn]
+        pictures += [folder / name for _, names in saved for name in names]
+        texts.append(markdown(metrics, [(plot, names[0]) for plot, names in saved]))
+        parts.append(Part(number, metrics, drawn, problems(lines, metrics.at_most())))
+    (folder / MARKDOWN).write_text("# MCTSr benchmark\n\n" + "\n".join(texts), "utf-8", "replace")
+    figures = [_plain(metrics) for _, metrics in measured]
+    (folder / FIGURES).write_text(json.dumps(figures, indent=1), "utf-8")
+    write_page(folder / PAGE, parts)
+    return [folder / PAGE, folder / MARKDOWN, folder / FIGURES, *pictures]
+
+
+def _save_plot(plot: Plot, number: int, folder: Path) -> tuple[str, str]:
+    """Save a plot, and return the names of its files."""
+    name = f"{plot.name}-{number}"
+    (folder / f"{name}.svg").write_text(plot.svg, "utf-8")
+    (folder / f"{name}.png").write_bytes(plot.png())
+    return f"{name}.svg", f"{name}.png"
+
+
+def _plain(value: Any) -> Any:
+    """Figures as plain JSON. What is kept by method and budget becomes a list."""
+    if isinstance(value, Judge):
+        kept = {name: figure for name, figure in vars(value).items() if name in _OF_JUDGE}
+    elif isinstance(value, Comparison):
+        kept = {**vars(value), "finding": value.finding}
+    elif isinstance(value, tuple) and hasattr(value, "_asdict"):
+        kept = value._asdict()
+    elif is_dataclass(value):
+        kept = vars(value)
+    elif isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    elif isinstance(value, dict) and any(isinstance(key, Key) for key in value):
+        return [{"key": key._asdict(), "value": _plain(one)} for key, one in value.items()]
+    elif isinstance(value, dict):
+        kept = value
+    else:
+        return value
+    return {str(name): _plain(one) for name, one in kept.items()}

@@ -1,0 +1,167 @@
+"""MCTSr on one problem: one search gives what every smaller number of rollouts would have given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, cast
+
+from mctsr_graph.calls import Model
+from mctsr_graph.config import MCTSrContext
+from mctsr_graph.graph import create_mctsr
+from mctsr_graph.journal import CallJournal
+from mctsr_graph.prompts import Prompts
+from mctsr_graph.tree import Tree
+from mctsr_graph.usage import Cost, no_cost, total_cost
+
+from .ledger import Ledger
+from .plan import BY_CALLS, calls_of
+from .records import Attempt, MethodRecord, Point
+from .votes import majority, weighted
+
+_KEYS = ["tree", "best", "rollouts", "usage", "failures", "stop_reason"]
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """A search after some of its rollouts."""
+
+    rollouts: int
+    best: str | None
+    visits: list[int]
+    """Rewards of each node."""
+    cost: Cost
+    calls: int
+    """Calls in the ledger."""
+
+
+async def search(
+    problem: str,
+    model: Model,
+    context: MCTSrContext,
+    prompts: Prompts,
+    journal: CallJournal,
+    rollouts: Sequence[int],
+) -> MethodRecord:
+    """Search for an answer, and say what was there after each number of `rollouts`.
+
+    Raises:
+        Exception: what the model raised.
+    """
+    ledger = Ledger(journal)
+    values, moments = await _searched(problem, model, context, prompts, ledger, max(rollouts))
+    attempts = _attempts(values["tree"], ledger)
+    by_calls = context.profile in BY_CALLS
+    return MethodRecord(
+        attempts=attempts,
+        points=[_point(count, by_calls, moments, attempts, ledger) for count in rollouts],
+        stop_reason=values["stop_reason"] or "max_rollouts",
+        failures=values["failures"],
+        error=_error(values),
+    )
+
+
+async def _searched(
+    problem: str,
+    model: Model,
+    context: MCTSrContext,
+    prompts: Prompts,
+    ledger: Ledger,
+    most: int,
+) -> tuple[dict[str, Any], list[_Moment]]:
+    """The last state of a search, and a moment for each number of rollouts that it had made."""
+    graph = create_mctsr(model, context=context, prompts=prompts, journal=ledger).compile()
+    steps = graph.astream(
+        {"problem": problem},
+        {"recursion_limit": 5 * context.max_rollouts + 20},  # five supersteps a rollout
+        stream_mode="values",
+        output_keys=_KEYS,
+    )
+    values: dict[str, Any] = {}
+    moments: list[_Moment] = []
+    async with aclosing(cast(Any, steps)) as states:
+        async for values in states:
+            if "usage" not in values:  # the input alone
+                continue
+            if moments and moments[-1].rollouts == values["rollouts"]:
+                moments.pop()  # the last step may change the choice
+            moments.append(_moment(values, ledger))
+            if most == 0:
+                break
+    return values, moments
+
+
+def _moment(values: dict[str, Any], ledger: Ledger) -> _Moment:
+    return _Moment(
+        rollouts=values["rollouts"],
+        best=values["best"],
+        visits=[len(node["rewards"]) for node in values["tree"].values()],
+        cost=total_cost(values["usage"]),
+        calls=len(ledger.calls),
+    )
+
+
+def _point(
+    rollouts: int,
+    by_calls: bool,
+    moments: Sequence[_Moment],
+    attempts: Sequence[Attempt],
+    ledger: Ledger,
+) -> Point:
+    """What the search would have returned at a budget: the last moment within it."""
+    limit = calls_of(rollouts) if by_calls else rollouts
+    within = [m for m in moments if (m.cost["calls"] if by_calls else m.rollouts) <= limit]
+    then = within[-1] if within else moments[0]  # roots that cost more than the budget
+    seen = attempts[: len(then.visits)]
+    return Point(
+        rollouts=rollouts,
+        budget="calls" if by_calls else "rollouts",
+        against=None,
+        limit=limit if by_calls else None,
+        attempts=len(seen),
+        capped=False,
+        rollouts_made=then.rollouts,
+        visits=then.visits,
+        selected=None if then.best is None else int(then.best),
+        majority=majority(seen),
+        weighted=weighted(seen, then.visits),
+        cost=then.cost,
+        seconds=ledger.seconds(then.calls),
+    )
+
+
+def _attempts(tree: Tree, ledger: Ledger) -> list[Attempt]:
+    found = []
+    charged: set[int] = set()
+    for node in tree.values():
+        rollout = node["rollout"]
+        same, parent = node["duplicate_of"], node["parent"]
+        found.append(
+            Attempt(
+                text=node["answer"],
+                final_answer=node["final_answer"],
+                parent=None if parent is None else int(parent),
+                critique=node["critique"],
+                rollout=rollout,
+                rewards=node["rewards"],
+                q=node["q"],
+                dummy=node["dummy"],
+                truncated=node["truncated"],
+                suspicious=node["suspicious"],
+                duplicate_of=None if same is None else int(same),
+                cost=no_cost() if rollout in charged else ledger.cost(rollout),
+                verdict=None,
+            )
+        )
+        charged.add(rollout)
+    return found
+
+
+def _error(values: dict[str, Any]) -> str | None:
+    """Why a search gave up, if it did."""
+    if values["stop_reason"] != "failed" and values["tree"]:
+        return None
+    lost = values["failures"][-1:]
+    why = f"; the last failure was {lost[0]['role']}: {lost[0]['message']}" if lost else ""
+    return f"the search gave up after {values['rollouts']} rollouts{why}"

@@ -1,0 +1,264 @@
+"""Intervals, tests and estimators of the benchmark. Nothing here knows what a model is.
+
+Shares and probabilities are in [0, 1]. What is random takes a seed, and gives the same number for
+the same input every time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy
+
+LEVEL = 0.95
+"""How sure an interval is, where nothing else is said."""
+DRAWS = 10_000
+"""Resamples of a bootstrap."""
+_CELLS = 2_000_000  # of one block of resamples: 16 MB
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with what it may as well be."""
+
+    value: float
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is inside, ends included."""
+        return self.low <= value <= self.high
+
+
+def wilson(right: float, count: int, level: float = LEVEL) -> Interval:
+    """Give a share with Wilson's score interval, which also holds near 0 and 1 and for few.
+
+    Args:
+        right: Successes, 0 to `count`; a draw may be half of one.
+        count: Trials, 1 or more.
+        level: How sure, inside (0, 1).
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+    if count < 1 or not 0 <= right <= count:
+        raise ValueError(f"{right!r} of {count!r} is no share")
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    share = right / count
+    spread = 1 + z * z / count
+    centre = (share + z * z / (2 * count)) / spread
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / spread
+    # At the ends the formula gives 0 and 1 but for rounding
+    low = 0.0 if right == 0 else centre - half
+    high = 1.0 if right == count else centre + half
+    return Interval(share, low, high)
+
+
+def clustered_share(
+    hits: Sequence[float], clusters: Sequence[Hashable], trials: Sequence[int] | None = None
+) -> Interval:
+    """Give hits by trials, where the trials of one cluster may depend on each other.
+
+    Wilson's interval where each is a cluster of its own. Elsewhere the interval reaches as far
+    as Wilson's or the cluster bootstrap's, whichever is farther: the first knows nothing of
+    clusters, the second little of small numbers.
+
+    Args:
+        hits: One number a problem, from 0 to its number of trials.
+        clusters: The cluster of each problem.
+        trials: By default 1 a problem. Their sum is above 0.
+    """
+    trials = [1] * len(hits) if trials is None else trials
+    alone = wilson(sum(hits), sum(trials))
+    if max(trials) == 1 and len(set(clusters)) == len(clusters):
+        return alone
+    together = cluster_bootstrap(hits, clusters, trials)
+    return Interval(alone.value, min(alone.low, together.low), max(alone.high, together.high))
+
+
+def pass_at_k(count: int, right: int, k: int) -> float:
+    """Chance that at least one of `k` samples is right, unbiased (Chen et al. 2021, 2107.03374).
+
+    Args:
+        count: Samples drawn, at least `k`.
+        right: Samples that were right, 0 to `count`.
+        k: 1 or more.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+    if not 1 <= k <= count or not 0 <= right <= count:
+        raise ValueError(f"pass@{k} cannot be told from {right!r} right of {count!r} samples")
+    return 1 - math.comb(count - right, k) / math.comb(count, k)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Two-sided exact McNemar test: the chance of a split at least as uneven, were both equal.
+
+    Args:
+        only_first: Problems that the first method alone got right, 0 or more.
+        only_second: Problems that the second method alone got right, 0 or more.
+    """
+    either = only_first + only_second
+    few = min(only_first, only_second)
+    ways = sum(math.comb(either, number) for number in range(few + 1))
+    return min(1.0, 2 * ways / (1 << either))
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Raise p values so that, with probability 1 - alpha, none of a family is below alpha by luck.
+
+    Returns:
+        Holm's step-down values, each at most 1, in the order given.
+    """
+    order = sorted(range(len(chances)), key=lambda index: chances[index])
+    raised = [0.0] * len(chances)
+    highest = 0.0
+    for place, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(chances) - place) * chances[index]))
+        raised[index] = highest
+    return raised
+
+
+def cluster_bootstrap(
+    values: Sequence[float],
+    clusters: Sequence[Hashable],
+    sizes: Sequence[float] | None = None,
+    *,
+    level: float = LEVEL,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Interval:
+    """Give a mean with a percentile interval from resampling whole clusters.
+
+    Problems that are nearly alike, and the seeds of one problem, rise and fall together: one
+    cluster.
+
+    Args:
+        values: One number a problem.
+        clusters: The cluster of each problem.
+        sizes: What each number is a sum over, for a ratio of sums; by default 1, for a mean.
+        level: How sure, inside (0, 1).
+        draws: Resamples.
+        seed: Of the resampling.
+
+    Raises:
+        ValueError: There is no value, or the lists differ in length.
+    """
+    sizes = [1.0] * len(values) if sizes is None else sizes
+    if not values or not len(values) == len(clusters) == len(sizes):
+        raise ValueError(f"{len(values)} values, {len(clusters)} clusters, {len(sizes)} sizes")
+    sums: dict[Hashable, list[float]] = {}
+    for value, cluster, size in zip(values, clusters, sizes, strict=True):
+        total = sums.setdefault(cluster, [0.0, 0.0])
+        total[0] += value
+        total[1] += size
+    # Clusters of equal sums are drawn as one, which for grades leaves three instead of thousands
+    table, alike = numpy.unique(list(sums.values()), axis=0, return_counts=True)
+    totals = numpy.concatenate([times @ table for times in _times_drawn(alike, draws, seed)])
+    mean, size = alike @ table
+    return _interval(float(mean / size), totals[:, 0], totals[:, 1], level)
+
+
+def paired_difference(differences: Sequence[float], clusters: Sequence[Hashable]) -> Interval:
+    """Give the mean difference of two methods on the same problems.
+
+    The interval reaches as far as the cluster bootstrap's or the score interval's, whichever is
+    farther. The first is a mere point where no difference, or nothing else, was seen; the second
+    has Wilson's intervals of the gains and of the losses, joined by their squares (Newcombe).
+
+    Args:
+        differences: One a problem, in [-1, 1].
+        clusters: The cluster of each problem.
+    """
+    drawn = cluster_bootstrap(differences, clusters)
+    gains = wilson(sum(max(one, 0.0) for one in differences), len(differences))
+    losses = wilson(sum(max(-one, 0.0) for one in differences), len(differences))
+    down = math.hypot(gains.value - gains.low, losses.high - losses.value)
+    up = math.hypot(gains.high - gains.value, losses.value - losses.low)
+    value = drawn.value
+    low, high = max(-1.0, value - down), min(1.0, value + up)
+    return Interval(value, min(drawn.low, low), max(drawn.high, high))
+
+
+def auc(
+    rewards: Sequence[float],
+    rights: Sequence[bool],
+    clusters: Sequence[Hashable],
+    *,
+    level: float = LEVEL,
+    draws: int = 1_000,
+    seed: int = 0,
+) -> Interval | None:
+    """Chance that a right answer's reward is above a wrong one's; equal rewards count one half.
+
+    It pools all problems, so it also rewards a judge that tells easy problems from hard ones.
+
+    Args:
+        rewards: One an answer.
+        rights: Whether the answer is right.
+        clusters: The cluster of each answer; answers to one problem share theirs.
+        level: How sure, inside (0, 1).
+        draws: Resamples of clusters for the interval.
+        seed: Of the resampling.
+
+    Returns:
+        The area under the ROC curve in [0, 1], 0.5 for a judge that knows nothing; None where
+        no answer, or every answer, is right.
+    """
+    if not any(rights) or all(rights):
+        return None
+    cluster_of = numpy.unique([str(cluster) for cluster in clusters], return_inverse=True)[1]
+    levels, level_of = numpy.unique(rewards, return_inverse=True)
+    right = numpy.asarray(rights, dtype=bool)
+
+    def halves(times: numpy.ndarray) -> tuple[float, float]:
+        """Count pairs won (a tie is half a pair) and all pairs, each cluster so many times."""
+        weights = times[cluster_of]
+        good = numpy.bincount(level_of[right], weights[right], len(levels))
+        bad = numpy.bincount(level_of[~right], weights[~right], len(levels))
+        won = good @ (numpy.cumsum(bad) - bad / 2)
+        return float(won), float(good.sum() * bad.sum())
+
+    once = numpy.ones(int(cluster_of.max()) + 1)
+    won, pairs = halves(once)
+    drawn = [halves(row) for block in _times_drawn(once, draws, seed) for row in block]
+    table = numpy.array([pair for pair in drawn if pair[1]])
+    return _interval(won / pairs, table[:, 0], table[:, 1], level)
+
+
+def pairs_won(right: Sequence[float], wrong: Sequence[float]) -> float:
+    """Count the pairs of a right and a wrong answer in which the right one's reward is higher.
+
+    Equal rewards count one half. There are len(right) * len(wrong) pairs.
+    """
+    return sum((a > b) + (a == b) / 2 for a in right for b in wrong)
+
+
+def _times_drawn(alike: numpy.ndarray, draws: int, seed: int) -> Iterator[numpy.ndarray]:
+    """Blocks of rows: how often each kind is in a resample, `alike` being how many there are."""
+    random = numpy.random.default_rng(seed)
+    count = int(alike.sum())
+    block = max(1, _CELLS // len(alike))
+    for start in range(0, draws, block):
+        yield random.multinomial(count, alike / count, min(block, draws - start))
+
+
+def _interval(value: float, sums: numpy.ndarray, sizes: numpy.ndarray, level: float) -> Interval:
+    """Percentile interval of a ratio; resamples that are empty tell nothing."""
+    edge = (1 - level) / 2
+    low, high = numpy.quantile(sums[sizes > 0] / sizes[sizes > 0], [edge, 1 - edge])
+    return Interval(value, float(low), float(high))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Give the value below which `share` of the values lies, between neighbours by the line.
+
+    Args:
+        values: One or more.
+        share: In [0, 1]; 0.5 is the median.
+    """
+    return float(numpy.quantile(numpy.asarray(values, dtype=float), share))

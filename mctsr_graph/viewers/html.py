@@ -1,0 +1,104 @@
+"""A search as one HTML page that needs nothing else: no file, no network.
+
+Texts of a model are hostile. They travel as JSON in which nothing can end the script element,
+and the page's own script puts them in place as text. TeX is drawn by KaTeX 0.19.1, which is told
+to trust nothing. A content security policy lets nothing run but the scripts of this package, and
+lets no request leave.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from mctsr_graph.answers import answer_key, clean_text
+from mctsr_graph.tree import Node
+
+_SCRIPTS = ("search.js", "text.js", "panels.js", "tree.js", "main.js")
+_FONT = re.compile(r"src:url\(fonts/([\w-]+\.woff2)\)[^;}]*")
+MARK = "<!-- data -->"
+"""Where a `blank_page` takes its data."""
+_MARKUP = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+
+
+def render_html(solution: Mapping[str, Any]) -> str:
+    """Draw a search as a page with its tree, texts, rollouts, answers and cost.
+
+    Args:
+        solution: The fields of a `Solution`, as its `to_json` gives them.
+
+    Returns:
+        The whole page, about 0.7 MB beyond its texts.
+    """
+    return blank_page().replace(MARK, page_data(solution))
+
+
+def blank_page() -> str:
+    """The page of any search: with `page_data` in the place of MARK it shows that one."""
+    style = _fonts_inside(_asset("katex/katex.min.css")) + _asset("page/page.css")
+    own = "\n".join(_asset(f"page/{name}") for name in _SCRIPTS)
+    script = f'{_asset("katex/katex.min.js")}\n(() => {{\n"use strict";\n{own}}})();'
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "font-src data:; img-src data:; base-uri 'none'; form-action 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+    page = _asset("page/page.html")
+    for mark, part in {"policy": policy, "style": style, "script": script}.items():
+        page = page.replace(f"<!-- {mark} -->", part)
+    return page
+
+
+def page_data(solution: Mapping[str, Any]) -> str:
+    """A search as JSON for a `blank_page`. It has no "<", so it stays where it is put."""
+    return _json(_data(solution))
+
+
+def _data(solution: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page's script is given."""
+    shown = ("problem", "final_answer", "best", "rollouts", "usage", "stop_reason", "failures")
+    classes: dict[str, int] = {}
+    return {
+        **{key: solution[key] for key in shown},
+        "more": {key: solution[key] for key in ("confidence", "reason") if solution.get(key)},
+        "nodes": [_node(node, classes) for node in solution["tree"].values()],
+    }
+
+
+def _node(node: Node, classes: dict[str, int]) -> dict[str, Any]:
+    """A node without what is empty, and with the number of its class of equal answers."""
+    fields = {k: v for k, v in node.items() if v is not None and v is not False}
+    del fields["children"]  # the other side of parent
+    if node["final_answer"] is not None:
+        fields["class"] = classes.setdefault(answer_key(node["final_answer"]), len(classes))
+    return fields
+
+
+def _json(value: Any) -> str:
+    """JSON for a script element: nothing in it ends the element or begins markup."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return clean_text(text.translate(_MARKUP))
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _fonts_inside(css: str) -> str:
+    """KaTeX's style sheet with its fonts as data URIs."""
+
+    def inside(source: re.Match[str]) -> str:
+        font = files(__package__).joinpath("katex", "fonts", source[1]).read_bytes()
+        return f"src:url(data:font/woff2;base64,{base64.b64encode(font).decode()})"
+
+    return _FONT.sub(inside, css)
+
+
+def _asset(name: str) -> str:
+    return files(__package__).joinpath(*name.split("/")).read_text(encoding="utf-8")

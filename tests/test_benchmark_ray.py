@@ -1,0 +1,46 @@
+"""A run on a Ray cluster that loses a node."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mctsr_graph import MissingExtraError
+from mctsr_graph.benchmark import ray_engine
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_a_lost_node_costs_no_problem_and_grades_none_twice(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.ray_cluster", str(tmp_path / "ray")],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["unfinished"] == []
+    assert len(found["killed_after"]) == 1
+    assert sorted(found["ids"]) == [f"p{i}" for i in range(8)]
+    # A model that lives in an actor gives the same lines
+    by_id = {line["id"]: line for line in found["made_here"]}
+    assert {line["id"]: line for line in found["hosted"]} == by_id
+    assert found["calls_elsewhere"] > 0  # the lost node had worked
+    # Ten calls a problem; of those that had not returned, at most two tasks' two are made again
+    assert 80 <= found["calls_made"] <= 84
+
+
+def test_ray_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_engine, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r'pip install "mctsr-graph\[ray\]"'):
+        ray_engine.on_ray("embedded")

@@ -1,0 +1,568 @@
+"""Runs of the benchmark with scripted models: every figure below was found by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage
+
+from mctsr_graph import (
+    CallJournal,
+    ConfigError,
+    FingerprintMismatchError,
+    JournalMismatchError,
+    MCTSrContext,
+    ScriptedChatModel,
+    SearchLockedError,
+    solve,
+)
+from mctsr_graph.benchmark.again import regrade, replay
+from mctsr_graph.benchmark.plan import Plan, Task
+from mctsr_graph.benchmark.problems import DataSet, Problem
+from mctsr_graph.benchmark.records import Line, MethodRecord, outcome, tree_of
+from mctsr_graph.benchmark.run import Job, local, run, settings_of
+from mctsr_graph.benchmark.solving import solve_task
+from mctsr_graph.benchmark.stand_in import about
+from mctsr_graph.benchmark.store import RunFolder, read_run
+from mctsr_graph.benchmark.unfinished import Unfinished
+from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.usage import total_cost
+
+from .conftest import keyed_reply
+
+ALL = ("cot", "self-refine", "self-consistency", "best-of-n", "paper", "official")
+TOKENS = {"draft": 20, "evaluate": 30, "critique": 40, "refine": 50}
+# Final answers of drafts by sample, and their rewards; the truth is 5
+DRAFTS = [7, 5, 5, 7, 7, 9, 5, 9, 9, 9, 9, 5, 5, 5, 5, 5, 5, 5, 5, 5]
+REWARDS = [10, 30, 30, 20, 50, 0, 0, 0, 0, 0]
+# Rollout -> answer, its reward, one more reward of the answer that it refines
+ROLLOUTS = {1: (5, 40, 20), 2: (9, 60, 30)}
+
+
+def golden_reply(call: ScriptedCall) -> AIMessage:
+    told = {
+        "draft": lambda: f"\\boxed{{{DRAFTS[call.sample % len(DRAFTS)]}}}",
+        "critique": lambda: "Count again.",
+        "refine": lambda: f"I see. \\boxed{{{ROLLOUTS[call.rollout][0]}}}",
+        "evaluate": lambda: (
+            f"Score: {ROLLOUTS[call.rollout][1 + call.sample]}"
+            if call.rollout
+            else f"Score: {REWARDS[call.sample % len(REWARDS)]}"
+        ),
+    }
+    half = TOKENS[str(call.role)] // 2
+    usage = {"input_tokens": half, "output_tokens": half, "total_tokens": 2 * half}
+    return AIMessage(told[str(call.role)](), usage_metadata=usage)
+
+
+def solved(model: Any, plan: Plan, problem: str = "What is 2 + 3?") -> dict[str, MethodRecord]:
+    task = Task(problem, 0, plan)
+    return asyncio.run(solve_task(task, model, CallJournal(":memory:")))
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, MethodRecord]:
+    model = ScriptedChatModel(replies=golden_reply)
+    return solved(model, Plan(ALL[:5], (0, 1, 2)))
+
+
+def points(record: MethodRecord, *fields: str) -> list[tuple[Any, ...]]:
+    return [tuple(dict(point)[field] for field in fields) for point in record["points"]]
+
+
+def test_chain_of_thought_is_one_draft(golden: dict[str, MethodRecord]) -> None:
+    [attempt], [point] = golden["cot"]["attempts"], golden["cot"]["points"]
+    assert attempt["final_answer"] == "7"
+    assert (point["budget"], point["selected"], point["cost"]["calls"]) == ("own", 0, 1)
+
+
+def test_self_refine_is_a_draft_a_critique_and_a_refinement(
+    golden: dict[str, MethodRecord],
+) -> None:
+    record = golden["self-refine"]
+    assert [a["final_answer"] for a in record["attempts"]] == ["7", "5"]
+    assert (record["attempts"][1]["parent"], record["attempts"][1]["critique"]) == (
+        0,
+        "Count again.",
+    )
+    assert points(record, "budget", "selected", "rollouts") == [("own", 1, 0)]
+    assert record["points"][0]["cost"] == {
+        "calls": 3,
+        "input_tokens": 55,
+        "output_tokens": 55,
+        "unmetered_calls": 0,
+    }
+
+
+def test_self_consistency_has_as_many_calls_and_as_many_tokens_as_a_search(
+    golden: dict[str, MethodRecord],
+) -> None:
+    # The search took 50, 200 and 350 tokens; a draft takes 20. Of the first 3 drafts two say 5;
+    # of 7 three say 7 (found first) and three 5; of 11 five say 9; of 17 nine say 5
+    assert points(
+        golden["self-consistency"], "rollouts", "budget", "against", "limit", "attempts", "selected"
+    ) == [
+        (0, "calls", None, 3, 3, 1),
+        (1, "calls", None, 7, 7, 0),
+        (2, "calls", None, 11, 11, 5),
+        (0, "tokens", "paper", 50, 2, 0),
+        (1, "tokens", "paper", 200, 10, 5),
+        (2, "tokens", "paper", 350, 17, 1),
+    ]
+    assert len(golden["self-consistency"]["attempts"]) == 17
+    assert {point["weighted"] for point in golden["self-consistency"]["points"]} == {None}
+
+
+def test_best_of_n_pays_for_its_judge(golden: dict[str, MethodRecord]) -> None:
+    # A candidate takes two calls and 50 tokens; the judge likes draft 4 best
+    assert points(
+        golden["best-of-n"], "rollouts", "budget", "attempts", "selected", "majority"
+    ) == [
+        (0, "calls", 1, 0, 0),
+        (1, "calls", 3, 1, 1),
+        (2, "calls", 5, 4, 0),
+        (0, "tokens", 1, 0, 0),
+        (1, "tokens", 4, 1, 0),
+        (2, "tokens", 7, 4, 0),
+    ]
+    assert [attempt["rewards"] for attempt in golden["best-of-n"]["attempts"]] == [
+        [float(reward)] for reward in REWARDS[:7]
+    ]
+
+
+def test_one_search_gives_every_number_of_rollouts(golden: dict[str, MethodRecord]) -> None:
+    record = golden["paper"]
+    assert [a["final_answer"] for a in record["attempts"]] == ["7", "5", "9"]
+    # Rollout 1 refines the root (10), which gets 20 more: q 12.5 alone, 26.25 with the child at
+    # 40. So rollout 2 refines the child, which gets 30 more: 32.5 alone, 46.25 with 60 below
+    assert [a["rewards"] for a in record["attempts"]] == [[10, 20], [40, 30], [60]]
+    assert [a["parent"] for a in record["attempts"]] == [None, 0, 1]
+    assert points(record, "rollouts", "budget", "attempts", "visits", "selected", "majority") == [
+        (0, "rollouts", 1, [1], 0, 0),
+        (1, "rollouts", 2, [2, 1], 1, 0),
+        (2, "rollouts", 3, [2, 2, 1], 2, 0),
+    ]
+    # Means 15 and 40, then 15, 35 and 60: the best has the largest weight
+    assert [point["weighted"] for point in record["points"]] == [0, 1, 2]
+    costs = [point["cost"] for point in record["points"]]
+    assert [cost["calls"] for cost in costs] == [2, 6, 10]
+    assert [cost["input_tokens"] + cost["output_tokens"] for cost in costs] == [50, 200, 350]
+    assert record["stop_reason"] == "max_rollouts"
+
+
+def flawed_reply(call: ScriptedCall) -> Any:
+    """Some evaluations hold no score, some refinements are equal texts, one is empty."""
+    number = 5 * call.rollout + call.sample
+    if call.role == "evaluate" and number in (6, 10, 21):
+        return "I would rather not say."
+    if call.role == "refine" and call.rollout == 3:
+        return ""
+    if call.role == "refine":
+        return f"\\boxed{{{call.rollout % 2}}}"
+    return keyed_reply(call)
+
+
+@pytest.mark.parametrize("profile", ["paper", "official"])
+@pytest.mark.parametrize("reply", [keyed_reply, flawed_reply])
+def test_a_prefix_is_what_a_shorter_search_finds(profile: str, reply: Any) -> None:
+    settings = {"max_retries": 0, "reward_samples": 2}
+    made = solved(ScriptedChatModel(replies=reply), Plan([profile], range(7), settings), "P")
+    for point in made[profile]["points"]:
+        count = max(point["rollouts"], 1)
+        context = MCTSrContext(**{**settings, "profile": profile, "max_rollouts": count})
+        if point["rollouts"] == 0:
+            roots = 2 if profile == "paper" else 4
+            context = MCTSrContext(**{**settings, "profile": profile, "max_calls": 1 + roots})
+        alone = solve("P", ScriptedChatModel(replies=reply), context=context)
+        assert point["visits"] == [len(node["rewards"]) for node in alone.tree.values()]
+        assert point["selected"] == (None if alone.best is None else int(alone.best))
+        assert point["cost"] == total_cost(alone.usage)
+        assert point["rollouts_made"] == point["rollouts"]
+
+
+def test_a_record_holds_the_whole_tree() -> None:
+    made = solved(ScriptedChatModel(replies=keyed_reply), Plan(["official"], [4]), "P")
+    context = MCTSrContext(profile="official", max_rollouts=4)
+    alone = solve("P", ScriptedChatModel(replies=keyed_reply), context=context)
+    plain = {key: {k: v for k, v in node.items() if k != "uct"} for key, node in alone.tree.items()}
+    assert tree_of(made["official"]) == plain
+
+
+def test_zero_rollouts_are_a_draft_and_its_evaluation() -> None:
+    model = ScriptedChatModel(replies=golden_reply)
+    made = solved(model, Plan(["paper", "self-consistency"], [0]))
+    assert points(made["paper"], "attempts", "rollouts_made", "selected") == [(1, 0, 0)]
+    assert made["paper"]["stop_reason"] == "max_rollouts"
+    assert len(model.calls) == 2 + 3
+
+
+def test_a_draft_that_cannot_be_had_is_counted_and_votes_for_nothing() -> None:
+    def reply(call: ScriptedCall) -> Any:
+        return "" if call.role == "draft" and call.sample < 2 else golden_reply(call)
+
+    made = solved(
+        ScriptedChatModel(replies=reply), Plan(["cot", "self-consistency", "best-of-n"], [0, 1])
+    )
+    assert made["cot"]["points"][0]["selected"] is None
+    assert made["cot"]["error"] is not None
+    assert outcome(made["cot"], None) == "failed"
+    # Each lost draft has taken three calls, so that 3 calls are 1 draft and 7 are 3
+    assert points(made["self-consistency"], "attempts", "selected") == [(1, None), (3, 2)]
+    # ... and an evaluation of nothing is not asked for
+    assert points(made["best-of-n"], "attempts", "selected") == [(1, None), (2, None)]
+
+
+def test_a_draft_without_a_final_answer_is_returned_where_there_is_no_better() -> None:
+    model = ScriptedChatModel(replies=lambda call: "I wonder.")
+    [point] = solved(model, Plan(["self-consistency"], [0]))["self-consistency"]["points"]
+    assert (point["selected"], point["majority"]) == (0, None)
+
+
+def test_a_model_that_tells_no_tokens_is_compared_by_calls_alone() -> None:
+    def reply(call: ScriptedCall) -> AIMessage:
+        return AIMessage(golden_reply(call).text)
+
+    made = solved(ScriptedChatModel(replies=reply), Plan(["self-consistency", "paper"], [1]))
+    assert points(made["self-consistency"], "budget") == [("calls",)]
+
+
+def test_equal_tokens_have_a_bound() -> None:
+    def reply(call: ScriptedCall) -> AIMessage:
+        message = golden_reply(call)
+        if call.role == "draft":
+            usage = {"input_tokens": 1, "output_tokens": 0, "total_tokens": 1}
+            return message.model_copy(update={"usage_metadata": usage})
+        return message
+
+    made = solved(ScriptedChatModel(replies=reply), Plan(["self-consistency", "paper"], [0]))
+    # 31 tokens would buy 31 drafts; 8 times 3 calls are drawn
+    assert points(made["self-consistency"], "limit", "attempts", "capped") == [
+        (3, 3, False),
+        (31, 24, True),
+    ]
+
+
+def test_a_method_always_makes_one_attempt() -> None:
+    def reply(call: ScriptedCall) -> Any:
+        late = call.role == "draft" and call.attempt < 2
+        return "" if late else golden_reply(call)
+
+    [point] = solved(ScriptedChatModel(replies=reply), Plan(["best-of-n"], [0]))["best-of-n"][
+        "points"
+    ]
+    # The draft came at the third time of asking, and with its evaluation took four calls of three
+    assert (point["limit"], point["attempts"], point["cost"]["calls"]) == (3, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"methods": ["guess"]}, "method is 'guess', allowed cot, .*paper, official"),
+        ({"methods": []}, "one or more"),
+        ({"methods": ["cot", "cot"]}, "each once"),
+        ({"rollouts": [4, 1]}, "ascending"),
+        ({"rollouts": [-1]}, "0 to 4096"),
+        ({"settings": {"seed": 3}}, "--set seed is the benchmark's own"),
+        ({"settings": {"width": 0}}, "width is 0"),
+    ],
+)
+def test_a_wrong_plan_is_explained(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        Plan(**{"methods": ["cot"], "rollouts": [0], **given})
+
+
+# --- Runs ---
+
+GOLDS = ("5", "5", "7", "9")
+
+
+def data(golds: tuple[str, ...] = GOLDS) -> DataSet:
+    kept = [Problem(f"p{i}", f"What is {i} + {i}?", gold) for i, gold in enumerate(golds)]
+    return DataSet("sums", "made here", kept)
+
+
+def keep(
+    path: Path,
+    model: Any,
+    plan: Plan | None = None,
+    golds: tuple[str, ...] = GOLDS,
+    **more: Any,
+) -> tuple[list[Line], list[str]]:
+    folder, plan = RunFolder(path), plan or Plan(ALL, (0, 2))
+    jobs = [Job(problem, 0) for problem in data(golds).problems]
+    settings = settings_of(data(), "scripted", about(model), plan)
+    unfinished = asyncio.run(run(folder, settings, jobs, local(model), **more))
+    return list(folder.lines()), unfinished
+
+
+def plainly(lines: list[Line], *without: str) -> dict[str, Any]:
+    """Lines by id, without seconds and some more keys, wherever they are."""
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: strip(v) for k, v in value.items() if k not in ("seconds", *without)}
+        return [strip(item) for item in value] if isinstance(value, list) else value
+
+    return {line["id"]: strip(line) for line in lines}
+
+
+def recorded(path: Path) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(path / "calls.db") as connection:
+        rows = sorted(connection.execute("SELECT * FROM mctsr_calls"))
+    connection.close()
+    return rows
+
+
+def test_a_run_grades_every_answer(tmp_path: Path) -> None:
+    lines, unfinished = keep(tmp_path / "run", ScriptedChatModel(replies=golden_reply))
+    assert unfinished == []
+    by_id = {line["id"]: line["methods"] for line in lines}
+    verdicts = [a["verdict"] for a in by_id["p0"]["paper"]["attempts"]]
+    assert verdicts == ["wrong", "right", "wrong"]
+    assert by_id["p0"]["official"]["attempts"][1]["verdict"] is None  # the dummy
+    selected = {
+        id_: outcome(methods["paper"], methods["paper"]["points"][-1]["selected"])
+        for id_, methods in by_id.items()
+    }
+    assert selected == {"p0": "wrong", "p1": "wrong", "p2": "wrong", "p3": "right"}
+    settings, again = read_run(tmp_path / "run")
+    assert plainly(list(again)) == plainly(lines)
+    assert {line["run"] for line in lines} == {settings["run"]}
+
+
+def test_the_truth_changes_nothing_but_the_grades(tmp_path: Path) -> None:
+    first, second = (ScriptedChatModel(replies=keyed_reply) for _ in range(2))
+    lines, _ = keep(tmp_path / "a", first, golds=("0", "1", "2", "3"), concurrency=2)
+    wrong, _ = keep(tmp_path / "b", second, golds=("x", "y", "-1", "\\pi"), concurrency=2)
+    # Calls made at once may arrive in any order
+    assert sorted(map(repr, first.calls)) == sorted(map(repr, second.calls))
+    assert recorded(tmp_path / "a") == recorded(tmp_path / "b")
+    assert plainly(lines, "gold", "verdict") == plainly(wrong, "gold", "verdict")
+
+    def verdicts(found: list[Line]) -> set[Any]:
+        return {
+            attempt["verdict"]
+            for line in found
+            for method in line["methods"].values()
+            for attempt in method["attempts"]
+        }
+
+    assert verdicts(lines) == {"right", "wrong", None}
+    assert verdicts(wrong) == {"wrong", None}
+
+
+def test_a_finished_run_asks_nothing_and_another_is_not_mixed_in(tmp_path: Path) -> None:
+    lines, _ = keep(tmp_path, ScriptedChatModel(replies=golden_reply))
+    idle = ScriptedChatModel(replies=[])
+    assert keep(tmp_path, idle)[0] == lines
+    assert idle.calls == []
+    with pytest.raises(FingerprintMismatchError, match="rollouts differ"):
+        keep(tmp_path, idle, Plan(ALL, (0, 3)))
+
+
+def test_a_torn_last_line_is_dropped_and_made_again(tmp_path: Path) -> None:
+    lines, _ = keep(tmp_path, ScriptedChatModel(replies=golden_reply))
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(file.read_bytes()[:-40])
+    assert [line["id"] for line in RunFolder(tmp_path).lines()] == [e["id"] for e in lines[:-1]]
+    idle = ScriptedChatModel(replies=[])  # its calls are in the journal
+    again, _ = keep(tmp_path, idle)
+    assert plainly(again) == plainly(lines)
+    assert again[-1]["methods"]["paper"]["points"][0]["seconds"] is None
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    keep(tmp_path, ScriptedChatModel(replies=golden_reply))
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(b"{}\n" + file.read_bytes())
+    with pytest.raises(ConfigError, match=r"line 1 of .* has version None, allowed 1"):
+        list(RunFolder(tmp_path).lines())
+
+
+def test_a_folder_has_one_writer(tmp_path: Path) -> None:
+    with RunFolder(tmp_path).lease(), pytest.raises(SearchLockedError, match="another writer"):
+        keep(tmp_path, ScriptedChatModel(replies=golden_reply))
+
+
+@pytest.mark.parametrize("methods", [ALL, ["paper"], ["self-refine"]])
+def test_what_the_server_failed_is_left_to_the_next_start(
+    tmp_path: Path, methods: list[str]
+) -> None:
+    plan = Plan(methods, (0, 2), {"max_attempts": 1})
+
+    def reply(call: ScriptedCall) -> Any:
+        down = call.role == "refine" and "3 + 3" in str(call.messages[1].content)
+        return ConnectionError("down") if down else golden_reply(call)
+
+    broken, mended = ScriptedChatModel(replies=reply), ScriptedChatModel(replies=golden_reply)
+    lines, unfinished = keep(tmp_path, broken, plan)
+    assert unfinished == ["p3"]
+    assert sorted(line["id"] for line in lines) == ["p0", "p1", "p2"]
+    again, unfinished = keep(tmp_path, mended, plan)
+    assert (unfinished, len(again)) == ([], 4)
+    whole, _ = keep(tmp_path / "whole", ScriptedChatModel(replies=golden_reply), plan)
+    assert plainly(again) == plainly(whole)
+    asked = {"3 + 3" in str(call.messages[1].content) for call in mended.calls}
+    assert asked == {True}
+
+
+def test_a_server_that_is_down_ends_the_run(tmp_path: Path) -> None:
+    model = ScriptedChatModel(replies=lambda call: ConnectionError("down"))
+    with pytest.raises(Unfinished, match="down"):
+        keep(tmp_path, model, Plan(["cot"], [0], {"max_attempts": 1}), golds=("1",) * 6)
+
+
+def test_a_wrong_key_ends_the_run_at_once(tmp_path: Path) -> None:
+    class AuthenticationError(Exception):
+        status_code = 401
+
+    model = ScriptedChatModel(replies=lambda call: AuthenticationError("no such key"))
+    for method in ("cot", "paper"):
+        with pytest.raises(AuthenticationError):
+            keep(tmp_path / method, model, Plan([method], [0]))
+
+
+def test_a_search_that_gives_up_is_a_result(tmp_path: Path) -> None:
+    def reply(call: ScriptedCall) -> Any:
+        return "" if call.role == "refine" else golden_reply(call)
+
+    model = ScriptedChatModel(replies=reply)
+    lines, _ = keep(tmp_path, model, Plan(["paper"], [0, 8]))
+    record = lines[0]["methods"]["paper"]
+    assert record["stop_reason"] == "failed"
+    assert "gave up" in str(record["error"])
+    assert points(record, "rollouts_made", "selected") == [(0, 0), (5, 0)]
+
+
+def test_a_run_is_replayed_without_its_model(tmp_path: Path) -> None:
+    lines, _ = keep(tmp_path / "run", ScriptedChatModel(replies=keyed_reply))
+    made, differ = asyncio.run(replay(RunFolder(tmp_path / "run"), RunFolder(tmp_path / "again")))
+    assert (made, differ) == (4, [])
+    again = list(RunFolder(tmp_path / "again").lines())
+    assert plainly(again) == plainly(lines)
+    # A replay is a run, which can be replayed; and a line that was touched is found
+    tampered = copy.deepcopy(again)
+    tampered[2]["methods"]["paper"]["attempts"][0]["verdict"] = "right"
+    RunFolder(tmp_path / "again").rewrite(tampered)
+    _, differ = asyncio.run(replay(RunFolder(tmp_path / "again"), RunFolder(tmp_path / "third")))
+    assert differ == [tampered[2]["id"]]
+
+
+def test_a_call_that_was_not_recorded_ends_a_replay(tmp_path: Path) -> None:
+    keep(tmp_path / "run", ScriptedChatModel(replies=keyed_reply))
+    with sqlite3.connect(tmp_path / "run" / "calls.db") as connection:
+        connection.execute("DELETE FROM mctsr_calls WHERE role = 'refine' AND rollout = 2")
+    connection.close()
+    with pytest.raises(JournalMismatchError, match="recorded calls end here"):
+        asyncio.run(replay(RunFolder(tmp_path / "run"), RunFolder(tmp_path / "again")))
+
+
+def test_a_run_is_graded_anew(tmp_path: Path) -> None:
+    lines, _ = keep(tmp_path, ScriptedChatModel(replies=golden_reply), Plan(["paper"], [2]))
+    spoiled = copy.deepcopy(lines)
+    for line in spoiled:
+        line["methods"]["paper"]["attempts"][0]["verdict"] = "undecided"
+    RunFolder(tmp_path).rewrite(spoiled)
+    assert regrade(RunFolder(tmp_path)) == (12, 4)
+    assert list(RunFolder(tmp_path).lines()) == lines
+    assert regrade(RunFolder(tmp_path)) == (12, 0)
+
+
+KILLED = """
+import asyncio, sys
+sys.path.insert(0, {root!r})
+from tests.test_benchmark_run import ALL, GOLDS, Job, Path, Plan, RunFolder, about, data
+from tests.test_benchmark_run import ScriptedChatModel, keyed_reply, local, run, settings_of
+model = ScriptedChatModel(replies=keyed_reply, latency=0.03)
+plan = Plan(ALL, (0, 2))
+jobs = [Job(problem, 0) for problem in data().problems]
+settings = settings_of(data(), "scripted", about(model), plan)
+print("ready", flush=True)
+asyncio.run(run(RunFolder(sys.argv[1]), settings, jobs, local(model), concurrency=2))
+"""
+
+
+def test_a_killed_run_goes_on_and_repeats_no_finished_call(tmp_path: Path) -> None:
+    root = str(Path(__file__).parent.parent)
+    code = KILLED.format(root=root)
+    env = {**os.environ, "PYTHONPATH": root}
+    started = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, env=env
+    )
+    assert started.stdout is not None
+    started.stdout.readline()
+    file = tmp_path / "run" / "lines.jsonl"
+    deadline = time.monotonic() + 30
+    while not file.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.1)  # into the problems after the first
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    started.stdout.close()
+    before, calls = list(RunFolder(tmp_path / "run").lines()), recorded(tmp_path / "run")
+    assert 1 <= len(before) < 4
+    model = ScriptedChatModel(replies=keyed_reply)
+    lines, _ = keep(tmp_path / "run", model)
+    whole = ScriptedChatModel(replies=keyed_reply)
+    expected, _ = keep(tmp_path / "whole", whole)
+    assert len(model.calls) == len(whole.calls) - len(calls)
+    assert len({line["id"] for line in lines}) == len(lines) == 4
+    assert plainly(lines) == plainly(expected)
+
+
+def test_several_seeds_are_several_lines(tmp_path: Path) -> None:
+    model = ScriptedChatModel(replies=golden_reply)
+    plan = Plan(["cot"], [0])
+    jobs = [Job(problem, seed) for seed in (0, 1) for problem in data().problems]
+    settings = settings_of(data(), "scripted", about(model), plan)
+    asyncio.run(run(RunFolder(tmp_path), settings, jobs, local(model)))
+    keys = {(line["id"], line["seed"]) for line in RunFolder(tmp_path).lines()}
+    assert len(keys) == 8
+    seeds = {call.settings["seed"] for call in model.calls}
+    assert len(seeds) == 2
+
+
+def test_problems_run_at_once_as_far_as_allowed(tmp_path: Path) -> None:
+    running, most = 0, 0
+
+    async def solve_slowly(task: Task) -> dict[str, MethodRecord]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.05)
+        running -= 1
+        return {}
+
+    @asynccontextmanager
+    async def engine(folder: RunFolder) -> AsyncIterator[Any]:
+        yield solve_slowly
+
+    plan = Plan(["cot"], [0])
+    settings = settings_of(data(), "none", about(ScriptedChatModel(replies=[])), plan)
+    jobs = [Job(problem, seed) for seed in range(3) for problem in data().problems]
+    asyncio.run(run(RunFolder(tmp_path), settings, jobs, engine, concurrency=5))
+    assert most == 5
+    assert len(list(RunFolder(tmp_path).lines())) == 12
+
+
+def test_a_line_is_one_line_of_json(tmp_path: Path) -> None:
+    def reply(call: ScriptedCall) -> str:
+        return "One\u2028two\nthree \\boxed{5}" if call.role == "draft" else "Score: 5"
+
+    keep(tmp_path, ScriptedChatModel(replies=reply), Plan(["cot"], [0]))
+    raw = (tmp_path / "lines.jsonl").read_bytes()
+    assert raw.count(b"\n") == 4
+    assert [json.loads(line)["id"] for line in raw.split(b"\n") if line]
