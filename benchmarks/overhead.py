@@ -5,7 +5,7 @@
 The model is a plain Runnable that does nothing but wait: 0, 20, or 5 to 60 ms a call. Its answers
 have 2 KB, its critiques 1 KB. Every row is one search; of the repeats, the fastest.
 
-    paper        profile "paper" at width 1, 4, 16: all four calls of a rollout are made
+    paper        profile "paper" at width 1, 4, 8, 16: all four calls of a rollout are made
     paper-chat   the same with a model of LangChain's class BaseChatModel, whose own work counts
     paper-sync   as paper, under `invoke` instead of `ainvoke`
     sqlite       as paper, with LangGraph's SqliteSaver, durability "sync"
@@ -53,7 +53,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from benchmarks.growth import file_bytes
 from mctsr_graph import MCTSrContext, create_mctsr
 
-WIDTHS = (1, 4, 16)
+WIDTHS = (1, 4, 8, 16)
 ROLLOUTS = (8, 64, 256, 1024)
 LATENCIES = (0.0, 20.0)
 JITTER = (5.0, 60.0)
