@@ -544,6 +544,8 @@ INSIDE = {
         "prompts",
         "search",
         "selection",
+        "state",
+        "stopping",
         "tasks",
         "tree",
         "usage",
