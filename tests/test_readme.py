@@ -30,9 +30,7 @@ def blocks(kind: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("place", blocks("python"))
-def test_a_python_block_runs(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_python_block_runs(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile(blocks("python")[place], place, "exec"), {"__name__": "readme"})
 
