@@ -21,7 +21,7 @@ from mctsr_graph import (
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.judges import Pairwise
 from mctsr_graph.running import SearchControl
-from mctsr_graph.steering import critique_next
+from mctsr_graph.steering import expand, prune, steer
 from mctsr_graph.usage import total_cost
 
 from .conftest import as_json
@@ -149,7 +149,7 @@ def test_a_wish_goes_before_what_tells_most() -> None:
     graph = create_mctsr(model).compile(checkpointer=saver)
     graph.invoke({"problem": PROBLEM}, THREAD, context=tuned(effort="low"))
     before = graph.get_state(THREAD).values
-    critique_next(graph, THREAD, "1", "Look at the sign.", by="me")
+    steer(graph, THREAD, expand("1", critique="Look at the sign."), by="me", context=tuned())
     graph.invoke(None, THREAD, context=tuned(effort="medium"))
     tree = graph.get_state(THREAD).values["tree"]
     [wished] = [n for n in tree.values() if n["rollout"] == before["rollouts"] + 1]
