@@ -171,12 +171,13 @@ class Nodes:
     async def _evaluated(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
-        """Differs for selection "information": there only leaves that ask for it are judged."""
+        """Differs for selection "information": only leaves that are there for it are judged."""
         lazy = asker.context.selection == "information"
         leaves = [
             leaf
             for leaf in leaves
-            if not leaf["rewards"] and not (lazy and leaf["task"] != "evaluate")
+            if not leaf["rewards"]
+            and (not lazy or leaf["task"] == "evaluate" or "steering" in leaf)
         ]
         known, cases = known_answers(state["tree"], leaves), []
         for leaf in leaves:

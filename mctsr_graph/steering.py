@@ -36,7 +36,8 @@ from .branches import pending
 from .config import MCTSrContext
 from .errors import CheckpointError, ConfigError
 from .leaves import Leaf
-from .tree import Patch, Tree, best_node, merge
+from .strategy import Strategy
+from .tree import Patch, Tree, merge
 
 __all__ = [
     "Act",
@@ -231,36 +232,35 @@ class _Paused:
         return {
             "config": _signed(self._config, self._found, **{_STEERED: branch}),
             # Calls recorded for the search as it was do not fit what it is now
-            "values": _on(merge(tree, [patch]), tree=patch, wave=wave, branch=branch),
+            "values": self._on(merge(tree, [patch]), tree=patch, wave=wave, branch=branch),
             "as_node": as_node,
         }
 
     def again(self) -> dict[str, Any]:
         """The arguments of `update_state` that go on from this state, as the latest one."""
         branch = self._values.get("branch") or ""
-        values = _on(self._values["tree"], wave=_NONE_IN_FLIGHT, branch=branch)
+        values = self._on(self._values["tree"], wave=_NONE_IN_FLIGHT, branch=branch)
         config = _signed(self._config, self._found)
         return {"config": config, "values": values, "as_node": "backpropagate"}
+
+    def _on(self, after: Tree, **changes: Any) -> dict[str, Any]:
+        """What leads a search back into its loop with changes, whether or not it had stopped."""
+        return {
+            **changes,
+            "stop_reason": None,
+            "answer": None,
+            "final_answer": None,
+            "best": Strategy().choose(after, self._context),
+            "idle_rollouts": 0,
+            "failed_rollouts": 0,
+            "lost_rollouts": 0,
+        }
 
 
 def _before(act: StateSnapshot | None) -> RunnableConfig:
     if act is None or act.parent_config is None:
         raise CheckpointError("the checkpoint of the last act is gone, or `steer` did not make it")
     return act.parent_config
-
-
-def _on(after: Tree, **changes: Any) -> dict[str, Any]:
-    """What leads a search back into its loop with some changes, whether or not it had stopped."""
-    return {
-        **changes,
-        "stop_reason": None,
-        "answer": None,
-        "final_answer": None,
-        "best": best_node(after),
-        "idle_rollouts": 0,
-        "failed_rollouts": 0,
-        "lost_rollouts": 0,
-    }
 
 
 def _later(tree: Tree, rollouts: int) -> Patch:

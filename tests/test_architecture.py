@@ -489,7 +489,7 @@ INSIDE = {
         "usage",
     },
     "acts": {"answers", "branches", "config", "errors", "leaves", "search", "tree"},
-    "steering": {"acts", "branches", "config", "errors", "leaves", "tree"},
+    "steering": {"acts", "branches", "config", "errors", "leaves", "strategy", "tree"},
     "cli_steer": {
         "branches",
         "cli",

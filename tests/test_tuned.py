@@ -21,7 +21,7 @@ from mctsr_graph import (
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.judges import Pairwise
 from mctsr_graph.running import SearchControl
-from mctsr_graph.steering import critique_next
+from mctsr_graph.steering import add_answer, ask_rewards, expand, prune, steer
 from mctsr_graph.usage import total_cost
 
 from .conftest import as_json
@@ -149,7 +149,7 @@ def test_a_wish_goes_before_what_tells_most() -> None:
     graph = create_mctsr(model).compile(checkpointer=saver)
     graph.invoke({"problem": PROBLEM}, THREAD, context=tuned(effort="low"))
     before = graph.get_state(THREAD).values
-    critique_next(graph, THREAD, "1", "Look at the sign.", by="me")
+    steer(graph, THREAD, expand("1", critique="Look at the sign."), by="me", context=tuned())
     graph.invoke(None, THREAD, context=tuned(effort="medium"))
     tree = graph.get_state(THREAD).values["tree"]
     [wished] = [n for n in tree.values() if n["rollout"] == before["rollouts"] + 1]
@@ -284,3 +284,18 @@ def test_a_model_that_always_says_the_same(stops: dict[str, Any]) -> None:
     assert found.choice is not None
     assert len(found.choice["classes"]) == 1
     assert len(model.calls) == (4 if stops else 35)
+
+
+def test_what_a_person_adds_is_judged_and_what_is_pruned_is_not_best() -> None:
+    graph = create_mctsr(WORLD.model()).compile(checkpointer=InMemorySaver())
+    context = tuned(drafts=8, max_calls=8)
+    graph.invoke({"problem": PROBLEM}, THREAD, context=context)
+    leader, second, *_ = graph.get_state(THREAD).values["choice"]["classes"]
+    for node in leader["nodes"]:
+        after = steer(graph, THREAD, prune(node), by="me", context=context).values
+    assert after["best"] in second["nodes"]
+    added = steer(graph, THREAD, add_answer("Mine: \\boxed{77}", parent=after["best"]), by="me", context=context).values
+    newest = list(added["tree"].values())[-1]
+    assert (newest["final_answer"], len(newest["rewards"])) == ("77", 1)
+    asked = steer(graph, THREAD, ask_rewards(newest["id"]), by="me", context=context).values
+    assert len(asked["tree"][newest["id"]]["rewards"]) == 2
