@@ -29,8 +29,8 @@ DISCRIMINATION = (0.0, 0.35, 0.8, 1.4, 2.0)
 """By how much a right answer's reward is higher, in standard deviations of a reward."""
 
 _VARIETY = 1.0  # concentration of wrong answers: how readily one differs from those before it
-_KEEPS = 0.88  # chance that a refinement of a right answer stays right
-_STAYS = 0.8  # chance that a refinement which does not mend a wrong answer leaves it as it is
+_KEEPS = 0.85  # chance that a refinement of a right answer stays right
+_STAYS = 0.85  # chance that one that mends nothing leaves a wrong answer: staying tells nothing
 _NOISE = 30.0  # standard deviation of a reward before any was seen, points,
 _NOISE_WEIGHT = 4.0  # counted as so many rewards
 _OWN_SHARE = 0.3  # share of a reward's variance that is the answer's own: no repetition removes it
@@ -45,8 +45,8 @@ class Prior:
         ConfigError: it does not, or is of another length.
     """
 
-    skill: tuple[float, ...] = (0.17, 0.17, 0.16, 0.17, 0.17, 0.16)
-    mending: tuple[float, ...] = (0.5, 0.5)
+    skill: tuple[float, ...] = (0.08, 0.12, 0.17, 0.22, 0.22, 0.19)
+    mending: tuple[float, ...] = (0.8, 0.2)
     discrimination: tuple[float, ...] = (0.5, 0.17, 0.15, 0.11, 0.07)
 
     def __post_init__(self) -> None:

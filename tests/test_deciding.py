@@ -52,7 +52,7 @@ def test_confidence_ends_the_search() -> None:
     assert found.stop_reason == "confident"
     assert found.choice is not None
     assert found.choice["confidence"] >= 0.8  # type: ignore[operator]
-    longer = search(["5", "5", "6"], "5", confidence=0.9, max_calls=60)
+    longer = search(["5", "5", "6"], "5", confidence=0.99, max_calls=60)
     assert longer.rollouts > found.rollouts
 
 
