@@ -23,6 +23,15 @@ def test_a_python_block_runs(block: str) -> None:
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
 
 
+def test_the_blocks_of_a_page_on_strategies_run_one_after_the_other() -> None:
+    page = (ROOT / "docs" / "strategies.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert len(blocks) == 4
+    names: dict[str, Any] = {"__name__": "strategies"}
+    for block in blocks:
+        exec(compile(block, "docs/strategies.md", "exec"), names)
+
+
 def test_a_block_that_needs_a_gpu_is_at_least_python() -> None:
     assert len(BLOCKS) >= 3
     for block in NOT_RUN:
