@@ -21,7 +21,7 @@ from .usage import no_usage, total_cost
 OnSolution = Callable[[int, Solution], None]
 _FIRST_CALLS = EFFORTS["low"]
 _CALLS_MORE = 8  # of one problem in one round: two refinements that are judged, or eight drafts
-_GOES_ON = ("max_calls", "recursion_limit")
+_GOES_ON = ("max_calls", "settled")
 
 
 def solve_many(
@@ -31,7 +31,7 @@ def solve_many(
     context: MCTSrContext | None = None,
     max_calls: int | None = None,
     concurrency: int = 8,
-    learn: bool = True,
+    learn: bool = False,
     checkpointer: Checkpointer | None = None,
     on_solution: OnSolution | None = None,
     **options: Any,
@@ -64,7 +64,7 @@ async def asolve_many(
     context: MCTSrContext | None = None,
     max_calls: int | None = None,
     concurrency: int = 8,
-    learn: bool = True,
+    learn: bool = False,
     checkpointer: Checkpointer | None = None,
     on_solution: OnSolution | None = None,
     **options: Any,
@@ -72,7 +72,8 @@ async def asolve_many(
     """Search for an answer to each problem, under one budget of calls.
 
     Each problem first gets a small share (11 calls at most). What is left goes, round by round,
-    to those that are undecided, the least certain first, until it is spent.
+    to those that are undecided, the least certain first, until it is spent; those whose choice is
+    settled by what one more share could change come last.
 
     Args:
         problems: The problems in words.
@@ -152,7 +153,11 @@ class _Batch:
         solutions = await asyncio.gather(*(self._search(number) for number in granted))
         self.found |= dict(zip(granted, solutions, strict=True))
         # Whose next step costs more than a round grants
-        self._idle |= {number for number in granted if self._spent(number) == before[number]}
+        self._idle |= {
+            number
+            for number in granted
+            if self._spent(number) == before[number] and not self._is_settled(number)
+        }
 
     def learn(self) -> None:
         """Fit what is known of model and judge to the searches so far."""
@@ -170,7 +175,7 @@ class _Batch:
         ]
         granted: dict[int, int] = {}
         # Half of the undecided at most, so that what they learn moves the next round
-        for number in sorted(waiting, key=self._confidence)[: (len(waiting) + 1) // 2]:
+        for number in sorted(waiting, key=self._rank)[: (len(waiting) + 1) // 2]:
             more = min(_CALLS_MORE, left)
             if more <= 0:
                 break
@@ -178,17 +183,23 @@ class _Batch:
             left -= more
         return granted
 
-    def _confidence(self, number: int) -> float:
+    def _rank(self, number: int) -> tuple[bool, float]:
         choice = self.found[number].choice
-        return (choice["confidence"] if choice is not None else None) or 0.0
+        confidence = choice["confidence"] if choice is not None else None
+        return self._is_settled(number), confidence or 0.0
+
+    def _is_settled(self, number: int) -> bool:
+        """Whether another share of the size of the last would hardly have changed the choice."""
+        return number in self.found and self.found[number].stop_reason == "settled"
 
     def _spent(self, number: int) -> int:
         solution = self.found.get(number)
         return total_cost(solution.usage)["calls"] if solution is not None else 0
 
     async def _search(self, number: int) -> Solution:
-        # Nothing is settled by what is left of a share, as another may follow
-        context = _changed(self._context, max_calls=self._allowed[number], settle=False)
+        context = _changed(self._context, max_calls=self._allowed[number])
+        if self._is_settled(number):  # nobody needs the calls more
+            context = _changed(context, settle=False)
         async with self._free:
             try:
                 return await asolve(

@@ -38,20 +38,21 @@ def test_a_shared_budget_is_worth_at_least_what_equal_shares_are() -> None:
     assert calls(together) <= calls(apart)
     assert right(together) >= right(apart)
     spent = [calls([solution]) for solution in together]
-    assert min(spent) <= 4 < 19 < max(spent)
+    assert min(spent) <= 4
+    assert max(spent) >= 19
 
 
 @pytest.mark.parametrize("budget", [30, 100, 333])
 def test_the_budget_is_never_exceeded(budget: int) -> None:
     model = WORLD.model()
-    found = solve_many(TEXTS, model, max_calls=budget)
+    found = solve_many(TEXTS, model, max_calls=budget, learn=True)
     assert len(model.calls) == calls(found) <= budget
     assert [solution.problem for solution in found] == TEXTS
 
 
 async def test_the_result_depends_on_neither_concurrency_nor_luck() -> None:
-    one = await asolve_many(TEXTS[:8], WORLD.model(), concurrency=1)
-    many = await asolve_many(TEXTS[:8], WORLD.model(latency=0.001), concurrency=8)
+    one = await asolve_many(TEXTS[:8], WORLD.model(), concurrency=1, learn=True)
+    many = await asolve_many(TEXTS[:8], WORLD.model(latency=0.001), concurrency=8, learn=True)
     assert [solution.tree for solution in one] == [solution.tree for solution in many]
 
 
