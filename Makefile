@@ -18,7 +18,7 @@ install: $(READY)  ## Make the virtual environment
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e '.[bench,cli,huggingface,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e '.[agents,bench,cli,huggingface,ray,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps $(EMBEDDED)
 	touch $@
 

@@ -4,9 +4,11 @@
     python -m benchmarks.backend --device cuda --shape llama-3-8b --random-weights
 
 Prints one JSON object a backend, each measured in a process of its own: CPU seconds, forwards
-(reads of all weights), tokens fed (padding included), wall seconds, peak memory, and a digest of
-the greedy texts, which must be equal in float32. With --shape it also prints decoded tokens per
-second at 1, 8, 32 and 64 rows, as a fraction of what the memory bandwidth allows.
+(reads of all weights; on CUDA without replayed steps), tokens fed (padding included), wall
+seconds, peak memory, and a digest of the greedy texts, which must be equal in float32. `chains`
+has a problem for each chain, so next to nothing is shared between them; `one_problem` has eight
+answers of one problem, as a tree has. With --shape it also prints decoded tokens per second at
+1, 8, 32 and 64 rows, as a fraction of what the memory bandwidth allows.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ from mctsr_graph.prompts import critique_messages, evaluate_messages, refine_mes
 LEAVES, SCORES = 8, 4
 LENGTHS = {"critique": 24, "refine": 24, "evaluate": 8}  # most new tokens
 BACKENDS = ("chat_huggingface", "generate", "generate_padded", "continuous", "inflight")
+USUAL = ["chains", "one_problem", "search", "decoding"]
+MEASURES = (*USUAL, "chains_again")
 SEARCHED = ("chat_huggingface", "inflight")
 PROBLEM = (
     "A train leaves city A at {a} km/h and another leaves city B, {b} km away, at {c} km/h towards "
@@ -68,18 +72,27 @@ Ask = Callable[[list[list[BaseMessage]], int], list[str]]
 """Greedy texts of several conversations, with a limit of new tokens."""
 
 
-def chains(ask: Ask) -> list[str]:
-    """Every leaf takes each step together with the others."""
+def chains(ask: Ask, first: int = 0, *, one_problem: bool = False) -> list[str]:
+    """Every leaf takes each step together with the others.
+
+    Args:
+        ask: What is measured.
+        first: Another number makes other problems.
+        one_problem: Whether all are answers of one problem, as in a tree, or each of its own.
+    """
     context = MCTSrContext()
-    numbers = [{"a": 40 + 7 * i, "b": 300 + 31 * i, "c": 50 + 3 * i} for i in range(LEAVES)]
-    pairs = [(PROBLEM.format(**n), ANSWER.format(**n)) for n in numbers]
+    numbers = [
+        {"a": 40 + 7 * i, "b": 300 + 31 * i, "c": 50 + 3 * i} for i in range(first, first + LEAVES)
+    ]
+    asked = [numbers[0] if one_problem else n for n in numbers]
+    pairs = [(PROBLEM.format(**q), ANSWER.format(**a)) for q, a in zip(asked, numbers, strict=True)]
     critiques = ask([critique_messages(PROMPTS, q, a)[1:] for q, a in pairs], LENGTHS["critique"])
     both = list(zip(pairs, critiques, strict=True))
     refined = ask(
         [refine_messages(PROMPTS, q, a, c, context)[1:] for (q, a), c in both], LENGTHS["refine"]
     )
-    asked = [evaluate_messages(PROMPTS, q, r)[1:] for (q, _), r in zip(pairs, refined, strict=True)]
-    scores = ask([m for m in asked for _ in range(SCORES)], LENGTHS["evaluate"])
+    judge = [evaluate_messages(PROMPTS, q, r)[1:] for (q, _), r in zip(pairs, refined, strict=True)]
+    scores = ask([m for m in judge for _ in range(SCORES)], LENGTHS["evaluate"])
     return [*critiques, *refined, *scores]
 
 
@@ -207,6 +220,8 @@ def decoding(name: str, model: Any, bandwidth: float, context: int, count: int) 
     from mctsr_graph.models.weights import engine_of
 
     engine, told = engine_of(model, name, {}), {}
+    if model.device.type == "cuda":  # until parts are compiled, which happens after some steps
+        engine.submit(Request(ids=[1], max_new=1200)).result()
     for rows in (1, 8, 32, 64):
         for _ in range(2):  # the first time captures graphs
             times: list[float] = []
@@ -246,14 +261,19 @@ def one(name: str, options: argparse.Namespace) -> dict[str, Any]:
     quiet.disable_progress_bar()
     if options.device == "cpu":
         torch.set_num_threads(1)
-    model, tokenizer = load(options.shape, options.device)
+    model, tokenizer = load(options.shape, options.device, options.tokenizer)
     told: dict[str, Any] = {"backend": name}
     ask = backend(name, model, tokenizer)
     ask([[HumanMessage("Hello")]], 2)  # whatever is done once
-    told["chains"] = measured(lambda: chains(ask), model)
-    if name in SEARCHED:
-        told["search"] = measured(lambda: search(name, model, tokenizer), model)
-    if options.shape and name in ("continuous", "inflight"):
+    work = {
+        "chains": lambda: chains(ask),
+        "chains_again": lambda: chains(ask, LEAVES),  # kernels loaded, graphs captured
+        "one_problem": lambda: chains(ask, 2 * LEAVES, one_problem=True),
+        "search": lambda: search(name, model, tokenizer),
+    }
+    wanted = [m for m in options.measures if m in work and (m != "search" or name in SEARCHED)]
+    told |= {measure: measured(work[measure], model) for measure in wanted}
+    if "decoding" in options.measures and options.shape and name in ("continuous", "inflight"):
         told["decoding"] = decoding(
             name, model, options.bandwidth * 1e12, options.context, options.tokens
         )
@@ -273,7 +293,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--shape", choices=sorted(SHAPES), help="random weights of this shape")
     parser.add_argument("--random-weights", action="store_true", help="the only kind with --shape")
+    parser.add_argument("--tokenizer", help="with --shape: folder or hub id; else one token a byte")
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS))
+    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=USUAL)
     parser.add_argument("--bandwidth", type=float, default=3.35, help="of the memory, TB/s")
     parser.add_argument("--context", type=int, default=1024, help="prompt tokens of `decoding`")
     parser.add_argument("--tokens", type=int, default=128, help="new tokens of `decoding`")

@@ -30,10 +30,13 @@ _TEMPLATE = (
 )
 
 
-def load(shape: str | None, device: str) -> tuple[Any, Any]:
-    """Model and tokenizer: random bfloat16 (float32 on CPU) of `shape`, or the embedded one."""
+def load(shape: str | None, device: str, tokenizer: str | None = None) -> tuple[Any, Any]:
+    """Model and tokenizer: random bfloat16 (float32 on CPU) of `shape`, or the embedded one.
+
+    With a shape, `tokenizer` is the folder or hub id of one; None has one token a byte.
+    """
     if shape is not None:
-        return _random(shape, device), _tokenizer()
+        return _random(shape, device), _named(tokenizer) if tokenizer else _tokenizer()
     from mctsr_graph.models import embedded_model
 
     chat = embedded_model(device=device, dtype="float32")
@@ -58,6 +61,12 @@ def _random(shape: str, device: str) -> Any:
             return made(config).eval()
     finally:
         torch.set_default_dtype(before)
+
+
+def _named(tokenizer: str) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(tokenizer)
 
 
 def _tokenizer() -> Any:

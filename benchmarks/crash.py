@@ -1,6 +1,6 @@
 """Kill a search with SIGKILL, go on in a new process, and compare with the uninterrupted run.
 
-    python -m benchmarks.crash --points [--width W] [--rollouts N]
+    python -m benchmarks.crash --points [--width W] [--rollouts N] [--pipelined]
     python -m benchmarks.crash --kills N [--width W] [--rollouts N] [--seed S]
 
 With --points the process kills itself at each durable boundary in turn: before and after a model
@@ -117,7 +117,9 @@ def search(file: Path, bomb: Bomb, log: Log, options: argparse.Namespace) -> dic
         return scripted_reply(call)
 
     model = ScriptedChatModel(replies=reply, latency=0.003 if options.kills else 0)
-    context = MCTSrContext(max_rollouts=options.rollouts, width=options.width)
+    context = MCTSrContext(
+        max_rollouts=options.rollouts, width=options.width, pipelined=options.pipelined
+    )
     if options.durability is None:
         solution = solve(PROBLEM, model, context=context, checkpointer=file)
         return {"tree": solution.tree, "usage": solution.usage}
@@ -263,6 +265,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=0, help="kill so often at random moments")
     parser.add_argument("--rollouts", type=int, default=3, help="of a search (default 3)")
     parser.add_argument("--width", type=int, default=1, help="leaves at once (default 1)")
+    parser.add_argument("--pipelined", action="store_true", help="leaves do not wait for others")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (default 0)")
     parser.add_argument(
         "--durability",

@@ -219,6 +219,7 @@ def _evidence(world: World, number: int, prior: Prior = USUAL) -> Evidence:
 def report(cell: Mapping[str, Any]) -> dict[str, Any]:
     """Accuracy and calls of each policy in a cell, and tuned against the others, in points."""
     outcomes: Mapping[str, list[list[Outcome]]] = cell["outcomes"]
+    ours = [name for name in ("tuned", "tuned, learning") if name in outcomes]
     rows = []
     for k, budget in enumerate(BUDGETS):
         row: dict[str, Any] = {"budget": budget, "accuracy": {}, "calls": {}, "tuned_minus": {}}
@@ -226,17 +227,31 @@ def report(cell: Mapping[str, Any]) -> dict[str, Any]:
             right = [outcome[k].right for outcome in results]
             row["accuracy"][name] = round(100 * sum(right) / len(right), 2)
             row["calls"][name] = round(sum(o[k].calls for o in results) / len(results), 2)
-        for tuned in ("tuned", "tuned, learning"):
-            if tuned in outcomes:
-                row["tuned_minus"][tuned] = {
-                    name: paired(
-                        [o[k].right for o in outcomes[tuned]], [o[k].right for o in results]
-                    )
-                    for name, results in outcomes.items()
-                    if name != tuned
-                }
+        for tuned in ours:
+            mine = [o[k].right for o in outcomes[tuned]]
+            row["tuned_minus"][tuned] = {
+                name: paired(mine, [o[k].right for o in results])
+                for name, results in outcomes.items()
+                if name != tuned
+            }
         rows.append(row)
-    return {name: cell[name] for name in ("skill", "auc", "error")} | {"rows": rows}
+    return {
+        **{name: cell[name] for name in ("skill", "auc", "error")},
+        "problems": len(outcomes[ours[0]]) if ours else 0,
+        "rows": rows,
+        "confidence": {name: _tenths(outcomes[name]) for name in ours},
+    }
+
+
+def _tenths(results: Sequence[Sequence[Outcome]]) -> list[list[float]]:
+    """By tenths of confidence: sum of confidences, how many were right, how many."""
+    tenths = [[0.0, 0.0, 0.0] for _ in range(10)]
+    for outcome in (one for result in results for one in result):
+        if outcome.confidence is not None:
+            tenth = tenths[min(9, int(10 * outcome.confidence))]
+            for i, value in enumerate((outcome.confidence, outcome.right, 1)):
+                tenth[i] += value
+    return [[round(value, 3) for value in tenth] for tenth in tenths]
 
 
 def paired(ours: Sequence[bool], theirs: Sequence[bool]) -> list[float]:
@@ -280,20 +295,39 @@ def summary(cells: Sequence[Mapping[str, Any]], tuned: str) -> dict[str, Any]:
 
 def calibration(cells: Sequence[Mapping[str, Any]], tuned: str) -> dict[str, Any]:
     """Confidence against how often it was right, in tenths."""
-    bins: dict[int, list[tuple[float, bool]]] = {}
+    tenths = [[0.0, 0.0, 0.0] for _ in range(10)]
     for cell in cells:
-        for result in cell["outcomes"][tuned]:
-            for outcome in result:
-                tenth = min(9, int(10 * (outcome.confidence or 0.0)))
-                bins.setdefault(tenth, []).append((outcome.confidence or 0.0, outcome.right))
-    total = sum(len(one) for one in bins.values())
-    rows, error = [], 0.0
-    for one in (bins[tenth] for tenth in sorted(bins)):
-        said = sum(confidence for confidence, _ in one) / len(one)
-        was = sum(right for _, right in one) / len(one)
-        error += len(one) / total * abs(said - was)
-        rows.append([round(said, 3), round(was, 3), len(one)])
+        for total, one in zip(tenths, cell["confidence"][tuned], strict=True):
+            total[:] = [a + b for a, b in zip(total, one, strict=True)]
+    count = sum(one[2] for one in tenths)
+    error = sum(abs(said - was) for said, was, _ in tenths) / count
+    rows = [[round(s / n, 3), round(w / n, 3), int(n)] for s, w, n in tenths if n]
     return {"policy": tuned, "expected_calibration_error": round(error, 3), "said_was_count": rows}
+
+
+def mean_accuracy(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Accuracy and calls of each policy at each budget, averaged over the cells."""
+
+    def mean(what: str, name: str) -> list[float]:
+        return [
+            round(sum(cell["rows"][k][what][name] for cell in cells) / len(cells), 2)
+            for k in range(len(BUDGETS))
+        ]
+
+    names = cells[0]["rows"][0]["accuracy"]
+    return {
+        "mean_over_cells_at_calls": BUDGETS,
+        "accuracy": {name: mean("accuracy", name) for name in names},
+        "calls": {name: mean("calls", name) for name in names},
+    }
+
+
+def show(cells: Sequence[Mapping[str, Any]]) -> None:
+    """Print what the cells say together."""
+    for tuned in cells[0]["confidence"]:
+        print(json.dumps(summary(cells, tuned)))
+        print(json.dumps(calibration(cells, tuned)))
+    print(json.dumps(mean_accuracy(cells)))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -306,31 +340,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--learning", action="store_true", help="tuned with a prior learnt too")
     parser.add_argument("--errors", default=",".join(ERRORS), help="kinds of errors, with commas")
     parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--summary", help="print the summary of a file of cells, and run nothing")
     chosen = parser.parse_args(arguments)
+    if chosen.summary:
+        with open(chosen.summary, encoding="utf-8") as file:
+            show([cell for line in file if "rows" in (cell := json.loads(line))])
+        return
     skills, aucs = ((0.2, 0.6, 0.9), (0.5, 0.7, 0.9)) if chosen.quick else (SKILLS, AUCS)
     names = chosen.policies.split(",") if chosen.policies else [*POLICIES, *PEERS]
     names += list(ABLATIONS) if chosen.ablations else []
     problems = chosen.problems or (200 if chosen.quick else 500)
-    grid = [(s, a, e) for e in chosen.errors.split(",") for s in skills for a in aucs]
+    grid = [(s, a, e) for s in skills for a in aucs for e in chosen.errors.split(",")]
     began = time.monotonic()
     cells = []
     with ProcessPoolExecutor(chosen.workers) as pool:
         jobs = [pool.submit(run_cell, *cell, problems, names, chosen.learning) for cell in grid]
         for job in jobs:
-            cells.append(job.result())
-            print(json.dumps(report(cells[-1])), flush=True)
-    reports = [report(cell) for cell in cells]
-    for tuned in ("tuned", *(["tuned, learning"] if chosen.learning else [])):
-        print(json.dumps(summary(reports, tuned)))
-        print(json.dumps(calibration(cells, tuned)))
-    accuracy = {
-        name: [
-            round(sum(r["rows"][k]["accuracy"][name] for r in reports) / len(reports), 2)
-            for k in range(len(BUDGETS))
-        ]
-        for name in reports[0]["rows"][0]["accuracy"]
-    }
-    print(json.dumps({"mean_accuracy_at": BUDGETS, "of": accuracy}))
+            cells.append(report(job.result()))
+            print(json.dumps(cells[-1]), flush=True)
+    show(cells)
     print(json.dumps({"problems_a_cell": problems, "seconds": round(time.monotonic() - began)}))
 
 

@@ -150,7 +150,9 @@ def edit_critique(critique: str, node: str | None = None) -> Act:
                 "the rollout paused before refine drafts an answer, which has no critique"
             )
         patch = _wish(paused, leaf["parent"], "critique", int(number), words)
-        return Change(patch, {number: {**leaf, "critique": words}})
+        # A pipelined leaf has its answer by now, which came of the old critique
+        anew: Leaf = {**leaf, "critique": words, "answer": None, "rewards": []}
+        return Change(patch, {number: anew})
 
     return act
 

@@ -40,7 +40,8 @@ N = TypeVar("N", bound=Mapping[str, Any])
 
 def in_play(tree: Mapping[str, N]) -> Mapping[str, N]:
     """The part of `tree` that may be refined and returned; all of it unless a person said so."""
-    if not any("pruned" in node or "pinned" in node for node in tree.values()):
+    # A list, which takes half the time of `any` over a tree of which nobody has said anything
+    if not [True for node in tree.values() if "pruned" in node or "pinned" in node]:
         return tree
     out: set[str] = set()
     wanted: set[str] = set()
@@ -70,5 +71,5 @@ def pending(node: Mapping[str, Any], rollouts: int) -> dict[int, str | None]:
 
 def wished(tree: Mapping[str, Any], rollout: int) -> str | None:
     """Id of the node that rollout number `rollout` is to refine by a person's wish, or None."""
-    wishing = (i for i, node in tree.items() if str(rollout) in node.get("wishes", ()))
-    return next(wishing, None)
+    number = str(rollout)
+    return next((i for i, node in tree.items() if number in node.get("wishes", ())), None)

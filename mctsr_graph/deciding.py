@@ -40,7 +40,7 @@ def why_decided(
 def why_enough(
     evidence: Evidence, logs: Mapping[str | None, float], left: int, context: MCTSrContext
 ) -> str | None:
-    """Whether it is "confident" or "settled", or None, from evidence and what is believed of it."""
+    """Return "confident", "settled" or None, from evidence and what is believed of it."""
     highest = max(logs.values())
     total = sum(math.exp(log - highest) for log in logs.values())
     known = {key: log for key, log in logs.items() if key is not None}

@@ -10,6 +10,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Mapping
+from heapq import heappush, heapreplace
 from typing import TYPE_CHECKING
 
 from .branches import in_play, live_children
@@ -73,7 +74,8 @@ def select(
     in_flight = in_flight or {}
     if context.selection == "importance":
         return _draw(tree, context, rng, in_flight)
-    return _highest(tree, context, in_flight)
+    highest = _highest(tree, context, in_flight, 1)
+    return highest[0] if highest else None
 
 
 def select_wave(
@@ -82,6 +84,17 @@ def select_wave(
     """Choose `width` nodes to refine at once, the same one more than once if it is best."""
     in_flight: Counter[str] = Counter()
     wave: list[str] = []
+    if context.selection == "greedy":
+        # A leaf in flight only lowers a node: the next ones are among those highest now, too
+        highest, scale = _highest(tree, context, in_flight, width), exploration_scale(tree, context)
+
+        def value(node_id: str) -> float:
+            return uct(tree, tree[node_id], context, in_flight[node_id], scale)
+
+        while highest and len(wave) < width:
+            wave.append(max(highest, key=value))
+            in_flight[wave[-1]] += 1
+        return wave
     while len(wave) < width and (chosen := select(tree, context, rng, in_flight)) is not None:
         in_flight[chosen] += 1
         wave.append(chosen)
@@ -89,20 +102,24 @@ def select_wave(
 
 
 def _highest(
-    tree: Mapping[str, Node], context: MCTSrContext, in_flight: Mapping[str, int]
-) -> str | None:
-    best, best_uct = None, -math.inf
+    tree: Mapping[str, Node], context: MCTSrContext, in_flight: Mapping[str, int], count: int
+) -> list[str]:
+    """The `count` candidates with the highest UCT, the earliest of equals, in order of creation."""
+    best: list[tuple[float, int, str]] = []  # a heap, the lowest and latest first
     most_visits = max([len(node["rewards"]) for node in tree.values()], default=0)
     scale = exploration_scale(tree, context)
     ceiling = bonus(most_visits, 1, context, scale)  # no node has a larger bonus
-    for node_id, node in in_play(tree).items():
+    lowest = -math.inf
+    for order, (node_id, node) in enumerate(in_play(tree).items()):
         # Most nodes cannot win even so; passing them over keeps a large tree cheap
-        if "uct" not in node and q_of(node) + ceiling <= best_uct:
+        if "uct" not in node and q_of(node) + ceiling <= lowest:
             continue
         value = uct(tree, node, context, in_flight.get(node_id, 0), scale)
-        if value > best_uct and is_candidate(tree, node, context):
-            best, best_uct = node_id, value
-    return best
+        if value > lowest and is_candidate(tree, node, context):
+            push = heapreplace if len(best) == count else heappush
+            push(best, (value, -order, node_id))
+            lowest = best[0][0] if len(best) == count else -math.inf
+    return [node_id for _, _, node_id in sorted(best, key=lambda one: -one[1])]
 
 
 def _draw(
@@ -138,7 +155,7 @@ def new_node(
     suspicious: bool = False,
 ) -> Node:
     """Make the next node of `tree`, not yet joined to it. `rewards` are points."""
-    equal = (node_id for node_id, node in tree.items() if node["answer"] == answer)
+    equal = [node_id for node_id, node in tree.items() if node["answer"] == answer]
     return Node(
         id=str(len(tree)),
         parent=parent,
@@ -151,7 +168,7 @@ def new_node(
         critique=critique,
         rewards=rewards,
         q=raw_q(rewards) if rewards else None,
-        duplicate_of=next(equal, None),
+        duplicate_of=equal[0] if equal else None,
         truncated=truncated,
         suspicious=suspicious,
     )
@@ -180,10 +197,12 @@ def backpropagate(tree: Tree, node_id: str, context: MCTSrContext) -> Patch:
         return one_level(tree, node_id, context)
     patch: Patch = {}
     current = dict(tree)
-    for ancestor in path_to_root(tree, node_id):
+    for height, ancestor in enumerate(path_to_root(tree, node_id)):
         node = current[ancestor]
         q = backed_up_q(current, node, context.value)
         if q != node["q"]:
             patch[ancestor] = {"q": q}
             current[ancestor] = {**node, "q": q}
+        elif height > 0:  # so nothing above it changes, however deep the tree
+            break
     return patch

@@ -50,7 +50,8 @@ def tasks_of_wave(
     rule: SelectionRule | None = None,
 ) -> list[Task]:
     """What rollouts `first` onwards are to do: a person's wish, else what the rule chooses."""
-    wishes = {number: wished(tree, number) for number in range(first, first + width)}
+    wishing = {node_id: node for node_id, node in tree.items() if "wishes" in node}
+    wishes = {number: wished(wishing, number) for number in range(first, first + width)}
     free = sum(node is None for node in wishes.values())
     chosen = (rule or RULES[context.selection])(tree, context, rng, free) if free else []
     waiting = iter(_checked(tree, list(chosen)[:free]))

@@ -52,9 +52,11 @@ def no_usage() -> Usage:
 
 def add_usage(usages: Iterable[Mapping[str, Cost]]) -> Usage:
     """Add usages up, role by role."""
-    parts = list(usages)
-    roles = dict.fromkeys([*ROLES, *(role for part in parts for role in part)])
-    return {role: sum_costs(part[role] for part in parts if role in part) for role in roles}
+    costs: dict[str, list[Cost]] = {role: [] for role in ROLES}
+    for usage in usages:
+        for role, cost in usage.items():
+            costs.setdefault(role, []).append(cost)
+    return {role: sum_costs(spent) for role, spent in costs.items()}
 
 
 def total_cost(usage: Mapping[str, Cost]) -> Cost:

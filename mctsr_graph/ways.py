@@ -140,6 +140,10 @@ async def all_at_once(
     async half block in threads of their own.
     """
     if way is AWAITING and not is_sync_only(model):
+        if (
+            len(jobs) == 1
+        ):  # needs no task of its own, whose start and end cost more than they bring
+            return [await jobs[0](way)]
         return await _gathered([job(way) for job in jobs])
 
     depth = way.depth if isinstance(way, Blocking) else 0

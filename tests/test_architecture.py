@@ -555,6 +555,8 @@ INSIDE = {
         "prompts",
         "search",
         "selection",
+        "state",
+        "stopping",
         "tasks",
         "tree",
         "usage",

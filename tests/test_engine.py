@@ -158,6 +158,18 @@ def test_samples_of_one_prompt_cost_one_prefill(engine: InflightEngine, model: A
     assert (counts.forwards, counts.tokens) == (5, len(SHARED) + 4 * 8)
 
 
+def test_equal_prompts_that_come_together_cost_one_prefill(
+    engine: InflightEngine, model: Any
+) -> None:
+    run(engine, ids=[1])
+    with counting(model) as counts:
+        with engine._changed:  # so that all come in together
+            futures = [engine.submit(Request(ids=SHARED, max_new=5)) for _ in range(8)]
+        for future in futures:
+            future.result(timeout=30)
+    assert (counts.forwards, counts.tokens) == (5, len(SHARED) + 4 * 8)
+
+
 def test_prompts_that_go_on_are_computed_from_where_they_go_on(
     engine: InflightEngine, model: Any
 ) -> None:

@@ -146,6 +146,24 @@ def test_out_of_memory_makes_rows_wait(
     assert held(engine) == (0, 0)
 
 
+def test_out_of_memory_takes_slots_back(model: Any, monkeypatch: Any) -> None:
+    """A device on which forwards fail while more than four slots are allocated."""
+    engine = InflightEngine(model, Limits(idle_seconds=0.2))
+    engine.submit(Request(ids=[1])).result(timeout=30)
+    window = engine._batch.memory._window
+    with monkeypatch.context() as patch:
+        error = torch.OutOfMemoryError("out of memory")
+        spoil(patch, model, lambda *_: error if window.slots > 4 else None)
+        with engine._changed:
+            engine._batch.memory._reserve(40, 400)
+            futures = submit(engine)
+        for future in futures:
+            future.result(timeout=30)
+    check(model, futures)
+    assert held(engine) == (0, 0)
+    engine.close()
+
+
 @pytest.mark.parametrize("what", ["on_token", "stopped", "processors"])
 def test_a_callers_own_function_fails_its_own_request(
     engine: InflightEngine, model: Any, what: str

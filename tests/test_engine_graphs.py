@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -13,7 +14,12 @@ from tests.engine_models import plain, tiny
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
+from transformers.models.llama import modeling_llama  # noqa: E402
+
+from mctsr_graph.models import decode_attention  # noqa: E402
 from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
+
+PROMPTS = [[i] * (1 + 7 * i) for i in range(1, 12)]
 
 
 class Replay:
@@ -21,42 +27,172 @@ class Replay:
 
     count = 0
 
-    def __init__(self, forward: Any, still: Any) -> None:
-        self._forward, self._still = forward, still
-        self.logits = forward(still).clone()
+    def __init__(self, graphs: Graphs, forward: Any, window: Any, still: Any) -> None:
+        self._given = graphs, forward, window, still
+        self.logits = self._run()
+
+    def _run(self) -> Any:
+        graphs, forward, window, still = self._given
+        with graphs._better(window):
+            return forward(still)
 
     def replay(self) -> None:
         Replay.count += 1
-        self.logits.copy_(self._forward(self._still))
+        self.logits.copy_(self._run())
 
 
-def capture(self: Graphs, key: tuple[int, int], forward: Any, inputs: Any) -> bool:
-    still = inputs.new_zeros(2, key[0], 1)
-    still[:, : inputs.shape[1]] = inputs
-    made = Replay(forward, still)
-    self._captured[key] = made, still, made.logits
-    return True
+def capture(self: Graphs, forward: Any, window: Any, still: Any) -> Any:
+    made = Replay(self, forward, window, still)
+    return made, still, made.logits
 
 
-def test_replayed_steps_give_the_tokens_of_generate(monkeypatch: Any) -> None:
-    monkeypatch.setattr(Graphs, "of", classmethod(lambda cls, model: cls(enabled=True)))
-    monkeypatch.setattr(Graphs, "_capture", capture)
-    model, before = tiny(), Replay.count
+def kernel(query: Any, keys: Any, values: Any, lengths: Any, most: int, scale: float) -> Any:
+    """As the flash kernel: [rows, heads, size] and keys and values of all rows in one line."""
+    kernel.count += 1  # type: ignore[attr-defined]
+    starts, places, used = (tensor.tolist() for tensor in lengths)
+    assert starts == list(range(len(query) + 1))
+    assert max(used) <= most
+    groups = query.shape[1] // keys.shape[1]
+    out = []
+    for row, q in enumerate(query):
+        which = slice(places[row], places[row] + used[row])
+        key, value = (x[which].repeat_interleave(groups, 1) for x in (keys, values))
+        weights = (torch.einsum("hd,thd->ht", q, key) * scale).softmax(-1)
+        out.append(torch.einsum("ht,thd->hd", weights, value))
+    return torch.stack(out)
+
+
+def enable(monkeypatch: Any, *, by_length: bool, captured: Any = capture) -> None:
+    kernel.count = 0  # type: ignore[attr-defined]
+    made = classmethod(lambda cls, model: cls(model, enabled=True, by_length=by_length))
+    monkeypatch.setattr(Graphs, "of", made)
+    if captured:
+        monkeypatch.setattr(Graphs, "_capture", captured)
+    monkeypatch.setattr(decode_attention, "_kernel", kernel)
+
+
+@pytest.mark.parametrize("by_length", [False, True])
+@pytest.mark.parametrize("kind", ["Llama", "Qwen2", "Gemma", "GPTNeoX"])
+def test_replayed_steps_give_the_tokens_of_generate(
+    monkeypatch: Any, kind: str, by_length: bool
+) -> None:
+    enable(monkeypatch, by_length=by_length)
+    model, before = tiny(kind, **({"head_dim": 8} if kind == "Gemma" else {})), Replay.count
     engine = InflightEngine(model, Limits(idle_seconds=0.2))
-    prompts = [[i] * (1 + 7 * i) for i in range(1, 12)]
-    futures = [engine.submit(Request(ids=ids, max_new=3 + 2 * len(ids) // 3)) for ids in prompts]
-    for ids, future in zip(prompts, futures, strict=True):
+    counts = [3 + 2 * len(ids) // 3 for ids in PROMPTS]
+    asked = [
+        engine.submit(Request(ids=ids, max_new=count))
+        for ids, count in zip(PROMPTS, counts, strict=True)
+    ]
+    for ids, count, future in zip(PROMPTS, counts, asked, strict=True):
         [sample] = future.result(timeout=60)
-        assert sample.ids == plain(model, ids, 3 + 2 * len(ids) // 3)
+        assert sample.ids == plain(model, ids, count)
+    engine.close()
     assert Replay.count > before + 20
+    assert (kernel.count > 20) == by_length  # type: ignore[attr-defined]
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_memory_of_expected_size_does_not_move(monkeypatch: Any) -> None:
+    moved = []
+    enable(monkeypatch, by_length=False)
+    monkeypatch.setattr(Graphs, "clear", lambda self: moved.append(self))
+    engine = InflightEngine(tiny(), Limits(idle_seconds=60))
+    engine.submit(Request(ids=[1], max_new=2)).result(60)
+    moved.clear()
+    with engine._changed:
+        asked = [engine.submit(Request(ids=[i] * 9, max_new=200)) for i in range(5)]
+    for future in asked:
+        future.result(60)
+    assert not moved
     engine.close()
 
 
 def test_a_failed_capture_leaves_eager_steps(monkeypatch: Any, caplog: Any) -> None:
-    monkeypatch.setattr(Graphs, "of", classmethod(lambda cls, model: cls(enabled=True)))
+    enable(monkeypatch, by_length=False, captured=None)
     model = tiny()  # without CUDA, capturing fails by itself
     engine = InflightEngine(model, Limits(idle_seconds=0.2))
     assert engine.submit(Request(ids=[1, 2], max_new=5)).result(60)[0].ids == plain(
         model, [1, 2], 5
     )
+    assert "without CUDA graphs" in caplog.text
     engine.close()
+
+
+def test_attention_that_does_not_fit_is_left_alone(monkeypatch: Any) -> None:
+    """A capture that fails by its attention is repeated with the model's own."""
+
+    def fails(self: Graphs, forward: Any, window: Any, still: Any) -> Any:
+        found = capture(self, forward, window, still)
+        if self._by_length:
+            raise RuntimeError("differs")
+        return found
+
+    enable(monkeypatch, by_length=True, captured=fails)
+    model, before = tiny(), Replay.count
+    engine = InflightEngine(model, Limits(idle_seconds=0.2))
+    found = engine.submit(Request(ids=[1, 2], max_new=5)).result(60)[0].ids
+    assert found == plain(model, [1, 2], 5)
+    assert Replay.count > before
+    engine.close()
+
+
+def test_steps_are_eager_where_memory_is_short(monkeypatch: Any) -> None:
+    def full(self: Graphs, forward: Any, window: Any, still: Any) -> Any:
+        if still.shape[1] > 2:
+            try:
+                raise torch.OutOfMemoryError("out of memory")
+            finally:
+                raise RuntimeError("the capture was invalidated")
+        return capture(self, forward, window, still)
+
+    enable(monkeypatch, by_length=False, captured=full)
+    model = tiny()
+    engine = InflightEngine(model, Limits(idle_seconds=0.2))
+    asked = [engine.submit(Request(ids=ids, max_new=6)) for ids in PROMPTS]
+    for ids, future in zip(PROMPTS, asked, strict=True):
+        assert future.result(60)[0].ids == plain(model, ids, 6)
+    assert engine._batch.memory.graphs.enabled
+    engine.close()
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_parts_are_compiled_after_some_steps(monkeypatch: Any, works: bool) -> None:
+    compiled, used = [], []
+
+    def compile_(function: Any, **_: Any) -> Any:
+        compiled.append(function)
+
+        def faster(*args: Any, **kwargs: Any) -> Any:
+            used.append(function)
+            if not works:
+                raise RuntimeError("no compiler")
+            return function(*args, **kwargs)
+
+        return faster
+
+    enable(monkeypatch, by_length=False)
+    monkeypatch.setattr(torch, "compile", compile_)
+    model, rotate = tiny(), modeling_llama.apply_rotary_pos_emb
+    engine = InflightEngine(model, Limits(idle_seconds=0.2, compile_after=5))
+    for count, wanted in ((5, 0), (9, 2 * 3 + 1 + 1)):  # norms, gates; the last norm; rotation
+        [sample] = engine.submit(Request(ids=[1, 2], max_new=count)).result(60)
+        assert sample.ids == plain(model, [1, 2], count)
+        assert len(compiled) == wanted
+    assert bool(used)
+    assert (engine._batch.memory.graphs._parts is not None) == works
+    assert modeling_llama.apply_rotary_pos_emb is rotate
+    assert not [m for m in model.modules() if "forward" in vars(m)]
+    engine.close()
+
+
+def test_other_threads_keep_their_attention(monkeypatch: Any) -> None:
+    """While a step is captured a thread that uses the model has what it had before."""
+    monkeypatch.setattr(decode_attention, "_kernel", None)
+    model, found = tiny(), []
+    wanted = plain(model, [1, 2, 3], 5)
+    with decode_attention.decode_attention(model, object()):
+        thread = threading.Thread(target=lambda: found.append(plain(model, [1, 2, 3], 5)))
+        thread.start()
+        thread.join()
+    assert found == [wanted]

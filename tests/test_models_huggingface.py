@@ -20,6 +20,7 @@ from langchain_core.messages import (
 
 from mctsr_graph.errors import ConfigError, MissingExtraError
 from mctsr_graph.models import ChatTransformers, embedded_model
+from mctsr_graph.models.graphs import Graphs
 from mctsr_graph.models.huggingface import ContextLengthError, prompt_ids, to_chat
 from tests.engine_models import CHATML, chatml_tokenizer
 
@@ -427,6 +428,49 @@ def test_a_local_folder(model: Any, tokenizer: Any, tmp_path: Any, chat: ChatTra
     for wrong in ("float33", "nn"):
         with pytest.raises(ConfigError, match=wrong):
             ChatTransformers(model_id=str(tmp_path), dtype=wrong).invoke(PROMPT)
+
+
+@pytest.mark.parametrize("place", ["cpu", "auto", {"": "cpu"}])
+def test_a_device_map_passes_through(
+    model: Any, tokenizer: Any, tmp_path: Any, chat: ChatTransformers, place: Any
+) -> None:
+    pytest.importorskip("accelerate", reason="accelerate is not installed")
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    placed = ChatTransformers(
+        model_id=str(tmp_path),
+        temperature=0,
+        max_tokens=12,
+        dtype="float32",
+        model_kwargs={"device_map": place},
+    )
+    assert placed.invoke(PROMPT).content == chat.invoke(PROMPT).content
+    placed.close()
+
+
+def test_a_quantised_model_stays_where_it_is_put(
+    model: Any, tokenizer: Any, tmp_path: Any, monkeypatch: Any
+) -> None:
+    """Quantised weights refuse `.to`, and their steps are not captured."""
+    tokenizer.save_pretrained(tmp_path)
+    given: dict[str, Any] = {}
+    quantised = copy.deepcopy(model)
+    quantised.is_quantized = True
+    quantised.to = None
+
+    def from_pretrained(model_id: str, **kwargs: Any) -> Any:
+        given.update(kwargs)
+        return quantised
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", from_pretrained)
+    how = object()
+    chat = ChatTransformers(
+        model_id=str(tmp_path), max_tokens=5, model_kwargs={"quantization_config": how}
+    )
+    assert chat.invoke(PROMPT).content
+    assert given["quantization_config"] is how
+    assert not Graphs.of(quantised).enabled
+    chat.close()
 
 
 @pytest.mark.embedded

@@ -1,4 +1,4 @@
-"""What the README says is true: its Python runs, its picture and its table are the code's."""
+"""What README and docs/ say is true: their Python runs, picture, table and links are the code's."""
 
 from __future__ import annotations
 
@@ -14,28 +14,48 @@ from mctsr_graph.config import allowed_values
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
-NOT_RUN = re.findall(r"```python no-run\n(.*?)```", README, re.S)
+SETTINGS = (ROOT / "docs" / "settings.md").read_text("utf-8")
+PAGES = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_a_python_block_runs(block: str) -> None:
-    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+def blocks(kind: str) -> dict[str, str]:
+    """Every block of a kind in the README and docs/, by page and number."""
+    return {
+        f"{name}-{number}": block
+        for name, path in PAGES.items()
+        for number, block in enumerate(
+            re.findall(rf"```{kind}\n(.*?)```", path.read_text("utf-8"), re.S)
+        )
+    }
+
+
+ALONE = [place for place in blocks("python") if not place.startswith("strategies.md")]
+
+
+@pytest.mark.parametrize("place", ALONE)
+def test_a_python_block_runs(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks("python")[place], place, "exec"), {"__name__": "readme"})
 
 
 def test_the_blocks_of_a_page_on_strategies_run_one_after_the_other() -> None:
-    page = (ROOT / "docs" / "strategies.md").read_text("utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
-    assert len(blocks) == 4
+    page = {place: block for place, block in blocks("python").items() if place not in ALONE}
+    assert len(page) == 4
     names: dict[str, Any] = {"__name__": "strategies"}
-    for block in blocks:
-        exec(compile(block, "docs/strategies.md", "exec"), names)
+    for place, block in page.items():
+        exec(compile(block, place, "exec"), names)
 
 
 def test_a_block_that_needs_a_gpu_is_at_least_python() -> None:
-    assert len(BLOCKS) >= 3
-    for block in NOT_RUN:
-        compile(block, "README.md", "exec")
+    assert len(blocks("python")) >= 8
+    for place, block in blocks("python no-run").items():
+        compile(block, place, "exec")
+
+
+def test_every_link_to_a_file_leads_to_one() -> None:
+    for path in PAGES.values():
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 
 def test_the_picture_is_the_graph() -> None:
@@ -51,7 +71,7 @@ def shown(value: Any) -> str:
 def test_the_table_of_settings_is_the_code() -> None:
     rows = {
         cells[0].strip("` "): cells
-        for line in README.splitlines()
+        for line in SETTINGS.splitlines()
         if line.startswith("| `")
         and len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 7
     }

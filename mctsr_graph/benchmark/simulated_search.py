@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from mctsr_graph.answers import extract_final_answer
 from mctsr_graph.benchmark.simulation import World
@@ -14,9 +15,11 @@ from mctsr_graph.leaves import Leaf, grow, new_leaf
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.search import add_child, backpropagate, new_node
 from mctsr_graph.selection import tasks_of_wave
-from mctsr_graph.tasks import SelectionRule
+from mctsr_graph.state import MCTSrState
+from mctsr_graph.stopping import affordable, affordable_width
+from mctsr_graph.tasks import SelectionRule, Task
 from mctsr_graph.tree import Node, Tree, merge
-from mctsr_graph.usage import Role
+from mctsr_graph.usage import Role, Usage, no_cost
 from mctsr_graph.values import suppress_full_score
 
 _DUMMY = Prompts().dummy_answer
@@ -32,11 +35,23 @@ class Moment:
 
 
 def simulated_search(
-    world: World, number: int, context: MCTSrContext, rule: SelectionRule | None = None
+    world: World,
+    number: int,
+    context: MCTSrContext,
+    rule: SelectionRule | None = None,
+    budget: int | None = None,
 ) -> Iterator[Moment]:
     """Yield the search as it is after its roots and after each rollout, without end.
 
     It stops for no reason but that nothing is left to select: the caller decides.
+
+    Args:
+        world: The model.
+        number: Number of the problem.
+        context: The settings; their budgets are not heeded.
+        rule: Selects, instead of the setting.
+        budget: Model calls that the waves are cut to, as `max_calls` cuts them; then the search
+            stops there.
     """
     tree = _roots(world, number, context)
     drafted = sum(not node["dummy"] for node in tree.values())
@@ -44,8 +59,7 @@ def simulated_search(
     rollouts = 0
     while True:
         yield Moment(tree, rollouts, calls)
-        rng = random.Random(derive_seed(context.seed, "select", rollouts))
-        tasks = tasks_of_wave(tree, context, rng, context.width, rollouts + 1, rule)
+        tasks = _wave(tree, rollouts, calls, context, rule, budget)
         if not tasks:
             return
         leaves = [
@@ -56,6 +70,25 @@ def simulated_search(
         for leaf, spent in done:
             tree = merge(tree, [grow(tree, leaf, context)[1]])
             rollouts, calls = rollouts + 1, calls + spent
+
+
+def _wave(
+    tree: Tree,
+    rollouts: int,
+    calls: int,
+    context: MCTSrContext,
+    rule: SelectionRule | None,
+    budget: int | None,
+) -> list[Task]:
+    rng = random.Random(derive_seed(context.seed, "select", rollouts))
+    if budget is None:
+        return tasks_of_wave(tree, context, rng, context.width, rollouts + 1, rule)
+    limited = context.model_copy(update={"max_calls": budget, "max_rollouts": 4096})
+    spent: Usage = {"draft": {**no_cost(), "calls": calls}}
+    state = cast(MCTSrState, {"rollouts": rollouts, "usage": spent})
+    width = max(0, affordable_width(state, limited))
+    tasks = tasks_of_wave(tree, context, rng, width, rollouts + 1, rule)
+    return affordable(tasks, state, limited)
 
 
 def _roots(world: World, number: int, context: MCTSrContext) -> Tree:

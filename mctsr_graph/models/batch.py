@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mctsr_graph.models.engine import ContextLengthError
+from mctsr_graph.models.engine import ContextLengthError, is_out_of_memory
 from mctsr_graph.models.planning import plan
 from mctsr_graph.models.sampler import draw
 from mctsr_graph.models.slots import SlotMemory
@@ -25,13 +25,19 @@ class Batch:
         most_rows: Most rows that run.
         room: Most tokens of the running rows, counted as rows times the longest.
         prefill: Most prompt tokens of one forward.
+        price: How many tokens take as long as one more forward.
     """
 
     def __init__(
-        self, memory: SlotMemory | SoloMemory, most_rows: int, room: int, prefill: int
+        self,
+        memory: SlotMemory | SoloMemory,
+        most_rows: int,
+        room: int,
+        prefill: int,
+        price: int,
     ) -> None:
         self.memory = memory
-        self._limits = most_rows, room, prefill
+        self._limits = most_rows, room, prefill, price
         self._most = most_rows  # less for a while after an out-of-memory
         self._rows: list[Row] = []
         self._waiting: deque[Row] = deque()
@@ -87,7 +93,7 @@ class Batch:
         self._rows.pop()
 
     def _admit(self) -> None:
-        families: dict[Any, list[Row]] = {}
+        families: dict[tuple[int, ...], list[Row]] = {}
         count, longest = len(self._rows), max((row.longest for row in self._rows), default=0)
         while self._waiting:
             row = self._waiting[0]
@@ -97,15 +103,17 @@ class Batch:
                 break
             count += 1
             self._waiting.popleft()
-            begun = len(row.ids) > len(row.request.ids)
-            families.setdefault(row if begun else row.job, []).append(row)
+            families.setdefault(tuple(row.ids), []).append(row)
         joining = list(families.values())
+        if joining:
+            rows = [*self._rows, *(row for family in joining for row in family)]
+            self.memory.expect(len(rows), max(row.longest for row in rows) + 1, self._limits[1])
         for group in self._plan([rows[0].ids for rows in joining]):
             self._join([joining[i] for i in group])
 
     def _plan(self, prompts: list[list[int]]) -> Iterator[list[int]]:
         known = self.memory.known if self.memory.shares else None
-        return plan(prompts, known, self._limits[2])
+        return plan(prompts, known, *self._limits[2:])
 
     def _join(self, families: list[list[Row]]) -> None:
         """Start rows; those of a family have the same prompt."""
@@ -138,15 +146,14 @@ class Batch:
         if len(families) > 1:
             for family in families:
                 self._join([family])
-        elif not is_out_of_memory(error):
-            families[0][0].job.fail(error)
-        elif self.memory.forget():
+        elif is_out_of_memory(error) and self.memory.forget():
             self._join(families)
-        elif self._rows:
+        elif is_out_of_memory(error) and self._rows:
             self._most = len(self._rows)
             self._waiting.extendleft(reversed(families[0]))
         else:
-            families[0][0].job.fail(error)
+            for row in families[0]:
+                row.job.fail(error)
 
     def _step(self) -> None:
         try:
@@ -231,13 +238,3 @@ def _drawn(logits: Any, rows: Sequence[Row]) -> list[int | Exception]:
         if len(rows) == 1:
             return [error]
         return [_drawn(logits[i : i + 1], [row])[0] for i, row in enumerate(rows)]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device or the machine ran out of memory."""
-    import torch
-
-    told = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and ("out of memory" in told or "not enough memory" in told)
-    )

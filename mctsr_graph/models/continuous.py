@@ -2,13 +2,14 @@
 
 Its paged memory and its kernels suit large batches; requests cannot have everything. Kept from
 it, because it would end its thread and with it all requests: a temperature of 0 (sent as top_k
-1) and a prompt that its memory cannot hold. Not there: seeds, scores from logits, penalties of
-the model's generation config. Prefixes are shared by whole pages only.
+1) and a prompt that its memory cannot hold. Not there: seeds (a warning says so, once), scores
+from logits, penalties of the model's generation config. Prefixes are shared by whole pages only.
 """
 
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 import weakref
 from concurrent.futures import Future
@@ -25,8 +26,9 @@ from mctsr_graph.models.engine import (
 )
 from mctsr_graph.models.inflight import Limits, free_bytes
 from mctsr_graph.models.tasks import Job
-from mctsr_graph.models.trial import token_bytes
+from mctsr_graph.models.trial import slots_of
 
+_log = logging.getLogger(__name__)
 _PAGE = 32  # transformers' 256 is longer than most prefixes of a search
 _POLL = 0.05  # seconds between looks at cancelled futures
 _OPEN: weakref.WeakSet[ContinuousEngine] = weakref.WeakSet()
@@ -38,7 +40,7 @@ class ContinuousEngine:
     def __init__(self, model: Any, limits: Limits | None = None) -> None:
         self._model, self._limits = model, limits or Limits()
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._warned = False
         self._manager: Any = None
         self._reader: threading.Thread | None = None
         self._room = 0
@@ -54,6 +56,9 @@ class ContinuousEngine:
             EngineError: the engine is closed, or its manager takes no requests.
         """
         job = Job(request)
+        if request.seed is not None and request.temperature > 0 and not self._warned:
+            self._warned = True
+            _log.warning('seeds have no effect with engine="continuous"; "inflight" has them')
         with self._lock:
             self._start()
             if len(request.ids) + request.max_new > self._room:
@@ -101,11 +106,16 @@ class ContinuousEngine:
         self._reader.start()
 
     def _made(self) -> Any:
+        import torch
         from transformers import GenerationConfig
         from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
-        each = token_bytes(self._model)
-        room = self._limits.row_tokens or int(free_bytes(self._model) // (each or 1 << 18))
+        if self._model.device.type == "cuda":  # it prepares a plan, slowly, for each new shape
+            torch.backends.cuda.enable_cudnn_sdp(False)
+        with torch.inference_mode():
+            memory = slots_of(self._model)
+        each = memory.token_bytes() if memory else 1 << 18
+        room = self._limits.row_tokens or int(free_bytes(self._model) / 2 // each)
         self._room = room // _PAGE * _PAGE
         # Only processors that differ from the defaults here can be set per request
         sampled: Any = GenerationConfig  # untyped

@@ -93,3 +93,13 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Stop the thread and fail what is left. Safe to call twice."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device or the machine ran out of memory."""
+    import torch
+
+    told = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in told or "not enough memory" in told)
+    )

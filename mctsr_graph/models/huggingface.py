@@ -56,7 +56,8 @@ class ChatTransformers(BaseChatModel, Sampling, LogitScores):
         model_kwargs: More for `from_pretrained` of the model: device_map, quantization_config,
             attn_implementation, ...
         engine: "inflight" is this package's; "continuous" is transformers' own continuous
-            batching, for CUDA with flash attention; "auto" chooses.
+            batching, for CUDA with flash attention; "auto" is the first, which was faster on
+            an H100 without the package flash-attn.
         limits: Bounds of the engine by name, see `mctsr_graph.models.inflight.Limits`. Chat
             models that wrap the same loaded model share the engine of the first.
         streaming: True lets `invoke` stream inside, False never, as LangChain has it.

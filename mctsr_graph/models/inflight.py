@@ -12,14 +12,15 @@ from typing import Any
 from mctsr_graph.models.batch import Batch
 from mctsr_graph.models.engine import EngineError, Request, Sample, TokenTree
 from mctsr_graph.models.prefix import PrefixStore
-from mctsr_graph.models.slots import SlotMemory
 from mctsr_graph.models.solo import SoloMemory
 from mctsr_graph.models.tasks import Job, Question
-from mctsr_graph.models.trial import token_bytes
+from mctsr_graph.models.trial import slots_of
 
 _PLENTY = 1 << 40  # tokens, where memory is not ours to count
 _BYTES = 2 << 30  # for keys and values where the device does not tell what is free
 _GATHER = 0.005  # seconds without a newcomer after which a new batch starts
+# What one more forward costs, in tokens: reading the weights; on CUDA hundreds of launches
+_PRICE, _PRICE_CUDA = 16, 1024
 _OPEN: weakref.WeakSet[InflightEngine] = weakref.WeakSet()
 
 
@@ -34,6 +35,8 @@ class Limits:
         store_tokens: Most tokens of the prefix store; None takes the last third, 0 has none.
         prefill_tokens: Most prompt tokens of one forward.
         idle_seconds: After so long without a request the thread ends and the slots are freed.
+        compile_after: On CUDA, steps after which parts of the model are compiled with
+            torch.compile. That takes some seconds, once, and makes steps 10 to 20 % shorter.
     """
 
     rows: int = 64
@@ -41,6 +44,7 @@ class Limits:
     store_tokens: int | None = None
     prefill_tokens: int = 4096
     idle_seconds: float = 1.0
+    compile_after: float = 1000
 
 
 class InflightEngine:
@@ -124,8 +128,9 @@ class InflightEngine:
     def _receive(self, batch: Batch) -> bool:
         """Take what was submitted, waiting if there is nothing to do. False: end the thread."""
         with self._changed:
-            if not batch.busy and not self._inbox and not self._closed:
-                self._changed.wait(self._limits.idle_seconds)
+            if not batch.busy and not self._closed:
+                if not self._inbox:
+                    self._changed.wait(self._limits.idle_seconds)
                 self._gather()
             new, self._inbox = self._inbox, []
             for task in new:
@@ -157,12 +162,17 @@ class InflightEngine:
             self._thread, self._ending = None, self._thread
 
     def _made(self) -> Batch:
-        limits, each = self._limits, token_bytes(self._model)
-        room = int(free_bytes(self._model) // each) if each else 0
-        rows = limits.row_tokens or (room * 2 // 3 if each else _PLENTY)
-        kept = limits.store_tokens if limits.store_tokens is not None else room // 3
-        memory = SlotMemory(self._model, PrefixStore(kept)) if each else SoloMemory(self._model)
-        return Batch(memory, limits.rows, rows, limits.prefill_tokens)
+        limits, memory = self._limits, slots_of(self._model)
+        room = int(free_bytes(self._model) // memory.token_bytes()) if memory else 0
+        rows = limits.row_tokens or (room * 2 // 3 if memory else _PLENTY)
+        if memory:
+            kept = limits.store_tokens if limits.store_tokens is not None else room // 3
+            memory.store = PrefixStore(kept)
+            memory.graphs.compile_after = limits.compile_after
+        price = _PRICE_CUDA if self._model.device.type == "cuda" else _PRICE
+        return Batch(
+            memory or SoloMemory(self._model), limits.rows, rows, limits.prefill_tokens, price
+        )
 
 
 def free_bytes(model: Any) -> float:
@@ -171,7 +181,8 @@ def free_bytes(model: Any) -> float:
 
     if model.device.type != "cuda":
         return _BYTES
-    return 0.8 * torch.cuda.mem_get_info(model.device)[0]
+    cached = torch.cuda.memory_reserved(model.device) - torch.cuda.memory_allocated(model.device)
+    return 0.8 * (torch.cuda.mem_get_info(model.device)[0] + cached)
 
 
 @atexit.register

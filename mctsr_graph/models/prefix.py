@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     KV = list[torch.Tensor]
-    """Keys and values of all layers for some tokens, each of shape [heads, tokens, size]."""
+    """Keys and values for some tokens, each [heads of some or all layers, tokens, size]."""
 
 
 class _Node:

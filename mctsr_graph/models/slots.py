@@ -7,10 +7,12 @@ the last. Nothing is concatenated: a step writes one column per row in place.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mctsr_graph.models.decode_attention import without_cudnn
 from mctsr_graph.models.graphs import Graphs
 from mctsr_graph.models.prefix import PrefixStore
 from mctsr_graph.models.slot_layer import Layer, Window, layers_of
@@ -40,7 +42,7 @@ class SlotMemory:
         layers: Any = self._layers
         self._cache = Cache(layers=layers)
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
-        self._graphs = Graphs.of(model)
+        self.graphs = Graphs.of(model)
         self.used: list[int] = []
         """Columns in use of each slot."""
 
@@ -52,11 +54,25 @@ class SlotMemory:
     def token_bytes(self) -> int:
         """Bytes of one column of one slot in all layers; 0 before the first forward."""
         parts = [part for layer in self._layers for part in layer.parts]
-        return sum(part[0, :, 0].numel() * part.element_size() for part in parts)
+        return sum(part.shape[1] * part.shape[3] * part.element_size() for part in parts)
 
     def known(self, ids: Sequence[int]) -> int:
         """Tokens of a prompt that need not be computed; the last one always is."""
         return self.store.match(ids[:-1])
+
+    def expect(self, slots: int, columns: int, room: int) -> None:
+        """Make room for so many rows of so many columns, where moving would lose graphs.
+
+        It is more than that, and shrinks nothing, as long as it is at most `room` columns.
+        """
+        if not self.graphs.enabled:
+            return
+        window = self._window
+        ample = max(_up(slots, 16), window.slots), max(_up(columns, 512), window.columns)
+        if ample[0] * ample[1] <= room:
+            slots, columns = ample
+        with contextlib.suppress(RuntimeError):  # no memory: rows come one by one then
+            self._reserve(slots, columns)
 
     def join(self, prompts: Sequence[list[int]], most: int) -> torch.Tensor:
         """Give each prompt the next slot and return the logits after it, [m, vocabulary].
@@ -109,20 +125,29 @@ class SlotMemory:
         self.used.pop()
 
     def forget(self) -> bool:
-        """Empty the store to make room. False where it is empty."""
+        """Empty the store and give up slots that wait for owners. False where there is neither."""
+        few = len(self.used) + 1
+        had = self.store.tokens > 0 or self._window.slots > few
+        if not self.used:
+            self.release()
+        elif self._window.slots > few:
+            with contextlib.suppress(RuntimeError, MemoryError):
+                self._resize(few, self._window.columns)
+        self._empty_store()
+        return had
+
+    def _empty_store(self) -> None:
         import torch
 
-        had = self.store.tokens > 0
         self.store.clear()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return had
 
     def release(self) -> None:
         """Give back the memory of the slots, if none is in use."""
         if not self.used:
             self._window.slots = self._window.columns = 0
-            self._graphs.clear()
+            self.graphs.clear()
             for layer in self._layers:  # what is left remembers the shapes
                 layer.parts = [part[:0, :, :0].clone() for part in layer.parts]
 
@@ -155,21 +180,33 @@ class SlotMemory:
             at = 0
             for kv in self.store.lookup(ids[:-1]):
                 size = kv[0].shape[1]
-                parts = (part for layer in self._layers for part in layer.parts)
-                for part, piece in zip(parts, kv, strict=True):
-                    part[slot, :, at : at + size] = piece
+                for parts, pieces in zip(self._alike(), kv, strict=True):
+                    each = pieces.view(len(parts), -1, *pieces.shape[1:])
+                    for part, piece in zip(parts, each, strict=True):
+                        part[slot, :, at : at + size] = piece
                 at += size
             starts.append(at)
         return starts
 
     def _keep(self, slot: int, ids: Sequence[int]) -> None:
+        import torch
+
         def cut(a: int, b: int) -> list[torch.Tensor]:
-            return [part[slot, :, a:b].clone() for layer in self._layers for part in layer.parts]
+            return [torch.cat([p[slot, :, a:b] for p in parts]) for parts in self._alike()]
 
         try:
             self.store.insert(ids, cut)
         except (RuntimeError, MemoryError):  # no room for a copy: the store is the first to go
-            self.forget()
+            self._empty_store()
+
+    def _alike(self) -> list[list[torch.Tensor]]:
+        """Keys and values of all layers in groups of one kind, so that copies are few."""
+        groups: dict[Any, list[torch.Tensor]] = {}
+        for layer in self._layers:
+            for part in layer.parts:
+                _, heads, _, size = part.shape
+                groups.setdefault((part.device, part.dtype, heads, size), []).append(part)
+        return list(groups.values())
 
     def _copy(self, source: int, to: int, columns: int) -> None:
         for layer in self._layers:
@@ -180,12 +217,16 @@ class SlotMemory:
         window = self._window
         if slots <= window.slots and columns <= window.columns:
             return
-        self._graphs.clear()
         if slots > window.slots:
             slots = max(slots, min(2 * window.slots, window.slots + 16))
         # What does not grow shrinks to what is used: many rows and long ones were not together
         slots = max(slots, len(self.used))
         columns = _up(max([columns, *(used + 2 for used in self.used)]), _BLOCK)
+        self._resize(slots, columns)
+
+    def _resize(self, slots: int, columns: int) -> None:
+        window = self._window
+        self.graphs.clear()
         # Where a layer has no memory left, all have at least the smaller of both sizes
         window.slots, window.columns = min(slots, window.slots), min(columns, window.columns)
         for layer in self._layers:  # one by one, so that only one is in memory twice
@@ -210,15 +251,14 @@ class SlotMemory:
         places = [
             [junk] * p + list(range(s, s + width - p)) for p, s in zip(pads, starts, strict=True)
         ]
-        device = self._model.device
-        inputs = torch.tensor([ids, places], device=device)
+        inputs = torch.tensor([ids, places])
         window.lo, window.hi = lo, lo + len(fed)
         window.reach = min(_up(max(row[-1] for row in places) + 1, _ALIGN), window.columns)
         if width == 1 and lo == 0:
-            replayed = self._graphs.step(self._forward, window, inputs)
+            replayed = self.graphs.step(self._forward, window, inputs)
             if replayed is not None:
                 return replayed
-        return self._forward(inputs, keep, tree)
+        return self._forward(inputs.to(self._model.device), keep, tree)
 
     def _forward(
         self, inputs: torch.Tensor, keep: int = 1, tree: TokenTree | None = None
@@ -236,14 +276,15 @@ class SlotMemory:
         mask = torch.zeros(seen.shape, dtype=dtype, device=ids.device)
         mask.masked_fill_(~seen, torch.finfo(dtype).min)
         options = {"logits_to_keep": keep} if self._keeps else {}
-        logits: torch.Tensor = self._model(
-            input_ids=ids,
-            attention_mask=mask[:, None],
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            **options,
-        ).logits
+        with without_cudnn(self._model):
+            logits: torch.Tensor = self._model(
+                input_ids=ids,
+                attention_mask=mask[:, None],
+                position_ids=positions,
+                past_key_values=self._cache,
+                use_cache=True,
+                **options,
+            ).logits
         return logits[:, -keep:]
 
     def _plant(self, tree: TokenTree, seen: torch.Tensor, positions: torch.Tensor) -> None:

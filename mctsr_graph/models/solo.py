@@ -30,6 +30,9 @@ class SoloMemory:
         """Nothing is reused."""
         return 0
 
+    def expect(self, slots: int, columns: int, room: int) -> None:
+        """Each row makes its own room."""
+
     def join(self, prompts: Sequence[list[int]], most: int) -> torch.Tensor:
         """Compute each prompt and return the logits after it."""
         import torch

@@ -16,6 +16,8 @@ TOKENIZER_LOCK = threading.Lock()
 """Held around every use of a tokenizer: "split special tokens" is state of the shared object."""
 
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}  # all others: as user text
+_MARK = secrets.token_hex(16)  # a word that no text holds
+_MARKS = re.compile(rf"({_MARK}\d+x)")
 Chat = list[dict[str, Any]]
 Tools = list[dict[str, Any]]
 
@@ -83,7 +85,7 @@ def prompt_ids(tokenizer: Any, chat: Chat, tools: Tools | None = None) -> list[i
 
 def _segment_ids(tokenizer: Any, chat: Chat, text: str, tools: Tools | None) -> list[int]:
     turns, marks = _marked(chat)
-    parts = re.split(f"({'|'.join(marks) or '(?!)'})", _render(tokenizer, turns, tools))
+    parts = _MARKS.split(_render(tokenizer, turns, tools))
     stripped = {mark: content.strip() for mark, content in marks.items()}
     if "".join(stripped.get(part, part) for part in parts) == text:
         marks = stripped
@@ -107,7 +109,7 @@ def _marked(chat: Chat) -> tuple[Chat, dict[str, str]]:
             return [marked(each) for each in value]
         if not isinstance(value, str) or not value.strip():
             return value
-        mark = by_text.setdefault((value, quoted), secrets.token_hex(16))
+        mark = by_text.setdefault((value, quoted), f"{_MARK}{len(by_text)}x")
         marks[mark] = json.dumps(value, ensure_ascii=False)[1:-1] if quoted else value
         return mark
 

@@ -1,4 +1,4 @@
-"""Whether the memory of slots suits a model, and what a token costs there."""
+"""Whether the memory of slots suits a model."""
 
 from __future__ import annotations
 
@@ -9,23 +9,30 @@ from mctsr_graph.models.slot_layer import layers_of
 from mctsr_graph.models.slots import SlotMemory
 
 
-def token_bytes(model: Any) -> int:
-    """Bytes of a token's keys and values in a slot; 0 for a model that slots do not suit.
+def slots_of(model: Any) -> SlotMemory | None:
+    """An empty memory of slots, without a store; None for a model that slots do not suit.
 
     They suit where all layers see everything before, and where a short trial gives the same
-    logits as the model by itself: it may look at positions or masks in ways of its own.
+    logits as the model by itself: it may look at positions or masks in ways of its own. From the
+    trial the memory knows the shape of what it will hold.
     """
     from transformers.cache_utils import DynamicLayer
 
     plain = all(type(layer) is DynamicLayer for layer in layers_of(model))
     attention = getattr(model.config, "_attn_implementation", None)
     if not plain or not layers_of(model) or attention not in ("sdpa", "eager"):
-        return 0
+        return None
     memory = SlotMemory(model, PrefixStore(64))
     try:
-        return memory.token_bytes() if _agrees(model, memory) else 0
+        if not _agrees(model, memory):
+            return None
     except (TypeError, ValueError, RuntimeError, IndexError, AttributeError):
-        return 0
+        return None
+    while memory.used:
+        memory.leave(0, [])
+    memory.release()
+    memory.store = PrefixStore(0)
+    return memory
 
 
 def _agrees(model: Any, memory: SlotMemory) -> bool:

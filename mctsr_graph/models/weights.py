@@ -31,7 +31,7 @@ def engine_of(model: Any, kind: str, limits: dict[str, Any]) -> Engine:
     from mctsr_graph.models.inflight import InflightEngine, Limits
 
     engine: Engine | None
-    # "auto" is "inflight" until a measurement on CUDA says otherwise
+    # As measured: benchmarks/results/backend-h100.json. With flash-attn "continuous" may differ
     kind = "inflight" if kind == "auto" else kind
     made: Any = {"inflight": InflightEngine, "continuous": ContinuousEngine}[kind]
     with _ENGINES_LOCK:

@@ -29,6 +29,13 @@ def test_killed_at_any_boundary_a_search_ends_as_if_it_had_not_been(width: int) 
     assert totals["in_flight"] <= 2 * width  # evaluate has two calls a leaf under way
 
 
+def test_killed_at_any_boundary_of_a_pipelined_wave_likewise() -> None:
+    totals = crash("--points", "--rollouts", "3", "--width", "3", "--pipelined")
+    assert totals["kills"] > 50
+    assert (totals["lost"], totals["repeated"], totals["wrong"]) == (0, 0, 0)
+    assert totals["in_flight"] <= 2 * 3
+
+
 @pytest.mark.parametrize("width", [1, 3])
 def test_killed_at_random_moments_likewise(width: int) -> None:
     totals = crash("--kills", "30", "--rollouts", "8", "--width", str(width))
