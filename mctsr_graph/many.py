@@ -143,7 +143,10 @@ class _Batch:
         self._problems, self._model, self._context = problems, model, context
         self._checkpointer, self._free, self._options = checkpointer, free, options
         self._allowed: dict[int, int] = {}
+        self._settled: set[int] = set()
+        """Whose choice another share would hardly change."""
         self._idle: set[int] = set()
+        """Who can do nothing with another share."""
         self.found: dict[int, Solution] = {}
 
     async def round(self, granted: dict[int, int]) -> None:
@@ -152,12 +155,11 @@ class _Batch:
         self._allowed |= granted
         solutions = await asyncio.gather(*(self._search(number) for number in granted))
         self.found |= dict(zip(granted, solutions, strict=True))
-        # Whose next step costs more than a round grants
-        self._idle |= {
-            number
-            for number in granted
-            if self._spent(number) == before[number] and not self._is_settled(number)
-        }
+        # A search that is taken up and already settled stops again without a call
+        still = {number for number in granted if self._spent(number) == before[number]}
+        self._idle |= still & self._settled
+        self._settled |= still
+        self._settled |= {n for n in granted if self.found[n].stop_reason == "settled"}
 
     def learn(self) -> None:
         """Fit what is known of model and judge to the searches so far."""
@@ -186,11 +188,7 @@ class _Batch:
     def _rank(self, number: int) -> tuple[bool, float]:
         choice = self.found[number].choice
         confidence = choice["confidence"] if choice is not None else None
-        return self._is_settled(number), confidence or 0.0
-
-    def _is_settled(self, number: int) -> bool:
-        """Whether another share of the size of the last would hardly have changed the choice."""
-        return number in self.found and self.found[number].stop_reason == "settled"
+        return number in self._settled, confidence or 0.0
 
     def _spent(self, number: int) -> int:
         solution = self.found.get(number)
@@ -198,7 +196,7 @@ class _Batch:
 
     async def _search(self, number: int) -> Solution:
         context = _changed(self._context, max_calls=self._allowed[number])
-        if self._is_settled(number):  # nobody needs the calls more
+        if number in self._settled:  # nobody needs the calls more
             context = _changed(context, settle=False)
         async with self._free:
             try:
