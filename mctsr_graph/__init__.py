@@ -21,6 +21,7 @@ from .errors import (
 )
 from .graph import create_mctsr
 from .journal import CallJournal
+from .many import asolve_many, solve_many
 from .models.load import load_model
 from .prompts import Prompts
 from .solution import Solution
@@ -61,11 +62,13 @@ __all__ = [
     "Solution",
     "UnknownModelError",
     "asolve",
+    "asolve_many",
     "create_mctsr",
     "create_mctsr_agent",
     "create_mctsr_tool",
     "load_model",
     "solve",
+    "solve_many",
 ]
 
 # Loaded at first use: most programs need none of them, and they need more than a search does

@@ -11,7 +11,7 @@ from .calls import label_of
 from .config import MCTSrContext
 from .prompts import Prompts
 
-# What may change while a search goes on: limits, and how fast to go
+# What may change while a search goes on: limits, how fast to go, and what is known from elsewhere
 LIMITS = (
     "effort",
     "max_rollouts",
@@ -32,6 +32,7 @@ LIMITS = (
     "call_seconds",
     "width",
     "pipelined",
+    "prior",
 )
 
 

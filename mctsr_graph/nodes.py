@@ -62,9 +62,7 @@ class Nodes:
         """Choose the leaves of the next wave, or say why the search is over."""
         check_tree(state)
         reason = why_stop(state, run.context)
-        leaves: list[Leaf] = []
-        if reason is None:
-            leaves, reason = self._wave(state, run.context)
+        leaves, reason = ([], reason) if reason else self._wave(state, run.context)
         if not leaves:
             update = {"wave": Overwrite({}), "stop_reason": reason}
             return Command(update=update, goto="finalize")

@@ -457,6 +457,17 @@ INSIDE = {
     "viewers.text": {"tree"},
     "viewers.mermaid": {"tree", "viewers.text"},
     "viewers.rich_tree": {"tree", "viewers.text"},
+    "many": {
+        "belief",
+        "calls",
+        "config",
+        "errors",
+        "models.load",
+        "running",
+        "solution",
+        "solve",
+        "usage",
+    },
     "terminal": {
         "config",
         "errors",
@@ -568,6 +579,7 @@ INSIDE = {
 # package -> modules that may import it
 OUTSIDE = {
     "langgraph": {
+        "many",
         "state",
         "step",
         "nodes",

@@ -255,7 +255,7 @@ def test_another_vote_for_a_majority_hardly_lowers_its_chance(votes: dict[str, i
     before = believe(Evidence(votes)).chances[own]
     after = believe(Evidence({**votes, own: votes[own] + 1})).chances[own]
     # By a little it may: the skill that explains both is between two values of the grid
-    assert after >= before - 0.01
+    assert after >= before - 0.03
 
 
 @settings(max_examples=40, deadline=None)

@@ -32,11 +32,13 @@ PUBLIC = [
     "Solution",
     "UnknownModelError",
     "asolve",
+    "asolve_many",
     "create_mctsr",
     "create_mctsr_agent",
     "create_mctsr_tool",
     "load_model",
     "solve",
+    "solve_many",
 ]
 
 

@@ -29,10 +29,21 @@ def blocks(kind: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("place", blocks("python"))
+ALONE = [place for place in blocks("python") if not place.startswith("strategies.md")]
+
+
+@pytest.mark.parametrize("place", ALONE)
 def test_a_python_block_runs(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile(blocks("python")[place], place, "exec"), {"__name__": "readme"})
+
+
+def test_the_blocks_of_a_page_on_strategies_run_one_after_the_other() -> None:
+    page = {place: block for place, block in blocks("python").items() if place not in ALONE}
+    assert len(page) == 4
+    names: dict[str, Any] = {"__name__": "strategies"}
+    for place, block in page.items():
+        exec(compile(block, place, "exec"), names)
 
 
 def test_a_block_that_needs_a_gpu_is_at_least_python() -> None:

@@ -1,0 +1,242 @@
+"""Many problems under one budget of calls, which flows to those that are undecided."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from langgraph.checkpoint.memory import InMemorySaver
+
+from .belief import evidence_of, learn
+from .calls import Model
+from .config import EFFORTS, MCTSrContext
+from .errors import ConfigError, SearchFailedError
+from .models.load import load_model
+from .running import Checkpointer
+from .solution import Solution
+from .solve import asolve
+from .usage import no_usage, total_cost
+
+OnSolution = Callable[[int, Solution], None]
+_FIRST_CALLS = EFFORTS["low"]
+_CALLS_MORE = 8  # of one problem in one round: two refinements that are judged, or eight drafts
+_GOES_ON = ("max_calls", "settled")
+
+
+def solve_many(
+    problems: Sequence[str],
+    model: Model | str | None = None,
+    *,
+    context: MCTSrContext | None = None,
+    max_calls: int | None = None,
+    concurrency: int = 8,
+    learn: bool = False,
+    checkpointer: Checkpointer | None = None,
+    on_solution: OnSolution | None = None,
+    **options: Any,
+) -> list[Solution]:
+    """Search for an answer to each problem, under one budget of calls. See `asolve_many`.
+
+    Raises:
+        ConfigError: a setting or a problem is wrong.
+        RuntimeError: it is called inside a running event loop; await `asolve_many` there.
+    """
+    return asyncio.run(
+        asolve_many(
+            problems,
+            model,
+            context=context,
+            max_calls=max_calls,
+            concurrency=concurrency,
+            learn=learn,
+            checkpointer=checkpointer,
+            on_solution=on_solution,
+            **options,
+        )
+    )
+
+
+async def asolve_many(
+    problems: Sequence[str],
+    model: Model | str | None = None,
+    *,
+    context: MCTSrContext | None = None,
+    max_calls: int | None = None,
+    concurrency: int = 8,
+    learn: bool = False,
+    checkpointer: Checkpointer | None = None,
+    on_solution: OnSolution | None = None,
+    **options: Any,
+) -> list[Solution]:
+    """Search for an answer to each problem, under one budget of calls.
+
+    Each problem first gets a small share (11 calls at most). What is left goes, round by round,
+    to those that are undecided, the least certain first, until it is spent; those whose choice is
+    settled by what one more share could change come last.
+
+    Args:
+        problems: The problems in words.
+        model: As in `solve`.
+        context: The settings; by default profile "tuned". Its max_calls is not used.
+        max_calls: Model calls for all problems together, never exceeded; by default what
+            `context` allows for each, times their number.
+        concurrency: Searches that run at the same time, from 1.
+        learn: Whether what the problems so far say of model and judge (see `belief.learn`)
+            helps with them all, from the second round on.
+        checkpointer: Where the searches are kept, as in `solve`; by default in memory.
+        on_solution: Called with the number of a problem, from 0, and its solution, after each
+            round for those that had calls in it.
+        **options: Whatever else `solve` takes: prompts, judge, journal, ...
+
+    Returns:
+        The solutions in the order of the problems. One whose search failed has the stop_reason
+        "failed" and the best that was found, if anything; the others go on.
+
+    Raises:
+        ConfigError: a setting or a problem is wrong.
+    """
+    base = context or MCTSrContext(profile="tuned")
+    each = base.max_calls or EFFORTS["medium"]
+    budget = each * len(problems) if max_calls is None else max_calls
+    _check(budget, len(problems), concurrency)
+    batch = _Batch(
+        problems,
+        load_model(model) if model is None or isinstance(model, str) else model,
+        base,
+        checkpointer or InMemorySaver(),
+        asyncio.Semaphore(concurrency),
+        options,
+    )
+    share = min(_FIRST_CALLS, budget // max(1, len(problems)))
+    granted = dict.fromkeys(range(len(problems)), share)
+    while granted:
+        await batch.round(granted)
+        if on_solution is not None:
+            for number in granted:
+                on_solution(number, batch.found[number])
+        if learn:
+            batch.learn()
+        granted = batch.grants(budget)
+    return [batch.found[number] for number in range(len(problems))]
+
+
+def _check(budget: int, problems: int, concurrency: int) -> None:
+    if budget < problems:
+        raise ConfigError(f"max_calls is {budget}, allowed {problems} or more, one a problem")
+    if concurrency < 1:
+        raise ConfigError(f"concurrency is {concurrency}, allowed 1 or more")
+
+
+class _Batch:
+    """The problems, and what was found so far."""
+
+    def __init__(
+        self,
+        problems: Sequence[str],
+        model: Model,
+        context: MCTSrContext,
+        checkpointer: Checkpointer,
+        free: asyncio.Semaphore,
+        options: dict[str, Any],
+    ) -> None:
+        self._problems, self._model, self._context = problems, model, context
+        self._checkpointer, self._free, self._options = checkpointer, free, options
+        self._allowed: dict[int, int] = {}
+        self._settled: set[int] = set()
+        """Whose choice another share would hardly change."""
+        self._idle: set[int] = set()
+        """Who can do nothing with another share."""
+        self.found: dict[int, Solution] = {}
+
+    async def round(self, granted: dict[int, int]) -> None:
+        """Search on where calls are granted, up to that many in all."""
+        before = {number: self._spent(number) for number in granted}
+        self._allowed |= granted
+        solutions = await asyncio.gather(*(self._search(number) for number in granted))
+        self.found |= dict(zip(granted, solutions, strict=True))
+        # A search that is taken up and already settled stops again without a call
+        still = {number for number in granted if self._spent(number) == before[number]}
+        self._idle |= still & self._settled
+        self._settled |= still
+        self._settled |= {n for n in granted if self.found[n].stop_reason == "settled"}
+
+    def learn(self) -> None:
+        """Fit what is known of model and judge to the searches so far."""
+        trees = [self.found[number].tree for number in sorted(self.found)]
+        prior = learn([evidence_of(tree) for tree in trees])
+        self._context = _changed(self._context, prior=prior)
+
+    def grants(self, budget: int) -> dict[int, int]:
+        """Who may spend how many calls in all after the next round."""
+        left = budget - sum(self._spent(number) for number in self.found)
+        waiting = [
+            number
+            for number, solution in self.found.items()
+            if number not in self._idle and solution.stop_reason in _GOES_ON
+        ]
+        granted: dict[int, int] = {}
+        # Half of the undecided at most, so that what they learn moves the next round
+        for number in sorted(waiting, key=self._rank)[: (len(waiting) + 1) // 2]:
+            more = min(_CALLS_MORE, left)
+            if more <= 0:
+                break
+            granted[number] = self._spent(number) + more
+            left -= more
+        return granted
+
+    def _rank(self, number: int) -> tuple[bool, float]:
+        choice = self.found[number].choice
+        confidence = choice["confidence"] if choice is not None else None
+        return number in self._settled, confidence or 0.0
+
+    def _spent(self, number: int) -> int:
+        solution = self.found.get(number)
+        return total_cost(solution.usage)["calls"] if solution is not None else 0
+
+    async def _search(self, number: int) -> Solution:
+        context = _changed(self._context, max_calls=self._allowed[number])
+        if number in self._settled:  # nobody needs the calls more
+            context = _changed(context, settle=False)
+        async with self._free:
+            try:
+                return await asolve(
+                    self._problems[number],
+                    self._model,
+                    context=context,
+                    checkpointer=self._checkpointer,
+                    **self._options,
+                )
+            except ConfigError:
+                raise
+            except SearchFailedError as error:
+                return cast(Solution, error.solution)
+            except Exception as error:  # of this problem alone; the others go on
+                return _nothing(self._problems[number], error)
+
+
+def _changed(context: MCTSrContext, **changes: Any) -> MCTSrContext:
+    return MCTSrContext(**{**context.model_dump(exclude_unset=True), **changes})
+
+
+def _nothing(problem: str, error: Exception) -> Solution:
+    return Solution(
+        problem=problem,
+        answer=None,
+        final_answer=None,
+        best=None,
+        rollouts=0,
+        usage=no_usage(),
+        stop_reason="failed",
+        choice=None,
+        tree={},
+        failures=[
+            {
+                "rollout": 0,
+                "node": None,
+                "role": "draft",
+                "code": "model_error",
+                "message": f"{type(error).__name__}: {error}",
+            }
+        ],
+    )
