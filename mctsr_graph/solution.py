@@ -29,12 +29,12 @@ class Solution:
     """Model calls and tokens by role."""
     stop_reason: str | None
     """Why the search stopped; "interrupted" where Ctrl-C stopped it."""
-    choice: Choice | None
-    """Why this answer: the classes of final answers with their votes, rewards and chances."""
     tree: dict[str, Node]
     """Every node by id."""
     failures: list[Failure]
     """Replies that could not be had."""
+    choice: Choice | None = None
+    """Why this answer: the classes of final answers with their votes, rewards and chances."""
 
     def to_json(self) -> str:
         """All fields as one JSON object."""
