@@ -17,6 +17,7 @@ from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.models.huggingface import ChatTransformers
 from mctsr_graph.models.weights_cache import entry_of, is_whole, keep
 
+_NAME = "SmolLM2-135M-Instruct"
 _NEEDED = ("torch", "transformers", "gguf", "accelerate")  # transformers reads GGUF with the last
 
 
@@ -44,6 +45,11 @@ def embedded_model(**kwargs: Any) -> ChatTransformers:
 
 class _Embedded(ChatTransformers):
     """Unpacked once, then from a cache; no progress bars, which would only be noise here."""
+
+    @property
+    def model_name(self) -> str:
+        """What searches and reports call it, wherever the package lies."""
+        return _NAME
 
     def _read_weights(self) -> tuple[Any, Any]:
         file = Path(self.model_id) / (self.gguf_file or "")
