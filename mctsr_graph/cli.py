@@ -112,7 +112,12 @@ def solve_command(
             "By default $MCTSR_MODEL, else embedded.",
         ),
     ] = None,
-    profile: Annotated[str, typer.Option(help="The set of settings: paper or official.")] = "paper",
+    profile: Annotated[
+        str, typer.Option(help="The set of settings: paper, official or tuned.")
+    ] = "paper",
+    effort: Annotated[
+        str | None, typer.Option(help="A budget of model calls: low, medium or high.")
+    ] = None,
     rollouts: Annotated[
         int | None, typer.Option(help="Rollouts at most. By default the profile's.")
     ] = None,
@@ -148,6 +153,7 @@ def solve_command(
         context = MCTSrContext(
             **{
                 "profile": profile,
+                "effort": effort,
                 "width": width,
                 "seed": seed,
                 **({"max_rollouts": rollouts} if rollouts is not None else {}),

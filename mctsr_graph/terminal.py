@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from .choice import Choice
 from .config import MCTSrContext
 from .errors import ConfigError
 from .events import Best, Event
@@ -24,7 +25,7 @@ from .solution import Solution
 from .usage import total_cost
 from .viewers.mermaid import render_mermaid
 from .viewers.rich_tree import rich_tree
-from .viewers.text import points, render_text
+from .viewers.text import one_line, points, render_text
 
 
 def stderr() -> Console:
@@ -146,6 +147,8 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
     if solution.answer is not None:
         out.print(safe(solution.answer, keep="\n\t"))
         out.print(f"\nFinal answer: {safe(solution.final_answer or 'none stated')}")
+    if solution.choice is not None and solution.choice["rule"] != "max_q":
+        out.print(f"Answers found: {_classes(solution.choice)}")
     if show_tree:
         out.print("\nTree (id, q, rewards, final answer)")
         out.print(render_text(solution.tree, solution.best))
@@ -157,6 +160,16 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
     out.print(f"Stopped by {solution.stop_reason} after {solution.rollouts} rollouts.")
     for failure in solution.failures:
         out.print(safe(f"Failed in rollout {failure['rollout']}: {failure['message']}"))
+
+
+def _classes(choice: Choice) -> str:
+    """The likeliest final answers, each with its votes and its chance to be right."""
+    told = [
+        f"{safe(one_line(one['final_answer'], 40))} ({one['votes']} of "
+        f"{sum(other['votes'] for other in choice['classes'])}, {100 * one['chance']:.0f} %)"
+        for one in choice["classes"][:3]
+    ]
+    return ", ".join(told) or "none that is stated as final"
 
 
 def check_page(file: Path | None) -> None:

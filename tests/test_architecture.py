@@ -458,6 +458,7 @@ INSIDE = {
     "viewers.mermaid": {"tree", "viewers.text"},
     "viewers.rich_tree": {"tree", "viewers.text"},
     "terminal": {
+        "choice",
         "config",
         "errors",
         "events",
