@@ -218,7 +218,8 @@ def test_help_names_every_option_and_the_exit_codes() -> None:
     for line in ("solve   Search for", "resume  Go on with", "list    List the searches"):
         assert line in top
     for option in ("--model", "--profile", "--effort", "--rollouts", "--seed", "--json",
-                   "--checkpoint", "--show-tree", "--file", "--width", "--set", "--max-reply-tokens"):  # fmt: skip
+                   "--checkpoint", "--show-tree", "--file", "--width", "--set",
+                   "--max-reply-tokens"):  # fmt: skip
         assert option in solve
     for line in ("0    an answer was found", "130  interrupted by Ctrl-C"):
         assert line in top
