@@ -58,7 +58,7 @@ def test_a_run_from_the_first_problem_to_training_data(
     assert "done; for the tables: mctsr bench report runs/sums-" in first.stdout
     [folder] = (tmp_path / "runs").iterdir()
     settings, lines = read_run(folder)
-    assert [line["id"] for line in lines] == ["p0", "p1"]
+    assert sorted(line["id"] for line in lines) == ["p0", "p1"]  # as they were finished
     assert (settings["model"], settings["rollouts"]) == ("scripted", [0, 2])
     made = len(model.calls)
     # More problems go into the same run
