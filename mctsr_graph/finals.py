@@ -19,7 +19,7 @@ from .tree import Patch, Tree, merge
 from .usage import add_usage
 from .values import q_of
 
-_TOP_UPS = 500  # samples of rollout 0 that belong to finalists
+_TOP_UPS = 500  # samples of the last rollout that belong to finalists
 # How much of a win share is trusted: a judge that is always sure is sometimes wrong
 _TRUST = 0.8
 
@@ -65,7 +65,8 @@ async def _topped_up(desk: Desk, tree: Tree, state: MCTSrState, run: Run) -> dic
     known, cases, first = known_answers(tree, ()), [], _TOP_UPS
     for node_id, count in short.items():
         answers = [tree[node_id]["answer"]] * max(0, count)
-        cases.append(cases_of(state["problem"], answers, known, first=first))
+        # Of the last rollout: a search that goes on and ends again asks other things then
+        cases.append(cases_of(state["problem"], answers, known, state["rollouts"], first))
         first += len(answers)
     replies = await desk.judge(cases, desk.asker(state, run), run.way)
     return dict(zip(short, replies, strict=True))
@@ -86,7 +87,7 @@ async def _play_off(
     chances = {representative(tree, one): one["chance"] for one in classes}
     pairs = list(combinations(chances, 2))
     matches = [
-        Case(state["problem"], tree[a]["answer"], sample=i, known=[tree[b]["answer"]])
+        Case(state["problem"], tree[a]["answer"], state["rollouts"], i, [tree[b]["answer"]])
         for i, (a, b) in enumerate(pairs)
     ]
     replies = await desk.compare(matches, desk.asker(state, run), run.way)

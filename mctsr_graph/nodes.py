@@ -178,12 +178,12 @@ class Nodes:
             and (not lazy or leaf["task"] == "evaluate" or "steering" in leaf)
         ]
         known, cases = known_answers(state["tree"], leaves), []
+        samples = asker.context.reward_samples
         for leaf in leaves:
-            own = [leaf["answer"] or ""] * asker.context.reward_samples
+            own = [leaf["answer"] or ""] * samples
             refined = state["tree"][leaf["parent"] or ""] if leaf["task"] == "refine" else None
             again = [refined["answer"]] if refined is not None else []
             cases.append(cases_of(state["problem"], [*own, *again], known, leaf["rollout"]))
-        samples = asker.context.reward_samples
         replies = await self.desk.judge(cases, asker, way)
         return {
             str(leaf["rollout"]): with_rewards(leaf, own[:samples], own[samples:])

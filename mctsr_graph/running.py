@@ -164,7 +164,7 @@ class SearchRun:
         if not self.left:
             return None
         # Without the answer, which every further checkpoint would hold
-        return {"stop_reason": None, **again, "answer": None, "final_answer": None}
+        return {"stop_reason": None, **again, "answer": None, "final_answer": None, "choice": None}
 
     def note(
         self, mode: str, part: Any, on_event: OnEvent | None, on_change: OnChange | None

@@ -302,3 +302,18 @@ def test_what_a_person_adds_is_judged_and_what_is_pruned_is_not_best() -> None:
     again = ask_rewards(newest["id"])
     tree = steer(graph, THREAD, again, by="me", context=context).values["tree"]
     assert len(tree[newest["id"]]["rewards"]) == 3
+
+
+def test_a_play_off_is_held_anew_when_a_search_goes_on(tmp_path: Path) -> None:
+    """The finalists may be others then, so its calls are others in the journal too."""
+
+    def reply(call: Any) -> str:
+        return f"\\boxed{{{call.sample}}}" if call.role == "draft" else five(call)
+
+    file, model, played = tmp_path / "search.db", ScriptedChatModel(replies=reply), [0]
+    for calls in (20, 40):
+        context = tuned(select="playoff", finalist_rewards=1, max_calls=calls)
+        found = solve("How many?", model, context=context, checkpointer=file)
+        assert (found.stop_reason, found.failures) == ("max_calls", [])
+        played.append(calls_of(model, "compare"))
+    assert played == [0, 6, 12]  # three pairs in both orders, twice
