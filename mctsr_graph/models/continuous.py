@@ -4,8 +4,6 @@ Its paged memory and its kernels suit large batches; requests cannot have everyt
 it, because it would end its thread and with it all requests: a temperature of 0 (sent as top_k
 1) and a prompt that its memory cannot hold. Not there: seeds (a warning says so, once), scores
 from logits, penalties of the model's generation config. Prefixes are shared by whole pages only.
-On CPU (transformers 5.23) a request that joins while another is decoding was seen to get other
-tokens than alone: take "inflight" where tokens have to be exact.
 """
 
 from __future__ import annotations
