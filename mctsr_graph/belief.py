@@ -291,8 +291,8 @@ class Tally:
         log = self.log_classes
         own = self.votes.get(right, 0) if right is not None else 0
         if own:
-            log -= _LOG_VARIETY + _LOG_GAMMA[own]
-        log -= _LOG_RISING[self.voted - own]
+            log -= _LOG_VARIETY + math.lgamma(own)
+        log -= math.lgamma(_VARIETY + self.voted - own) - math.lgamma(_VARIETY)
         if not self.moved:
             return log
         kept, came, went = (
@@ -324,15 +324,12 @@ def tally_of(evidence: Evidence) -> Tally:
         went,
         sum(evidence.moves.values()),
         sum(kept.values()),
-        sum(_LOG_VARIETY + _LOG_GAMMA[count] for count in evidence.votes.values()),
+        sum(_LOG_VARIETY + math.lgamma(count) for count in evidence.votes.values()),
         math.log(len(evidence.classes) + 1),
     )
 
 
-_MOST = 4096 + 64  # nodes of a tree
 _LOG_VARIETY = math.log(_VARIETY)
-_LOG_GAMMA = [0.0, *(math.lgamma(count) for count in range(1, _MOST))]
-_LOG_RISING = [math.lgamma(_VARIETY + count) - math.lgamma(_VARIETY) for count in range(_MOST)]
 _LOG_KEEPS, _LOG_LEAVES = math.log(_KEEPS), math.log(1 - _KEEPS)
 _LOG_STAYS, _LOG_STRAYS = math.log(_STAYS), math.log(1 - _STAYS)
 

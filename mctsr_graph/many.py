@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from langgraph.checkpoint.memory import InMemorySaver
-
 from .belief import evidence_of, learn
 from .calls import Model
 from .config import EFFORTS, MCTSrContext
@@ -96,6 +94,8 @@ async def asolve_many(
     Raises:
         ConfigError: a setting or a problem is wrong.
     """
+    from langgraph.checkpoint.memory import InMemorySaver  # it brings sqlite3 along
+
     base = context or MCTSrContext(profile="tuned")
     each = base.max_calls or EFFORTS["medium"]
     budget = each * len(problems) if max_calls is None else max_calls

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -72,5 +71,7 @@ def exploration_scale(tree: Mapping[str, Node], context: MCTSrContext) -> float:
     """
     if context.exploration_unit == "points":
         return 1.0
+    import statistics  # here, since only this setting needs it, and it takes its time to load
+
     rewards = [reward for node in tree.values() for reward in node["rewards"]]
     return max(1.0, statistics.pstdev(rewards)) if rewards else 1.0
