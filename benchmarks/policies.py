@@ -22,12 +22,13 @@ from typing import Any, NamedTuple
 from benchmarks.policy_peers import PEERS
 from mctsr_graph import MCTSrContext
 from mctsr_graph.answers import extract_final_answer
-from mctsr_graph.belief import USUAL, Evidence, Prior, evidence_of, learn, log_chances_of
+from mctsr_graph.belief import believe, learn
 from mctsr_graph.benchmark.simulated_search import Moment, simulated_search
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls import derive_seed
 from mctsr_graph.choice import CHOICES, classes_of
 from mctsr_graph.deciding import why_decided, why_enough
+from mctsr_graph.evidence import Evidence, evidence_of
 from mctsr_graph.information import choose_tasks
 from mctsr_graph.tasks import SelectionRule
 
@@ -46,7 +47,7 @@ OTHER_REFINING: dict[str, dict[str, Any]] = {
 }
 """Worlds in which refining is worse or better than what `belief` assumes; not in the grid."""
 BASELINES = ("self-consistency", "best-of-n", "paper")
-_LEARNT_FROM = 50  # problems of a batch before what they taught is used
+_LEARNS_AFTER = (16, 32, 64, 128, 256)  # problems of a batch
 
 
 class Outcome(NamedTuple):
@@ -134,7 +135,7 @@ def _ended(
         context.model_copy(update={"confidence": None, "settle": False}),
     )
     evidence = evidence_of(moment.tree) if looks else Evidence()
-    logs = log_chances_of(evidence, context.belief_prior)
+    logs = believe(evidence, context.belief_prior).chances if looks else {}
     for context in settings:
         left = (context.max_calls or 0) - moment.calls
         if left < 0 and last is not None:
@@ -196,24 +197,35 @@ def run_cell(
     policies = {**POLICIES, **ABLATIONS, **PEERS}
     found = {name: [policies[name](world, number) for number in range(problems)] for name in names}
     if learning:
-        found["tuned, learning"] = _learning(world, problems, found["tuned"])
+        found["tuned, learning"] = _learning(world, problems)
     return {"skill": skill, "auc": auc, "error": error, "outcomes": found}
 
 
-def _learning(world: World, problems: int, usual: list[list[Outcome]]) -> list[list[Outcome]]:
-    """Tuned over a batch: what the first problems taught of model and judge is its prior."""
-    evidences = [_evidence(world, number) for number in range(min(_LEARNT_FROM, problems))]
-    context = TUNED.model_copy(update={"prior": learn(evidences)})
-    rest = [search(context, world, number) for number in range(len(evidences), problems)]
-    return usual[: len(evidences)] + rest
+def _learning(world: World, problems: int) -> list[list[Outcome]]:
+    """Tuned over a batch: what its problems so far say of model and judge is the prior of the next.
+
+    Each budget is a batch of its own, which learns from searches under that budget only.
+    """
+    return [
+        list(found)
+        for found in zip(*(_batch(world, problems, one) for one in BUDGETS), strict=True)
+    ]
 
 
-def _evidence(world: World, number: int, prior: Prior = USUAL) -> Evidence:
-    context = TUNED.model_copy(update={"prior": prior})
-    for moment in simulated_search(world, number, context):
-        if moment.calls >= BUDGETS[2] or why_decided(moment.tree, moment.rollouts, 99, context):
-            return evidence_of(moment.tree)
-    raise AssertionError("a search by information never ends by itself")
+def _batch(world: World, problems: int, budget: int) -> list[Outcome]:
+    context = TUNED.model_copy(update={"max_calls": budget, "max_rollouts": 4096})
+    outcomes: list[Outcome] = []
+    evidences: list[Evidence] = []
+    for number in range(problems):
+        if number in _LEARNS_AFTER:
+            context = context.model_copy(update={"prior": learn(evidences)})
+        for moment in simulated_search(world, number, context, budget=budget):
+            left = budget - moment.calls
+            if left <= 0 or why_decided(moment.tree, moment.rollouts, left, context):
+                break
+        outcomes.append(_outcome(moment, context, world, number))
+        evidences.append(evidence_of(moment.tree))
+    return outcomes
 
 
 def report(cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -337,7 +349,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--problems", type=int, help="problems a cell (500; quick: 200)")
     parser.add_argument("--policies", help="names, with commas; by default all but the ablations")
     parser.add_argument("--ablations", action="store_true", help="tuned without each of its parts")
-    parser.add_argument("--learning", action="store_true", help="tuned with a prior learnt too")
+    parser.add_argument("--alone", action="store_true", help="no batches that learn")
     parser.add_argument("--errors", default=",".join(ERRORS), help="kinds of errors, with commas")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--summary", help="print the summary of a file of cells, and run nothing")
@@ -354,7 +366,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     began = time.monotonic()
     cells = []
     with ProcessPoolExecutor(chosen.workers) as pool:
-        jobs = [pool.submit(run_cell, *cell, problems, names, chosen.learning) for cell in grid]
+        jobs = [pool.submit(run_cell, *cell, problems, names, not chosen.alone) for cell in grid]
         for job in jobs:
             cells.append(report(job.result()))
             print(json.dumps(cells[-1]), flush=True)

@@ -1,11 +1,11 @@
 """What a search believes: how probable it is that each answer it has found is the right one.
 
 Answers with equal final answers form a class. Three kinds of evidence speak for a class:
-independent answers that agree on it, refinements that arrive at it, and the rewards of its
-answers. They are weighed against each other by Bayes' rule, over a grid of what is not known: how
-often this model is right on this problem, how often a refinement mends a wrong answer, and how
-well the judge tells right from wrong. The grids' weights are a `Prior`; `learn` fits them to the
-searches of a batch, without the truth.
+independent answers that agree on it, refinements that arrive at it or stay with it, and the
+rewards of its answers. They are weighed against each other by Bayes' rule, over a grid of what is
+not known: how often this model is right on this problem, what its refinements do, how its wrong
+answers cluster, and how well the judge tells right from wrong. The grids' weights are a `Prior`;
+`learn` fits them to the searches of a batch, without the truth.
 """
 
 from __future__ import annotations
@@ -13,49 +13,64 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any, NamedTuple
 
-from .answers import answer_key
-from .branches import in_play
 from .errors import ConfigError
-from .tree import Node
+from .evidence import Evidence
 
-SKILL = (0.03, 0.15, 0.35, 0.6, 0.82, 0.96)
+SKILL = (0.01, 0.06, 0.2, 0.4, 0.6, 0.8, 0.95)
 """Chances that an independent answer is right."""
-MENDING = (0.3, 0.9)
-"""Chances that a refinement of a wrong answer is right, as shares of the skill."""
-DISCRIMINATION = (0.0, 0.35, 0.8, 1.4, 2.0)
+
+
+class Refining(NamedTuple):
+    """What a refinement does."""
+
+    mends: float
+    """Chance that one of a wrong answer is right, as a share of the skill."""
+    keeps: float
+    """Chance that one of a right answer stays right."""
+    stays: float
+    """Chance that one that mends nothing leaves a wrong answer; else it strays to another."""
+
+
+REFINING = (Refining(0.3, 0.8, 0.9), Refining(0.7, 0.88, 0.7), Refining(1.0, 0.95, 0.5))
+VARIETY = (0.4, 0.9, 2.0, 4.5, 10.0)
+"""How readily a wrong answer differs from those before it: the concentration of an Ewens process."""
+DISCRIMINATION = (0.0, 0.3, 0.6, 0.9, 1.3, 1.8)
 """By how much a right answer's reward is higher, in standard deviations of a reward."""
 
-_VARIETY = 1.0  # concentration of wrong answers: how readily one differs from those before it
-_KEEPS = 0.85  # chance that a refinement of a right answer stays right
-_STAYS = 0.85  # chance that one that mends nothing leaves a wrong answer: staying tells nothing
-_NOISE = 30.0  # standard deviation of a reward before any was seen, points,
-_NOISE_WEIGHT = 4.0  # counted as so many rewards
+_NOISE_WEIGHT = 4.0  # the noise that is expected counts as so many rewards
 _OWN_SHARE = 0.3  # share of a reward's variance that is the answer's own: no repetition removes it
 _CLASS_SPREAD = 0.25  # standard deviation of what a judge holds for or against a class as such
+
+# In `learn`
+_ROUNDS = 8
+_PRIOR_WEIGHT = 2.0  # problems that the prior counts as
+_TRUST = 0.7  # each problem counts as less than one: the model of the world is not exact
+_LEAST = 0.003  # of the largest weight: nothing is ever ruled out
+_GOOD_JUDGE = (0.02, 0.02, 0.02, 0.04, 0.3, 0.6)
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Weights of the grids. Each list sums to 1.
+    """Weights of the grids; each list sums to 1.
 
     Raises:
         ConfigError: it does not, or is of another length.
     """
 
-    skill: tuple[float, ...] = (0.08, 0.12, 0.17, 0.22, 0.22, 0.19)
-    mending: tuple[float, ...] = (0.8, 0.2)
-    discrimination: tuple[float, ...] = (0.5, 0.17, 0.15, 0.11, 0.07)
+    skill: tuple[float, ...] = (0.1, 0.1, 0.15, 0.15, 0.15, 0.17, 0.18)
+    refining: tuple[float, ...] = (0.34, 0.33, 0.33)
+    variety: tuple[float, ...] = (0.1, 0.2, 0.3, 0.25, 0.15)
+    discrimination: tuple[float, ...] = (0.3, 0.15, 0.15, 0.15, 0.13, 0.12)
+    noise: float = 30.0
+    """Standard deviation of a reward within a class, points."""
 
     def __post_init__(self) -> None:
         """Check the weights."""
-        for name, grid in (
-            ("skill", SKILL),
-            ("mending", MENDING),
-            ("discrimination", DISCRIMINATION),
-        ):
+        for name, grid in GRIDS.items():
             weights = getattr(self, name)
             fits = len(weights) == len(grid) and min(weights) >= 0
             if not fits or not math.isclose(sum(weights), 1, abs_tol=1e-6):
@@ -64,182 +79,299 @@ class Prior:
                 )
 
 
+GRIDS: dict[str, Sequence[object]] = {
+    "skill": SKILL,
+    "refining": REFINING,
+    "variety": VARIETY,
+    "discrimination": DISCRIMINATION,
+}
 USUAL = Prior()
 """What is believed before anything is known of model and judge."""
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What a tree says of its classes, which are named by `answer_key`."""
+class View(NamedTuple):
+    """What is to be expected if one class is the right one."""
 
-    votes: Mapping[str, int] = field(default_factory=dict)
-    """Independent answers by class."""
-    moves: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """Refinements by the classes of the answer refined and of the new one."""
-    rewards: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
-    """By class: mean and number of each judged answer's rewards, points."""
-
-    @property
-    def classes(self) -> list[str]:
-        """Every class that was seen, in order."""
-        return list(dict.fromkeys([*self.votes, *(key for move in self.moves for key in move)]))
+    weight: float
+    """Probability that it is."""
+    right: float
+    """Chance that the next independent answer is right."""
+    mends: float
+    """Chance that a refinement of a wrong answer is right ..."""
+    stays: float
+    """... or leaves it as it was ..."""
+    strays: float
+    """... or goes to a wrong answer as an independent one would."""
+    keeps: float
+    """Chance that a refinement of a right answer stays right."""
+    known: float
+    """Chance of a wrong answer to be of a known class, for each time that class was seen."""
+    new: float
+    """Chance of a wrong answer to be of a new class."""
 
 
 @dataclass(frozen=True)
 class Belief:
-    """Probabilities that sum to 1."""
+    """What is believed of a tree's classes, and of model and judge."""
 
-    chances: Mapping[str | None, float]
-    """Of each class to be right; under None, that the right answer was not found yet."""
-    skill: Sequence[float]
-    """Over `SKILL`."""
-    mending: Sequence[float]
-    """Over `MENDING`."""
-    discrimination: Sequence[float]
-    """Over `DISCRIMINATION`."""
+    views: Mapping[str | None, View]
+    """By the class that is right; None: it was not found yet."""
+    counts: Mapping[str, int]
+    """How often each class was arrived at."""
+    posterior: Prior
+    """What is believed of model and judge on this problem."""
+    log_likelihood: float
+    """Of the evidence under the prior."""
 
     @property
-    def entropy(self) -> float:
-        """How much is not known of which class is right, nats."""
-        return -sum(chance * math.log(chance) for chance in self.chances.values() if chance > 0)
-
-
-@lru_cache(maxsize=65536)
-def class_of(final_answer: str | None) -> str | None:
-    """The class of a final answer; None belongs to no class."""
-    return None if final_answer is None else answer_key(final_answer)
-
-
-def evidence_of(tree: Mapping[str, Node]) -> Evidence:
-    """Collect what the answers in play say. Dummies and answers without a final one say nothing."""
-    votes: Counter[str] = Counter()
-    moves: Counter[tuple[str, str]] = Counter()
-    rewards: dict[str, list[tuple[float, int]]] = {}
-    for node in in_play(tree).values():
-        own = class_of(node["final_answer"])
-        if own is None or node["dummy"]:
-            continue
-        parent = tree[node["parent"]] if node["parent"] is not None else None
-        before = class_of(parent["final_answer"]) if parent is not None else None
-        if parent is None or before is None:
-            votes[own] += 1
-        else:
-            moves[before, own] += 1
-        if node["rewards"]:
-            count = len(node["rewards"])
-            rewards.setdefault(own, []).append((sum(node["rewards"]) / count, count))
-    return Evidence(dict(votes), dict(moves), rewards)
+    def chances(self) -> dict[str | None, float]:
+        """Probability of each class to be right, in the order of finding; they sum to 1."""
+        return {right: view.weight for right, view in self.views.items()}
 
 
 def believe(evidence: Evidence, prior: Prior = USUAL) -> Belief:
     """Weigh the evidence."""
-    tally, standing = tally_of(evidence), standing_of(evidence, prior)
-    weighed = {
-        right: _answer_likelihoods(*tally.rightness(right), prior)
-        for right in [*evidence.classes, None]
-    }
-    logs = {right: tally.log_wrong(right) + log for right, (log, _) in weighed.items()}
-    highest = max(logs.values())
-    chances: dict[str | None, float] = {}
-    skill = [0.0] * len(SKILL)
-    mending = [0.0] * len(MENDING)
-    discrimination = [0.0] * len(DISCRIMINATION)
-    for right, log in logs.items():
-        _, by_answers = weighed[right]
-        by_rewards = standing.likelihoods(right)
-        answers, judged = math.exp(log - highest) * sum(map(sum, by_answers)), sum(by_rewards)
-        chances[right] = answers * judged
-        scale = math.exp(log - highest) * judged
-        for i, row in enumerate(by_answers):
-            skill[i] += scale * sum(row)
-            for j, value in enumerate(row):
-                mending[j] += scale * value
-        for i, value in enumerate(by_rewards):
-            discrimination[i] += answers * value
-    total = sum(chances.values())
-    return Belief(
-        {right: value / total for right, value in chances.items()},
-        [value / total for value in skill],
-        [value / total for value in mending],
-        [value / total for value in discrimination],
+    # The choice, the stops and the selection ask for the same belief one after another
+    rewards = tuple((key, tuple(judged)) for key, judged in evidence.rewards.items())
+    return _believe(tuple(evidence.votes.items()), tuple(evidence.moves.items()), rewards, prior)
+
+
+@lru_cache(maxsize=256)
+def _believe(votes: Any, moves: Any, rewards: Any, prior: Prior) -> Belief:
+    evidence = Evidence(dict(votes), dict(moves), dict(rewards))
+    tally, standing = _tally(evidence), _Standing(evidence, prior)
+    worlds = {right: _World(tally, right, prior, standing) for right in [*evidence.classes, None]}
+    highest = max(world.log for world in worlds.values())
+    weights = {right: math.exp(world.log - highest) for right, world in worlds.items()}
+    total = sum(weights.values())
+    shares = {right: weight / total for right, weight in weights.items()}
+    posterior = Prior(
+        *(
+            _mixed(shares.values(), [getattr(world, name) for world in worlds.values()])
+            for name in GRIDS
+        ),
+        noise=standing.deviation,
     )
+    views = {right: world.view(shares[right]) for right, world in worlds.items()}
+    return Belief(views, tally.arrived, posterior, highest + math.log(total))
 
 
-def entropy_of(tally: Tally, standing: Standing, prior: Prior) -> float:
-    """Entropy of what would be believed of these counts and rewards, nats."""
-    logs = log_chances(tally, standing, prior)
-    highest = max(logs.values())
-    weights = [math.exp(log - highest) for log in logs.values()]
-    total = sum(weights)
-    mean = sum(w * (log - highest) for w, log in zip(weights, logs.values(), strict=True)) / total
-    return math.log(total) - mean
+def _mixed(shares: Iterable[float], rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    mixture = [0.0] * len(rows[0])
+    for share, row in zip(shares, rows, strict=True):
+        for k, value in enumerate(row):
+            mixture[k] += share * value
+    total = sum(mixture)
+    return tuple(value / total for value in mixture)
 
 
-def log_chances_of(evidence: Evidence, prior: Prior) -> dict[str | None, float]:
-    """As `believe`, but no more than each class's chance: its log, but for a constant."""
-    return log_chances(tally_of(evidence), standing_of(evidence, prior), prior)
+def learn(evidences: Iterable[Evidence], prior: Prior = USUAL) -> Prior:
+    """Fit a prior to the problems of a batch, without the truth.
 
-
-def log_chances(tally: Tally, standing: Standing, prior: Prior) -> dict[str | None, float]:
-    """Log of each class's chance to be right, but for a constant."""
-    known = _known_answers(prior)
-    logs: dict[str | None, float] = {}
-    for right in (*tally.classes, None):
-        counts = tally.rightness(right)
-        log = known.get(counts)
-        if log is None:
-            log = known[counts] = _log_answers(*counts, prior)
-        logs[right] = tally.log_wrong(right) + log + standing.logs.get(right, 0.0)
-    return logs
-
-
-def learn(evidences: Iterable[Evidence], prior: Prior = USUAL, rounds: int = 20) -> Prior:
-    """Fit a prior to the problems of a batch by expectation maximisation.
-
-    The prior given counts as one problem more, so that a small batch changes little.
+    The skill differs from problem to problem: its weights are fitted by expectation maximisation,
+    where the prior given counts as two problems more. What refinements do, how wrong answers
+    cluster and how well the judge tells are held to be the same for all problems.
     """
-    seen, fitted = list(evidences), prior
-    for _ in range(rounds):
+    seen = list(evidences)
+    if not seen:
+        return prior
+    prior = replace(prior, noise=_noise(seen, prior))
+    # A judge that contradicts the majority knows nothing, or knows better: both are tried
+    starts = (prior, replace(prior, discrimination=_GOOD_JUDGE))
+    fits = [_fit(seen, prior, start) for start in starts]
+    return max(fits, key=lambda fit: fit[0])[1]
+
+
+def _fit(seen: Sequence[Evidence], prior: Prior, fitted: Prior) -> tuple[float, Prior]:
+    """The log likelihood in the last round, and what came of it."""
+    log = 0.0
+    for _ in range(_ROUNDS):
         beliefs = [believe(evidence, fitted) for evidence in seen]
+        log = sum(belief.log_likelihood for belief in beliefs)
+        found = [belief.posterior for belief in beliefs]
+        shares = [_PRIOR_WEIGHT, *(1.0 for _ in found)]
         fitted = Prior(
-            _mean([prior.skill, *(belief.skill for belief in beliefs)]),
-            _mean([prior.mending, *(belief.mending for belief in beliefs)]),
-            _mean([prior.discrimination, *(belief.discrimination for belief in beliefs)]),
+            _mixed(shares, [prior.skill, *(one.skill for one in found)]),
+            _shared("refining", prior, fitted, found),
+            _shared("variety", prior, fitted, found),
+            _shared("discrimination", prior, fitted, found),
+            prior.noise,
         )
-    return fitted
+    return log, fitted
 
 
-def _mean(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
+def _shared(name: str, prior: Prior, fitted: Prior, found: Sequence[Prior]) -> tuple[float, ...]:
+    """Weights of what is the same for all problems: their likelihoods are multiplied."""
+    logs = [
+        math.log(max(before, _LEAST))
+        + _TRUST * sum(math.log(max(after, 1e-300) / now) for after in column)
+        for before, now, *column in zip(
+            getattr(prior, name),
+            getattr(fitted, name),
+            *(getattr(one, name) for one in found),
+            strict=True,
+        )
+    ]
+    highest = max(logs)
+    weights = [max(math.exp(log - highest), _LEAST) for log in logs]
+    return tuple(weight / sum(weights) for weight in weights)
 
 
-def move_chances(evidence: Evidence, belief: Belief, parent: str) -> dict[str | None, float]:
-    """Chance of each class to be the one that a refinement of `parent` arrives at."""
-    classes = evidence.classes
-    spread = 1 / (len(classes) + 1)
-    mends = _mean_of_products(belief.skill, belief.mending)
-    found: dict[str | None, float] = {}
-    for child in [*classes, None]:
-        chance = 0.0
-        for right, probability in belief.chances.items():
-            if right == parent and right is not None:
-                step = _KEEPS if child == parent else (1 - _KEEPS) * spread
-            elif child == right:
-                step = mends
-            else:
-                wrong = _STAYS if child == parent else (1 - _STAYS) * spread
-                step = (1 - mends) * wrong
-            chance += probability * step
-        found[child] = chance
-    total = sum(found.values())
-    return {child: chance / total for child, chance in found.items()}
+class _Tally(NamedTuple):
+    """Evidence, counted in the way that the likelihoods need it."""
+
+    votes: Mapping[str, int]
+    voted: int
+    arrived: Mapping[str, int]
+    """Votes and refinements that came from elsewhere."""
+    stayed: Mapping[str, int]
+    came: Mapping[str, int]
+    went: Mapping[str, int]
 
 
-def vote_chances(evidence: Evidence) -> dict[str | None, float]:
-    """Chance of each class to be the one of the next independent answer; None: a new one."""
-    total = sum(evidence.votes.values()) + _VARIETY
-    found: dict[str | None, float] = {key: n / total for key, n in evidence.votes.items()}
-    return {**found, None: _VARIETY / total}
+def _tally(evidence: Evidence) -> _Tally:
+    stayed: Counter[str] = Counter()
+    came: Counter[str] = Counter()
+    went: Counter[str] = Counter()
+    for (before, after), count in evidence.moves.items():
+        if before == after:
+            stayed[before] += count
+        else:
+            came[after] += count
+            went[before] += count
+    arrived = {key: evidence.votes.get(key, 0) + came[key] for key in evidence.classes}
+    return _Tally(evidence.votes, sum(evidence.votes.values()), arrived, stayed, came, went)
+
+
+_LOG_SKILL = [(math.log(skill), math.log(1 - skill)) for skill in SKILL]
+_LOG_MENDS = [
+    [(math.log(one.mends * skill), math.log(1 - one.mends * skill)) for skill in SKILL]
+    for one in REFINING
+]
+_LOG_KEEPS = [(math.log(one.keeps), math.log(1 - one.keeps)) for one in REFINING]
+_LOG_STRAYS = [math.log(1 - one.stays) for one in REFINING]
+_LOG_VARIETY = [(math.log(one), math.lgamma(one)) for one in VARIETY]
+
+
+class _World:
+    """The likelihood of everything if one class is right, over the grids."""
+
+    def __init__(self, tally: _Tally, right: str | None, prior: Prior, standing: _Standing) -> None:
+        self._wrong = [count for key, count in tally.arrived.items() if key != right]
+        self._seen = sum(self._wrong)
+        own = right if right is not None else ""  # a name that no class has
+        agree, kept = tally.votes.get(own, 0), tally.stayed.get(own, 0)
+        came, went = tally.came.get(own, 0), tally.went.get(own, 0)
+        strays = sum(tally.came.values()) - came - went
+        unmended = sum(tally.stayed.values()) - kept + strays
+        self._skills, log_skills = _by_skill(
+            agree, tally.voted - agree, kept, went, came, unmended, prior.skill
+        )
+        stayed = [(tally.arrived[key], n) for key, n in tally.stayed.items() if key != right]
+        varieties, log_varieties = self._by_variety(stayed, strays, prior.variety)
+        shares = [
+            weight * sum(some) * sum(others)
+            for weight, some, others in zip(prior.refining, self._skills, varieties, strict=True)
+        ]
+        judged = standing.likelihoods(right)
+        self.refining = _mixed([1.0], [shares])
+        self.skill = _mixed(self.refining, [_mixed([1.0], [row]) for row in self._skills])
+        self.variety = _mixed(self.refining, [_mixed([1.0], [row]) for row in varieties])
+        self.discrimination = _mixed([1.0], [judged])
+        self.log = log_skills + log_varieties + math.log(sum(shares)) + math.log(sum(judged))
+
+    def _by_variety(
+        self, stayed: Sequence[tuple[int, int]], strays: int, weights: Sequence[float]
+    ) -> tuple[list[list[float]], float]:
+        """Weighted likelihoods over REFINING and VARIETY of how wrong answers fell into classes.
+
+        Args:
+            stayed: How often each wrong class was arrived at, and how often one stayed there.
+            strays: Refinements of a wrong answer that went to another wrong one.
+            weights: Of VARIETY.
+
+        Returns:
+            Without their common factor, and its log.
+        """
+        shapes, log_shapes = _shapes(tuple(sorted(self._wrong)), weights)
+        rows, logs = [], []
+        for refining, log_strays in zip(REFINING, _LOG_STRAYS, strict=True):
+            log = strays * log_strays
+            row = list(shapes)
+            for k, variety in enumerate(VARIETY):
+                known = (1 - refining.stays) / (variety + self._seen)
+                for count, times in stayed:
+                    row[k] *= (refining.stays + known * count) ** times
+            rows.append(row)
+            logs.append(log)
+        highest = max(logs)
+        return [
+            [value * math.exp(log - highest) for value in row]
+            for row, log in zip(rows, logs, strict=True)
+        ], highest + log_shapes
+
+    def view(self, weight: float) -> View:
+        """What is to be expected, with this probability."""
+        mends = stays = strays = keeps = 0.0
+        for share, refining, row in zip(self.refining, REFINING, self._skills, strict=True):
+            mean = sum(s * w for s, w in zip(SKILL, row, strict=True)) / sum(row)
+            fails = 1 - refining.mends * mean
+            mends += share * refining.mends * mean
+            stays += share * fails * refining.stays
+            strays += share * fails * (1 - refining.stays)
+            keeps += share * refining.keeps
+        right = sum(s * w for s, w in zip(SKILL, self.skill, strict=True))
+        known = sum(w / (v + self._seen) for v, w in zip(VARIETY, self.variety, strict=True))
+        return View(weight, right, mends, stays, strays, keeps, known, 1 - known * self._seen)
+
+
+@lru_cache(maxsize=16384)
+def _by_skill(
+    agree: int,
+    differ: int,
+    kept: int,
+    went: int,
+    came: int,
+    unmended: int,
+    weights: tuple[float, ...],
+) -> tuple[list[list[float]], float]:
+    """Weighted likelihoods over REFINING and SKILL of how often answers were right.
+
+    Returns:
+        Without their common factor, as hundreds of votes would underflow; and its log.
+    """
+    rows = [
+        [
+            kept * log_keeps
+            + went * log_spoils
+            + agree * log_right
+            + differ * log_wrong
+            + came * log_mends
+            + unmended * log_fails
+            for (log_right, log_wrong), (log_mends, log_fails) in zip(
+                _LOG_SKILL, log_mending, strict=True
+            )
+        ]
+        for (log_keeps, log_spoils), log_mending in zip(_LOG_KEEPS, _LOG_MENDS, strict=True)
+    ]
+    highest = max(map(max, rows))
+    return [
+        [weight * math.exp(log - highest) for weight, log in zip(weights, row, strict=True)]
+        for row in rows
+    ], highest
+
+
+@lru_cache(maxsize=16384)
+def _shapes(wrong: tuple[int, ...], weights: tuple[float, ...]) -> tuple[list[float], float]:
+    """Weighted likelihoods over VARIETY of wrong answers falling into classes of these sizes."""
+    seen = sum(wrong)
+    logs = [
+        len(wrong) * log_variety + log_gamma - math.lgamma(variety + seen)
+        for variety, (log_variety, log_gamma) in zip(VARIETY, _LOG_VARIETY, strict=True)
+    ]
+    highest = max(logs)
+    shapes = [weight * math.exp(log - highest) for weight, log in zip(weights, logs, strict=True)]
+    return shapes, highest + sum(map(math.lgamma, wrong))
 
 
 def weight_of_rewards(judged: Sequence[tuple[float, int]]) -> float:
@@ -253,171 +385,50 @@ def _precision(count: int) -> float:
     return 1 / (_OWN_SHARE + (1 - _OWN_SHARE) / count)
 
 
-def _mean_of_products(skill: Sequence[float], mending: Sequence[float]) -> float:
-    right = sum(chance * weight for chance, weight in zip(SKILL, skill, strict=True))
-    return right * sum(share * weight for share, weight in zip(MENDING, mending, strict=True))
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Evidence, counted in the way that the likelihoods need it."""
-
-    classes: Sequence[str]
-    votes: Mapping[str, int]
-    voted: int
-    kept: Mapping[str, int]
-    """Refinements that stayed in a class."""
-    came: Mapping[str, int]
-    """Refinements that arrived at a class from another."""
-    went: Mapping[str, int]
-    """Refinements that left a class."""
-    moved: int
-    stayed: int
-    log_classes: float
-    """Log likelihood of the votes' classes, were all of them wrong."""
-    log_spread: float
-    """Log of the number of classes that a refinement can go to."""
-
-    def rightness(self, right: str | None) -> tuple[int, int, int, int]:
-        """Votes for and against a class, refinements that mended and that did not."""
-        if right is None:
-            return 0, self.voted, 0, self.moved
-        agree, mended = self.votes.get(right, 0), self.came.get(right, 0)
-        from_wrong = self.moved - self.kept.get(right, 0) - self.went.get(right, 0)
-        return agree, self.voted - agree, mended, from_wrong - mended
-
-    def log_wrong(self, right: str | None) -> float:
-        """Log likelihood of how wrong answers fell into classes and moved between them."""
-        log = self.log_classes
-        own = self.votes.get(right, 0) if right is not None else 0
-        if own:
-            log -= _LOG_VARIETY + math.lgamma(own)
-        log -= math.lgamma(_VARIETY + self.voted - own) - math.lgamma(_VARIETY)
-        if not self.moved:
-            return log
-        kept, came, went = (
-            (counts.get(right, 0) if right is not None else 0)
-            for counts in (self.kept, self.came, self.went)
-        )
-        elsewhere = self.moved - self.stayed - came - went
-        log += kept * _LOG_KEEPS + went * _LOG_LEAVES + (self.stayed - kept) * _LOG_STAYS
-        return log + elsewhere * _LOG_STRAYS - (went + elsewhere) * self.log_spread
-
-
-def tally_of(evidence: Evidence) -> Tally:
-    """Count evidence."""
-    kept: Counter[str] = Counter()
-    came: Counter[str] = Counter()
-    went: Counter[str] = Counter()
-    for (before, after), count in evidence.moves.items():
-        if before == after:
-            kept[before] += count
-        else:
-            came[after] += count
-            went[before] += count
-    return Tally(
-        evidence.classes,
-        evidence.votes,
-        sum(evidence.votes.values()),
-        kept,
-        came,
-        went,
-        sum(evidence.moves.values()),
-        sum(kept.values()),
-        sum(_LOG_VARIETY + math.lgamma(count) for count in evidence.votes.values()),
-        math.log(len(evidence.classes) + 1),
-    )
-
-
-_LOG_VARIETY = math.log(_VARIETY)
-_LOG_KEEPS, _LOG_LEAVES = math.log(_KEEPS), math.log(1 - _KEEPS)
-_LOG_STAYS, _LOG_STRAYS = math.log(_STAYS), math.log(1 - _STAYS)
-
-
-_LOG_GRID = [
-    (math.log(skill), math.log(1 - skill), math.log(skill * part), math.log(1 - skill * part))
-    for skill in SKILL
-    for part in MENDING
-]
-
-
-def _answer_likelihoods(
-    agree: int, differ: int, mended: int, unmended: int, prior: Prior
-) -> tuple[float, list[list[float]]]:
-    """Weighted likelihoods of the right answers, over SKILL and MENDING.
-
-    Returns:
-        The log of their common factor, without which hundreds of votes would underflow, and the
-        rest of each.
-    """
-    weights = [skill * part for skill in prior.skill for part in prior.mending]
-    logs = [
-        agree * right + differ * wrong + mended * mends + unmended * fails
-        for right, wrong, mends, fails in _LOG_GRID
-    ]
-    highest = max(log for log, weight in zip(logs, weights, strict=True) if weight)
-    cells = [
-        weight * math.exp(log - highest) if weight else 0.0
-        for log, weight in zip(logs, weights, strict=True)
-    ]
-    parts = len(MENDING)
-    return highest, [cells[i : i + parts] for i in range(0, len(cells), parts)]
-
-
-@lru_cache(maxsize=64)
-def _known_answers(prior: Prior) -> dict[tuple[int, int, int, int], float]:
-    """What _log_answers gave for a prior; searches ask for the same counts again and again."""
-    return {}
-
-
-def _log_answers(agree: int, differ: int, mended: int, unmended: int, prior: Prior) -> float:
-    log, rows = _answer_likelihoods(agree, differ, mended, unmended, prior)
-    return log + math.log(sum(map(sum, rows)))
-
-
-@dataclass(frozen=True)
-class Standing:
+class _Standing:
     """How the classes' rewards stand against each other."""
 
-    means: Mapping[str, float]
-    """In standard deviations of a reward."""
-    precisions: Mapping[str, float]
-    mean: float
-    precision: float
-    prior: Prior
-    logs: Mapping[str | None, float]
-    """Log likelihood of the rewards if a class is right, against no discrimination."""
+    def __init__(self, evidence: Evidence, prior: Prior) -> None:
+        self._weights = prior.discrimination
+        squares, freedom = _squares([evidence])
+        self.deviation = math.sqrt(
+            (_NOISE_WEIGHT * prior.noise**2 + squares) / (_NOISE_WEIGHT + freedom)
+        )
+        self._means: dict[str, float] = {}
+        self._precisions: dict[str, float] = {}
+        for key, judged in evidence.rewards.items():
+            parts = [_precision(count) for _, count in judged]
+            mean = sum(value * part for (value, _), part in zip(judged, parts, strict=True))
+            self._means[key] = mean / sum(parts) / self.deviation
+            self._precisions[key] = weight_of_rewards(judged)
+        self._total = sum(self._precisions.values())
+        weighed = sum(self._precisions[key] * mean for key, mean in self._means.items())
+        self._mean = weighed / self._total if self._total else 0.0
 
     def likelihoods(self, right: str | None) -> list[float]:
         """Weighted likelihoods over DISCRIMINATION, against no discrimination."""
-        if right is None or right not in self.means:
-            return list(self.prior.discrimination)
-        precision = self.precisions[right]
-        lead = precision * (self.means[right] - self.mean)
-        loss = precision * (1 - precision / self.precision) / 2
+        if right is None or right not in self._means:
+            return list(self._weights)
+        precision = self._precisions[right]
+        lead = precision * (self._means[right] - self._mean)
+        loss = precision * (1 - precision / self._total) / 2
         return [
             weight * math.exp(max(-700.0, min(lead * by - loss * by * by, 700.0)))
-            for by, weight in zip(DISCRIMINATION, self.prior.discrimination, strict=True)
+            for by, weight in zip(DISCRIMINATION, self._weights, strict=True)
         ]
 
 
-def standing_of(evidence: Evidence, prior: Prior) -> Standing:
-    """Compare the rewards of the classes."""
-    squares, freedom = _NOISE_WEIGHT * _NOISE**2, _NOISE_WEIGHT
-    for judged in evidence.rewards.values():
-        mean = sum(value for value, _ in judged) / len(judged)
-        squares += sum((value - mean) ** 2 for value, _ in judged)
-        freedom += len(judged) - 1
-    deviation = math.sqrt(squares / freedom)
-    means, precisions = {}, {}
-    for key, judged in evidence.rewards.items():
-        parts = [_precision(count) for _, count in judged]
-        mean = sum(value * part for (value, _), part in zip(judged, parts, strict=True))
-        means[key] = mean / sum(parts) / deviation
-        precisions[key] = weight_of_rewards(judged)
-    total = sum(precisions.values())
-    mean = sum(precisions[key] * means[key] for key in means) / total if total else 0.0
-    logs: dict[str | None, float] = {}
-    standing = Standing(means, precisions, mean, total, prior, logs)
-    logs.update((key, math.log(sum(standing.likelihoods(key)))) for key in means)
-    return standing
+def _squares(evidences: Iterable[Evidence]) -> tuple[float, int]:
+    """Squared differences of the rewards from the mean of their class, and their freedom."""
+    squares, freedom = 0.0, 0
+    for evidence in evidences:
+        for judged in evidence.rewards.values():
+            mean = sum(value for value, _ in judged) / len(judged)
+            squares += sum((value - mean) ** 2 for value, _ in judged)
+            freedom += len(judged) - 1
+    return squares, freedom
+
+
+def _noise(evidences: Iterable[Evidence], prior: Prior) -> float:
+    squares, freedom = _squares(evidences)
+    return math.sqrt((_NOISE_WEIGHT * prior.noise**2 + squares) / (_NOISE_WEIGHT + freedom))

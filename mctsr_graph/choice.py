@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import TypedDict
 
-from .belief import believe, class_of, evidence_of
+from .belief import believe
 from .branches import in_play
+from .evidence import class_of, evidence_of
 from .tree import Node, best_node
 
 if TYPE_CHECKING:

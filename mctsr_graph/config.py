@@ -79,7 +79,7 @@ class MCTSrContext(BaseModel):
             le=64,
             description="stop when the first so many independent answers all agree; null: never",
         ),
-    ] = _by_profile(paper=None, official=None, tuned=4)
+    ] = None
     confidence: Annotated[
         Points | None,
         Field(
@@ -91,10 +91,10 @@ class MCTSrContext(BaseModel):
     settle: Annotated[
         bool,
         Field(
-            description="stop when a choice by 'majority' or 'weighted' would stand even if every "
-            "rollout that the budgets still allow stated its rival"
+            description="stop when a choice by 'majority' would stand even if every rollout that "
+            "the budgets still allow stated its rival"
         ),
-    ] = _by_profile(paper=False, official=False, tuned=True)
+    ] = False
     class_patience: Annotated[
         int | None,
         Field(
@@ -164,7 +164,7 @@ class MCTSrContext(BaseModel):
     # The shape of the tree
     drafts: Annotated[
         int, Field(ge=1, le=64, description="independent answers that the search begins with")
-    ] = _by_profile(paper=1, official=1, tuned=4)
+    ] = _by_profile(paper=1, official=1, tuned=2)
     init: Annotated[
         Literal["answer", "dummy", "both"],
         Field(description="the roots: a drafted answer, a dummy ('I don't know'), or both"),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 
-from .belief import Evidence, class_of, evidence_of, log_chances_of
+from .belief import believe
 from .config import MCTSrContext
+from .evidence import Evidence, class_of, evidence_of
 from .tree import Node, roots
-
-_CLEAR = 0.5  # a leader less likely than this is not worth the check
 
 
 def why_decided(
@@ -34,23 +31,17 @@ def why_decided(
     if context.confidence is None and not context.settle:
         return None
     evidence = evidence_of(tree)
-    return why_enough(evidence, log_chances_of(evidence, context.belief_prior), left, context)
+    return why_enough(evidence, believe(evidence, context.belief_prior).chances, left, context)
 
 
 def why_enough(
-    evidence: Evidence, logs: Mapping[str | None, float], left: int, context: MCTSrContext
+    evidence: Evidence, chances: Mapping[str | None, float], left: int, context: MCTSrContext
 ) -> str | None:
     """Return "confident", "settled" or None, from evidence and what is believed of it."""
-    highest = max(logs.values())
-    total = sum(math.exp(log - highest) for log in logs.values())
-    known = {key: log for key, log in logs.items() if key is not None}
-    if not known:
-        return None
-    leader = max(known, key=lambda key: known[key])
-    chance = math.exp(known[leader] - highest) / total
-    if context.confidence is not None and chance >= context.confidence:
+    known = [chance for key, chance in chances.items() if key is not None]
+    if context.confidence is not None and max(known, default=0.0) >= context.confidence:
         return "confident"
-    if context.settle and _is_settled(evidence, known, leader, chance, left, context):
+    if context.settle and _is_settled(evidence, left, context):
         return "settled"
     return None
 
@@ -72,27 +63,10 @@ def _newest_class(tree: Mapping[str, Node]) -> int:
     return max(first.values(), default=0)
 
 
-def _is_settled(
-    evidence: Evidence,
-    known: Mapping[str, float],
-    leader: str,
-    chance: float,
-    left: int,
-    context: MCTSrContext,
-) -> bool:
-    """Whether the leader would still lead if every rollout left were a vote for the runner-up."""
-    if context.select == "majority":
-        sizes = Counter(evidence.votes)
-        for (_, after), count in evidence.moves.items():
-            sizes[after] += count
-        most, second = ([*(count for _, count in sizes.most_common(2)), 0, 0])[:2]
-        return most > second + left
-    if context.select != "weighted" or chance < _CLEAR:
-        return False
-    others = [key for key in known if key != leader]
-    for rival in [*sorted(others, key=lambda key: -known[key])[:1], "\0new"]:
-        votes = {**evidence.votes, rival: evidence.votes.get(rival, 0) + left}
-        logs = log_chances_of(replace(evidence, votes=votes), context.belief_prior)
-        if logs[rival] >= logs[leader]:
-            return False
-    return True
+def _is_settled(evidence: Evidence, left: int, context: MCTSrContext) -> bool:
+    """Whether the largest class would stay so if every rollout left stated the second largest."""
+    sizes = Counter(evidence.votes)
+    for (_, after), count in evidence.moves.items():
+        sizes[after] += count
+    most, second = ([*(count for _, count in sizes.most_common(2)), 0, 0])[:2]
+    return context.select == "majority" and most > second + left

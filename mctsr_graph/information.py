@@ -1,40 +1,28 @@
-"""What to do next: whatever tells most, for its calls, about which answer is right.
+"""What to do next: whatever is expected to help most, for its calls, to know the right answer.
 
 A search can draft an independent answer (1 call), have an answer judged (1) or have one refined
-(2: critique and refine). The gain of each is the information it is expected to give about the
-right class (its mutual information with it, nats; see `belief`).
+(2: critique and refine). How much is known is measured by the sum of squares of the chances of
+the classes that were found: the chance that a class drawn by what is believed is the right one.
+The gain of a task is by how much it is expected to raise that.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
-from .belief import (
-    DISCRIMINATION,
-    Belief,
-    Evidence,
-    Prior,
-    believe,
-    class_of,
-    entropy_of,
-    evidence_of,
-    move_chances,
-    standing_of,
-    tally_of,
-    vote_chances,
-    weight_of_rewards,
-)
+from .belief import DISCRIMINATION, Belief, Prior, View, believe, weight_of_rewards
 from .branches import in_play
+from .evidence import Evidence, class_of, evidence_of
 from .tasks import Kind, Task
 from .tree import Node
 
 _REFINE_CALLS = 2
-# A refinement's gain is overrated, as its chances are assumed and not learnt from one problem
-_REFINE_TRUST = 0.5
 _REFINED = 3  # classes that are worth refining, the likeliest
 _NEW = "\0new"  # a class that no answer has
-
+# Gauss-Hermite: three points and weights that stand for a standard normal distribution
+_NORMAL = ((-math.sqrt(3), 1 / 6), (0.0, 2 / 3), (math.sqrt(3), 1 / 6))
 
 ALL: Collection[Kind] = ("draft", "refine", "evaluate")
 
@@ -48,7 +36,7 @@ def choose_tasks(
     """
     evidence = evidence_of(tree)
     belief = believe(evidence, prior)
-    gains = {task: gain for task, gain in _gains(evidence, belief, prior) if task[0] in kinds}
+    gains = {task: gain for task, gain in _gains(evidence, belief) if task[0] in kinds}
     times: Counter[tuple[Kind, str | None]] = Counter()
     tasks: list[Task] = []
     busy: Counter[str] = Counter()
@@ -65,36 +53,87 @@ def choose_tasks(
     return tasks
 
 
-def _gains(
-    evidence: Evidence, belief: Belief, prior: Prior
-) -> Iterator[tuple[tuple[Kind, str | None], float]]:
-    """Gain a call of each kind of task for each class, nats."""
-    entropy, standing = belief.entropy, standing_of(evidence, prior)
-
-    def gain(key: str | None, chance: float, before: str | None = None) -> float:
-        """What another vote for a class, or move to it, would tell; None: a new class."""
-        after = key if key is not None else _NEW
-        votes, moves = evidence.votes, evidence.moves
-        if before is None:
-            votes = {**votes, after: votes.get(after, 0) + 1}
-        else:
-            moves = {**moves, (before, after): moves.get((before, after), 0) + 1}
-        more = Evidence(votes, moves)
-        return chance * (entropy - entropy_of(tally_of(more), standing, prior))
-
-    yield ("draft", None), sum(gain(key, p) for key, p in vote_chances(evidence).items())
-    squared = sum(
-        by * by * weight for by, weight in zip(DISCRIMINATION, belief.discrimination, strict=True)
-    )
-    for key in evidence.classes:
+def _gains(evidence: Evidence, belief: Belief) -> Iterator[tuple[tuple[Kind, str | None], float]]:
+    """Gain a call of each kind of task for each class."""
+    now = sum(view.weight**2 for right, view in belief.views.items() if right is not None)
+    yield ("draft", None), _expected(belief, _vote(belief), belief.views[None].right) - now
+    for key in belief.counts:
         judged = evidence.rewards.get(key, ())
         more = weight_of_rewards([*judged, (0.0, 1)]) - weight_of_rewards(judged)
-        right = belief.chances[key]
-        yield ("evaluate", key), squared / 2 * more * right * (1 - right)
-    for key in sorted(evidence.classes, key=lambda key: -belief.chances[key])[:_REFINED]:
-        moves = move_chances(evidence, belief, key)
-        told = sum(gain(child, chance, key) for child, chance in moves.items())
-        yield ("refine", key), _REFINE_TRUST * told / _REFINE_CALLS
+        yield ("evaluate", key), _with_reward(belief, belief.views[key].weight, more, now) - now
+    likeliest = sorted(belief.counts, key=lambda key: -belief.views[key].weight)
+    for key in likeliest[:_REFINED]:
+        then = _expected(belief, _move(belief, key), belief.views[None].mends)
+        yield ("refine", key), (then - now) / _REFINE_CALLS
+
+
+Step = Callable[[str, str | None, View], float]
+"""Chance that a new answer is of a class, if another (None: one not found) is the right one."""
+
+
+def _vote(belief: Belief) -> Step:
+    def step(after: str, right: str | None, view: View) -> float:
+        if after == right:
+            return view.right
+        return (1 - view.right) * _wrong(belief, after, view)
+
+    return step
+
+
+def _move(belief: Belief, before: str) -> Step:
+    def step(after: str, right: str | None, view: View) -> float:
+        if right == before:
+            return view.keeps if after == right else (1 - view.keeps) * _wrong(belief, after, view)
+        if after == right:
+            return view.mends
+        stays = view.stays if after == before else 0.0
+        return stays + view.strays * _wrong(belief, after, view)
+
+    return step
+
+
+def _wrong(belief: Belief, after: str, view: View) -> float:
+    return belief.counts[after] * view.known if after != _NEW else view.new
+
+
+def _expected(belief: Belief, step: Step, found: float) -> float:
+    """The sum of squares after one more answer, expected.
+
+    Args:
+        belief: What is believed now.
+        step: Chances of the classes of that answer.
+        found: Chance that it is right, if the right one was not found yet.
+    """
+    total = 0.0
+    for after in [*belief.counts, _NEW]:
+        mass = squares = 0.0
+        for right, view in belief.views.items():
+            part = view.weight * step(after, right, view)
+            mass += part
+            if right is not None:
+                squares += part * part
+        if after == _NEW:
+            part = belief.views[None].weight * found
+            mass += part
+            squares += part * part
+        total += squares / mass if mass else 0.0
+    return total
+
+
+def _with_reward(belief: Belief, chance: float, more: float, now: float) -> float:
+    """The sum of squares after one more reward of a class with this chance, expected."""
+    others = now - chance * chance
+    expected = 0.0
+    for by, share in zip(DISCRIMINATION, belief.posterior.discrimination, strict=True):
+        size = by * math.sqrt(more)  # standard deviations between a right one's reward and not
+        for right in (True, False):
+            for point, weight in _NORMAL:
+                log = size * point + (size * size / 2 if right else -size * size / 2)
+                odds = math.exp(log)
+                total = chance * odds + 1 - chance
+                squares = ((chance * odds) ** 2 + others) / total**2
+                expected += share * weight * (chance if right else 1 - chance) * squares
+    return expected
 
 
 def _task(

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from .belief import evidence_of, learn
+from .belief import learn
 from .calls import Model
 from .config import EFFORTS, MCTSrContext
 from .errors import ConfigError, SearchFailedError
+from .evidence import evidence_of
 from .models.load import load_model
 from .running import Checkpointer
 from .solution import Solution
