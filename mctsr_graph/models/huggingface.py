@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from queue import SimpleQueue
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
@@ -74,6 +74,8 @@ class ChatTransformers(BaseChatModel, Sampling, LogitScores):
     engine: Literal["auto", "inflight", "continuous"] = "auto"
     limits: dict[str, float] = Field(default_factory=dict)
     streaming: bool | None = None
+    shares_prompts: ClassVar = True
+    """Calls of one prompt compute it once, whether they are one call or several."""
     _weights: Weights = PrivateAttr(default_factory=Weights)
 
     @classmethod
