@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph.models.engine import Request
+from mctsr_graph.models.engine import Request, TokenTree
 from mctsr_graph.models.graphs import Graphs
 from tests.engine_models import plain, tiny
 
@@ -19,6 +19,7 @@ from transformers.models.llama import modeling_llama  # noqa: E402
 from mctsr_graph.models import decode_attention  # noqa: E402
 from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
 
+TREE = TokenTree([1, 2, 3, 4], [-1, -1, 0, 1])
 PROMPTS = [[i] * (1 + 7 * i) for i in range(1, 12)]
 
 
@@ -108,6 +109,34 @@ def test_memory_of_expected_size_does_not_move(monkeypatch: Any) -> None:
     engine.close()
 
 
+@pytest.mark.parametrize(("rows", "room"), [(16, 100_000), (6, 6 * 230)])  # plenty, just enough
+def test_questions_do_not_move_the_memory_of_running_rows(
+    monkeypatch: Any, rows: int, room: int
+) -> None:
+    moved = []
+    enable(monkeypatch, by_length=False)
+    monkeypatch.setattr(Graphs, "clear", lambda self: moved.append(self))
+    model = tiny()
+    engine = InflightEngine(model, Limits(idle_seconds=60, row_tokens=room))
+    engine.submit(Request(ids=[1], max_new=2)).result(60)
+    held = threading.Event()
+    with engine._changed:
+        asked = [
+            engine.submit(Request(ids=[i] * 9, max_new=200, on_token=lambda *_: held.set()))
+            for i in range(rows)
+        ]
+    assert held.wait(60)
+    moved.clear()
+    for count in (1, 3, 1, 8, 1):
+        questions = [engine.score([count, i] * 20, TREE) for i in range(count)]
+        assert [len(q.result(60)) for q in questions] == [len(TREE.tokens)] * count
+    assert any(not future.done() for future in asked)
+    assert not moved
+    for future in asked:
+        future.result(60)
+    engine.close()
+
+
 def test_a_failed_capture_leaves_eager_steps(monkeypatch: Any, caplog: Any) -> None:
     enable(monkeypatch, by_length=False, captured=None)
     model = tiny()  # without CUDA, capturing fails by itself
@@ -165,6 +194,7 @@ def test_parts_are_compiled_after_some_steps(monkeypatch: Any, works: bool) -> N
 
         def faster(*args: Any, **kwargs: Any) -> Any:
             used.append(function)
+            assert len(args[0]) > 1  # rows, for one would be compiled for itself
             if not works:
                 raise RuntimeError("no compiler")
             return function(*args, **kwargs)
