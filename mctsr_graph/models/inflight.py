@@ -37,7 +37,8 @@ class Limits:
         prefill_tokens: Most prompt tokens of one forward.
         idle_seconds: After so long without a request the thread ends and the slots are freed.
         compile_after: On CUDA, steps after which parts of the model are compiled with
-            torch.compile. That takes some seconds, once, and makes steps 10 to 20 % shorter.
+            torch.compile. That makes steps 10 to 20 % shorter, but everything waits for it once,
+            up to a minute on a busy machine: by then steps have lost about as much.
         packed_bytes: On CPU, most bytes of a second copy of the model's matrices, in the layout
             that is read fastest; 0 has none. It takes half of a forward's time or less.
     """
@@ -47,7 +48,7 @@ class Limits:
     store_tokens: int | None = None
     prefill_tokens: int = 4096
     idle_seconds: float = 1.0
-    compile_after: float = 1000
+    compile_after: float = 20_000
     packed_bytes: int = 2 << 30
 
 
