@@ -44,7 +44,8 @@ class ChatTransformers(BaseChatModel, Sampling, LogitScores):
     together, step by step, and share what prompts have in common. The settings of `Sampling` can
     also be given per call or with `.bind(...)`; None there means "not given", unknown names
     raise. Some chat templates add a system prompt of their own when there is none (SmolLM2's
-    does). A call raises `ContextLengthError`, or `ConfigError` for a wrong setting.
+    does). A call raises `ContextLengthError`, or `ConfigError` for a wrong setting. What has been
+    computed is kept, so whoever changes the weights calls `close` afterwards.
 
     Attributes:
         model_id: Hub id ("Qwen/Qwen2.5-0.5B-Instruct") or local folder.

@@ -59,7 +59,7 @@ def _suits(model: Any) -> bool:
         few = torch.ones(2, 2, dtype=model.dtype)
         with torch.inference_mode():
             return bool((_product()(few, _packed(few), None, "none", [], "") == 2).all())
-    except (AttributeError, RuntimeError):  # no oneDNN, or not for this dtype
+    except (AttributeError, TypeError, RuntimeError):  # no oneDNN, or not for this dtype
         return False
 
 
