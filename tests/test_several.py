@@ -66,6 +66,8 @@ class Server(ThreadingHTTPServer):
     @staticmethod
     def text(messages: list[dict[str, str]], number: int) -> str:
         last = messages[-1]["content"]
+        if "Calculation" in last:
+            return f"Understanding: {number}\nReasoning: 1\nCalculation: 1\nAnswer: 1"
         if "grade" in last:
             return f"Score: {10 + 7 * number}"
         if len(messages) == 2:
@@ -303,3 +305,9 @@ def test_other_models_are_asked_one_by_one(chat: Any) -> None:
     assert giver_of(GenericFakeChatModel(messages=iter([]))) is None
     assert giver_of(ScriptedChatModel(replies=keyed_reply)) is None
     assert giver_of(ChatTransformers(model_id="nowhere")) is None  # it shares prompts anyway
+
+
+def test_samples_of_a_judge_with_a_rubric_are_one_request(server: Server, chat: Any) -> None:
+    judge_model = chat.model_copy()  # each model is known by itself
+    found = solve(PROBLEM, chat, judge="rubric", judge_model=judge_model, context=CONTEXT)
+    assert (len(server.bodies), calls(found)) == (TOGETHER, CALLS)

@@ -52,7 +52,7 @@ class Clerk:
     asker: Asker
     way: Way
     first: First | None = None
-    """The reply to the judge's `request`, where it was made together with others like it."""
+    """The reply to the `first_request`, where that was made together with others like it."""
     asked: int = 0
     """Requests made so far."""
     costs: list[Cost] = field(default_factory=list)
@@ -116,8 +116,8 @@ class Judge(Protocol):
 
     `name` (optional) names it in messages. It is part of a search's fingerprint, as the fields
     are of a judge that is a dataclass; by default it is the name of the class.
-    `request` (optional) takes what `reward` takes and returns what that asks first, alone. So a
-    model that can give several replies is asked once for all samples of an answer.
+    `first_request` (optional) takes what `reward` takes, and returns what that asks first, alone.
+    So a model that can give several replies is asked once for all samples of an answer.
     """
 
     async def reward(self, case: Case, clerk: Clerk) -> float:
@@ -142,7 +142,7 @@ async def judge_all(
     async def judged(case: Case, way: Way, first: First | None = None) -> Reply:
         return await _judged(judge, Clerk(case, prompts, asker, way, first))
 
-    begins = getattr(judge, "request", None)
+    begins = getattr(judge, "first_request", None)
     if begins is None or giver_of(asker.model) is None:
         jobs = [lambda way, case=case: judged(case, way) for case in cases]
         return await all_at_once(jobs, asker.model, way)

@@ -49,10 +49,10 @@ class Rubric:
 
     async def reward(self, case: Case, clerk: Clerk) -> float:
         """Return the score, lowered where it is too good to be believed."""
-        score: float = await clerk.ask(self.request(case, clerk))
+        score: float = await clerk.ask(self.first_request(case, clerk))
         return suppress_full_score(score, clerk.context)
 
-    def request(self, case: Case, clerk: Clerk) -> Request:
+    def first_request(self, case: Case, clerk: Clerk) -> Request:
         """What is asked of the model."""
 
         def asking(words: str) -> Request:
