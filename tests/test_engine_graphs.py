@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any
 
@@ -214,6 +215,34 @@ def test_parts_are_compiled_after_some_steps(monkeypatch: Any, works: bool) -> N
     assert modeling_llama.apply_rotary_pos_emb is rotate
     assert not [m for m in model.modules() if "forward" in vars(m)]
     engine.close()
+
+
+def test_a_new_number_of_rows_is_not_compiled_for(monkeypatch: Any) -> None:
+    made, rows = [], set()
+
+    def backend(graph: Any, _: Any) -> Any:
+        made.append(graph)
+        return graph.forward
+
+    def noted(self: Graphs, forward: Any, window: Any, still: Any) -> Any:
+        rows.add(still.shape[1])
+        return capture(self, forward, window, still)
+
+    enable(monkeypatch, by_length=False, captured=noted)
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    # No size is that of a batch by chance: such a one would be taken for it
+    sizes = {"hidden_size": 50, "num_attention_heads": 5, "num_key_value_heads": 5}
+    model = tiny(num_hidden_layers=6, **sizes)
+    wanted = [plain(model, ids, 3 + 2 * i) for i, ids in enumerate(PROMPTS)]
+    engine = InflightEngine(model, Limits(idle_seconds=0.2, compile_after=0, packed_bytes=0))
+    with engine._changed:  # so that all come in together
+        asked = [
+            engine.submit(Request(ids=ids, max_new=3 + 2 * i)) for i, ids in enumerate(PROMPTS)
+        ]
+    assert [future.result(60)[0].ids for future in asked] == wanted
+    engine.close()
+    assert rows == {2, 4, 8, 16}
+    assert len(made) == 3  # norm, rotation, gate: one for all layers and sizes
 
 
 def test_other_threads_keep_their_attention(monkeypatch: Any) -> None:
