@@ -219,9 +219,10 @@ def decoding(name: str, model: Any, bandwidth: float, context: int, count: int) 
     from mctsr_graph.models.engine import Request
     from mctsr_graph.models.weights import engine_of
 
-    engine, told = engine_of(model, name, {}), {}
-    if model.device.type == "cuda":  # until parts are compiled, which happens after some steps
-        engine.submit(Request(ids=[1], max_new=1200)).result()
+    engine_of(model, name, {}).close()  # that of the other measures
+    engine, told = engine_of(model, name, {"compile_after": 0}), {}
+    if model.device.type == "cuda":  # parts are compiled
+        engine.submit(Request(ids=[1], max_new=16)).result()
     for rows in (1, 8, 32, 64):
         for _ in range(2):  # the first time captures graphs
             times: list[float] = []

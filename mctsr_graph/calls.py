@@ -94,6 +94,14 @@ class Budget:
                 raise ReplyError("budget", f"{spent} = {getattr(self._context, spent)} is spent")
             self._spent["calls"] += 1
 
+    def takes(self) -> bool:
+        """Claim one call, unless a limit is reached."""
+        try:
+            self.take()
+        except ReplyError:
+            return False
+        return True
+
     def add(self, cost: Cost) -> None:
         """Count the tokens of a call that returned."""
         with self._lock:

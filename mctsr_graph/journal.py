@@ -97,13 +97,14 @@ class CallJournal:
 
     def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
         """Record a reply; it is in the file when this returns."""
-        told = json.dumps(
-            {"text": str(reply.text), "usage": reply.usage_metadata, "ending": reason_of(reply)}
-        )
+        self.put_all([(slot, request, reply)])
+
+    def put_all(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> None:
+        """Record what came of one request: all of it is in the file when this returns, or none."""
+        rows = [(*slot, request, _told(reply)) for slot, request, reply in replies]
         with self._lock, self._connection:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO mctsr_calls VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*slot, request, told),
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO mctsr_calls VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
 
     def count(self) -> int:
@@ -111,6 +112,12 @@ class CallJournal:
         with self._lock:
             row = self._connection.execute("SELECT COUNT(*) FROM mctsr_calls").fetchone()
         return int(row[0])
+
+
+def _told(reply: AIMessage) -> str:
+    return json.dumps(
+        {"text": str(reply.text), "usage": reply.usage_metadata, "ending": reason_of(reply)}
+    )
 
 
 def hash_request(messages: Sequence[BaseMessage], settings: dict[str, Any]) -> str:

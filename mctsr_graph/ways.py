@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import LLMResult
 from langchain_core.runnables.config import run_in_executor
 
 from .calls import Model, innermost
@@ -52,6 +53,11 @@ class Way(Protocol):
     async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
         """Return the model's reply."""
 
+    async def generate(
+        self, chat: BaseChatModel, messages: list[BaseMessage], **options: Any
+    ) -> LLMResult:
+        """Return what a chat model gives besides the first reply, too."""
+
     async def score(self, model: Scorer, messages: list[BaseMessage]) -> Any:
         """Return the model's distribution over scores."""
 
@@ -78,6 +84,12 @@ class Blocking:
         """Return the model's reply."""
         reply: AIMessage = model.invoke(messages, **settings)
         return reply
+
+    async def generate(
+        self, chat: BaseChatModel, messages: list[BaseMessage], **options: Any
+    ) -> LLMResult:
+        """Return what a chat model gives besides the first reply, too."""
+        return chat.generate([messages], **options)
 
     async def score(self, model: Scorer, messages: list[BaseMessage]) -> Any:
         """Return the model's distribution over scores."""
@@ -112,6 +124,12 @@ class Awaiting:
         except NotImplementedError:
             reply = await run_in_executor(None, model.invoke, messages, **settings)
         return reply
+
+    async def generate(
+        self, chat: BaseChatModel, messages: list[BaseMessage], **options: Any
+    ) -> LLMResult:
+        """Return what a chat model gives besides the first reply, too."""
+        return await chat.agenerate([messages], **options)
 
     async def score(self, model: Scorer, messages: list[BaseMessage]) -> Any:
         """Return the model's distribution over scores."""

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mctsr_graph.models.engine import Request
+from mctsr_graph.models.batch import Batch
+from mctsr_graph.models.engine import Request, TokenTree
 from tests.engine_models import VOCABULARY, counting, plain, tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -203,6 +204,44 @@ def test_a_batch_takes_one_forward_a_step(engine: InflightEngine, model: Any) ->
         for future in futures:
             future.result(timeout=30)
     assert counts.forwards == 20
+
+
+def test_questions_are_answered_in_turn_with_steps(model: Any, monkeypatch: Any) -> None:
+    """However many rows run, and however many questions come at once."""
+    turns, steps, answered = [0], [0], {}
+    turn, step = Batch.turn, Batch._step
+
+    def counted(self: Batch) -> None:
+        turns[0] += 1
+        turn(self)
+
+    def stepped(self: Batch) -> None:
+        steps[0] += 1
+        step(self)
+
+    monkeypatch.setattr(Batch, "turn", counted)
+    monkeypatch.setattr(Batch, "_step", stepped)
+    size, most, count = 50, 256, 90
+    engine = InflightEngine(model, Limits(prefill_tokens=most, store_tokens=0, idle_seconds=0.2))
+    with engine._changed:  # more than can run
+        rows = [engine.submit(Request(ids=[i, i], max_new=150)) for i in range(80)]
+    tree = TokenTree([1, 2, 3], [-1, -1, 0])
+    while not steps[0]:
+        time.sleep(0.001)
+    with engine._changed:
+        first = turns[0]
+        asked = [engine.score([i % 7] * (size - 1) + [i], tree) for i in range(count)]
+        for i, question in enumerate(asked):
+            question.add_done_callback(lambda _, i=i: answered.setdefault(i, turns[0] - first))
+    for question in asked:
+        question.result(timeout=60)
+    for i in range(count):
+        assert answered[i] <= 1 + -(-(i + 1) * size // most), i
+    # A turn may begin one more forward of so many tokens, and then rows have a step
+    assert steps[0] >= turns[0] - 1 >= count * size // (2 * most)
+    for row in rows:
+        row.result(timeout=60)
+    engine.close()
 
 
 def test_a_seed_gives_the_same_tokens_in_any_company(engine: InflightEngine) -> None:

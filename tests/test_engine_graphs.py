@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any
 
 import pytest
 
-from mctsr_graph.models.engine import Request
+from mctsr_graph.models.engine import Request, TokenTree
 from mctsr_graph.models.graphs import Graphs
 from tests.engine_models import plain, tiny
 
@@ -19,6 +20,7 @@ from transformers.models.llama import modeling_llama  # noqa: E402
 from mctsr_graph.models import decode_attention  # noqa: E402
 from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
 
+TREE = TokenTree([1, 2, 3, 4], [-1, -1, 0, 1])
 PROMPTS = [[i] * (1 + 7 * i) for i in range(1, 12)]
 
 
@@ -108,6 +110,34 @@ def test_memory_of_expected_size_does_not_move(monkeypatch: Any) -> None:
     engine.close()
 
 
+@pytest.mark.parametrize(("rows", "room"), [(16, 100_000), (6, 6 * 230)])  # plenty, just enough
+def test_questions_do_not_move_the_memory_of_running_rows(
+    monkeypatch: Any, rows: int, room: int
+) -> None:
+    moved = []
+    enable(monkeypatch, by_length=False)
+    monkeypatch.setattr(Graphs, "clear", lambda self: moved.append(self))
+    model = tiny()
+    engine = InflightEngine(model, Limits(idle_seconds=60, row_tokens=room))
+    engine.submit(Request(ids=[1], max_new=2)).result(60)
+    held = threading.Event()
+    with engine._changed:
+        asked = [
+            engine.submit(Request(ids=[i] * 9, max_new=200, on_token=lambda *_: held.set()))
+            for i in range(rows)
+        ]
+    assert held.wait(60)
+    moved.clear()
+    for count in (1, 3, 1, 8, 1):
+        questions = [engine.score([count, i] * 20, TREE) for i in range(count)]
+        assert [len(q.result(60)) for q in questions] == [len(TREE.tokens)] * count
+    assert any(not future.done() for future in asked)
+    assert not moved
+    for future in asked:
+        future.result(60)
+    engine.close()
+
+
 def test_a_failed_capture_leaves_eager_steps(monkeypatch: Any, caplog: Any) -> None:
     enable(monkeypatch, by_length=False, captured=None)
     model = tiny()  # without CUDA, capturing fails by itself
@@ -165,6 +195,7 @@ def test_parts_are_compiled_after_some_steps(monkeypatch: Any, works: bool) -> N
 
         def faster(*args: Any, **kwargs: Any) -> Any:
             used.append(function)
+            assert len(args[0]) > 1  # rows, for one would be compiled for itself
             if not works:
                 raise RuntimeError("no compiler")
             return function(*args, **kwargs)
@@ -184,6 +215,34 @@ def test_parts_are_compiled_after_some_steps(monkeypatch: Any, works: bool) -> N
     assert modeling_llama.apply_rotary_pos_emb is rotate
     assert not [m for m in model.modules() if "forward" in vars(m)]
     engine.close()
+
+
+def test_a_new_number_of_rows_is_not_compiled_for(monkeypatch: Any) -> None:
+    made, rows = [], set()
+
+    def backend(graph: Any, _: Any) -> Any:
+        made.append(graph)
+        return graph.forward
+
+    def noted(self: Graphs, forward: Any, window: Any, still: Any) -> Any:
+        rows.add(still.shape[1])
+        return capture(self, forward, window, still)
+
+    enable(monkeypatch, by_length=False, captured=noted)
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    # No size is that of a batch by chance: such a one would be taken for it
+    sizes = {"hidden_size": 50, "num_attention_heads": 5, "num_key_value_heads": 5}
+    model = tiny(num_hidden_layers=6, **sizes)
+    wanted = [plain(model, ids, 3 + 2 * i) for i, ids in enumerate(PROMPTS)]
+    engine = InflightEngine(model, Limits(idle_seconds=0.2, compile_after=0, packed_bytes=0))
+    with engine._changed:  # so that all come in together
+        asked = [
+            engine.submit(Request(ids=ids, max_new=3 + 2 * i)) for i, ids in enumerate(PROMPTS)
+        ]
+    assert [future.result(60)[0].ids for future in asked] == wanted
+    engine.close()
+    assert rows == {2, 4, 8, 16}
+    assert len(made) == 3  # norm, rotation, gate: one for all layers and sizes
 
 
 def test_other_threads_keep_their_attention(monkeypatch: Any) -> None:

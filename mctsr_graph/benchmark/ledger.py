@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +40,11 @@ class Ledger(CallJournal):
             self._count(slot, found, recalled=True)
         return found
 
-    def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
-        """Record a reply, and count it."""
-        self._journal.put(slot, request, reply)
-        self._count(slot, reply, recalled=False)
+    def put_all(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> None:
+        """Record replies, and count them."""
+        self._journal.put_all(replies)
+        for slot, _, reply in replies:
+            self._count(slot, reply, recalled=False)
 
     def count(self) -> int:
         """Number of calls in the whole journal."""

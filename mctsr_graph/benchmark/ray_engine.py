@@ -132,8 +132,8 @@ class _JournalKeeper:
     def get(self, slot: tuple[Any, ...], request: str) -> AIMessage | None:
         return self._journal.get(Slot(*slot), request)
 
-    def put(self, slot: tuple[Any, ...], request: str, reply: AIMessage) -> None:
-        self._journal.put(Slot(*slot), request, reply)
+    def put_all(self, replies: Sequence[tuple[tuple[Any, ...], str, AIMessage]]) -> None:
+        self._journal.put_all([(Slot(*slot), request, reply) for slot, request, reply in replies])
 
 
 class _RemoteJournal(CallJournal):
@@ -148,10 +148,11 @@ class _RemoteJournal(CallJournal):
         found: AIMessage | None = ray.get(self._keeper.get.remote(tuple(slot), request))
         return found
 
-    def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
+    def put_all(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> None:
         import ray
 
-        ray.get(self._keeper.put.remote(tuple(slot), request, reply))
+        plain = [(tuple(slot), request, reply) for slot, request, reply in replies]
+        ray.get(self._keeper.put_all.remote(plain))
 
     def close(self) -> None:
         """The keeper's to do."""

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from mctsr_graph.asking import Asker, shorten
+from mctsr_graph.asking import Asker, First, shorten
 from mctsr_graph.calls import Model, Reply, Request
 from mctsr_graph.config import MCTSrContext
 from mctsr_graph.errors import MCTSrError, ReplyError, ScoreError
 from mctsr_graph.prompts import Prompts
+from mctsr_graph.several import giver_of
 from mctsr_graph.usage import Cost, sum_costs
 from mctsr_graph.ways import Way, all_at_once
 
@@ -50,6 +51,8 @@ class Clerk:
     """The words of the search."""
     asker: Asker
     way: Way
+    first: First | None = None
+    """The reply to the `first_request`, where that was made together with others like it."""
     asked: int = 0
     """Requests made so far."""
     costs: list[Cost] = field(default_factory=list)
@@ -80,14 +83,12 @@ class Clerk:
 
     async def ask_all(self, requests: Sequence[Request]) -> list[Any]:
         """As `ask`, for several requests at once."""
-        first, self.asked = self.asked, self.asked + len(requests)
-        numbered = [
-            replace(r, rollout=self.case.rollout, sample=self.case.sample + _SAMPLES * (first + i))
-            for i, r in enumerate(requests)
-        ]
+        asked, self.asked = self.asked, self.asked + len(requests)
+        numbered = [_numbered(request, self.case, asked + i) for i, request in enumerate(requests)]
         try:
             if len(numbered) == 1:  # needs no task or thread of its own
-                replies = [await self.asker.ask(numbered[0], self.way)]
+                first = None if asked else self.first
+                replies = [await self.asker.ask(numbered[0], self.way, first)]
             else:
                 replies = await self.asker.ask_all(numbered, self.way)
         except Exception as error:
@@ -115,6 +116,8 @@ class Judge(Protocol):
 
     `name` (optional) names it in messages. It is part of a search's fingerprint, as the fields
     are of a judge that is a dataclass; by default it is the name of the class.
+    `first_request` (optional) takes what `reward` takes, and returns what that asks first, alone.
+    So a model that can give several replies is asked once for all samples of an answer.
     """
 
     async def reward(self, case: Case, clerk: Clerk) -> float:
@@ -136,10 +139,20 @@ async def judge_all(
 ) -> list[Reply]:
     """Have every case judged at once; return the rewards in order, each a value or a failure."""
 
-    def job(case: Case) -> Callable[[Way], Any]:
-        return lambda way: _judged(judge, Clerk(case, prompts, asker, way))
+    async def judged(case: Case, way: Way, first: First | None = None) -> Reply:
+        return await _judged(judge, Clerk(case, prompts, asker, way, first))
 
-    return await all_at_once([job(case) for case in cases], asker.model, way)
+    begins = getattr(judge, "first_request", None)
+    if begins is None or giver_of(asker.model) is None:
+        jobs = [lambda way, case=case: judged(case, way) for case in cases]
+        return await all_at_once(jobs, asker.model, way)
+    asked = [_numbered(begins(case, Clerk(case, prompts, asker, way)), case, 0) for case in cases]
+    return await asker.ask_alike(asked, cases, judged, way)
+
+
+def _numbered(request: Request, case: Case, number: int) -> Request:
+    """The judge's request of that number, as the journal tells it from all others."""
+    return replace(request, rollout=case.rollout, sample=case.sample + _SAMPLES * number)
 
 
 async def _judged(judge: Judge, clerk: Clerk) -> Reply:

@@ -49,6 +49,11 @@ class Rubric:
 
     async def reward(self, case: Case, clerk: Clerk) -> float:
         """Return the score, lowered where it is too good to be believed."""
+        score: float = await clerk.ask(self.first_request(case, clerk))
+        return suppress_full_score(score, clerk.context)
+
+    def first_request(self, case: Case, clerk: Clerk) -> Request:
+        """What is asked of the model."""
 
         def asking(words: str) -> Request:
             prompts = replace(clerk.prompts, evaluate=words)
@@ -58,8 +63,7 @@ class Rubric:
         questions = "\n".join(
             f"- {one.name}, 0 to {one.most}: {one.question}" for one in self.criteria
         )
-        score: float = await clerk.ask(asking(f"{self.begin}\n{questions}\n{self._lines()}"))
-        return suppress_full_score(score, clerk.context)
+        return asking(f"{self.begin}\n{questions}\n{self._lines()}")
 
     def _lines(self) -> str:
         lines = [f"{one.name}: <0 to {one.most}>" for one in self.criteria]

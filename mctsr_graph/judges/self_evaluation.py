@@ -19,8 +19,12 @@ class SelfEvaluation:
 
     async def reward(self, case: Case, clerk: Clerk) -> float:
         """Return the score, lowered where it is too good to be believed."""
-        score: float = await clerk.ask(evaluation(case, clerk))
+        score: float = await clerk.ask(self.first_request(case, clerk))
         return suppress_full_score(score, clerk.context)
+
+    def first_request(self, case: Case, clerk: Clerk) -> Request:
+        """What is asked of the model."""
+        return evaluation(case, clerk)
 
 
 def evaluation(case: Case, clerk: Clerk) -> Request:

@@ -94,7 +94,7 @@ class Batch:
 
     def _admit(self) -> None:
         families: dict[tuple[int, ...], list[Row]] = {}
-        count, longest = len(self._rows), max((row.longest for row in self._rows), default=0)
+        count, longest = len(self._rows), _longest(self._rows)
         while self._waiting:
             row = self._waiting[0]
             longest = max(longest, row.longest)
@@ -107,7 +107,8 @@ class Batch:
         joining = list(families.values())
         if joining:
             rows = [*self._rows, *(row for family in joining for row in family)]
-            self.memory.expect(len(rows), max(row.longest for row in rows) + 1, self._limits[1])
+            # One more is for a question, which then never moves the memory
+            self.memory.expect(len(rows) + 1, _longest(rows) + 1, self._limits[1])
         for group in self._plan([rows[0].ids for rows in joining]):
             self._join([joining[i] for i in group])
 
@@ -205,16 +206,28 @@ class Batch:
                     self._leave(i)
 
     def _answer(self) -> None:
-        asked = [q for q in self._questions if not q.future.done()]
-        self._questions = []
-        while asked:
-            tree = asked[0].tree
-            same = [q for q in asked if q.tree == tree]
-            asked = [q for q in asked if q.tree != tree]
+        """Answer the questions that came first; a step comes between every so many tokens."""
+        self._questions = [q for q in self._questions if not q.future.done()]
+        first, left = self._questions[: self._limits[0]], self._limits[2]
+        while first and left > 0:
+            same = [q for q in first if q.tree == first[0].tree]
             for group in self._plan([q.ids for q in same]):
+                left -= sum(len(same[i].ids) - self.memory.known(same[i].ids) for i in group)
                 self._score([same[i] for i in group])
+                if left <= 0:
+                    break
+            first = [q for q in first if not q.future.done()]
+        self._questions = [q for q in self._questions if not q.future.done()]
 
     def _score(self, questions: list[Question]) -> None:
+        longest = max(len(q.ids) + len(q.tree.inner()) + 1 for q in questions)
+        longest = max(longest, _longest(self._rows) + 1)
+        fit = max(1, self._limits[1] // longest - len(self._rows))
+        if len(questions) > fit:
+            for i in range(0, len(questions), fit):
+                self._score(questions[i : i + fit])
+            return
+        self.memory.expect(len(self._rows) + len(questions), longest, self._limits[1])
         try:
             found = self.memory.score([q.ids for q in questions], questions[0].tree)
         except Exception as error:
@@ -228,6 +241,10 @@ class Batch:
             return
         for question, logp in zip(questions, found, strict=True):
             question.resolve(logp)
+
+
+def _longest(rows: Sequence[Row]) -> int:
+    return max((row.longest for row in rows), default=0)
 
 
 def _drawn(logits: Any, rows: Sequence[Row]) -> list[int | Exception]:

@@ -74,7 +74,9 @@ class Graphs:
             self._parts, self._checked = CompiledParts(self._model), False
             self.compile_after = math.inf
         while self.enabled and not self._full:
-            window.hi = size = min(_bucket(rows), window.slots)
+            # To torch.compile one row is another case, which it would compile anew
+            least = 2 if self._parts is not None else 1
+            window.hi = size = min(_bucket(max(rows, least)), window.slots)
             whole = -(-reach // _REACH) * _REACH
             window.reach = window.columns if self._by_length else min(whole, window.columns)
             key = (size, window.reach)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from queue import SimpleQueue
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
@@ -44,7 +44,8 @@ class ChatTransformers(BaseChatModel, Sampling, LogitScores):
     together, step by step, and share what prompts have in common. The settings of `Sampling` can
     also be given per call or with `.bind(...)`; None there means "not given", unknown names
     raise. Some chat templates add a system prompt of their own when there is none (SmolLM2's
-    does). A call raises `ContextLengthError`, or `ConfigError` for a wrong setting.
+    does). A call raises `ContextLengthError`, or `ConfigError` for a wrong setting. What has been
+    computed is kept, so whoever changes the weights calls `close` afterwards.
 
     Attributes:
         model_id: Hub id ("Qwen/Qwen2.5-0.5B-Instruct") or local folder.
@@ -74,6 +75,8 @@ class ChatTransformers(BaseChatModel, Sampling, LogitScores):
     engine: Literal["auto", "inflight", "continuous"] = "auto"
     limits: dict[str, float] = Field(default_factory=dict)
     streaming: bool | None = None
+    shares_prompts: ClassVar = True
+    """Calls of one prompt compute it once, whether they are one call or several."""
     _weights: Weights = PrivateAttr(default_factory=Weights)
 
     @classmethod

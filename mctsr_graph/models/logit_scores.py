@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -57,8 +58,13 @@ class LogitScores:
         _, tokenizer = self._load()
         with TOKENIZER_LOCK:
             ids = prompt_ids(tokenizer, to_chat(messages))
-            more, tree, ends = score_tree(tokenizer, lead, labels or range(-100, 101))
+            more, tree, ends = _score_tree(tokenizer, lead, tuple(labels) or range(-100, 101))
         return ids + more, tree, ends
+
+
+@functools.lru_cache(maxsize=8)
+def _score_tree(tokenizer: Any, lead: str, labels: Sequence[int]) -> Any:
+    return score_tree(tokenizer, lead, labels)  # tokenises every label, so once is enough
 
 
 def awaited(future: Future[T]) -> T:

@@ -71,8 +71,9 @@ class SlotMemory:
         ample = max(_up(slots, 16), window.slots), max(_up(columns, 512), window.columns)
         if ample[0] * ample[1] <= room:
             slots, columns = ample
-        with contextlib.suppress(RuntimeError):  # no memory: rows come one by one then
-            self._reserve(slots, columns)
+        if slots > window.slots or columns > window.columns:
+            with contextlib.suppress(RuntimeError):  # no memory: rows come one by one then
+                self._resize(*self._held(slots, columns))
 
     def join(self, prompts: Sequence[list[int]], most: int) -> torch.Tensor:
         """Give each prompt the next slot and return the logits after it, [m, vocabulary].
@@ -220,9 +221,12 @@ class SlotMemory:
         if slots > window.slots:
             slots = max(slots, min(2 * window.slots, window.slots + 16))
         # What does not grow shrinks to what is used: many rows and long ones were not together
-        slots = max(slots, len(self.used))
-        columns = _up(max([columns, *(used + 2 for used in self.used)]), _BLOCK)
-        self._resize(slots, columns)
+        self._resize(*self._held(slots, columns))
+
+    def _held(self, slots: int, columns: int) -> tuple[int, int]:
+        """At least so many slots and columns, and what is in use."""
+        columns = max([columns, *(used + 2 for used in self.used)])
+        return max(slots, len(self.used)), _up(columns, _BLOCK)
 
     def _resize(self, slots: int, columns: int) -> None:
         window = self._window
@@ -258,10 +262,15 @@ class SlotMemory:
             replayed = self.graphs.step(self._forward, window, inputs)
             if replayed is not None:
                 return replayed
-        return self._forward(inputs.to(self._model.device), keep, tree)
+        ends = [row[-1] + 1 for row in places]
+        return self._forward(inputs.to(self._model.device), keep, tree, ends)
 
     def _forward(
-        self, inputs: torch.Tensor, keep: int = 1, tree: TokenTree | None = None
+        self,
+        inputs: torch.Tensor,
+        keep: int = 1,
+        tree: TokenTree | None = None,
+        ends: Sequence[int] = (),
     ) -> torch.Tensor:
         import torch
 
@@ -271,7 +280,7 @@ class SlotMemory:
         seen = torch.arange(window.reach, device=ids.device) <= places[..., None]
         positions = places.masked_fill(places == window.columns - 1, 0)  # padding
         if tree is not None and tree.inner():
-            self._plant(tree, seen, positions)
+            self._plant(tree, ends, seen, positions)
         dtype = self._model.dtype
         mask = torch.zeros(seen.shape, dtype=dtype, device=ids.device)
         mask.masked_fill_(~seen, torch.finfo(dtype).min)
@@ -287,8 +296,10 @@ class SlotMemory:
             ).logits
         return logits[:, -keep:]
 
-    def _plant(self, tree: TokenTree, seen: torch.Tensor, positions: torch.Tensor) -> None:
-        """Let the last tokens of each row see and stand as the tree's inner nodes do."""
+    def _plant(
+        self, tree: TokenTree, ends: Sequence[int], seen: torch.Tensor, positions: torch.Tensor
+    ) -> None:
+        """Let the tokens before each row's end see and stand as the tree's inner nodes do."""
         import torch
 
         inner = tree.inner()
@@ -300,8 +311,8 @@ class SlotMemory:
                 sees[i] |= sees[place[parent]]
         depths = (sees.sum(1) - 1).to(positions.device)
         sees = sees.to(seen.device)
-        for row in range(len(seen)):
-            first = int(positions[row, -1]) + 1 - len(inner)
+        for row, end in enumerate(ends):
+            first = end - len(inner)
             seen[row, -len(inner) :, first : first + len(inner)] = sees
             positions[row, -len(inner) :] = first + depths
 

@@ -1,0 +1,81 @@
+"""Products by packed weights: the same numbers, for the engine only, within their bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mctsr_graph.models.engine import Request
+from mctsr_graph.models.packed import PackedLinears
+from tests.engine_models import plain, tiny
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("transformers", reason="transformers is not installed")
+
+from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
+
+IDS = torch.tensor([[5, 9, 2, 77, 31]])
+PLENTY = 1 << 30
+
+
+def logits(model: Any) -> Any:
+    return model(input_ids=IDS).logits
+
+
+def patched(model: Any) -> int:
+    return sum("forward" in vars(module) for module in model.modules())
+
+
+@pytest.mark.parametrize("kind", ["Llama", "Qwen2", "GPT2"])  # without biases, with, other layers
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_logits_are_the_same(kind: str, dtype: Any) -> None:
+    model = tiny(kind).to(dtype)
+    packed = PackedLinears(model, PLENTY)
+    with torch.inference_mode():
+        wanted = logits(model)
+        with packed.used():
+            assert patched(model) == len(packed._made) > 0
+            found = logits(model)
+    assert not patched(model)
+    torch.testing.assert_close(found, wanted)
+
+
+def test_whoever_computes_gradients_has_the_layers_own_products() -> None:
+    model = tiny()
+    packed = PackedLinears(model, PLENTY)
+    with packed.used():
+        logits(model).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_the_copy_is_no_larger_than_it_may_be_and_tied_weights_are_in_it_once() -> None:
+    model = tiny(tie_word_embeddings=True)
+    linears = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    every = sum(m.weight.nbytes for m in linears)
+    assert len(PackedLinears(model, every)._made) == len(linears)
+    first = linears[0].weight.nbytes
+    assert len(PackedLinears(model, first)._made) == 1
+    assert not PackedLinears(model, 0)._made
+    assert not PackedLinears(model.double(), PLENTY)._made  # for which there are no kernels
+
+
+def test_layers_that_someone_has_changed_are_left_alone() -> None:
+    model = tiny()
+    layer = model.model.layers[0].mlp.gate_proj
+    own = layer.forward = lambda given: torch.nn.functional.linear(given, layer.weight)
+    with PackedLinears(model, PLENTY).used():
+        assert layer.forward is own
+    assert vars(layer)["forward"] is own
+
+
+@pytest.mark.parametrize("most", [0, PLENTY])
+def test_the_engine_gives_the_tokens_of_generate_with_and_without(most: int) -> None:
+    model = tiny()
+    engine = InflightEngine(model, Limits(idle_seconds=0.2, packed_bytes=most))
+    found = engine.submit(Request(ids=[1, 2, 3], n=3, max_new=12)).result(30)
+    assert bool(engine._packed._made) == (most > 0)
+    engine.close()
+    assert [sample.ids for sample in found] == [plain(model, [1, 2, 3], 12)] * 3
+    assert not patched(model)
+    assert engine._packed is None
