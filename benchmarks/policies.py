@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from benchmarks.policy_peers import PEERS
 from mctsr_graph import MCTSrContext
 from mctsr_graph.answers import extract_final_answer
-from mctsr_graph.belief import believe, learn
+from mctsr_graph.belief import believe
 from mctsr_graph.benchmark.simulated_search import Moment, simulated_search
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls import derive_seed
@@ -30,6 +30,7 @@ from mctsr_graph.choice import CHOICES, classes_of
 from mctsr_graph.deciding import why_decided, why_enough
 from mctsr_graph.evidence import Evidence, evidence_of
 from mctsr_graph.information import choose_tasks
+from mctsr_graph.learning import learn
 from mctsr_graph.tasks import SelectionRule
 
 BUDGETS = (11, 19, 35, 67)

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from .belief import USUAL, Prior
 from .errors import ConfigError
+from .prior import USUAL, Prior
 
 Points = Annotated[float, Field(allow_inf_nan=False)]
 Temperature = Annotated[float | None, Field(ge=0.0, le=2.0, allow_inf_nan=False)]
@@ -267,7 +267,7 @@ class MCTSrContext(BaseModel):
     prior: Annotated[
         Prior | None,
         Field(
-            description="what is known of model and judge before the search, as `belief.learn` "
+            description="what is known of model and judge before the search, as `learning.learn` "
             "gives it; null: the usual"
         ),
     ] = None
@@ -418,7 +418,7 @@ def _bounds(metadata: list[Any]) -> str:
             if getattr(item, bound, None) is not None:
                 found[bound] = getattr(item, bound)
     if not found:
-        return "lists of weights that sum to 1, as `belief.learn` gives them"
+        return "lists of weights that sum to 1, as `learning.learn` gives them"
     if "le" in found:
         low = f"{found['ge']:g}" if "ge" in found else f"above {found['gt']:g}"
         return f"{low} to {found['le']:.12g}"

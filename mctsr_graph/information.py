@@ -12,9 +12,11 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from .belief import DISCRIMINATION, Belief, Prior, View, believe, weight_of_rewards
+from .belief import Belief, believe
 from .branches import in_play
 from .evidence import Evidence, class_of, evidence_of
+from .likelihood import View, weight_of_rewards
+from .prior import DISCRIMINATION, Prior
 from .tasks import Kind, Task
 from .tree import Node
 

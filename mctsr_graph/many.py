@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from .belief import learn
 from .calls import Model
 from .config import EFFORTS, MCTSrContext
 from .errors import ConfigError, SearchFailedError
 from .evidence import evidence_of
+from .learning import learn
 from .models.load import load_model
 from .running import Checkpointer
 from .solution import Solution
@@ -81,7 +81,7 @@ async def asolve_many(
         max_calls: Model calls for all problems together, never exceeded; by default what
             `context` allows for each, times their number.
         concurrency: Searches that run at the same time, from 1.
-        learn: Whether what the problems so far say of model and judge (see `belief.learn`)
+        learn: Whether what the problems so far say of model and judge (see `learning.learn`)
             helps with them all, from the second round on.
         checkpointer: Where the searches are kept, as in `solve`; by default in memory.
         on_solution: Called with the number of a problem, from 0, and its solution, after each

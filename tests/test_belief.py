@@ -4,41 +4,38 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mctsr_graph.belief import (
-    _CLASS_SPREAD,
-    _KEEPS,
-    _STAYS,
-    DISCRIMINATION,
-    MENDING,
-    SKILL,
-    Evidence,
-    Prior,
-    believe,
-    evidence_of,
-    learn,
-    move_chances,
-    vote_chances,
-    weight_of_rewards,
-)
+from mctsr_graph import ConfigError
+from mctsr_graph.belief import believe
+from mctsr_graph.evidence import Evidence, evidence_of
+from mctsr_graph.learning import learn
+from mctsr_graph.likelihood import weight_of_rewards
+from mctsr_graph.prior import DISCRIMINATION, REFINING, SKILL, VARIETY, Prior, Refining
 from mctsr_graph.search import add_child, new_node
 from mctsr_graph.tree import Tree, merge
 
 
-def point(grid: tuple[float, ...], value: float) -> tuple[float, ...]:
+def point(grid: Sequence[object], value: object) -> tuple[float, ...]:
     """All weight on one value of a grid."""
     return tuple(float(one == value) for one in grid)
 
 
-def sure(skill: float = 0.6, mending: float = 0.9, discrimination: float = 0.0) -> Prior:
-    """A prior that knows everything."""
+USUAL_REFINING = Refining(mends=0.7, keeps=0.88, stays=0.7)
+
+
+def sure(skill: float = 0.6, discrimination: float = 0.0) -> Prior:
+    """A prior that knows everything: a wrong answer is a new one with 2 / (2 + wrong ones seen)."""
     return Prior(
-        point(SKILL, skill), point(MENDING, mending), point(DISCRIMINATION, discrimination)
+        point(SKILL, skill),
+        point(REFINING, USUAL_REFINING),
+        point(VARIETY, 2.0),
+        point(DISCRIMINATION, discrimination),
     )
 
 
@@ -57,28 +54,28 @@ def tree_of(*nodes: tuple[str | None, str | None, list[float]]) -> Tree:
 
 def test_three_votes_against_one() -> None:
     # Right A: 0.6^3 * 0.4 = 0.0864, and the one wrong answer has nothing to agree with: 1.
-    # Right B: 0.6 * 0.4^3 = 0.0384, and three wrong ones agree: 1 * 1/2 * 2/3 = 1/3.
-    # Neither: 0.4^4 = 0.0256, and AAAB falls so with 1 * 1/2 * 2/3 * 1/4 = 1/12.
-    # 0.0864 : 0.0128 : 0.00213 = 81 : 12 : 2
+    # Right B: 0.6 * 0.4^3 = 0.0384, and three wrong ones agree: 1 * 1/3 * 2/4 = 1/6.
+    # Neither: 0.4^4 = 0.0256, and AAAB falls so with 1 * 1/3 * 2/4 * 2/5 = 1/15.
+    # 0.0864 : 0.0064 : 0.0017067 = 405 : 30 : 8
     chances = believe(Evidence(votes={"A": 3, "B": 1}), sure()).chances
-    assert chances == pytest.approx({"A": 81 / 95, "B": 12 / 95, None: 2 / 95})
+    assert chances == pytest.approx({"A": 405 / 443, "B": 30 / 443, None: 8 / 443})
 
 
 def test_one_vote_says_what_the_skill_says() -> None:
-    chances = believe(Evidence(votes={"A": 1}), sure(skill=0.15)).chances
-    assert chances == pytest.approx({"A": 0.15, None: 0.85})
+    chances = believe(Evidence(votes={"A": 1}), sure(skill=0.2)).chances
+    assert chances == pytest.approx({"A": 0.2, None: 0.8})
 
 
 def test_with_nothing_seen_nothing_is_found() -> None:
     belief = believe(Evidence())
     assert belief.chances == {None: pytest.approx(1.0)}
-    assert belief.entropy == pytest.approx(0.0)
-    assert belief.skill == pytest.approx(Prior().skill)
+    for name in ("skill", "refining", "variety", "discrimination"):
+        assert getattr(belief.posterior, name) == pytest.approx(getattr(Prior(), name))
 
 
 def test_agreement_raises_the_skill_that_is_believed() -> None:
-    agree = believe(Evidence(votes={"A": 4})).skill
-    differ = believe(Evidence(votes={"A": 1, "B": 1, "C": 1, "D": 1})).skill
+    agree = believe(Evidence(votes={"A": 4})).posterior.skill
+    differ = believe(Evidence(votes={"A": 1, "B": 1, "C": 1, "D": 1})).posterior.skill
 
     def mean(weights: Any) -> float:
         return sum(s * w for s, w in zip(SKILL, weights, strict=True))
@@ -91,11 +88,11 @@ def test_agreement_raises_the_skill_that_is_believed() -> None:
 
 def test_a_reward_for_each_of_two_answers() -> None:
     # 30 and -30 points are +1 and -1 standard deviations (30 before any is known to repeat).
-    # One reward weighs w = 1 / (1 + 1/16) = 16/17; right A against right B: exp(2 * d * w), d = 2
+    # One reward weighs w = 1 / (1 + 1/16) = 16/17; right A against right B: exp(2 * d * w), d = 1.8
     evidence = Evidence({"A": 1, "B": 1}, {}, {"A": [(30.0, 1)], "B": [(-30.0, 1)]})
-    chances = believe(evidence, sure(discrimination=2.0)).chances
-    weight = 1 / (_CLASS_SPREAD**2 + 1)
-    assert chances["A"] / chances["B"] == pytest.approx(math.exp(2 * 2 * weight))
+    chances = believe(evidence, sure(discrimination=1.8)).chances
+    weight = 16 / 17
+    assert chances["A"] / chances["B"] == pytest.approx(math.exp(2 * 1.8 * weight))
 
 
 def test_a_judge_that_knows_nothing_changes_nothing() -> None:
@@ -130,31 +127,29 @@ def test_repeating_a_reward_adds_ever_less() -> None:
 
 
 def test_a_refinement_that_arrives() -> None:
-    # B was drafted and refined into A; a wrong answer is mended with 0.9 * 0.6 = 0.54.
-    # Right A: 0.4 * 0.54. Right B: it left a right answer, for one class of three.
-    # Neither: 0.4 * 0.46, and it strayed to one of three.
-    right_a = 0.4 * 0.54
-    right_b = 0.6 * (1 - _KEEPS) / 3
-    neither = 0.4 * 0.46 * (1 - _STAYS) / 3
+    # B was drafted and refined into A; a wrong answer is mended with 0.7 * 0.6 = 0.42.
+    # Right A: 0.4 * 0.42. Right B: 0.6, and it left a right answer: 0.12.
+    # Neither: 0.4 * 0.58, it did not stay: 0.3, and A and B differ: 2/3.
     chances = believe(Evidence({"B": 1}, {("B", "A"): 1}), sure()).chances
+    right_a, right_b, neither = 0.4 * 0.42, 0.6 * 0.12, 0.4 * 0.58 * 0.3 * 2 / 3
     total = right_a + right_b + neither
     assert chances == pytest.approx(
         {"A": right_a / total, "B": right_b / total, None: neither / total}
     )
 
 
+def test_a_refinement_that_stays() -> None:
+    # A right one stays with 0.88; a wrong one is not mended: 0.58, and stays with 0.7, or strays to
+    # a wrong answer as a fresh one would, 0.3, which is the only one seen with 1 / (2 + 1)
+    chances = believe(Evidence({"A": 1}, {("A", "A"): 1}), sure()).chances
+    right, wrong = 0.6 * 0.88, 0.4 * 0.58 * (0.7 + 0.3 / 3)
+    assert chances == pytest.approx({"A": right / (right + wrong), None: wrong / (right + wrong)})
+
+
 def test_refinements_that_stay_speak_for_an_answer() -> None:
     once = believe(Evidence({"A": 1, "B": 1})).chances["A"]
     assert believe(Evidence({"A": 1, "B": 1}, {("A", "A"): 3})).chances["A"] > once
     assert believe(Evidence({"A": 1, "B": 1}, {("A", "B"): 3})).chances["A"] < once
-
-
-def test_what_comes_next_has_chances_that_sum_to_one() -> None:
-    evidence = Evidence({"A": 2, "B": 1}, {("A", "C"): 1})
-    assert vote_chances(evidence) == pytest.approx({"A": 0.5, "B": 0.25, None: 0.25})
-    for parent in "ABC":
-        moves = move_chances(evidence, believe(evidence), parent)
-        assert sum(moves.values()) == pytest.approx(1.0)
 
 
 # Trees
@@ -207,9 +202,33 @@ def test_a_batch_teaches_what_the_judge_is_worth() -> None:
         assert sum(prior.discrimination) == pytest.approx(1.0)
 
 
+def test_a_batch_teaches_what_refinements_do() -> None:
+    strays = [Evidence({"A": 1}, {("A", key): 1 for key in "BCDE"})] * 12
+    stays = [Evidence({"A": 2, "B": 2}, {("A", "A"): 3, ("B", "B"): 3})] * 12
+    weak, strong = REFINING.index(min(REFINING)), REFINING.index(max(REFINING))
+    assert learn(stays).refining[weak] > learn(strays).refining[weak]
+    assert learn(stays).refining[strong] < learn(strays).refining[strong]
+
+
+def test_a_batch_teaches_how_noisy_the_judge_is() -> None:
+    # Within a class 50 and -50: 5000 squared points each for 1 degree of freedom; 30 counts as 4
+    judged = [Evidence({"A": 2}, {}, {"A": [(50.0, 1), (-50.0, 1)]})] * 6
+    assert learn(judged).noise == pytest.approx(math.sqrt((4 * 30**2 + 6 * 5000) / (4 + 6)))
+
+
 def test_nothing_is_learnt_from_nothing() -> None:
-    fitted = learn([])
-    assert fitted.skill == pytest.approx(Prior().skill)
+    assert learn([]) == Prior()
+
+
+def test_what_was_ruled_out_can_be_learnt() -> None:
+    fitted = learn(batch(60.0), sure())
+    assert fitted.discrimination[0] < 1
+
+
+@pytest.mark.parametrize("wrong", [(0.5, 0.5), (0.5, 0.5, 0.1), (1.2, -0.2, 0.0)])
+def test_weights_that_are_none_are_refused(wrong: tuple[float, ...]) -> None:
+    with pytest.raises(ConfigError, match="allowed 3 weights that sum to 1"):
+        Prior(refining=wrong)
 
 
 # For all evidence
@@ -269,9 +288,17 @@ def test_another_vote_for_a_majority_hardly_lowers_its_chance(votes: dict[str, i
 )
 def test_much_evidence_overflows_nothing(votes: Any, moves: Any, rewards: Any) -> None:
     votes = {key: count for key, count in votes.items() if count} or {"A": 1}
+    moves = {move: count for move, count in moves.items() if count}
     known = {*votes, *(key for move in moves for key in move)}
     judged = {key: own for key, own in rewards.items() if key in known}
     belief = believe(Evidence(votes, moves, judged))
-    for chances in (belief.chances.values(), belief.skill, belief.mending, belief.discrimination):
+    known_of = belief.posterior
+    for chances in (
+        belief.chances.values(),
+        known_of.skill,
+        known_of.refining,
+        known_of.variety,
+        known_of.discrimination,
+    ):
         assert all(0 <= chance <= 1 for chance in chances)
         assert sum(chances) == pytest.approx(1.0)

@@ -1,0 +1,107 @@
+"""What a search does next, and why, with numbers worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mctsr_graph.belief import believe
+from mctsr_graph.evidence import Evidence
+from mctsr_graph.information import _expected, _gains, _move, _vote, choose_tasks
+from mctsr_graph.prior import Prior
+from tests.test_belief import sure, tree_of
+
+CLASSES = st.sampled_from("ABCD")
+
+
+def gains(evidence: Evidence, prior: Prior) -> dict[Any, float]:
+    return dict(_gains(evidence, believe(evidence, prior)))
+
+
+def test_the_gain_of_a_second_draft() -> None:
+    # A was drafted once and is right with 0.6: the square is 0.36. The next one is
+    # A again: right with 0.6 * 0.6, else 0.4 * 0.4 * 1/3; the square becomes 0.36^2 / 0.41333
+    # another: A right with 0.6 * 0.4, the new one with 0.4 * 0.6, neither with 0.4 * 0.4 * 2/3;
+    # the squares become (0.24^2 + 0.24^2) / 0.58667
+    evidence = Evidence({"A": 1})
+    again, other = 0.36 + 0.16 / 3, 0.48 + 0.32 / 3
+    assert again + other == pytest.approx(1.0)
+    expected = 0.36**2 / again + 2 * 0.24**2 / other - 0.36
+    assert gains(evidence, sure())["draft", None] == pytest.approx(expected)
+
+
+def test_the_gain_of_a_refinement() -> None:
+    # Of A, right with 0.6: it stays with 0.88; if wrong: mended 0.42, else stays 0.7, or strays 0.3,
+    # to the same with 1/3, to a new one with 2/3
+    evidence = Evidence({"A": 1})
+    stays_right, stays_wrong = 0.6 * 0.88, 0.4 * 0.58 * (0.7 + 0.3 / 3)
+    spoiled, mended, strayed = 0.6 * 0.12, 0.4 * 0.42, 0.4 * 0.58 * 0.3 * 2 / 3
+    new = spoiled + mended + strayed
+    assert stays_right + stays_wrong + new == pytest.approx(1.0)
+    squares = stays_right**2 / (stays_right + stays_wrong) + (spoiled**2 + mended**2) / new
+    assert gains(evidence, sure())["refine", "A"] == pytest.approx((squares - 0.36) / 2)
+
+
+def test_a_judge_that_knows_nothing_is_not_asked() -> None:
+    found = gains(Evidence({"A": 1, "B": 1}), sure())
+    assert found["evaluate", "A"] == pytest.approx(0.0)
+    tree = tree_of((None, "1", []), (None, "2", []))
+    assert all(task.kind != "evaluate" for task in choose_tasks(tree, sure(), 4))
+
+
+def test_a_judge_that_knows_is_asked_about_answers_that_differ() -> None:
+    tree = tree_of((None, "1", []), (None, "2", []))
+    tasks = choose_tasks(tree, sure(skill=0.4, discrimination=1.8), 2)
+    assert [task.kind for task in tasks] == ["evaluate", "evaluate"]
+    assert {task.node for task in tasks} == {"0", "1"}
+
+
+def test_a_judge_is_worth_more_the_more_it_knows() -> None:
+    evidence = Evidence({"A": 1, "B": 1})
+    found = [
+        gains(evidence, sure(discrimination=by))["evaluate", "A"] for by in (0.0, 0.6, 1.3, 1.8)
+    ]
+    assert found == sorted(found)
+    assert found[-1] > found[0]
+
+
+def test_where_nearly_all_answers_are_wrong_the_search_refines_no_more_than_it_drafts() -> None:
+    tree = tree_of((None, "1", []))
+    assert {task.kind for task in choose_tasks(tree, sure(skill=0.06), 3)} <= {"draft", "refine"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(CLASSES, st.integers(1, 9), min_size=1), CLASSES)
+def test_what_is_expected_of_a_vote_is_what_is_believed_after_it(
+    votes: dict[str, int], after: str
+) -> None:
+    belief, step = believe(Evidence(votes)), _vote(believe(Evidence(votes)))
+    if after not in votes:
+        return
+    joint = {right: view.weight * step(after, right, view) for right, view in belief.views.items()}
+    total = sum(joint.values())
+    then = believe(Evidence({**votes, after: votes[after] + 1})).chances
+    assert then == pytest.approx({right: part / total for right, part in joint.items()})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(CLASSES, st.integers(1, 9), min_size=1),
+    st.dictionaries(st.tuples(CLASSES, CLASSES), st.integers(1, 9)),
+)
+def test_what_can_come_next_has_chances_that_sum_to_one(votes: Any, moves: Any) -> None:
+    moves = {(before, after): n for (before, after), n in moves.items() if before in votes}
+    belief = believe(Evidence(votes, moves))
+    new = "\0new"
+    for step, found in [
+        (_vote(belief), belief.views[None].right),
+        *((_move(belief, key), belief.views[None].mends) for key in belief.counts),
+    ]:
+        total = belief.views[None].weight * found
+        for after in [*belief.counts, new]:
+            total += sum(v.weight * step(after, right, v) for right, v in belief.views.items())
+        assert total == pytest.approx(1.0)
+        assert _expected(belief, step, found) >= 0
