@@ -3,8 +3,9 @@
     python -m benchmarks.bench_throughput [PROBLEMS]
 
 Prints one line of JSON: `problems`, `seconds`, `problems_per_second` (a draft each, graded and
-kept), `searches_per_second` (profile paper at 0 rollouts, a tenth of the problems), and the
-memory of the process, MB, after a tenth of the problems and at the end.
+kept), `searches_per_second` (profile paper at 0 rollouts, a tenth of the problems), the CPU time
+of each, ms, which neighbours change less, and the memory of the process, MB, after a tenth of the
+problems and at the end.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def _model() -> ScriptedChatModel:
     return _Forgetful(replies=reply)
 
 
-def _measure(methods: list[str], count: int) -> tuple[float, list[float]]:
-    """Seconds, and memory in MB along the way."""
+def _measure(methods: list[str], count: int) -> tuple[float, float, list[float]]:
+    """Seconds, CPU time of a problem in ms, and memory in MB along the way."""
     problems = [Problem(str(i), f"What is {i} mod 10?", str(i % 10)) for i in range(count)]
     model, plan = _model(), Plan(methods, [0])
     settings = settings_of(DataSet("throughput", "made here", problems), "none", about(model), plan)
@@ -58,24 +59,27 @@ def _measure(methods: list[str], count: int) -> tuple[float, list[float]]:
         memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
     with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
+        began, cpu = time.monotonic(), time.process_time()
         jobs = [Job(problem, 0) for problem in problems]
         out = RunFolder(Path(folder))
         asyncio.run(run(out, settings, jobs, local(model), concurrency=8, on_line=on_line))
-        return time.monotonic() - began, memory
+        cpu = time.process_time() - cpu
+        return time.monotonic() - began, round(1e3 * cpu / count, 2), memory
 
 
 def main() -> None:
     """Measure, and print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    seconds, memory = _measure(["cot"], count)
+    seconds, cpu, memory = _measure(["cot"], count)
     few = max(1, count // 10)
-    searches, _ = _measure(["paper"], few)
+    searches, search_cpu, _ = _measure(["paper"], few)
     figures = {
         "problems": count,
         "seconds": round(seconds, 2),
         "problems_per_second": round(count / seconds, 1),
         "searches_per_second": round(few / searches, 1),
+        "cpu_ms": cpu,
+        "cpu_ms_of_a_search": search_cpu,
         "memory_mb_early": round(memory[few - 1]),
         "memory_mb": round(memory[-1]),
     }

@@ -16,11 +16,12 @@ have 2 KB, its critiques 1 KB. Every row is one search; of the repeats, the fast
                  nothing around them
     treequest    StandardMCTS and ABMCTSA of the package treequest, 2 calls an answer, in batches
 
-Prints one line of JSON a row: cpu_ms and wall_ms a rollout (for treequest: an answer kept),
-concurrency (seconds that calls waited, by seconds of wall time), calls, discarded answers, KB
-written a rollout, and the machine's load of 1 minute. Where that is above the number of cores wall
-times tell of the neighbours: idle_wall_ms and idle_concurrency are by a clock that adds the
-process's CPU time to the time that it waits for the model, as on a machine with an idle core.
+Prints a line of JSON on the machine, and one a row: cpu_ms and wall_ms a rollout (for treequest: an
+answer kept), concurrency (seconds that calls waited, by seconds of wall time), calls, discarded
+answers, KB written a rollout, and the machine's load of 1 minute. Where that is above the number of
+cores wall times tell of the neighbours: idle_cpu_ms, idle_wall_ms and idle_concurrency are of the
+same search by a clock that adds the process's CPU time to the time that it would wait for the
+model, without waiting: as on a machine with an idle core, and one that is not cold after each wait.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import itertools
 import json
 import logging
 import os
+import platform
 import random
 import selectors
 import sqlite3
@@ -39,7 +41,9 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +63,7 @@ LATENCIES = (0.0, 20.0)
 JITTER = (5.0, 60.0)
 SIZES, WINDOW = (64, 256, 1024), 64
 MOST_OF_TUNED = MOST_OF_TREEQUEST = 256
+PACKAGES = ("mctsr-graph", "langgraph", "langgraph-checkpoint-sqlite", "langchain-core")
 PROBLEM = "What is the largest of these numbers?"
 Row = dict[str, Any]
 
@@ -206,12 +211,13 @@ def idle(work: Coroutine[Any, Any, int], model: Waiting) -> Row:
     """What a search would take on a machine where it never waits for a core."""
     loop, waited = idle_loop(), model.waited
     gc.collect()
-    began = loop.time()
+    began, cpu = loop.time(), time.process_time()
     done = loop.run_until_complete(work)
-    seconds = loop.time() - began
+    seconds, cpu = loop.time() - began, time.process_time() - cpu
     loop.close()
     concurrency = (model.waited - waited) / seconds
     return {
+        "idle_cpu_ms": round(1e3 * cpu / done, 2),
         "idle_wall_ms": round(1e3 * seconds / done, 2),
         "idle_concurrency": round(concurrency, 1),
     }
@@ -381,6 +387,25 @@ PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
 }
 
 
+def about() -> Row:
+    """The machine and what runs on it."""
+    told = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
+    names = [line.partition(": ")[2] for line in told.splitlines() if "model name" in line]
+    return {
+        "name": "about",
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def show(row: Row) -> None:
+    """Print a row, and the load under which it was measured."""
+    print(json.dumps({**row, "load": round(os.getloadavg()[0], 1)}), flush=True)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -391,11 +416,11 @@ def main() -> None:
     options.widths = WIDTHS
     options.rollouts = (64, 256) if options.quick else ROLLOUTS
     options.repeats = 1 if options.quick else options.repeats
+    show(about())
     search(Waiting(), settings(32, 4))  # whatever is done once
     for name in options.only:
         for row in PARTS[name](options):
-            load = round(os.getloadavg()[0], 1)
-            print(json.dumps({"name": name, **row, "load": load}), flush=True)
+            show({"name": name, **row})
 
 
 if __name__ == "__main__":

@@ -143,8 +143,10 @@ def derive_seed(*parts: object) -> int:
 def innermost(model: Any) -> Any:
     """The chat model inside `bind`, `with_retry` and `with_fallbacks`."""
     for _ in range(16):
+        if isinstance(model, BaseChatModel):  # first: a pydantic class is slow to say it lacks one
+            break
         inner = getattr(model, "bound", None) or getattr(model, "runnable", None)
-        if inner is None or isinstance(model, BaseChatModel):
+        if inner is None:
             break
         model = inner
     return model

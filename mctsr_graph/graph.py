@@ -53,13 +53,14 @@ def create_mctsr(
     strategy = Strategy(selection, choice)
     court = as_court(judge, judge_model)
     nodes = Nodes(Desk(lazy_model(model), prompts or Prompts(), court, strategy, journal))
+    is_named = model is None or isinstance(model, str) or isinstance(judge_model, str)
     default = context or MCTSrContext()
     builder = MCTSrGraph(
         MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput
     )
 
     def add(body: Body, destinations: tuple[str, ...] | None = None) -> None:
-        step = Step(body, default, nodes.desk.prepare)
+        step = Step(body, default, nodes.desk.prepare if is_named else None)
         builder.add_node(body.__name__, step, destinations=destinations, trace_policy=BRIEF)
 
     add(nodes.initialize)

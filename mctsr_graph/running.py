@@ -14,7 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import TAG_NOSTREAM
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
-from langgraph.types import StateSnapshot
+from langgraph.types import StateSnapshot, StreamMode
 
 from .answers import clean_text, extract_final_answer
 from .calls import Model
@@ -120,7 +120,6 @@ class SearchRun:
             "config": here,
             "context": wanted.context,
             "control": wanted.control,
-            "stream_mode": ["custom", "values"],
             "output_keys": _KEYS,
         }
         self._values: dict[str, Any] = {}
@@ -236,6 +235,11 @@ class SearchRun:
             tree=tree,
             failures=values.get("failures") or [],
         )
+
+
+def modes(on_event: OnEvent | None) -> list[StreamMode]:
+    """What to stream. To wait for events takes a task, or a thread, more for every step."""
+    return ["values"] if on_event is None else ["custom", "values"]
 
 
 def _progress(values: dict[str, Any]) -> tuple[int, int]:

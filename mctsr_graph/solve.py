@@ -8,7 +8,7 @@ from .config import MCTSrContext
 from .journal import CallJournal
 from .judges import JudgeLike
 from .prompts import Prompts
-from .running import Checkpointer, OnChange, OnEvent, SearchControl, Wanted, opened
+from .running import Checkpointer, OnChange, OnEvent, SearchControl, Wanted, modes, opened
 from .solution import Solution
 from .strategy import Strategy
 from .tasks import SelectionRule
@@ -79,7 +79,9 @@ def solve(
             if update is not None:
                 search.graph.update_state(search.config, update, as_node="backpropagate")
         if search.left:
-            for mode, part in search.graph.stream(search.input, **search.how):
+            for mode, part in search.graph.stream(
+                search.input, stream_mode=modes(on_event), **search.how
+            ):
                 search.note(mode, part, on_event, on_change)
     return search.result()
 
@@ -116,6 +118,8 @@ async def asolve(
             if update is not None:
                 await search.graph.aupdate_state(config, update, as_node="backpropagate")
         if search.left:
-            async for mode, part in search.graph.astream(search.input, **search.how):
+            async for mode, part in search.graph.astream(
+                search.input, stream_mode=modes(on_event), **search.how
+            ):
                 search.note(mode, part, on_event, on_change)
     return search.result()

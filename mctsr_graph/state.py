@@ -1,7 +1,6 @@
 """What flows through the graph. Plain JSON types only, so that any checkpointer can keep it."""
 
-from __future__ import annotations
-
+# Without postponed annotations, which LangGraph would evaluate anew for every graph
 from collections.abc import Sequence
 from typing import Annotated, Any, cast
 

@@ -38,15 +38,16 @@ class Step(Runnable[MCTSrState, Update]):
     """Runs an async body with or without an event loop.
 
     Under `invoke` the body's model calls block instead of suspending, so that one body serves
-    both and neither needs a thread to hop to. `prepare` loads what the body needs; it may wait
-    for a disk, which a server forbids where its event loop runs.
+    both and neither needs a thread to hop to. `prepare` loads what the body needs, if anything
+    is to be loaded; it may wait for a disk, which a server forbids where its event loop runs.
     """
 
-    def __init__(self, body: Body, default: MCTSrContext, prepare: Callable[[], Any]) -> None:
+    def __init__(
+        self, body: Body, default: MCTSrContext, prepare: Callable[[], Any] | None
+    ) -> None:
         self._body = body
         self._default = default
         self._prepare = prepare
-        self._is_prepared = False
         self.name = body.__name__
 
     def invoke(
@@ -60,9 +61,9 @@ class Step(Runnable[MCTSrState, Update]):
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Update:
         """Await the body."""
-        if not self._is_prepared:
+        if self._prepare is not None:
             await asyncio.to_thread(self._prepare)
-            self._is_prepared = True
+            self._prepare = None
         return await self._body(input, self._run(AWAITING))
 
     def _run(self, way: Way) -> Run:

@@ -61,6 +61,18 @@ def test_events_arrive_while_it_runs(keyed: ScriptedChatModel) -> None:
     assert kinds == ["mctsr.start", "mctsr.rollout", "mctsr.rollout", "mctsr.stop"]
 
 
+def test_where_nobody_listens_it_runs_in_the_thread_of_its_caller() -> None:
+    threads = set()
+
+    def reply(call: ScriptedCall) -> Any:
+        if call.role == "refine":  # Ctrl-C ends such a call at once
+            threads.add(threading.get_ident())
+        return keyed_reply(call)
+
+    solve("How many?", ScriptedChatModel(replies=reply), context=MCTSrContext(max_rollouts=2))
+    assert threads == {threading.get_ident()}
+
+
 async def test_each_change_of_the_tree_is_shown(keyed: ScriptedChatModel) -> None:
     context = MCTSrContext(max_rollouts=4, width=2)
     seen: list[Solution] = []
