@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from .answers import answer_key
 from .branches import in_play
@@ -23,7 +23,7 @@ class Evidence:
     rewards: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
     """By class: mean and number of each judged answer's rewards, points."""
 
-    @property
+    @cached_property
     def classes(self) -> list[str]:
         """Every class that was seen, in order."""
         return list(dict.fromkeys([*self.votes, *(key for move in self.moves for key in move)]))

@@ -20,6 +20,7 @@ from .usage import no_usage, total_cost
 OnSolution = Callable[[int, Solution], None]
 _FIRST_CALLS = EFFORTS["low"]
 _CALLS_MORE = 8  # of one problem in one round: two refinements that are judged, or eight drafts
+_NEWS = 1.25  # times the calls that the last prior was learnt from
 _GOES_ON = ("max_calls", "settled")
 
 
@@ -30,7 +31,7 @@ def solve_many(
     context: MCTSrContext | None = None,
     max_calls: int | None = None,
     concurrency: int = 8,
-    learn: bool = False,
+    learn: bool = True,
     checkpointer: Checkpointer | None = None,
     on_solution: OnSolution | None = None,
     **options: Any,
@@ -63,7 +64,7 @@ async def asolve_many(
     context: MCTSrContext | None = None,
     max_calls: int | None = None,
     concurrency: int = 8,
-    learn: bool = False,
+    learn: bool = True,
     checkpointer: Checkpointer | None = None,
     on_solution: OnSolution | None = None,
     **options: Any,
@@ -117,7 +118,7 @@ async def asolve_many(
             for number in granted:
                 on_solution(number, batch.found[number])
         if learn:
-            batch.learn()
+            await batch.learn()
         granted = batch.grants(budget)
     return [batch.found[number] for number in range(len(problems))]
 
@@ -143,6 +144,9 @@ class _Batch:
     ) -> None:
         self._problems, self._model, self._context = problems, model, context
         self._checkpointer, self._free, self._options = checkpointer, free, options
+        self._usual = context.belief_prior
+        self._learnt_from = 0
+        """Calls that had been made when the prior was last fitted."""
         self._allowed: dict[int, int] = {}
         self._settled: set[int] = set()
         """Whose choice another share would hardly change."""
@@ -162,10 +166,15 @@ class _Batch:
         self._settled |= still
         self._settled |= {n for n in granted if self.found[n].stop_reason == "settled"}
 
-    def learn(self) -> None:
-        """Fit what is known of model and judge to the searches so far."""
+    async def learn(self) -> None:
+        """Fit what is known of model and judge to the searches so far, where there is news."""
+        spent = sum(self._spent(number) for number in self.found)
+        if spent < _NEWS * self._learnt_from:
+            return
+        self._learnt_from = spent
         trees = [self.found[number].tree for number in sorted(self.found)]
-        prior = learn([evidence_of(tree) for tree in trees])
+        evidences = [evidence_of(tree) for tree in trees]
+        prior = await asyncio.to_thread(learn, evidences, self._usual)
         self._context = _changed(self._context, prior=prior)
 
     def grants(self, budget: int) -> dict[int, int]:

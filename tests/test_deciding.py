@@ -56,9 +56,8 @@ def test_confidence_ends_the_search() -> None:
     assert longer.rollouts > found.rollouts
 
 
-@pytest.mark.parametrize("select", ["majority", "weighted"])
-def test_a_lead_that_cannot_be_made_up_for_ends_the_search(select: str) -> None:
-    found = search(["5"] * 8 + ["6"], "5", settle=True, select=select, max_calls=12)
+def test_a_lead_that_cannot_be_made_up_for_ends_the_search() -> None:
+    found = search(["5"] * 8 + ["6"], "5", settle=True, select="majority", max_calls=12)
     assert found.stop_reason == "settled"
     assert found.final_answer == "5"
     assert total_cost(found.usage)["calls"] < 12
@@ -75,18 +74,20 @@ def test_no_new_answer_ends_the_search() -> None:
     assert (found.stop_reason, found.rollouts) == ("no_new_answer", 4)
 
 
-@pytest.mark.parametrize(("select", "most"), [("majority", 0), ("weighted", 2)])
-def test_what_is_settled_would_not_have_changed(select: Any, most: int) -> None:
-    """Votes are all that a majority looks at; a weighted choice may yet change by rewards."""
-    world, stopped, changed = World(skill=0.6, auc=0.65, seed=4), 0, 0
+def test_what_is_settled_would_not_have_changed() -> None:
+    world, stopped = World(skill=0.6, auc=0.65, seed=4), 0
     for number in range(40):
-        given: dict[str, Any] = {"select": select, "max_calls": 19, "drafts": 8}
+        given: dict[str, Any] = {"select": "majority", "max_calls": 19, "drafts": 8}
         problem, model = world.problem(number).text, world.model()
         early = solve(problem, model, context=tuned(settle=True, **given))
         if early.stop_reason == "settled":
             stopped += 1
             late = solve(problem, model, context=tuned(**given))
-            assert late.rollouts > early.rollouts
-            changed += late.final_answer != early.final_answer
+            assert late.rollouts >= early.rollouts
+            assert late.final_answer == early.final_answer
     assert stopped >= 10
-    assert changed <= most
+
+
+def test_a_choice_that_rewards_can_change_is_never_settled() -> None:
+    found = search(["5"] * 8 + ["6"], "5", settle=True, select="weighted", max_calls=12)
+    assert found.stop_reason == "max_calls"

@@ -262,7 +262,7 @@ def only(sample: int) -> Callable[[Any], str]:
 
 
 def test_one_draft_of_four_is_enough() -> None:
-    found = solve("p", ScriptedChatModel(replies=only(3)), context=tuned(max_calls=30))
+    found = solve("p", ScriptedChatModel(replies=only(3)), context=tuned(drafts=4, max_calls=30))
     assert found.tree["0"]["answer"] == "Text draft 0 3: \\boxed{0}"
     assert len(found.failures) == 3
 
@@ -273,8 +273,10 @@ def test_no_draft_at_all_is_a_failure() -> None:
     assert caught.value.solution.answer is None
 
 
-@pytest.mark.parametrize("stops", [{}, {"agree": 4, "confidence": 0.97, "settle": True}])
-def test_a_model_that_always_says_the_same(stops: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("stops", "calls"), [({}, 35), ({"agree": 4}, 7), ({"confidence": 0.8}, 3)]
+)
+def test_a_model_that_always_says_the_same(stops: dict[str, Any], calls: int) -> None:
     model = ScriptedChatModel(
         replies=lambda call: "Score: 3" if call.role == "evaluate" else "It is \\boxed{5}."
     )
@@ -283,7 +285,7 @@ def test_a_model_that_always_says_the_same(stops: dict[str, Any]) -> None:
     assert found.final_answer == "5"
     assert found.choice is not None
     assert len(found.choice["classes"]) == 1
-    assert len(model.calls) == (4 if stops else 35)
+    assert len(model.calls) == calls
 
 
 def test_what_a_person_adds_is_judged_and_what_is_pruned_is_not_best() -> None:
