@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.usage import total_cost

@@ -34,7 +34,7 @@ def test_the_gain_of_a_second_draft() -> None:
 
 
 def test_the_gain_of_a_refinement() -> None:
-    # Of A, right with 0.6: it stays with 0.88; if wrong: mended 0.42, else stays 0.7, or strays 0.3,
+    # Of A, right with 0.6: stays with 0.88; if wrong: mended 0.42, else stays 0.7, or strays 0.3,
     # to the same with 1/3, to a new one with 2/3
     evidence = Evidence({"A": 1})
     stays_right, stays_wrong = 0.6 * 0.88, 0.4 * 0.58 * (0.7 + 0.3 / 3)
