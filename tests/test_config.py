@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mctsr_graph.belief import Prior
 from mctsr_graph.config import MCTSrContext, allowed_values
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.prior import Prior
 
 INF, NAN = float("inf"), float("nan")
 
@@ -55,7 +55,7 @@ WRONG: list[tuple[str, list[Any], str]] = [
     (
         "prior",
         ["usual", 1],
-        "lists of weights that sum to 1, as `belief.learn` gives them, or null",
+        "lists of weights that sum to 1, as `learning.learn` gives them, or null",
     ),
     ("full_score_threshold", [-101, 101, NAN, None], "-100 to 100"),
     ("full_score_penalty", [-1, 201, NAN, None], "0 to 200"),
@@ -82,11 +82,9 @@ WRONG: list[tuple[str, list[Any], str]] = [
 DIFFERENCES: dict[str, tuple[Any, Any, Any]] = {
     "profile": ("paper", "official", "tuned"),
     "max_rollouts": (8, 16, 4096),
-    "agree": (None, None, 4),
     "confidence": (None, None, 0.97),
-    "settle": (False, False, True),
     "max_calls": (None, None, 35),
-    "drafts": (1, 1, 4),
+    "drafts": (1, 1, 2),
     "init": ("answer", "both", "answer"),
     "expansion_rule": ("child_q_above", "child_raw_q_at_least", "child_q_above"),
     "merge_equal_answers": (False, True, False),
@@ -197,7 +195,7 @@ def test_an_unknown_setting_like_no_other_gets_no_suggestion() -> None:
 
 @pytest.mark.parametrize(
     ("name", "weights", "length"),
-    [("skill", (1.0,), 6), ("mending", (0.5, 0.6), 2), ("mending", (1.5, -0.5), 2)],
+    [("skill", (1.0,), 7), ("refining", (0.5, 0.6, 0.1), 3), ("refining", (1.5, -0.5, 0.0), 3)],
 )
 def test_a_prior_of_the_wrong_length_or_sum_is_refused(
     name: str, weights: tuple[float, ...], length: int
@@ -270,7 +268,7 @@ def test_a_context_is_frozen() -> None:
         MCTSrContext(),
         MCTSrContext(profile="official"),
         MCTSrContext(profile="official", max_rollouts=3, max_depth=2, max_seconds=1.5),
-        MCTSrContext(profile="tuned", prior=Prior(mending=(0.25, 0.75))),
+        MCTSrContext(profile="tuned", prior=Prior(refining=(0.25, 0.5, 0.25))),
     ],
     ids=["paper", "official", "overridden", "prior"],
 )
