@@ -117,9 +117,9 @@ async def asolve_many(
         if on_solution is not None:
             for number in granted:
                 on_solution(number, batch.found[number])
-        if learn:
-            await batch.learn()
         granted = batch.grants(budget)
+        if learn and granted:
+            await batch.learn()
     return [batch.found[number] for number in range(len(problems))]
 
 
