@@ -297,7 +297,7 @@ def test_the_thread_ends_when_idle_and_starts_again(model: Any, known: Any) -> N
         while engine._thread is not None and time.monotonic() < deadline:
             time.sleep(0.01)
         assert not [t for t in threading.enumerate() if t.name == "mctsr-graph-engine"]
-        assert all(part.numel() == 0 for part in engine._batch.memory._layers[0].parts)
+        assert all(part.numel() == 0 for part in engine._batch.memory._stacks)
 
 
 @pytest.mark.parametrize("kind", ["InflightEngine", "ContinuousEngine"])

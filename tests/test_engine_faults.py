@@ -18,7 +18,10 @@ from tests.engine_models import VOCABULARY, plain, tiny
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
+from mctsr_graph.models import slot_layer  # noqa: E402
 from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
+from mctsr_graph.models.slot_layer import Stacks  # noqa: E402
+from mctsr_graph.models.trial import slots_of  # noqa: E402
 
 POISON = VOCABULARY - 1
 PROMPTS = [[i, i + 1, i + 2] for i in range(10, 16)]
@@ -55,7 +58,7 @@ def held(engine: InflightEngine) -> tuple[int, int]:
     memory = engine._batch.memory
     assert (engine._batch._rows, list(engine._batch._waiting)) == ([], [])
     assert not engine._batch.busy
-    return len(memory.used), sum(p.numel() for layer in memory._layers for p in layer.parts)
+    return len(memory.used), sum(stack.numel() for stack in memory._stacks)
 
 
 def spoil(monkeypatch: Any, model: Any, when: Callable[[int, Any], Exception | None]) -> None:
@@ -162,6 +165,38 @@ def test_out_of_memory_takes_slots_back(model: Any, monkeypatch: Any) -> None:
     check(model, futures)
     assert held(engine) == (0, 0)
     engine.close()
+
+
+@torch.inference_mode()
+def test_what_a_failed_move_took_is_given_back(model: Any, monkeypatch: Any) -> None:
+    """The first of the stacks has moved to more slots when memory runs out."""
+    monkeypatch.setattr(slot_layer, "_STACKS", 2)  # keys and values of one layer each
+    memory = slots_of(model)
+    with monkeypatch.context() as patch:
+        patch.setattr(Stacks, "_place", full_after(1, Stacks._place))
+        with pytest.raises(torch.OutOfMemoryError):
+            memory._reserve(40, 400)
+    assert [stack.shape[1] for stack in memory._stacks] == [40, 0]
+    assert memory.forget()
+    assert sum(stack.numel() for stack in memory._stacks) == 0
+    assert not memory.forget()  # nothing is left to try
+    assert memory.join([[1, 2, 3]], 8).shape == (1, VOCABULARY)
+    memory._reserve(40, 400)
+    with monkeypatch.context() as patch:
+        patch.setattr(Stacks, "_place", full_after(0, Stacks._place))
+        assert not memory.forget()  # slots that cannot move are not freed, however often one asks
+    assert memory.forget()
+
+
+def full_after(count: int, place: Callable[..., None]) -> Callable[..., None]:
+    def placed(*given: Any) -> None:
+        nonlocal count
+        count -= 1
+        if count < 0:
+            raise torch.OutOfMemoryError("out of memory")
+        place(*given)
+
+    return placed
 
 
 @pytest.mark.parametrize("what", ["on_token", "stopped", "processors"])

@@ -127,18 +127,17 @@ class Batch:
         self._rows += [family[0] for family in families]
         source = list(range(len(families)))
         for i, family in enumerate(families):
-            for at, row in enumerate(family[1:], 1):
-                if not self._forked(lo + i):
-                    self._waiting.extendleft(reversed(family[at:]))
-                    break
-                self._rows.append(row)
-                source.append(i)
+            if self._forked(lo + i, len(family) - 1):
+                self._rows += family[1:]
+                source += [i] * (len(family) - 1)
+            else:
+                self._waiting.extendleft(reversed(family[1:]))
         self._accept(lo, _drawn(logits[source], self._rows[lo:]))
 
-    def _forked(self, slot: int) -> bool:
+    def _forked(self, slot: int, copies: int) -> bool:
         try:
-            self.memory.fork(slot)
-        except Exception:  # no memory: the row comes again later, by itself
+            self.memory.fork(slot, copies)
+        except Exception:  # no memory: the rows come again later, by themselves
             self._most = len(self._rows)
             return False
         return True

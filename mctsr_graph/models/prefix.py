@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     KV = list[torch.Tensor]
-    """Keys and values for some tokens, each [heads of some or all layers, tokens, size]."""
+    """Keys and values for some tokens, each [..., tokens, size]."""
 
 
 class _Node:
@@ -41,7 +41,7 @@ class PrefixStore:
     def lookup(self, ids: Sequence[int]) -> Iterator[KV]:
         """Keys and values of the known beginning of `ids`, in pieces, in order."""
         for node, count in self._touched(ids):
-            yield [part[:, :count] for part in node.kv]
+            yield [part[..., :count, :] for part in node.kv]
 
     def insert(self, ids: Sequence[int], cut: Callable[[int, int], KV]) -> None:
         """Add `ids`. `cut(a, b)` gives a copy of the keys and values of tokens a to b."""
@@ -83,10 +83,10 @@ class PrefixStore:
     def _split(self, node: _Node, count: int) -> _Node:
         """Cut a node in two and return the first half. Copies, so that either half can go."""
         assert node.parent is not None
-        head = _Node(node.tokens[:count], [p[:, :count].clone() for p in node.kv], node.parent)
+        head = _Node(node.tokens[:count], [p[..., :count, :].clone() for p in node.kv], node.parent)
         head.used = node.used
         node.parent.children[head.tokens[0]] = head
-        node.tokens, node.kv = node.tokens[count:], [p[:, count:].clone() for p in node.kv]
+        node.tokens, node.kv = node.tokens[count:], [p[..., count:, :].clone() for p in node.kv]
         node.parent = head
         head.children[node.tokens[0]] = node
         return head

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mctsr_graph.models.decode_attention import without_cudnn
 from mctsr_graph.models.graphs import Graphs
 from mctsr_graph.models.prefix import PrefixStore
-from mctsr_graph.models.slot_layer import Layer, Window, layers_of
+from mctsr_graph.models.slot_layer import Layer, Stacks, Window, layers_of
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mctsr_graph.models.engine import TokenTree
 
 _BLOCK = 64  # columns are allocated by so many
+_AMPLE = (2048, 512)  # or by so many, where moving would lose graphs and there is room
 _ALIGN = 16  # and read by so many, so that masks suit the fast kernels
 
 
@@ -38,9 +39,8 @@ class SlotMemory:
 
         self._model, self.store = model, store
         self._window = Window()
-        self._layers = [Layer(self._window) for _ in layers_of(model)]
-        layers: Any = self._layers
-        self._cache = Cache(layers=layers)
+        layers: Any = [Layer(self._window) for _ in layers_of(model)]
+        self._cache, self._stacks = Cache(layers=layers), Stacks(layers)
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
         self.graphs = Graphs.of(model)
         self.used: list[int] = []
@@ -53,8 +53,8 @@ class SlotMemory:
 
     def token_bytes(self) -> int:
         """Bytes of one column of one slot in all layers; 0 before the first forward."""
-        parts = [part for layer in self._layers for part in layer.parts]
-        return sum(part.shape[1] * part.shape[3] * part.element_size() for part in parts)
+        one = (stack[:, :1, :, :1] for stack in self._stacks)
+        return sum(len(s) * s.shape[2] * s.shape[4] * s.element_size() for s in one)
 
     def known(self, ids: Sequence[int]) -> int:
         """Tokens of a prompt that need not be computed; the last one always is."""
@@ -68,9 +68,11 @@ class SlotMemory:
         if not self.graphs.enabled:
             return
         window = self._window
-        ample = max(_up(slots, 16), window.slots), max(_up(columns, 512), window.columns)
-        if ample[0] * ample[1] <= room:
-            slots, columns = ample
+        for unit in _AMPLE:
+            ample = max(_up(slots, 16), window.slots), max(_up(columns, unit), window.columns)
+            if ample[0] * ample[1] <= room:
+                slots, columns = ample
+                break
         if slots > window.slots or columns > window.columns:
             with contextlib.suppress(RuntimeError):  # no memory: rows come one by one then
                 self._resize(*self._held(slots, columns))
@@ -93,12 +95,12 @@ class SlotMemory:
         self.used += [len(ids) for ids in prompts]
         return logits
 
-    def fork(self, slot: int) -> None:
-        """Give a copy of a slot the next one."""
+    def fork(self, slot: int, copies: int) -> None:
+        """Give copies of a slot the next ones."""
         new, used = len(self.used), self.used[slot]
-        self._reserve(new + 1, used + 1)
-        self._copy(slot, new, used)
-        self.used.append(used)
+        self._reserve(new + copies, used + 1)
+        self._copy(slot, new, copies, used)
+        self.used += [used] * copies
 
     def step(self, lo: int, hi: int, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         """Feed the last token of rows lo..hi and return the logits after it."""
@@ -114,28 +116,30 @@ class SlotMemory:
         A `spoilt` row may hold NaN: it is wiped instead, as NaN times weight 0 is NaN again.
         """
         if spoilt:
-            for layer in self._layers:
-                for part in layer.parts:
-                    part[slot].zero_()
+            for stack in self._stacks:
+                stack[:, slot].zero_()
         else:
             self._keep(slot, ids[: self.used[slot]])
         last = len(self.used) - 1
         if slot != last:
-            self._copy(last, slot, self.used[last])
+            self._copy(last, slot, 1, self.used[last])
             self.used[slot] = self.used[last]
         self.used.pop()
 
     def forget(self) -> bool:
-        """Empty the store and give up slots that wait for owners. False where there is neither."""
-        few = len(self.used) + 1
-        had = self.store.tokens > 0 or self._window.slots > few
+        """Empty the store and give up slots that wait for owners. False where that frees none."""
+        had, spare = self.store.tokens > 0, self._spare()
         if not self.used:
             self.release()
-        elif self._window.slots > few:
+        elif spare:
             with contextlib.suppress(RuntimeError, MemoryError):
-                self._resize(few, self._window.columns)
+                self._resize(len(self.used) + 1, self._window.columns)
         self._empty_store()
-        return had
+        return had or self._spare() < spare
+
+    def _spare(self) -> int:
+        """Slots beyond those in use and one; where moving failed midway, stacks differ."""
+        return sum(max(0, stack.shape[1] - len(self.used) - 1) for stack in self._stacks)
 
     def _empty_store(self) -> None:
         import torch
@@ -149,8 +153,7 @@ class SlotMemory:
         if not self.used:
             self._window.slots = self._window.columns = 0
             self.graphs.clear()
-            for layer in self._layers:  # what is left remembers the shapes
-                layer.parts = [part[:0, :, :0].clone() for part in layer.parts]
+            self._stacks.resize(0, 0)  # what is left remembers the shapes
 
     def score(self, prompts: Sequence[list[int]], tree: TokenTree) -> list[list[float]]:
         """Log-probability of each node of `tree` after its parent, for each prompt.
@@ -180,39 +183,25 @@ class SlotMemory:
         for slot, ids in enumerate(prompts, lo):
             at = 0
             for kv in self.store.lookup(ids[:-1]):
-                size = kv[0].shape[1]
-                for parts, pieces in zip(self._alike(), kv, strict=True):
-                    each = pieces.view(len(parts), -1, *pieces.shape[1:])
-                    for part, piece in zip(parts, each, strict=True):
-                        part[slot, :, at : at + size] = piece
+                size = kv[0].shape[-2]
+                for stack, piece in zip(self._stacks, kv, strict=True):
+                    stack[:, slot, :, at : at + size] = piece
                 at += size
             starts.append(at)
         return starts
 
     def _keep(self, slot: int, ids: Sequence[int]) -> None:
-        import torch
-
         def cut(a: int, b: int) -> list[torch.Tensor]:
-            return [torch.cat([p[slot, :, a:b] for p in parts]) for parts in self._alike()]
+            return [stack[:, slot, :, a:b].clone() for stack in self._stacks]
 
         try:
             self.store.insert(ids, cut)
         except (RuntimeError, MemoryError):  # no room for a copy: the store is the first to go
             self._empty_store()
 
-    def _alike(self) -> list[list[torch.Tensor]]:
-        """Keys and values of all layers in groups of one kind, so that copies are few."""
-        groups: dict[Any, list[torch.Tensor]] = {}
-        for layer in self._layers:
-            for part in layer.parts:
-                _, heads, _, size = part.shape
-                groups.setdefault((part.device, part.dtype, heads, size), []).append(part)
-        return list(groups.values())
-
-    def _copy(self, source: int, to: int, columns: int) -> None:
-        for layer in self._layers:
-            for part in layer.parts:
-                part[to, :, :columns] = part[source, :, :columns]
+    def _copy(self, source: int, to: int, copies: int, columns: int) -> None:
+        for stack in self._stacks:
+            stack[:, to : to + copies, :, :columns] = stack[:, source, None, :, :columns]
 
     def _reserve(self, slots: int, columns: int) -> None:
         window = self._window
@@ -233,8 +222,7 @@ class SlotMemory:
         self.graphs.clear()
         # Where a layer has no memory left, all have at least the smaller of both sizes
         window.slots, window.columns = min(slots, window.slots), min(columns, window.columns)
-        for layer in self._layers:  # one by one, so that only one is in memory twice
-            layer.resize(slots, columns)
+        self._stacks.resize(slots, columns)
         window.slots, window.columns = slots, columns
 
     def _feed(

@@ -42,10 +42,10 @@ class SoloMemory:
         self.used += map(len, prompts)
         return torch.cat([logits for logits, _ in made])
 
-    def fork(self, slot: int) -> None:
-        """Add a copy of a row."""
-        self._caches.append(copy.deepcopy(self._caches[slot]))
-        self.used.append(self.used[slot])
+    def fork(self, slot: int, copies: int) -> None:
+        """Add copies of a row."""
+        self._caches += [copy.deepcopy(self._caches[slot]) for _ in range(copies)]
+        self.used += [self.used[slot]] * copies
 
     def step(self, lo: int, hi: int, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         """Feed the last token of each row that has not had it."""
