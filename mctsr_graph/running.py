@@ -76,7 +76,8 @@ class Wanted:
         self.judge_model = None if judge_model is None else _loaded(judge_model)
         self.strategy = strategy
         self.spec = model if isinstance(model, str) else ""
-        others = as_court(self.judge, self.judge_model).label() + strategy.label()
+        self.court = as_court(self.judge, self.judge_model)
+        others = self.court.label() + strategy.label()
         self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model, others)
         self.thread_id = thread_id or self.fingerprint
 
@@ -160,7 +161,8 @@ class SearchRun:
             return None
         again = {"failed_rollouts": 0, "lost_rollouts": 0}  # what failed may work now
         state = cast(MCTSrState, {**values, **again})
-        self.left = why_stop(state, self._wanted.context) is None
+        context = self._wanted.context
+        self.left = why_stop(state, context, self._wanted.court.reward_calls(context)) is None
         if not self.left:
             return self._chosen_again()
         # Without the answer, which every further checkpoint would hold
