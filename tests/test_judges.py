@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import threading
 import urllib.error
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -54,6 +52,7 @@ from mctsr_graph.scores import parse_score
 from mctsr_graph.usage import add_usage
 
 from .conftest import keyed_reply
+from .loopback import LoopbackServer
 
 Make = Callable[..., ScriptedChatModel]
 ONE, THREE = MCTSrContext(max_rollouts=1), MCTSrContext(max_rollouts=3)
@@ -651,29 +650,17 @@ def test_a_play_off_is_a_role_of_its_own() -> None:
 
 
 # --------------------------------------------------------------------------- a reward model
-class Pooling(ThreadingHTTPServer):
+class Pooling(LoopbackServer):
     """Replies as vLLM does; what it was sent is in `sent`."""
 
-    daemon_threads = True
-    replies: Callable[[int], tuple[int, Any]]
-    sent: list[Any]
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[Any] = []
+        self.replies: Callable[[int], tuple[int, Any]] = lambda n: pooled([0.75])
 
-
-class PoolingHandler(BaseHTTPRequestHandler):
-    server: Pooling
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.sent.append((body, self.headers))
-        status, reply = self.server.replies(len(self.server.sent))
-        data = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Silence."""
+    def reply(self, body: Any, headers: Any) -> tuple[int, Any]:
+        self.sent.append((body, headers))
+        return self.replies(len(self.sent))
 
 
 def pooled(data: Any) -> tuple[int, Any]:
@@ -684,18 +671,12 @@ def pooled(data: Any) -> tuple[int, Any]:
 def pooling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pooling]:
     monkeypatch.setattr("mctsr_graph.retries.FIRST_DELAY", 0.001)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = Pooling(("127.0.0.1", 0), PoolingHandler)
-    server.sent, server.replies = [], lambda n: pooled([0.75])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with Pooling() as server:
+        yield server
 
 
 def prm(server: Pooling, **fields: Any) -> ProcessReward:
-    return ProcessReward(f"http://127.0.0.1:{server.server_port}/pooling", "prm", **fields)
+    return ProcessReward(f"{server.url}/pooling", "prm", **fields)
 
 
 async def test_a_reward_model_judges_over_http(
