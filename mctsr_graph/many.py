@@ -78,14 +78,13 @@ async def asolve_many(
     to those that are undecided, the least certain first, until it is spent; those whose choice is
     settled by what one more share could change come last.
 
-    The first shares are given to groups of problems, one group after another: 0 to 15, to 31, to
-    63 and so on. After each group, and after each later round, `learning.learn` fits what is known
-    of model and judge to all searches so far; at the end every answer is chosen again under what
-    was learnt last, without a call. The results depend neither on `concurrency` nor on which
-    search is done first.
+    The first shares go to groups of problems, one after the other: 0 to 15, to 31, to 63 and so on.
+    After each group and round, `learning.learn` fits what is known of model and judge to the
+    searches so far; at the end all answers are chosen again under it, without a call. The results
+    depend neither on `concurrency` nor on which search is done first.
 
     Args:
-        problems: The problems in words.
+        problems: The problems in words. Equal ones are searched once and share a solution.
         model: As in `solve`.
         context: The settings; by default profile "tuned". Its max_calls is not used.
         max_calls: Model calls for all problems together, never exceeded; by default what
@@ -94,9 +93,8 @@ async def asolve_many(
         learn: Whether what the problems so far say of model and judge helps with them all. Without
             it all problems begin at the same time.
         checkpointer: Where the searches are kept, as in `solve`; by default in memory.
-        on_solution: Called with the number of a problem, from 0, and its solution, after each
-            group or round for those that had calls in it, and at the end for those whose answer
-            is another one then.
+        on_solution: Called with the number of a problem, from 0, and its solution: after each
+            group or round for those that were in it, at the end for those whose answer changes.
         **options: Whatever else `solve` takes: prompts, judge, journal, ...
 
     Returns:
@@ -112,8 +110,11 @@ async def asolve_many(
     each = base.max_calls or EFFORTS["medium"]
     budget = each * len(problems) if max_calls is None else max_calls
     _check(budget, len(problems), concurrency)
+    places: dict[str, list[int]] = {}
+    for place, problem in enumerate(problems):
+        places.setdefault(problem, []).append(place)
     batch = _Batch(
-        problems,
+        places,
         load_model(model) if model is None or isinstance(model, str) else model,
         base,
         checkpointer or InMemorySaver(),
@@ -121,8 +122,8 @@ async def asolve_many(
         options,
         on_solution,
     )
-    share = min(_FIRST_CALLS, budget // max(1, len(problems)))
-    for group in groups(len(problems)) if learn else [range(len(problems))]:
+    share = min(_FIRST_CALLS, budget // max(1, len(places)))
+    for group in groups(len(places)) if learn else [range(len(places))]:
         await batch.round(dict.fromkeys(group, share))
         if learn:
             await batch.learn()
@@ -131,7 +132,7 @@ async def asolve_many(
         if learn:
             await batch.learn()
     await batch.choose_again()
-    return [batch.found[number] for number in range(len(problems))]
+    return batch.solutions()
 
 
 def _check(budget: int, problems: int, concurrency: int) -> None:
@@ -146,7 +147,7 @@ class _Batch:
 
     def __init__(
         self,
-        problems: Sequence[str],
+        places: dict[str, list[int]],
         model: Model,
         context: MCTSrContext,
         checkpointer: Checkpointer,
@@ -154,7 +155,8 @@ class _Batch:
         options: dict[str, Any],
         on_solution: OnSolution | None,
     ) -> None:
-        self._problems, self._model, self._context = problems, model, context
+        self._problems, self._places = list(places), list(places.values())
+        self._model, self._context = model, context
         self._checkpointer, self._free, self._options = checkpointer, free, options
         self._on_solution = on_solution
         self._usual = context.belief_prior
@@ -192,6 +194,11 @@ class _Batch:
         await self._search_all(spent)
         self._tell(number for number in spent if self.found[number].answer != before[number].answer)
 
+    def solutions(self) -> list[Solution]:
+        """The solutions, in the order of the problems as they were given."""
+        found = {place: self.found[n] for n, own in enumerate(self._places) for place in own}
+        return [found[place] for place in sorted(found)]
+
     async def _search_all(self, allowed: dict[int, int]) -> None:
         self._allowed |= allowed
         self._chosen_under |= dict.fromkeys(allowed, self._context.prior)
@@ -201,7 +208,8 @@ class _Batch:
     def _tell(self, numbers: Iterable[int]) -> None:
         if self._on_solution is not None:
             for number in numbers:
-                self._on_solution(number, self.found[number])
+                for place in self._places[number]:
+                    self._on_solution(place, self.found[number])
 
     async def learn(self) -> None:
         """Fit what is known of model and judge to the searches so far, where there is news."""
@@ -275,7 +283,6 @@ def _nothing(problem: str) -> Solution:
         rollouts=0,
         usage=no_usage(),
         stop_reason=None,
-        choice=None,
         tree={},
         failures=[],
     )

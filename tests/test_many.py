@@ -146,6 +146,16 @@ def test_each_solution_is_told_as_it_comes() -> None:
     assert len(found) == 3
 
 
+def test_equal_problems_share_a_search() -> None:
+    told: list[int] = []
+    model, texts = WORLD.model(), [TEXTS[0], TEXTS[1], TEXTS[0]]
+    found = solve_many(texts, model, max_calls=30, on_solution=lambda n, _: told.append(n))
+    assert [solution.problem for solution in found] == texts
+    assert found[0] == found[2]
+    assert len(model.calls) == calls(found[:2])
+    assert told[:3] == [0, 2, 1]
+
+
 def test_no_problem_is_no_work() -> None:
     assert solve_many([], WORLD.model()) == []
 
