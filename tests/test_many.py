@@ -139,6 +139,26 @@ def test_a_problem_that_fails_does_not_stop_the_others() -> None:
     assert "ValueError: no" in found[2].failures[0]["message"]
 
 
+def test_what_was_found_before_a_failure_is_kept_and_counted() -> None:
+    class Breaking(InMemorySaver):
+        broken = False
+
+        async def aget_tuple(self, config: Any) -> Any:
+            if self.broken:
+                raise OSError("no disk")
+            return await super().aget_tuple(config)
+
+    def on_solution(number: int, solution: Solution) -> None:
+        saver.broken = True
+
+    saver, model = Breaking(), WORLD.model()
+    found = solve_many(TEXTS[:4], model, checkpointer=saver, on_solution=on_solution)
+    assert {solution.stop_reason for solution in found} == {"failed"}
+    assert all(solution.answer for solution in found)
+    assert all("OSError: no disk" in solution.failures[-1]["message"] for solution in found)
+    assert len(model.calls) == calls(found)
+
+
 def test_each_solution_is_told_as_it_comes() -> None:
     told: list[int] = []
     found = solve_many(TEXTS[:3], WORLD.model(), on_solution=lambda n, solution: told.append(n))
