@@ -30,7 +30,7 @@ from mctsr_graph.choice import CHOICES, classes_of
 from mctsr_graph.deciding import why_decided, why_enough
 from mctsr_graph.evidence import Evidence, evidence_of
 from mctsr_graph.information import choose_tasks
-from mctsr_graph.learning import learn
+from mctsr_graph.learning import groups, learn
 from mctsr_graph.tasks import SelectionRule
 
 BUDGETS = (11, 19, 35, 67)
@@ -48,7 +48,6 @@ OTHER_REFINING: dict[str, dict[str, Any]] = {
 }
 """Worlds in which refining is worse or better than what `belief` assumes; not in the grid."""
 BASELINES = ("self-consistency", "best-of-n", "paper")
-_LEARNS_AFTER = (16, 32, 64, 128, 256)  # problems of a batch
 
 
 class Outcome(NamedTuple):
@@ -215,18 +214,18 @@ def _learning(world: World, problems: int) -> list[list[Outcome]]:
 
 def _batch(world: World, problems: int, budget: int) -> list[Outcome]:
     context = TUNED.model_copy(update={"max_calls": budget, "max_rollouts": 4096})
-    outcomes: list[Outcome] = []
-    evidences: list[Evidence] = []
-    for number in range(problems):
-        if number in _LEARNS_AFTER:
-            context = context.model_copy(update={"prior": learn(evidences)})
-        for moment in simulated_search(world, number, context, budget=budget):
-            left = budget - moment.calls
-            if left <= 0 or why_decided(moment.tree, moment.rollouts, left, context):
-                break
-        outcomes.append(_outcome(moment, context, world, number))
-        evidences.append(evidence_of(moment.tree))
-    return outcomes
+    moments: list[Moment] = []
+    for group in groups(problems):
+        for number in group:
+            for moment in simulated_search(world, number, context, budget=budget):
+                left = budget - moment.calls
+                if left <= 0 or why_decided(moment.tree, moment.rollouts, left, context):
+                    break
+            moments.append(moment)
+        prior = learn(evidence_of(moment.tree) for moment in moments)
+        context = context.model_copy(update={"prior": prior})
+    # All are chosen under the last prior, as `solve_many` does
+    return [_outcome(moment, context, world, number) for number, moment in enumerate(moments)]
 
 
 def report(cell: Mapping[str, Any]) -> dict[str, Any]:

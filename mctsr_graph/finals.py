@@ -42,7 +42,7 @@ async def settle_choice(desk: Desk, state: MCTSrState, run: Run) -> dict[str, An
             usage += [{"evaluate": reply.cost} for reply in own]
             lost += failures(own, "evaluate", 0, node_id)
     best = desk.strategy.choose(tree, run.context)
-    if run.context.select == "playoff" and desk.strategy.choice is None:
+    if desk.strategy.asks(run.context):
         winner, replies = await _play_off(desk, tree, {**state, "usage": add_usage(usage)}, run)
         best = winner or best
         usage += [{"compare": reply.cost} for reply in replies]

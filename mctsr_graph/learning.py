@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from .belief import believe
@@ -11,12 +11,24 @@ from .evidence import Evidence
 from .likelihood import mixed, noise_of
 from .prior import USUAL, Prior
 
+_FIRST_GROUP = 16  # problems; fewer tell little
 _ROUNDS = 8
 _PRIOR_WEIGHT = 2.0  # problems that the prior counts as
 _TRUST = 0.7  # each problem counts as less than one: the model of the world is not exact
 _LEAST = 0.003  # of the largest weight: nothing is ever ruled out
 _TINY = 1e-300  # instead of zero, which has no log
 _GOOD_JUDGE = (0.02, 0.02, 0.02, 0.04, 0.3, 0.6)
+
+
+def groups(problems: int) -> Iterator[range]:
+    """Yield the problems of a batch, by number, in groups after each of which to learn.
+
+    Each group makes them twice as many as were learnt from before.
+    """
+    first, end = 0, _FIRST_GROUP
+    while first < problems:
+        yield range(first, min(end, problems))
+        first, end = end, 2 * end
 
 
 def learn(evidences: Iterable[Evidence], prior: Prior = USUAL) -> Prior:

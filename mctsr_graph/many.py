@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
-from .calls import Model
+from .calls import Failure, Model
 from .config import EFFORTS, MCTSrContext
 from .errors import ConfigError, SearchFailedError
 from .evidence import evidence_of
-from .learning import learn
+from .learning import groups, learn
 from .models.load import load_model
+from .prior import Prior
 from .running import Checkpointer
 from .solution import Solution
 from .solve import asolve
@@ -22,6 +24,7 @@ _FIRST_CALLS = EFFORTS["low"]
 _CALLS_MORE = 8  # of one problem in one round: two refinements that are judged, or eight drafts
 _NEWS = 1.25  # times the calls that the last prior was learnt from
 _GOES_ON = ("max_calls", "settled")
+_BROKEN_OFF = ("failed", "interrupted")
 
 
 def solve_many(
@@ -75,18 +78,23 @@ async def asolve_many(
     to those that are undecided, the least certain first, until it is spent; those whose choice is
     settled by what one more share could change come last.
 
+    The first shares go to groups of problems, one after the other: 0 to 15, to 31, to 63 and so on.
+    After each group and round, `learning.learn` fits what is known of model and judge to the
+    searches so far; at the end all answers are chosen again under it, without a call. The results
+    depend neither on `concurrency` nor on which search is done first.
+
     Args:
-        problems: The problems in words.
+        problems: The problems in words. Equal ones are searched once and share a solution.
         model: As in `solve`.
         context: The settings; by default profile "tuned". Its max_calls is not used.
         max_calls: Model calls for all problems together, never exceeded; by default what
             `context` allows for each, times their number.
         concurrency: Searches that run at the same time, from 1.
-        learn: Whether what the problems so far say of model and judge (see `learning.learn`)
-            helps with them all, from the second round on.
+        learn: Whether what the problems so far say of model and judge helps with them all. Without
+            it all problems begin at the same time.
         checkpointer: Where the searches are kept, as in `solve`; by default in memory.
-        on_solution: Called with the number of a problem, from 0, and its solution, after each
-            round for those that had calls in it.
+        on_solution: Called with the number of a problem, from 0, and its solution: after each
+            group or round for those that were in it, at the end for those whose answer changes.
         **options: Whatever else `solve` takes: prompts, judge, journal, ...
 
     Returns:
@@ -102,25 +110,29 @@ async def asolve_many(
     each = base.max_calls or EFFORTS["medium"]
     budget = each * len(problems) if max_calls is None else max_calls
     _check(budget, len(problems), concurrency)
+    places: dict[str, list[int]] = {}
+    for place, problem in enumerate(problems):
+        places.setdefault(problem, []).append(place)
     batch = _Batch(
-        problems,
+        places,
         load_model(model) if model is None or isinstance(model, str) else model,
         base,
         checkpointer or InMemorySaver(),
         asyncio.Semaphore(concurrency),
         options,
+        on_solution,
     )
-    share = min(_FIRST_CALLS, budget // max(1, len(problems)))
-    granted = dict.fromkeys(range(len(problems)), share)
-    while granted:
-        await batch.round(granted)
-        if on_solution is not None:
-            for number in granted:
-                on_solution(number, batch.found[number])
-        granted = batch.grants(budget)
-        if learn and granted:
+    share = min(_FIRST_CALLS, budget // max(1, len(places)))
+    for group in groups(len(places)) if learn else [range(len(places))]:
+        await batch.round(dict.fromkeys(group, share))
+        if learn:
             await batch.learn()
-    return [batch.found[number] for number in range(len(problems))]
+    while granted := batch.grants(budget):
+        await batch.round(granted)
+        if learn:
+            await batch.learn()
+    await batch.choose_again()
+    return batch.solutions()
 
 
 def _check(budget: int, problems: int, concurrency: int) -> None:
@@ -135,19 +147,23 @@ class _Batch:
 
     def __init__(
         self,
-        problems: Sequence[str],
+        places: dict[str, list[int]],
         model: Model,
         context: MCTSrContext,
         checkpointer: Checkpointer,
         free: asyncio.Semaphore,
         options: dict[str, Any],
+        on_solution: OnSolution | None,
     ) -> None:
-        self._problems, self._model, self._context = problems, model, context
+        self._problems, self._places = list(places), list(places.values())
+        self._model, self._context = model, context
         self._checkpointer, self._free, self._options = checkpointer, free, options
+        self._on_solution = on_solution
         self._usual = context.belief_prior
         self._learnt_from = 0
         """Calls that had been made when the prior was last fitted."""
         self._allowed: dict[int, int] = {}
+        self._chosen_under: dict[int, Prior | None] = {}
         self._settled: set[int] = set()
         """Whose choice another share would hardly change."""
         self._idle: set[int] = set()
@@ -157,14 +173,43 @@ class _Batch:
     async def round(self, granted: dict[int, int]) -> None:
         """Search on where calls are granted, up to that many in all."""
         before = {number: self._spent(number) for number in granted}
-        self._allowed |= granted
-        solutions = await asyncio.gather(*(self._search(number) for number in granted))
-        self.found |= dict(zip(granted, solutions, strict=True))
+        await self._search_all(granted)
         # A search that is taken up and already settled stops again without a call
         still = {number for number in granted if self._spent(number) == before[number]}
         self._idle |= still & self._settled
         self._settled |= still
         self._settled |= {n for n in granted if self.found[n].stop_reason == "settled"}
+        self._tell(granted)
+
+    async def choose_again(self) -> None:
+        """Choose every answer under the last prior, without a call."""
+        before = dict(self.found)
+        spent = {
+            number: calls
+            for number, solution in before.items()
+            if self._chosen_under[number] != self._context.prior
+            and solution.stop_reason not in _BROKEN_OFF
+            and (calls := self._spent(number))
+        }
+        await self._search_all(spent)
+        self._tell(number for number in spent if self.found[number].answer != before[number].answer)
+
+    def solutions(self) -> list[Solution]:
+        """The solutions, in the order of the problems as they were given."""
+        found = {place: self.found[n] for n, own in enumerate(self._places) for place in own}
+        return [found[place] for place in sorted(found)]
+
+    async def _search_all(self, allowed: dict[int, int]) -> None:
+        self._allowed |= allowed
+        self._chosen_under |= dict.fromkeys(allowed, self._context.prior)
+        solutions = await asyncio.gather(*(self._search(number) for number in allowed))
+        self.found |= dict(zip(allowed, solutions, strict=True))
+
+    def _tell(self, numbers: Iterable[int]) -> None:
+        if self._on_solution is not None:
+            for number in numbers:
+                for place in self._places[number]:
+                    self._on_solution(place, self.found[number])
 
     async def learn(self) -> None:
         """Fit what is known of model and judge to the searches so far, where there is news."""
@@ -222,14 +267,14 @@ class _Batch:
             except SearchFailedError as error:
                 return cast(Solution, error.solution)
             except Exception as error:  # of this problem alone; the others go on
-                return _nothing(self._problems[number], error)
+                return _failed(self.found.get(number) or _nothing(self._problems[number]), error)
 
 
 def _changed(context: MCTSrContext, **changes: Any) -> MCTSrContext:
     return MCTSrContext(**{**context.model_dump(exclude_unset=True), **changes})
 
 
-def _nothing(problem: str, error: Exception) -> Solution:
+def _nothing(problem: str) -> Solution:
     return Solution(
         problem=problem,
         answer=None,
@@ -237,16 +282,19 @@ def _nothing(problem: str, error: Exception) -> Solution:
         best=None,
         rollouts=0,
         usage=no_usage(),
-        stop_reason="failed",
-        choice=None,
+        stop_reason=None,
         tree={},
-        failures=[
-            {
-                "rollout": 0,
-                "node": None,
-                "role": "draft",
-                "code": "model_error",
-                "message": f"{type(error).__name__}: {error}",
-            }
-        ],
+        failures=[],
     )
+
+
+def _failed(found: Solution, error: Exception) -> Solution:
+    """What was found before, with what ended the search."""
+    failure = Failure(
+        rollout=found.rollouts,
+        node=None,
+        role="draft",
+        code="model_error",
+        message=f"{type(error).__name__}: {error}",
+    )
+    return replace(found, stop_reason="failed", failures=[*found.failures, failure])

@@ -61,11 +61,10 @@ class Nodes:
     async def select(self, state: MCTSrState, run: Run) -> Command[str]:
         """Choose the leaves of the next wave, or say why the search is over."""
         check_tree(state)
-        reason = why_stop(state, run.context)
+        reason = why_stop(state, run.context, self.desk.court.reward_calls(run.context))
         leaves, reason = ([], reason) if reason else self._wave(state, run.context)
         if not leaves:
-            update = {"wave": Overwrite({}), "stop_reason": reason}
-            return Command(update=update, goto="finalize")
+            return Command(update={"wave": Overwrite({}), "stop_reason": reason}, goto="finalize")
         wave = {str(leaf["rollout"]): leaf for leaf in leaves}
         return Command(update={"wave": Overwrite(wave), "stop_reason": None}, goto="critique")
 
@@ -131,11 +130,12 @@ class Nodes:
         """The leaves of the next wave, and the reason to stop if there is none."""
         tree, first = state["tree"], state["rollouts"] + 1
         rng = random.Random(derive_seed(context.seed, "select", state["rollouts"]))
-        width = affordable_width(state, context)
+        reward_calls = self.desk.court.reward_calls(context)
+        width = affordable_width(state, context, reward_calls)
         tasks = tasks_of_wave(tree, context, rng, width, first, self.desk.strategy.selection)
         return [
             new_leaf(first + i, None if task.node is None else tree[task.node], task.kind)
-            for i, task in enumerate(affordable(tasks, state, context))
+            for i, task in enumerate(affordable(tasks, state, context, reward_calls))
         ], "max_calls" if tasks else "exhausted"
 
     async def _critiqued(

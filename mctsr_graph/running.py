@@ -14,7 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import TAG_NOSTREAM
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
-from langgraph.types import StateSnapshot, StreamMode
+from langgraph.types import StateSnapshot, StateUpdate, StreamMode
 
 from .answers import clean_text, extract_final_answer
 from .calls import Model
@@ -76,7 +76,8 @@ class Wanted:
         self.judge_model = None if judge_model is None else _loaded(judge_model)
         self.strategy = strategy
         self.spec = model if isinstance(model, str) else ""
-        others = as_court(self.judge, self.judge_model).label() + strategy.label()
+        self.court = as_court(self.judge, self.judge_model)
+        others = self.court.label() + strategy.label()
         self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model, others)
         self.thread_id = thread_id or self.fingerprint
 
@@ -136,11 +137,12 @@ class SearchRun:
             # A step that is reported is on disk; the default may lose several at a kill
             self.how |= {"config": self.config, "durability": "sync"}
 
-    def take_up(self, found: StateSnapshot) -> dict[str, Any] | None:
+    def take_up(self, found: StateSnapshot) -> StateUpdate | None:
         """Go on with the search that a checkpoint holds, if it is this one.
 
         Decides by what is done: a killed search may name no next node and be far from over.
-        Returns the update that leads a search that had stopped back into its loop.
+        Returns the update that leads a search that had stopped back into its loop; for one that
+        is over, what another prior changes in the choice.
 
         Raises:
             FingerprintMismatchError: it is this problem, but another search.
@@ -159,11 +161,27 @@ class SearchRun:
             return None
         again = {"failed_rollouts": 0, "lost_rollouts": 0}  # what failed may work now
         state = cast(MCTSrState, {**values, **again})
-        self.left = why_stop(state, self._wanted.context) is None
+        context = self._wanted.context
+        self.left = why_stop(state, context, self._wanted.court.reward_calls(context)) is None
         if not self.left:
-            return None
+            return self._chosen_again()
         # Without the answer, which every further checkpoint would hold
-        return {"stop_reason": None, **again, "answer": None, "final_answer": None, "choice": None}
+        without: dict[str, Any] = {"answer": None, "final_answer": None, "choice": None}
+        return StateUpdate({"stop_reason": None, **again, **without}, "backpropagate")
+
+    def _chosen_again(self) -> StateUpdate | None:
+        values, context, strategy = self._values, self._wanted.context, self._wanted.strategy
+        tree, best = values["tree"], values["best"]
+        if not strategy.asks(context):
+            best = strategy.choose(tree, context)
+        choice = explain(tree, context, strategy.name(context), best)
+        if choice == values["choice"] or best is None:
+            return None
+        answer = tree[best]["answer"]
+        final = extract_final_answer(answer)
+        new = {"best": best, "answer": answer, "final_answer": final, "choice": choice}
+        self._values = {**values, **new}
+        return StateUpdate(new, "finalize")
 
     def note(
         self, mode: str, part: Any, on_event: OnEvent | None, on_change: OnChange | None

@@ -40,7 +40,8 @@ def solve(
         context: The settings; by default profile "paper".
         checkpointer: A LangGraph checkpointer, or the path of an SQLite file. The same call
             made again then goes on where the search stopped, and returns at once when it is
-            over. Limits such as max_rollouts may be raised in between.
+            over. Limits such as max_rollouts may be raised in between; under another prior the
+            answer of a search that is over is chosen again, without a call.
         thread_id: Name of the search in the checkpointer; by default it is made from problem,
             model and settings.
         journal: Where each reply of the model is kept the moment it is there. A path given as
@@ -77,7 +78,7 @@ def solve(
         if search.config is not None:
             update = search.take_up(search.graph.get_state(search.config))
             if update is not None:
-                search.graph.update_state(search.config, update, as_node="backpropagate")
+                search.graph.update_state(search.config, *update)
         if search.left:
             for mode, part in search.graph.stream(
                 search.input, stream_mode=modes(on_event), **search.how
@@ -116,7 +117,7 @@ async def asolve(
         if config is not None:
             update = search.take_up(await search.graph.aget_state(config))
             if update is not None:
-                await search.graph.aupdate_state(config, update, as_node="backpropagate")
+                await search.graph.aupdate_state(config, *update)
         if search.left:
             async for mode, part in search.graph.astream(
                 search.input, stream_mode=modes(on_event), **search.how

@@ -19,8 +19,14 @@ _STEPS_OF_A_WAVE = 7
 _FEW_ROLLOUTS = 8
 
 
-def why_stop(state: MCTSrState, context: MCTSrContext) -> str | None:
-    """The reason to stop before the next rollout, or None to go on."""
+def why_stop(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> str | None:
+    """The reason to stop before the next rollout, or None to go on.
+
+    Args:
+        state: The search so far.
+        context: The settings.
+        reward_calls: Model calls of one reward, at most.
+    """
     if state["rollouts"] >= context.max_rollouts:
         return "max_rollouts"
     spent = spent_budget(context, total_cost(state["usage"]), state["seconds"])
@@ -28,13 +34,14 @@ def why_stop(state: MCTSrState, context: MCTSrContext) -> str | None:
         return spent
     if not state["tree"] or _fails_too_often(state, context):
         return "failed"
-    if affordable_width(state, context) < 1:
+    if affordable_width(state, context, reward_calls) < 1:
         return "max_calls"
     if context.patience is not None and state["idle_rollouts"] >= context.patience:
         return "patience"
     if state.get("remaining_steps", _STEPS_OF_A_WAVE) < _STEPS_OF_A_WAVE:
         return "recursion_limit"
-    return why_decided(state["tree"], state["rollouts"], rollouts_left(state, context), context)
+    left = rollouts_left(state, context, reward_calls)
+    return why_decided(state["tree"], state["rollouts"], left, context)
 
 
 def _fails_too_often(state: MCTSrState, context: MCTSrContext) -> bool:
@@ -44,38 +51,45 @@ def _fails_too_often(state: MCTSrState, context: MCTSrContext) -> bool:
     return state["lost_rollouts"] > allowed
 
 
-def affordable_width(state: MCTSrState, context: MCTSrContext) -> int:
+def affordable_width(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> int:
     """Leaves of the next wave: at most width, and as many as the budgets leave room for."""
     width = min(context.width, context.max_rollouts - state["rollouts"])
     if context.max_calls is None:
         return width
-    return min(width, _calls_left(state, context) // least_calls(context))
+    return min(width, _least_left(state, context, reward_calls))
 
 
-def affordable(tasks: Sequence[Task], state: MCTSrState, context: MCTSrContext) -> list[Task]:
+def affordable(
+    tasks: Sequence[Task], state: MCTSrState, context: MCTSrContext, reward_calls: int
+) -> list[Task]:
     """The first of `tasks` for which the budget of calls leaves room."""
     if context.max_calls is None:
         return list(tasks)
-    left, kept = _calls_left(state, context), []
+    left, kept = _calls_left(state, context, reward_calls), []
     for task in tasks:
-        left -= calls_of(task, context)
+        left -= calls_of(task, context, reward_calls)
         if left < 0:
             break
         kept.append(task)
     return kept
 
 
-def rollouts_left(state: MCTSrState, context: MCTSrContext) -> int:
+def rollouts_left(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> int:
     """Rollouts that the budgets of rollouts and calls still allow, at most."""
     left = context.max_rollouts - state["rollouts"]
     if context.max_calls is None:
         return left
-    return min(left, _calls_left(state, context) // least_calls(context))
+    return min(left, _least_left(state, context, reward_calls))
 
 
-def _calls_left(state: MCTSrState, context: MCTSrContext) -> int:
+def _least_left(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> int:
+    """How many of the cheapest rollouts the budget of calls has room for."""
+    return _calls_left(state, context, reward_calls) // least_calls(context, reward_calls)
+
+
+def _calls_left(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> int:
     spent = total_cost(state["usage"])["calls"]
-    return (context.max_calls or 0) - spent - calls_of_finals(context)
+    return (context.max_calls or 0) - spent - calls_of_finals(context, reward_calls)
 
 
 def check_tree(state: MCTSrState) -> None:

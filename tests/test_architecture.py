@@ -565,6 +565,7 @@ INSIDE = {
         "evidence",
         "learning",
         "models.load",
+        "prior",
         "running",
         "solution",
         "solve",

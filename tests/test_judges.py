@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import threading
 import urllib.error
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import pytest
 from langchain_core.language_models import BaseChatModel
@@ -35,7 +33,6 @@ from mctsr_graph import (
 )
 from mctsr_graph.asking import Asker
 from mctsr_graph.calls import Budget, Request
-from mctsr_graph.costing import calls_of
 from mctsr_graph.judges import (
     Case,
     Clerk,
@@ -43,6 +40,7 @@ from mctsr_graph.judges import (
     Pairwise,
     ProcessReward,
     Rubric,
+    SelfEvaluation,
     Verifier,
     as_court,
 )
@@ -51,10 +49,10 @@ from mctsr_graph.judges.court import NAMED
 from mctsr_graph.judges.pairwise import read_verdict
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.scores import parse_score
-from mctsr_graph.tasks import Task
 from mctsr_graph.usage import add_usage
 
 from .conftest import keyed_reply
+from .loopback import LoopbackServer
 
 Make = Callable[..., ScriptedChatModel]
 ONE, THREE = MCTSrContext(max_rollouts=1), MCTSrContext(max_rollouts=3)
@@ -376,6 +374,94 @@ def test_a_case_knows_the_other_answers_but_no_dummy(keyed: ScriptedChatModel) -
     assert seen[2, 0] == [root, first]
 
 
+# --------------------------------------------------------------------------- what a judge costs
+@dataclass(frozen=True)
+class Thrice(Twice):
+    """Tells that it asks three times."""
+
+    reward_calls: ClassVar = 3
+
+
+# Calls after the draft, the first rollout, ...: an answer meets all others, five at most, each in
+# both orders. So the first rollout takes critique, refine and 2 + 2 calls of the judge
+FIVE_RIVALS = [1, 7, 17, 31, 49, 71, 93]
+
+
+@pytest.mark.parametrize(
+    ("judge", "limit", "made"),
+    [
+        (Pairwise(rivals=5), 93, FIVE_RIVALS[6]),
+        (Pairwise(rivals=5), 92, FIVE_RIVALS[5]),
+        (Pairwise(rivals=5), 71, FIVE_RIVALS[5]),
+        (Pairwise(rivals=5), 70, FIVE_RIVALS[4]),
+        (Pairwise(rivals=5), 22, 1),  # what a rollout takes at most is 2 + 10 + 10
+        (Verifier(lambda problem, answer: -50.0), 7, 1 + 3 * 2),
+        (Verifier(lambda problem, answer: -50.0), 6, 1 + 2 * 2),
+        (Thrice(), 20, 4 + 2 * 8),
+        (Thrice(), 19, 4 + 8),
+        (SelfEvaluation(), 10, 2 + 2 * 4),
+        (None, 10, 2 + 2 * 4),
+    ],
+)
+async def test_a_rollout_begins_only_where_the_calls_of_its_rewards_are_left(
+    judge: Any, limit: int, made: int
+) -> None:
+    def reply(call: ScriptedCall) -> str:
+        if isinstance(judge, Pairwise) and call.role == "evaluate":
+            return "Better: A"
+        return thirds(call) if isinstance(judge, Thrice) else keyed_reply(call)
+
+    context = MCTSrContext(max_rollouts=99, max_calls=limit)
+    for width in (1, 3):
+        model = ScriptedChatModel(replies=reply)
+        wide = context.model_copy(update={"width": width})
+        solution = solve("How many?", model, judge=judge, context=wide)
+        assert (solution.stop_reason, solution.failures) == ("max_calls", [])
+        assert len(model.calls) == made if width == 1 else len(model.calls) <= limit
+    model = ScriptedChatModel(replies=reply)
+    await asolve("How many?", model, judge=judge, context=context)
+    assert len(model.calls) == made
+
+
+@pytest.mark.parametrize(
+    ("judge", "limit", "rollouts"),
+    [(Pairwise(rivals=5), 7 + 22 + 3 * 6 * 10, 2), (Verifier(lambda p, a: -50.0), 7, 3)],
+)
+def test_the_calls_that_finalists_need_are_kept_back(judge: Any, limit: int, rollouts: int) -> None:
+    model = ScriptedChatModel(
+        replies=lambda call: "Better: A" if call.role == "evaluate" else keyed_reply(call)
+    )
+    context = MCTSrContext(max_rollouts=99, max_calls=limit, finalist_rewards=6)
+    solution = solve("How many?", model, judge=judge, context=context)
+    assert (solution.rollouts, solution.failures) == (rollouts, [])
+    assert len(model.calls) <= limit
+    assert sum(len(node["rewards"]) >= 6 for node in solution.tree.values()) >= 3
+
+
+@pytest.mark.parametrize("judge", [Pairwise(rivals=5), Verifier(lambda p, a: "{1}" in a)])
+def test_profile_tuned_stays_within_the_calls_of_any_judge(judge: Any) -> None:
+    for limit in range(2, 25):
+        model = ScriptedChatModel(
+            replies=lambda call: "Better: A" if call.role == "evaluate" else keyed_reply(call)
+        )
+        context = MCTSrContext(profile="tuned", max_calls=limit)
+        solution = solve("How many?", model, judge=judge, context=context)
+        assert len(model.calls) <= limit
+        assert solution.failures == []
+
+
+@pytest.mark.parametrize("told", [-1, "two", 1.5])
+def test_a_judge_that_tells_no_number_of_calls_is_refused(
+    told: Any, keyed: ScriptedChatModel
+) -> None:
+    class Odd(Twice):
+        reward_calls = told
+        name = "odd"
+
+    with pytest.raises(ConfigError, match=f"reward_calls of odd is {told!r}, allowed a whole"):
+        solve("How many?", keyed, judge=Odd())
+
+
 # --------------------------------------------------------------------------- the rubric
 GRADED = "I get 96, too.\nUnderstanding: 8\nReasoning: 21\nCalculation: 16\nAnswer: 30"
 
@@ -519,8 +605,6 @@ def test_the_pairwise_judge_stays_within_its_calls() -> None:
         assert solution.stop_reason == "max_calls"
         assert len(model.calls) <= limit
         assert not solution.failures
-    context = MCTSrContext(judge="pairwise")
-    assert calls_of(Task("refine", "0"), context) == 2 + 2 * (2 * Pairwise().rivals)
 
 
 def test_an_answer_cannot_close_its_own_frame() -> None:
@@ -566,29 +650,17 @@ def test_a_play_off_is_a_role_of_its_own() -> None:
 
 
 # --------------------------------------------------------------------------- a reward model
-class Pooling(ThreadingHTTPServer):
+class Pooling(LoopbackServer):
     """Replies as vLLM does; what it was sent is in `sent`."""
 
-    daemon_threads = True
-    replies: Callable[[int], tuple[int, Any]]
-    sent: list[Any]
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[Any] = []
+        self.replies: Callable[[int], tuple[int, Any]] = lambda n: pooled([0.75])
 
-
-class PoolingHandler(BaseHTTPRequestHandler):
-    server: Pooling
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.sent.append((body, self.headers))
-        status, reply = self.server.replies(len(self.server.sent))
-        data = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Silence."""
+    def reply(self, body: Any, headers: Any) -> tuple[int, Any]:
+        self.sent.append((body, headers))
+        return self.replies(len(self.sent))
 
 
 def pooled(data: Any) -> tuple[int, Any]:
@@ -599,18 +671,12 @@ def pooled(data: Any) -> tuple[int, Any]:
 def pooling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pooling]:
     monkeypatch.setattr("mctsr_graph.retries.FIRST_DELAY", 0.001)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = Pooling(("127.0.0.1", 0), PoolingHandler)
-    server.sent, server.replies = [], lambda n: pooled([0.75])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with Pooling() as server:
+        yield server
 
 
 def prm(server: Pooling, **fields: Any) -> ProcessReward:
-    return ProcessReward(f"http://127.0.0.1:{server.server_port}/pooling", "prm", **fields)
+    return ProcessReward(f"{server.url}/pooling", "prm", **fields)
 
 
 async def test_a_reward_model_judges_over_http(

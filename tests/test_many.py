@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 
 from mctsr_graph import (
     ConfigError,
@@ -12,15 +13,25 @@ from mctsr_graph import (
     ScriptedChatModel,
     Solution,
     asolve_many,
+    many,
     solve,
     solve_many,
 )
 from mctsr_graph.benchmark.simulation import World
+from mctsr_graph.choice import weighted
+from mctsr_graph.learning import groups, learn
+from mctsr_graph.prior import Prior
 from mctsr_graph.usage import total_cost
 
 WORLD = World(skill=0.5, auc=0.7, seed=9)
 PROBLEMS = [WORLD.problem(number) for number in range(30)]
 TEXTS = [problem.text for problem in PROBLEMS]
+
+
+# Here the judge is worth more than it is thought to be before anything is known of it
+SHARP = World(skill=0.4, auc=0.9, noise=12.0, wrong_ratio=0.6, class_spread=6.0, seed=2)
+SHARP_TEXTS = [SHARP.problem(number).text for number in range(32)]
+ELEVEN = MCTSrContext(profile="tuned", max_calls=11)
 
 
 def calls(solutions: list[Solution]) -> int:
@@ -51,9 +62,70 @@ def test_the_budget_is_never_exceeded(budget: int) -> None:
 
 
 async def test_the_result_depends_on_neither_concurrency_nor_luck() -> None:
-    one = await asolve_many(TEXTS[:8], WORLD.model(), concurrency=1, learn=True)
-    many = await asolve_many(TEXTS[:8], WORLD.model(latency=0.001), concurrency=8, learn=True)
-    assert [solution.tree for solution in one] == [solution.tree for solution in many]
+    texts, calls = TEXTS[:20], 220  # two groups
+    one = await asolve_many(texts, WORLD.model(), max_calls=calls, concurrency=1)
+    together = await asolve_many(texts, WORLD.model(latency=0.001), max_calls=calls, concurrency=20)
+    assert one == together
+
+
+def test_a_batch_is_learnt_from_whenever_it_has_doubled() -> None:
+    assert [*groups(0)] == []
+    assert [*groups(16)] == [range(16)]
+    assert [*groups(70)] == [range(16), range(16, 32), range(32, 64), range(64, 70)]
+
+
+def test_the_first_problems_help_those_after_them() -> None:
+    def first_shares(learn: bool) -> list[Solution]:
+        told: dict[int, Solution] = {}
+        solve_many(
+            SHARP_TEXTS, SHARP.model(), context=ELEVEN, learn=learn, on_solution=told.setdefault
+        )
+        return [told[number] for number in range(len(SHARP_TEXTS))]
+
+    pairs = zip(first_shares(learn=False), first_shares(learn=True), strict=True)
+    same = [alone.tree == found.tree for alone, found in pairs]
+    assert all(same[:16])
+    assert not all(same[16:])
+
+
+def test_all_answers_are_chosen_under_what_was_learnt_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt: list[Prior] = []
+    monkeypatch.setattr(many, "learn", lambda *given: learnt.append(learn(*given)) or learnt[-1])
+    told: dict[int, list[str | None]] = {}
+    model, saver = SHARP.model(), InMemorySaver()
+    found = solve_many(
+        SHARP_TEXTS,
+        model,
+        context=ELEVEN,
+        checkpointer=saver,
+        on_solution=lambda n, solution: told.setdefault(n, []).append(solution.answer),
+    )
+    assert len(model.calls) == calls(found) <= 11 * len(SHARP_TEXTS)
+    last = MCTSrContext(profile="tuned", max_calls=1, prior=learnt[-1])
+    assert [solution.best for solution in found] == [weighted(s.tree, last) for s in found]
+    assert any(len(set(answers)) > 1 for answers in told.values())
+    assert [told[n][-1] for n in range(len(found))] == [solution.answer for solution in found]
+    kept = [solve(t, model, context=last, checkpointer=saver) for t in SHARP_TEXTS]
+    assert kept == found
+    assert len(model.calls) == calls(found)
+
+
+def test_what_failed_is_not_chosen_again() -> None:
+    def reply(call: Any) -> str:
+        if call.role != "draft" and "problem 2." in str(call.messages):
+            raise ValueError("no")
+        return SHARP.reply(call)
+
+    told: list[int] = []
+    found = solve_many(
+        SHARP_TEXTS,
+        ScriptedChatModel(replies=reply),
+        context=ELEVEN.model_copy(update={"max_failures": 1}),
+        on_solution=lambda n, solution: told.append(n),
+    )
+    assert [n for n, s in enumerate(found) if s.stop_reason == "failed"] == [2]
+    assert found[2].tree
+    assert told.count(2) == 1
 
 
 def test_a_problem_that_fails_does_not_stop_the_others() -> None:
@@ -67,11 +139,41 @@ def test_a_problem_that_fails_does_not_stop_the_others() -> None:
     assert "ValueError: no" in found[2].failures[0]["message"]
 
 
+def test_what_was_found_before_a_failure_is_kept_and_counted() -> None:
+    class Breaking(InMemorySaver):
+        broken = False
+
+        async def aget_tuple(self, config: Any) -> Any:
+            if self.broken:
+                raise OSError("no disk")
+            return await super().aget_tuple(config)
+
+    def on_solution(number: int, solution: Solution) -> None:
+        saver.broken = True
+
+    saver, model = Breaking(), WORLD.model()
+    found = solve_many(TEXTS[:4], model, checkpointer=saver, on_solution=on_solution)
+    assert {solution.stop_reason for solution in found} == {"failed"}
+    assert all(solution.answer for solution in found)
+    assert all("OSError: no disk" in solution.failures[-1]["message"] for solution in found)
+    assert len(model.calls) == calls(found)
+
+
 def test_each_solution_is_told_as_it_comes() -> None:
     told: list[int] = []
     found = solve_many(TEXTS[:3], WORLD.model(), on_solution=lambda n, solution: told.append(n))
     assert told[:3] == [0, 1, 2]
     assert len(found) == 3
+
+
+def test_equal_problems_share_a_search() -> None:
+    told: list[int] = []
+    model, texts = WORLD.model(), [TEXTS[0], TEXTS[1], TEXTS[0]]
+    found = solve_many(texts, model, max_calls=30, on_solution=lambda n, _: told.append(n))
+    assert [solution.problem for solution in found] == texts
+    assert found[0] == found[2]
+    assert len(model.calls) == calls(found[:2])
+    assert told[:3] == [0, 2, 1]
 
 
 def test_no_problem_is_no_work() -> None:

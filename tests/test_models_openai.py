@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -13,62 +10,31 @@ import pytest
 from mctsr_graph import MCTSrContext, solve
 from mctsr_graph.models.prefix import common
 
+from .loopback import LoopbackServer, completion
+
 openai = pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
 
 PROBLEM = "A baker makes 12 trays of 8 muffins and sells 70 of them. How many muffins are left?"
 LONG = "First I multiply, then I subtract, and I check every step of it once more. " * 8
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    requests: list[list[dict[str, str]]]
+class Server(LoopbackServer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[list[dict[str, str]]] = []
 
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append(body["messages"])
-        number = len(self.server.requests)
+    def reply(self, body: Any, headers: Any) -> tuple[int, Any]:
+        self.requests.append(body["messages"])
+        number = len(self.requests)
         judged = "grade" in body["messages"][-1]["content"]
         text = f"Score: {number}" if judged else f"{number}. {LONG} It is \\boxed{{{number}}}."
-        reply = {
-            "id": str(number),
-            "object": "chat.completion",
-            "created": 0,
-            "model": "m",
-            "choices": [
-                {
-                    "index": 0,
-                    "finish_reason": "stop",
-                    "message": {"role": "assistant", "content": text},
-                }
-            ],
-            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-        }
-        data = json.dumps(reply).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Silence."""
+        return 200, completion([text], 1, 1)
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    made = Server(("127.0.0.1", 0), Handler)
-    made.requests = []
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with Server() as made:
+        yield made
 
 
 def written(messages: list[dict[str, str]]) -> list[str]:
@@ -81,7 +47,7 @@ def test_consecutive_calls_share_their_beginnings(server: Server) -> None:
 
     with httpx.Client() as client:
         chat = openai.ChatOpenAI(
-            base_url=f"http://127.0.0.1:{server.server_port}/v1",
+            base_url=f"{server.url}/v1",
             api_key="none",
             model="m",
             http_client=client,

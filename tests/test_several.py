@@ -7,7 +7,6 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from mctsr_graph.models import ChatTransformers
 from mctsr_graph.several import giver_of
 
 from .conftest import keyed_reply
+from .loopback import LoopbackServer, completion
 
 openai = pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
 
@@ -37,16 +37,23 @@ TOGETHER = 1 + DRAFTS + 2 + 1 + 1
 PROBLEM = "How many muffins are left?"
 
 
-class Server(ThreadingHTTPServer):
+class Server(LoopbackServer):
     """Does with `n` what `mode` says; a reply depends on its prompt and number only."""
-
-    daemon_threads = True
 
     def start_again(self, mode: str) -> None:
         self.mode, self.lock = mode, threading.Lock()
         self.bodies: list[dict[str, Any]] = []
         self.replies: Counter[str] = Counter()
         self.sent = self.received = 0
+
+    def reply(self, body: Any, headers: Any) -> tuple[int, Any]:
+        failing = {"refuse": 400, "break": 500} if body.get("n", 1) > 1 else {}
+        status = failing.get(self.mode, 200)
+        texts = self.choices(body, keep=status == 200)
+        if status != 200:
+            return status, {"error": {"message": "only one completion choice is allowed"}}
+        sent = len(json.dumps(body["messages"]).split())
+        return 200, completion(texts, sent, sum(len(text.split()) for text in texts))
 
     def choices(self, body: dict[str, Any], *, keep: bool) -> list[str]:
         prompt = json.dumps(body["messages"])
@@ -75,57 +82,10 @@ class Server(ThreadingHTTPServer):
         return "Flaw. \\boxed{9}"
 
 
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        server = self.server
-        failing = {"refuse": 400, "break": 500} if body.get("n", 1) > 1 else {}
-        status = failing.get(server.mode, 200)
-        texts = server.choices(body, keep=status == 200)
-        reply: dict[str, Any] = {
-            "id": "1",
-            "object": "chat.completion",
-            "created": 0,
-            "model": "m",
-            "choices": [
-                {
-                    "index": i,
-                    "finish_reason": "stop",
-                    "message": {"role": "assistant", "content": text},
-                }
-                for i, text in enumerate(texts)
-            ],
-            "usage": {
-                "prompt_tokens": len(json.dumps(body["messages"]).split()),
-                "completion_tokens": sum(len(text.split()) for text in texts),
-                "total_tokens": 0,
-            },
-        }
-        if status != 200:
-            reply = {"error": {"message": "only one completion choice is allowed"}}
-        data = json.dumps(reply).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Silence."""
-
-
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
-    made = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with Server() as made:
+        yield made
 
 
 @pytest.fixture
@@ -141,7 +101,7 @@ def chat(server: Server) -> Iterator[Any]:
 
     with httpx.Client(trust_env=False, verify=False) as client:
         yield openai.ChatOpenAI(
-            base_url=f"http://127.0.0.1:{server.server_port}/v1",
+            base_url=f"{server.url}/v1",
             api_key="none",
             model="m",
             max_retries=0,
@@ -185,7 +145,7 @@ async def test_the_same_awaited(server: Server) -> None:
 
     async with httpx.AsyncClient(trust_env=False, verify=False) as client:
         chat = openai.ChatOpenAI(
-            base_url=f"http://127.0.0.1:{server.server_port}/v1",
+            base_url=f"{server.url}/v1",
             api_key="none",
             model="m",
             http_async_client=client,

@@ -19,8 +19,10 @@ from mctsr_graph import (
     solve,
 )
 from mctsr_graph.benchmark.simulation import World
+from mctsr_graph.choice import Choice
 from mctsr_graph.judges import Pairwise
-from mctsr_graph.running import SearchControl
+from mctsr_graph.prior import Prior
+from mctsr_graph.running import SearchControl, Wanted
 from mctsr_graph.steering import add_answer, ask_rewards, expand, prune, steer
 from mctsr_graph.usage import total_cost
 
@@ -229,6 +231,53 @@ def test_a_play_off_that_fails_leaves_the_likeliest() -> None:
     assert found.choice is not None
     assert found.best in found.choice["classes"][0]["nodes"]
     assert {failure["role"] for failure in found.failures} == {"compare"}
+
+
+# A finished search under another prior
+
+SHARP = Prior(discrimination=(0.02, 0.02, 0.02, 0.04, 0.3, 0.6), noise=12.0)
+
+
+async def test_a_finished_search_chooses_again_under_another_prior() -> None:
+    world, changed = World(skill=0.3, auc=0.9, noise=12.0), 0
+    for number in range(8):
+        model, saver, problem = world.model(), InMemorySaver(), world.problem(number).text
+        first = solve(problem, model, context=tuned(max_calls=11), checkpointer=saver)
+        made = len(model.calls)
+        context = tuned(max_calls=made, prior=SHARP)
+        again = await asolve(problem, model, context=context, checkpointer=saver)
+        assert len(model.calls) == made
+        assert (again.tree, again.rollouts) == (first.tree, first.rollouts)
+        choice = again.choice
+        assert choice is not None
+        assert again.best in choice["classes"][0]["nodes"]
+        changed += again.final_answer != first.final_answer
+        assert kept(saver, problem, model, context) == (choice, again.answer, again.final_answer)
+        before = len([*saver.list(None)])
+        assert solve(problem, model, context=context, checkpointer=saver) == again
+        assert len([*saver.list(None)]) == before  # nothing new to write
+    assert changed
+
+
+def kept(saver: InMemorySaver, problem: str, model: Any, context: MCTSrContext) -> Any:
+    """What a checkpointer holds of a finished search: choice, answer, final answer."""
+    graph = create_mctsr(model).compile(checkpointer=saver)
+    thread = Wanted(problem, model, context).thread_id
+    state = graph.get_state({"configurable": {"thread_id": thread}})
+    assert state.next == ()
+    choice: Choice = state.values["choice"]
+    return choice, state.values["answer"], state.values["final_answer"]
+
+
+def test_the_winner_of_a_play_off_stays_under_another_prior() -> None:
+    model, saver = ScriptedChatModel(replies=five), InMemorySaver()
+    context = tuned(select="playoff", max_calls=30)
+    first = solve("p", model, context=context, checkpointer=saver)
+    made = len(model.calls)
+    other = tuned(select="playoff", max_calls=30, prior=SHARP)
+    again = solve("p", model, context=other, checkpointer=saver)
+    assert (again.best, len(model.calls)) == (first.best, made)
+    assert again.choice != first.choice
 
 
 # Odd models

@@ -23,6 +23,7 @@ from mctsr_graph.usage import Role, Usage, no_cost
 from mctsr_graph.values import suppress_full_score
 
 _DUMMY = Prompts().dummy_answer
+_REWARD_CALLS = 1
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,9 @@ def _wave(
     limited = context.model_copy(update={"max_calls": budget, "max_rollouts": 4096})
     spent: Usage = {"draft": {**no_cost(), "calls": calls}}
     state = cast(MCTSrState, {"rollouts": rollouts, "usage": spent})
-    width = max(0, affordable_width(state, limited))
+    width = max(0, affordable_width(state, limited, _REWARD_CALLS))
     tasks = tasks_of_wave(tree, context, rng, width, rollouts + 1, rule)
-    return affordable(tasks, state, limited)
+    return affordable(tasks, state, limited, _REWARD_CALLS)
 
 
 def _roots(world: World, number: int, context: MCTSrContext) -> Tree:

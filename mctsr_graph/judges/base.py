@@ -118,6 +118,8 @@ class Judge(Protocol):
     are of a judge that is a dataclass; by default it is the name of the class.
     `first_request` (optional) takes what `reward` takes, and returns what that asks first, alone.
     So a model that can give several replies is asked once for all samples of an answer.
+    `reward_calls` (optional) is how many requests `reward` makes at most, from 0, where no reply
+    has to be asked for again; by default 1. No rollout begins for which `max_calls` leaves less.
     """
 
     async def reward(self, case: Case, clerk: Clerk) -> float:

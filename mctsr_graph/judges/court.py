@@ -10,9 +10,9 @@ from langchain_core.runnables import Runnable
 
 from mctsr_graph.asking import Asker
 from mctsr_graph.calls import Model, Reply, label_of
-from mctsr_graph.config import allowed_values
+from mctsr_graph.config import MCTSrContext, allowed_values
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.judges.base import Case, Judge, judge_all, label_of_judge
+from mctsr_graph.judges.base import Case, Judge, judge_all, label_of_judge, name_of
 from mctsr_graph.judges.logits import Logits
 from mctsr_graph.judges.pairwise import Match, Pairwise
 from mctsr_graph.judges.rubric import Rubric
@@ -43,6 +43,20 @@ class Court:
     model: Callable[[], Model] | None = None
     """Loads the model; None: it is the model of the search."""
 
+    def reward_calls(self, context: MCTSrContext) -> int:
+        """Model calls of one reward, at most.
+
+        Raises:
+            ConfigError: the judge tells something else.
+        """
+        judge = self._judge(context)
+        calls = getattr(judge, "reward_calls", 1)
+        if not isinstance(calls, int) or calls < 0:
+            raise ConfigError(
+                f"reward_calls of {name_of(judge)} is {calls!r}, allowed a whole number from 0"
+            )
+        return calls
+
     def label(self) -> str:
         """What tells it from others in a search's fingerprint."""
         judge = label_of_judge(self.judge) if self.judge is not None else ""
@@ -59,7 +73,7 @@ class Court:
             prompts: The words of the search.
             way: How to wait.
         """
-        judge = self.judge if self.judge is not None else NAMED[asker.context.judge]
+        judge = self._judge(asker.context)
         together = [case for group in cases for case in group]
         replies = iter(await judge_all(judge, together, self._its(asker), prompts, way))
         return [[next(replies) for _ in group] for group in cases]
@@ -81,6 +95,9 @@ class Court:
         """
         judge = self.judge if isinstance(self.judge, Pairwise) else Pairwise()
         return await judge_all(Match(judge), matches, self._its(asker), prompts, way)
+
+    def _judge(self, context: MCTSrContext) -> Judge:
+        return self.judge if self.judge is not None else NAMED[context.judge]
 
     def _its(self, asker: Asker) -> Asker:
         return asker if self.model is None else replace(asker, model=self.model())

@@ -43,6 +43,11 @@ class Pairwise:
     )
     end: str = "Finish with one line of this form:\nBetter: <A or B>"
 
+    @property
+    def reward_calls(self) -> int:
+        """Model calls of one reward, at most."""
+        return 2 * self.rivals
+
     async def reward(self, case: Case, clerk: Clerk) -> float:
         """Return the quantile in points; an answer that has no rival yet gets 0."""
         others = case.others

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from mctsr_graph.judges.base import Case, Clerk
 
@@ -20,6 +21,7 @@ class Verifier:
     too good to be believed: full scores are not suppressed.
     """
 
+    reward_calls: ClassVar = 0
     check: Check = field(repr=False)
 
     @property
