@@ -176,7 +176,7 @@ def test_memory_comes_back() -> None:
     assert torch.cuda.memory_allocated() - before < 32 << 20  # workspaces of libraries
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch.compile's own
+@pytest.mark.filterwarnings("default")  # torch.compile has some of its own
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_compiled_parts_compute_the_same(captured: list[Graphs], dtype: Any) -> None:
     # Large weights would make a large difference of a rounding

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +54,20 @@ def test_it_stays_within_its_budget_and_is_never_wrong(puts: list[list[int]], bu
         assert found(store, ids) == value(ids, 0, store.match(ids)).flatten().tolist()
     store.clear()
     assert (store.tokens, store.match([0, 1])) == (0, 0)
+
+
+def test_what_is_forgotten_is_freed_at_once() -> None:
+    """Gigabytes cannot wait for Python's search for circles of references."""
+    store = PrefixStore(100)
+    for ids in ([1, 2, 3], [1, 2, 4], [5]):
+        put(store, ids)
+    held = [weakref.ref(kv) for node in store._nodes() for kv in node.kv]
+    gc.disable()
+    try:
+        store.clear()
+        assert [kv() for kv in held] == [None] * 4
+    finally:
+        gc.enable()
 
 
 def test_what_was_used_last_stays() -> None:

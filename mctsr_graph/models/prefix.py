@@ -60,6 +60,8 @@ class PrefixStore:
 
     def clear(self) -> None:
         """Forget everything."""
+        for node in self._nodes():
+            node.parent = None  # a circle, which Python would free only now and then
         self._root, self.tokens = _Node([], [], None), 0
 
     def _walk(self, ids: Sequence[int]) -> list[tuple[_Node, int]]:
@@ -93,18 +95,17 @@ class PrefixStore:
 
     def _shrink(self) -> None:
         while self.tokens > self.budget:
-            leaf = min(self._leaves(self._root), key=lambda node: node.used)
+            leaf = min((n for n in self._nodes() if not n.children), key=lambda node: node.used)
             assert leaf.parent is not None
             del leaf.parent.children[leaf.tokens[0]]
             self.tokens -= len(leaf.tokens)
 
-    def _leaves(self, node: _Node) -> Iterator[_Node]:
-        stack = [node]
+    def _nodes(self) -> Iterator[_Node]:
+        stack = [*self._root.children.values()]
         while stack:
             node = stack.pop()
             stack += node.children.values()
-            if not node.children and node.parent is not None:
-                yield node
+            yield node
 
 
 def common(a: Sequence[int], b: Sequence[int]) -> int:
