@@ -19,8 +19,10 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
 from mctsr_graph.models import slot_layer  # noqa: E402
+from mctsr_graph.models.batch import Batch  # noqa: E402
 from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
 from mctsr_graph.models.slot_layer import Stacks  # noqa: E402
+from mctsr_graph.models.tasks import Job  # noqa: E402
 from mctsr_graph.models.trial import slots_of  # noqa: E402
 
 POISON = VOCABULARY - 1
@@ -165,6 +167,26 @@ def test_out_of_memory_takes_slots_back(model: Any, monkeypatch: Any) -> None:
     check(model, futures)
     assert held(engine) == (0, 0)
     engine.close()
+
+
+@torch.inference_mode()
+def test_newcomers_wait_for_each_other_where_a_forward_is_dear(model: Any) -> None:
+    """Six rows run; each newcomer adds its steps of waiting until they are six, or four its own."""
+    batch = Batch(slots_of(model), 64, 10**6, 4096, 16, patience=4)
+    running = [Job(Request(ids=[i], max_new=99)) for i in range(6)]
+    for job in running:
+        batch.add(job)
+    batch.turn()
+    assert len(batch._rows) == 6  # nothing ran: nobody had to wait
+    rows = []
+    for newcomers in (1, 0, 0, 0, 1, 1, 0, 0):
+        for _ in range(newcomers):
+            batch.add(Job(Request(ids=[9, 9], max_new=99)))
+        batch.turn()
+        rows.append(len(batch._rows))
+    # The first waits 4 steps; the others 1 + 2 + 2 + 2 = 7, which is as many as rows run by then
+    assert rows == [6, 6, 6, 7, 7, 7, 7, 9]
+    batch.fail(EngineError("enough"))
 
 
 @torch.inference_mode()

@@ -26,6 +26,7 @@ class Batch:
         room: Most tokens of the running rows, counted as rows times the longest.
         prefill: Most prompt tokens of one forward.
         price: How many tokens take as long as one more forward.
+        patience: Most steps for which one newcomer waits for others while rows run.
     """
 
     def __init__(
@@ -35,13 +36,15 @@ class Batch:
         room: int,
         prefill: int,
         price: int,
+        patience: int = 0,
     ) -> None:
         self.memory = memory
-        self._limits = most_rows, room, prefill, price
+        self._limits, self._patience = (most_rows, room, prefill, price), patience
         self._most = most_rows  # less for a while after an out-of-memory
         self._rows: list[Row] = []
         self._waiting: deque[Row] = deque()
         self._questions: list[Question] = []
+        self._waited = 0  # steps that newcomers have waited, added up
         self._tasks: set[Job | Question] = set()  # all, whatever else they are part of
 
     @property
@@ -68,12 +71,19 @@ class Batch:
     def turn(self) -> None:
         """Drop what is no longer wanted, let in what fits, and take one step."""
         self._sweep()
-        self._answer()
-        self._admit()
+        self._waited += self._newcomers()
+        if self._waited >= min(len(self._rows), self._patience * self._newcomers()):
+            self._answer()
+            self._admit()
+            self._waited = self._waited if self._newcomers() else 0
         if self._rows:
             self._step()
         if not self.busy:
             self._most = self._limits[0]
+
+    def _newcomers(self) -> int:
+        """How many could be let in. Each forward of theirs holds up every row that runs."""
+        return len(self._questions) + min(len(self._waiting), self._most - len(self._rows))
 
     def fail(self, error: BaseException) -> None:
         """Fail everything. The batch is of no use afterwards."""

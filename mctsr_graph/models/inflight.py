@@ -22,6 +22,7 @@ _BYTES = 2 << 30  # for keys and values where the device does not tell what is f
 _GATHER = 0.005  # seconds without a newcomer after which a new batch starts
 # What one more forward costs, in tokens: reading the weights; on CUDA hundreds of launches
 _PRICE, _PRICE_CUDA = 16, 1024
+_PATIENCE_CUDA = 16  # steps that one newcomer waits for others to share such a forward with
 _OPEN: weakref.WeakSet[InflightEngine] = weakref.WeakSet()
 
 
@@ -178,10 +179,10 @@ class InflightEngine:
             kept = limits.store_tokens if limits.store_tokens is not None else room // 3
             memory.store = PrefixStore(kept)
             memory.graphs.compile_after = limits.compile_after
-        price = _PRICE_CUDA if self._model.device.type == "cuda" else _PRICE
-        return Batch(
-            memory or SoloMemory(self._model), limits.rows, rows, limits.prefill_tokens, price
-        )
+        slots, most = memory or SoloMemory(self._model), limits.prefill_tokens
+        if self._model.device.type == "cuda":
+            return Batch(slots, limits.rows, rows, most, _PRICE_CUDA, _PATIENCE_CUDA)
+        return Batch(slots, limits.rows, rows, most, _PRICE)
 
 
 def free_bytes(model: Any) -> float:
