@@ -215,18 +215,22 @@ def _learning(world: World, problems: int) -> list[list[Outcome]]:
 
 def _batch(world: World, problems: int, budget: int) -> list[Outcome]:
     context = TUNED.model_copy(update={"max_calls": budget, "max_rollouts": 4096})
-    outcomes: list[Outcome] = []
-    evidences: list[Evidence] = []
+    ends: list[Moment] = []
     for number in range(problems):
         if number in _LEARNS_AFTER:
-            context = context.model_copy(update={"prior": learn(evidences)})
+            context = _taught(context, ends)
         for moment in simulated_search(world, number, context, budget=budget):
             left = budget - moment.calls
             if left <= 0 or why_decided(moment.tree, moment.rollouts, left, context):
                 break
-        outcomes.append(_outcome(moment, context, world, number))
-        evidences.append(evidence_of(moment.tree))
-    return outcomes
+        ends.append(moment)
+    context = _taught(context, ends)  # and every answer is chosen again by what is known at the end
+    return [_outcome(end, context, world, number) for number, end in enumerate(ends)]
+
+
+def _taught(context: MCTSrContext, ends: Sequence[Moment]) -> MCTSrContext:
+    prior = learn([evidence_of(end.tree) for end in ends])
+    return context.model_copy(update={"prior": prior})
 
 
 def report(cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,10 @@ class Prior:
     discrimination: tuple[float, ...] = (0.3, 0.15, 0.15, 0.15, 0.13, 0.12)
     noise: float = 30.0
     """Standard deviation of a reward within a class, points."""
+    level: float = 0.0
+    """Mean over all problems of the rewards of wrong answers, points."""
+    level_spread: float = 1e6
+    """Its standard deviation from problem to problem, points; by default any."""
 
     def __post_init__(self) -> None:
         """Check the weights."""

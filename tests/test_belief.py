@@ -15,7 +15,7 @@ from mctsr_graph import ConfigError
 from mctsr_graph.belief import believe
 from mctsr_graph.evidence import Evidence, evidence_of
 from mctsr_graph.learning import learn
-from mctsr_graph.likelihood import weight_of_rewards
+from mctsr_graph.standing import weight_of_rewards
 from mctsr_graph.prior import DISCRIMINATION, REFINING, SKILL, VARIETY, Prior, Refining
 from mctsr_graph.search import add_child, new_node
 from mctsr_graph.tree import Tree, merge
