@@ -9,16 +9,16 @@ from dataclasses import replace
 from .belief import believe
 from .evidence import Evidence
 from .likelihood import mixed
-from .prior import USUAL, Prior
+from .prior import GRIDS, USUAL, Prior
 from .standing import noise_of
 
-_TRIALS = 3  # rounds that each start gets
-_ROUNDS = 5  # that the best of them gets then
+_ROUNDS = 8
 _PRIOR_WEIGHT = 2.0  # problems that the prior counts as
-_UNTOLD = 32.0  # problems with judged rivals that it counts as, where the judge is concerned
+_UNTOLD = 32.0  # problems that it counts as where only what was asked for tells: see `_cautious`
 _TRUST = 0.7  # each problem counts as less than one: the model of the world is not exact
 _LEAST = 0.003  # of the largest weight: nothing is ever ruled out
 _TINY = 1e-300  # instead of zero, which has no log
+_LOW_SKILL = (0.34, 0.21, 0.19, 0.13, 0.08, 0.04, 0.01)
 _GOOD_JUDGE = (0.02, 0.02, 0.02, 0.04, 0.3, 0.6)
 
 
@@ -28,28 +28,50 @@ def learn(evidences: Iterable[Evidence], prior: Prior = USUAL) -> Prior:
     The skill and the level of the rewards differ from problem to problem: how they are distributed
     is fitted by expectation maximisation, where the prior given counts as two problems more. What
     refinements do, how wrong answers cluster and how well the judge tells are held to be the same
-    for all problems. Of the judge, little is believed after few problems: who takes it for useless
-    asks it no more, and would never learn better.
+    for all problems.
     """
     seen = list(evidences)
     if not seen:
         return prior
     prior = replace(prior, noise=noise_of(seen, prior))
-    # A judge that contradicts the majority knows nothing, or knows better: both are tried
-    starts = (prior, replace(prior, discrimination=_GOOD_JUDGE))
-    trials = [_fit(seen, prior, start, _TRIALS) for start in starts]
-    _, fitted = _fit(seen, prior, max(trials, key=lambda trial: trial[0])[1], _ROUNDS)
-    told = sum(len(evidence.rewards) > 1 for evidence in seen)
-    judges = (prior.discrimination, fitted.discrimination)
-    return replace(fitted, discrimination=mixed((_UNTOLD, told), judges))
+    # A judge that contradicts the majority knows nothing, or knows better and the majority is
+    # wrong: votes hardly tell which, so both are tried
+    contrary = replace(prior, skill=_LOW_SKILL, discrimination=_GOOD_JUDGE)
+    fits = [_fit(seen, prior, start) for start in (prior, contrary)]
+    best = max(log for log, _ in fits)
+    shares = [math.exp(_TRUST * (log - best)) for log, _ in fits]
+    return _cautious(seen, prior, _between(shares, [fitted for _, fitted in fits]))
 
 
-def _fit(
-    seen: Sequence[Evidence], prior: Prior, fitted: Prior, rounds: int
-) -> tuple[float, Prior]:
+def _between(shares: Sequence[float], fits: Sequence[Prior]) -> Prior:
+    """The average of fits."""
+    weights = [mixed(shares, [getattr(one, name) for one in fits]) for name in GRIDS]
+    level, spread, noise = (
+        sum(share * getattr(one, name) for share, one in zip(shares, fits, strict=True))
+        / sum(shares)
+        for name in ("level", "level_spread", "noise")
+    )
+    return Prior(*weights, noise=noise, level=level, level_spread=spread)
+
+
+def _cautious(seen: Sequence[Evidence], prior: Prior, fitted: Prior) -> Prior:
+    """Believe little of judge and refinements after few problems that tell.
+
+    What is taken for useless is asked for no more, and nothing better would ever be learnt of it.
+    """
+    rivals = sum(len(evidence.rewards) > 1 for evidence in seen)
+    moved = sum(bool(evidence.moves) for evidence in seen)
+    return replace(
+        fitted,
+        refining=mixed((_UNTOLD, moved), (prior.refining, fitted.refining)),
+        discrimination=mixed((_UNTOLD, rivals), (prior.discrimination, fitted.discrimination)),
+    )
+
+
+def _fit(seen: Sequence[Evidence], prior: Prior, fitted: Prior) -> tuple[float, Prior]:
     """The log likelihood in the last round, and what came of it."""
     log = 0.0
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
         beliefs = [believe(evidence, fitted) for evidence in seen]
         log = sum(belief.log_likelihood for belief in beliefs)
         found = [belief.posterior for belief in beliefs]

@@ -193,9 +193,11 @@ def weighed(logs: Sequence[float], weights: Sequence[float]) -> Weighed:
     highest = max(logs)
     parts = [weight * math.exp(log - highest) for log, weight in zip(logs, weights, strict=True)]
     total = sum(parts)
-    if total < _TINY:  # what is likeliest by far has no weight
+    if total < _TINY:  # what is likeliest by far is ruled out
         highest = max(log for log, weight in zip(logs, weights, strict=True) if weight)
-        parts = [w * math.exp(min(log - highest, 0.0)) for log, w in zip(logs, weights, strict=True)]
+        parts = [
+            w * math.exp(log - highest) if w else 0.0 for log, w in zip(logs, weights, strict=True)
+        ]
         total = sum(parts)
     return Weighed(tuple([part / total for part in parts]), highest + math.log(total))
 
