@@ -9,7 +9,7 @@ from dataclasses import replace
 from .belief import believe
 from .evidence import Evidence
 from .likelihood import mixed
-from .prior import GRIDS, USUAL, Prior
+from .prior import USUAL, Prior
 from .standing import noise_of
 
 _ROUNDS = 8
@@ -45,13 +45,19 @@ def learn(evidences: Iterable[Evidence], prior: Prior = USUAL) -> Prior:
 
 def _between(shares: Sequence[float], fits: Sequence[Prior]) -> Prior:
     """The average of fits."""
-    weights = [mixed(shares, [getattr(one, name) for one in fits]) for name in GRIDS]
-    level, spread, noise = (
-        sum(share * getattr(one, name) for share, one in zip(shares, fits, strict=True))
-        / sum(shares)
-        for name in ("level", "level_spread", "noise")
+    level, spread = (
+        sum(share * value for share, value in zip(shares, values, strict=True)) / sum(shares)
+        for values in ([one.level for one in fits], [one.level_spread for one in fits])
     )
-    return Prior(*weights, noise=noise, level=level, level_spread=spread)
+    return Prior(
+        mixed(shares, [one.skill for one in fits]),
+        mixed(shares, [one.refining for one in fits]),
+        mixed(shares, [one.variety for one in fits]),
+        mixed(shares, [one.discrimination for one in fits]),
+        fits[0].noise,
+        level,
+        spread,
+    )
 
 
 def _cautious(seen: Sequence[Evidence], prior: Prior, fitted: Prior) -> Prior:
