@@ -69,10 +69,12 @@ class Standing:
         """
         first = second = 0.0
         for chance, right, weights in worlds:
-            share = self._precisions.get(right, 0.0) / self._total if right is not None else 0.0
-            for by, weight in zip(DISCRIMINATION, weights, strict=True):
-                first += chance * weight * share * by
-                second += chance * weight * (share * by) ** 2
+            if right is None or right not in self._precisions:
+                continue  # it is as where nothing that was judged is right
+            share = self._precisions[right] / self._total
+            lower = [share * by for by in DISCRIMINATION]
+            first += chance * sum(w * less for w, less in zip(weights, lower, strict=True))
+            second += chance * sum(w * less * less for w, less in zip(weights, lower, strict=True))
         variance = max(second - first * first, 0.0) + 1 / self._total
         return (self._level - first) * self.deviation, math.sqrt(variance) * self.deviation
 
