@@ -10,34 +10,37 @@ answers cluster, and how well the judge tells right from wrong. The grids' weigh
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from .evidence import Evidence
-from .likelihood import Standing, View, World, mixed, tally_of
+from .likelihood import View, World, mixed, tally_of, weighed
 from .prior import USUAL, Prior
+from .standing import Standing
 
 
 @dataclass(frozen=True)
 class Belief:
     """What is believed of a tree's classes, and of model and judge."""
 
-    views: Mapping[str | None, View]
-    """By the class that is right; None: it was not found yet."""
+    chances: Mapping[str | None, float]
+    """Probability of each class to be right, in the order of finding, and of None: that the right
+    one was not found yet. They sum to 1."""
+    worlds: Mapping[str | None, World]
+    """What is believed if a class is right."""
     counts: Mapping[str, int]
     """How often each class was arrived at."""
     posterior: Prior
     """What is believed of model and judge on this problem."""
     log_likelihood: float
-    """Of the evidence under the prior."""
+    """Of the evidence under the prior, but for a constant."""
 
-    @property
-    def chances(self) -> dict[str | None, float]:
-        """Probability of each class to be right, in the order of finding; they sum to 1."""
-        return {right: view.weight for right, view in self.views.items()}
+    @cached_property
+    def views(self) -> Mapping[str | None, View]:
+        """What is to be expected, by the class that is right."""
+        return {right: world.view(self.chances[right]) for right, world in self.worlds.items()}
 
 
 def believe(evidence: Evidence, prior: Prior = USUAL) -> Belief:
@@ -52,17 +55,15 @@ def _believe(votes: Any, moves: Any, rewards: Any, prior: Prior) -> Belief:
     evidence = Evidence(dict(votes), dict(moves), dict(rewards))
     tally, standing = tally_of(evidence), Standing(evidence, prior)
     worlds = {right: World(tally, right, prior, standing) for right in [*evidence.classes, None]}
-    highest = max(world.log for world in worlds.values())
-    weights = {right: math.exp(world.log - highest) for right, world in worlds.items()}
-    total = sum(weights.values())
-    shares = {right: weight / total for right, weight in weights.items()}
-    weighed, seen = list(shares.values()), list(worlds.values())
+    all_of_them = weighed([world.log for world in worlds.values()], [1.0] * len(worlds))
+    shares, seen = all_of_them.weights, list(worlds.values())
     posterior = Prior(
-        mixed(weighed, [world.skill for world in seen]),
-        mixed(weighed, [world.refining for world in seen]),
-        mixed(weighed, [world.variety for world in seen]),
-        mixed(weighed, [world.discrimination for world in seen]),
+        mixed(shares, [world.skill for world in seen]),
+        mixed(shares, [world.refining for world in seen]),
+        mixed(shares, [world.variety for world in seen]),
+        mixed(shares, [world.discrimination for world in seen]),
         standing.deviation,
+        *standing.level(zip(shares, worlds, [one.discrimination for one in seen], strict=True)),
     )
-    views = {right: world.view(shares[right]) for right, world in worlds.items()}
-    return Belief(views, tally.arrived, posterior, highest + math.log(total))
+    chances = dict(zip(worlds, shares, strict=True))
+    return Belief(chances, worlds, tally.arrived, posterior, all_of_them.log + standing.log)

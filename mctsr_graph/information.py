@@ -15,8 +15,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from .belief import Belief, believe
 from .branches import in_play
 from .evidence import Evidence, class_of, evidence_of
-from .likelihood import View, weight_of_rewards
+from .likelihood import View
 from .prior import DISCRIMINATION, Prior
+from .standing import weight_of_rewards
 from .tasks import Kind, Task
 from .tree import Node
 

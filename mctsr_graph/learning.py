@@ -8,15 +8,18 @@ from dataclasses import replace
 
 from .belief import believe
 from .evidence import Evidence
-from .likelihood import mixed, noise_of
+from .likelihood import mixed
 from .prior import USUAL, Prior
+from .standing import noise_of
 
 _FIRST_GROUP = 16  # problems; fewer tell little
 _ROUNDS = 8
 _PRIOR_WEIGHT = 2.0  # problems that the prior counts as
+_UNTOLD = 32.0  # problems that it counts as where only what was asked for tells: see `_cautious`
 _TRUST = 0.7  # each problem counts as less than one: the model of the world is not exact
 _LEAST = 0.003  # of the largest weight: nothing is ever ruled out
 _TINY = 1e-300  # instead of zero, which has no log
+_LOW_SKILL = (0.34, 0.21, 0.19, 0.13, 0.08, 0.04, 0.01)
 _GOOD_JUDGE = (0.02, 0.02, 0.02, 0.04, 0.3, 0.6)
 
 
@@ -34,18 +37,53 @@ def groups(problems: int) -> Iterator[range]:
 def learn(evidences: Iterable[Evidence], prior: Prior = USUAL) -> Prior:
     """Fit a prior to the problems of a batch, without the truth.
 
-    The skill differs from problem to problem: its weights are fitted by expectation maximisation,
-    where the prior given counts as two problems more. What refinements do, how wrong answers
-    cluster and how well the judge tells are held to be the same for all problems.
+    The skill and the level of the rewards differ from problem to problem: how they are distributed
+    is fitted by expectation maximisation, where the prior given counts as two problems more. What
+    refinements do, how wrong answers cluster and how well the judge tells are held to be the same
+    for all problems.
     """
     seen = list(evidences)
     if not seen:
         return prior
     prior = replace(prior, noise=noise_of(seen, prior))
-    # A judge that contradicts the majority knows nothing, or knows better: both are tried
-    starts = (prior, replace(prior, discrimination=_GOOD_JUDGE))
-    fits = [_fit(seen, prior, start) for start in starts]
-    return max(fits, key=lambda fit: fit[0])[1]
+    # A judge that contradicts the majority knows nothing, or knows better and the majority is
+    # wrong: votes hardly tell which, so both are tried
+    contrary = replace(prior, skill=_LOW_SKILL, discrimination=_GOOD_JUDGE)
+    fits = [_fit(seen, prior, start) for start in (prior, contrary)]
+    best = max(log for log, _ in fits)
+    shares = [math.exp(_TRUST * (log - best)) for log, _ in fits]
+    return _cautious(seen, prior, _between(shares, [fitted for _, fitted in fits]))
+
+
+def _between(shares: Sequence[float], fits: Sequence[Prior]) -> Prior:
+    """The average of fits."""
+    level, spread = (
+        sum(share * value for share, value in zip(shares, values, strict=True)) / sum(shares)
+        for values in ([one.level for one in fits], [one.level_spread for one in fits])
+    )
+    return Prior(
+        mixed(shares, [one.skill for one in fits]),
+        mixed(shares, [one.refining for one in fits]),
+        mixed(shares, [one.variety for one in fits]),
+        mixed(shares, [one.discrimination for one in fits]),
+        fits[0].noise,
+        level,
+        spread,
+    )
+
+
+def _cautious(seen: Sequence[Evidence], prior: Prior, fitted: Prior) -> Prior:
+    """Believe little of judge and refinements after few problems that tell.
+
+    What is taken for useless is asked for no more, and nothing better would ever be learnt of it.
+    """
+    rivals = sum(len(evidence.rewards) > 1 for evidence in seen)
+    moved = sum(bool(evidence.moves) for evidence in seen)
+    return replace(
+        fitted,
+        refining=mixed((_UNTOLD, moved), (prior.refining, fitted.refining)),
+        discrimination=mixed((_UNTOLD, rivals), (prior.discrimination, fitted.discrimination)),
+    )
 
 
 def _fit(seen: Sequence[Evidence], prior: Prior, fitted: Prior) -> tuple[float, Prior]:
@@ -55,6 +93,7 @@ def _fit(seen: Sequence[Evidence], prior: Prior, fitted: Prior) -> tuple[float, 
         beliefs = [believe(evidence, fitted) for evidence in seen]
         log = sum(belief.log_likelihood for belief in beliefs)
         found = [belief.posterior for belief in beliefs]
+        judged = [one for one, of in zip(found, seen, strict=True) if of.rewards]
         shares = [_PRIOR_WEIGHT, *(1.0 for _ in found)]
         fitted = Prior(
             mixed(shares, [prior.skill, *(one.skill for one in found)]),
@@ -62,8 +101,17 @@ def _fit(seen: Sequence[Evidence], prior: Prior, fitted: Prior) -> tuple[float, 
             _shared("variety", prior, fitted, found),
             _shared("discrimination", prior, fitted, found),
             prior.noise,
+            *(_level(prior, judged) if judged else (prior.level, prior.level_spread)),
         )
     return log, fitted
+
+
+def _level(prior: Prior, judged: Sequence[Prior]) -> tuple[float, float]:
+    """Mean and spread of the levels; what the spread may be at least is the noise's."""
+    mean = sum(one.level for one in judged) / len(judged)
+    squares = sum(one.level_spread**2 + (one.level - mean) ** 2 for one in judged)
+    squares += _PRIOR_WEIGHT * prior.noise**2
+    return mean, math.sqrt(squares / (len(judged) + _PRIOR_WEIGHT))
 
 
 def _shared(name: str, prior: Prior, fitted: Prior, found: Sequence[Prior]) -> tuple[float, ...]:

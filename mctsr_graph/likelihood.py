@@ -5,7 +5,7 @@ The likelihood is a product over three kinds of evidence, each over a grid of wh
 - Independent answers are right with the model's skill on this problem. A refinement mends a wrong
   answer with a share of that skill, else it stays or strays; it keeps or spoils a right one.
 - Wrong answers, fresh ones and those strayed to, fall into classes as in an Ewens process.
-- The mean rewards of the classes scatter around a common mean; the right class's is higher.
+- What rewards say is in `standing`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from .evidence import Evidence
-from .prior import DISCRIMINATION, REFINING, SKILL, VARIETY, Prior
+from .prior import REFINING, SKILL, VARIETY, Prior
+from .standing import Standing
 
-_NOISE_WEIGHT = 4.0  # the noise that is expected counts as so many rewards
-_OWN_SHARE = 0.3  # share of a reward's variance that is the answer's own: no repetition removes it
-_CLASS_SPREAD = 0.25  # standard deviation of what a judge holds for or against a class as such
+_TINY = 1e-200  # a sum of weights that has lost its precision
 
 
 class View(NamedTuple):
@@ -180,54 +179,6 @@ def _log_shapes(wrong: tuple[int, ...]) -> list[float]:
     ]
 
 
-def weight_of_rewards(judged: Sequence[tuple[float, int]]) -> float:
-    """Precision of a class's mean reward, in units of one reward's variance."""
-    if not judged:
-        return 0.0
-    return 1 / (_CLASS_SPREAD**2 + 1 / sum(_precision(count) for _, count in judged))
-
-
-def _precision(count: int) -> float:
-    return 1 / (_OWN_SHARE + (1 - _OWN_SHARE) / count)
-
-
-class Standing:
-    """How the classes' rewards stand against each other."""
-
-    def __init__(self, evidence: Evidence, prior: Prior) -> None:
-        self.deviation = noise_of([evidence], prior)
-        self._means: dict[str, float] = {}
-        self._precisions: dict[str, float] = {}
-        for key, judged in evidence.rewards.items():
-            parts = [_precision(count) for _, count in judged]
-            mean = sum(value * part for (value, _), part in zip(judged, parts, strict=True))
-            self._means[key] = mean / sum(parts) / self.deviation
-            self._precisions[key] = weight_of_rewards(judged)
-        self._total = sum(self._precisions.values())
-        weighed = sum(self._precisions[key] * mean for key, mean in self._means.items())
-        self._mean = weighed / self._total if self._total else 0.0
-
-    def log_likelihoods(self, right: str | None) -> list[float]:
-        """Over DISCRIMINATION, against no discrimination."""
-        if right is None or right not in self._means:
-            return [0.0 for _ in DISCRIMINATION]
-        precision = self._precisions[right]
-        lead = precision * (self._means[right] - self._mean)
-        loss = precision * (1 - precision / self._total) / 2
-        return [lead * by - loss * by * by for by in DISCRIMINATION]
-
-
-def noise_of(evidences: Iterable[Evidence], prior: Prior) -> float:
-    """Standard deviation of the rewards within a class, points; the prior's counts as a few."""
-    squares, freedom = _NOISE_WEIGHT * prior.noise**2, _NOISE_WEIGHT
-    for evidence in evidences:
-        for judged in evidence.rewards.values():
-            mean = sum(value for value, _ in judged) / len(judged)
-            squares += sum((value - mean) ** 2 for value, _ in judged)
-            freedom += len(judged) - 1
-    return math.sqrt(squares / freedom)
-
-
 class Weighed(NamedTuple):
     """What is believed of a grid."""
 
@@ -239,12 +190,16 @@ class Weighed(NamedTuple):
 
 def weighed(logs: Sequence[float], weights: Sequence[float]) -> Weighed:
     """Weigh a grid by log likelihoods; hundreds of answers would underflow without the logs."""
-    highest = max(log for log, weight in zip(logs, weights, strict=True) if weight)
-    parts = [
-        w * math.exp(log - highest) if w else 0.0 for log, w in zip(logs, weights, strict=True)
-    ]
+    highest = max(logs)
+    parts = [weight * math.exp(log - highest) for log, weight in zip(logs, weights, strict=True)]
     total = sum(parts)
-    return Weighed(tuple(part / total for part in parts), highest + math.log(total))
+    if total < _TINY:  # what is likeliest by far is ruled out
+        highest = max(log for log, weight in zip(logs, weights, strict=True) if weight)
+        parts = [
+            w * math.exp(log - highest) if w else 0.0 for log, w in zip(logs, weights, strict=True)
+        ]
+        total = sum(parts)
+    return Weighed(tuple([part / total for part in parts]), highest + math.log(total))
 
 
 def mixed(shares: Iterable[float], rows: Sequence[Sequence[float]]) -> tuple[float, ...]:

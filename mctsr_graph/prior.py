@@ -34,10 +34,10 @@ DISCRIMINATION = (0.0, 0.3, 0.6, 0.9, 1.3, 1.8)
 
 @dataclass(frozen=True)
 class Prior:
-    """Weights of the grids; each list sums to 1.
+    """Weights of the grids, each list of which sums to 1, and what rewards are like.
 
     Raises:
-        ConfigError: it does not, or is of another length.
+        ConfigError: one does not or is of another length, or a spread is not above 0.
     """
 
     skill: tuple[float, ...] = (0.1, 0.1, 0.15, 0.15, 0.15, 0.17, 0.18)
@@ -46,9 +46,13 @@ class Prior:
     discrimination: tuple[float, ...] = (0.3, 0.15, 0.15, 0.15, 0.13, 0.12)
     noise: float = 30.0
     """Standard deviation of a reward within a class, points."""
+    level: float = 0.0
+    """Mean over all problems of the rewards of wrong answers, points."""
+    level_spread: float = 1e6
+    """Its standard deviation from problem to problem, points; by default any."""
 
     def __post_init__(self) -> None:
-        """Check the weights."""
+        """Check the weights and the spreads."""
         for name, grid in GRIDS.items():
             weights = getattr(self, name)
             fits = len(weights) == len(grid) and min(weights) >= 0
@@ -56,6 +60,9 @@ class Prior:
                 raise ConfigError(
                     f"prior.{name} is {weights!r}, allowed {len(grid)} weights that sum to 1"
                 )
+        for name in ("noise", "level_spread"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"prior.{name} is {getattr(self, name)!r}, allowed above 0")
 
 
 GRIDS: dict[str, Sequence[object]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ from mctsr_graph import ConfigError
 from mctsr_graph.belief import believe
 from mctsr_graph.evidence import Evidence, evidence_of
 from mctsr_graph.learning import learn
-from mctsr_graph.likelihood import weight_of_rewards
 from mctsr_graph.prior import DISCRIMINATION, REFINING, SKILL, VARIETY, Prior, Refining
 from mctsr_graph.search import add_child, new_node
+from mctsr_graph.standing import weight_of_rewards
 from mctsr_graph.tree import Tree, merge
 
 
@@ -106,6 +107,30 @@ def test_the_level_of_all_rewards_says_nothing() -> None:
     low = Evidence({"A": 1, "B": 1}, {}, {"A": [(-60.0, 1)], "B": [(-90.0, 1)]})
     high = Evidence({"A": 1, "B": 1}, {}, {"A": [(90.0, 1)], "B": [(60.0, 1)]})
     assert believe(low).chances == pytest.approx(believe(high).chances)
+
+
+def test_where_the_level_is_known_the_only_answer_tells_by_its_reward() -> None:
+    # Wrong answers get 0 on average and 30 more or less: 36 points are 1.2 standard deviations.
+    # One reward weighs w = 16/17, against a level that is known exactly; d = 1.8:
+    # right against not found: exp(1.8 * 1.2 * w - 1.8^2 * w / 2)
+    prior = replace(sure(skill=0.6, discrimination=1.8), level=0.0, level_spread=1e-3)
+    chances = believe(Evidence({"A": 1}, {}, {"A": [(36.0, 1)]}), prior).chances
+    more = math.exp((1.8 * 1.2 - 1.8**2 / 2) * 16 / 17)
+    assert chances["A"] / chances[None] == pytest.approx(0.6 / 0.4 * more)
+
+
+def test_a_level_that_scatters_as_rewards_do_tells_half_of_it() -> None:
+    # Its variance is as large as that of a class's mean reward, 30^2 * 17/16: half of the 36
+    # points may be the problem's, and half of the precision is left
+    prior = replace(
+        sure(skill=0.6, discrimination=1.8), level=0.0, level_spread=30 * math.sqrt(17 / 16)
+    )
+    belief = believe(Evidence({"A": 1}, {}, {"A": [(36.0, 1)]}), prior)
+    more = math.exp((1.8 * 1.2 - 1.8**2 / 2) * 16 / 17 / 2)
+    assert belief.chances["A"] / belief.chances[None] == pytest.approx(0.6 / 0.4 * more)
+    # What is believed of the level: half of 36 if it is not right, half of 36 - 54 if it is
+    right = belief.chances["A"]
+    assert belief.posterior.level == pytest.approx(right * -9.0 + (1 - right) * 18.0)
 
 
 def test_the_only_class_judged_is_neither_better_nor_worse_for_it() -> None:
@@ -216,8 +241,37 @@ def test_a_batch_teaches_how_noisy_the_judge_is() -> None:
     assert learn(judged).noise == pytest.approx(math.sqrt((4 * 30**2 + 6 * 5000) / (4 + 6)))
 
 
+def test_a_batch_teaches_how_high_rewards_are() -> None:
+    judged = [Evidence({"A": 1, "B": 1}, {}, {"A": [(50.0, 1)], "B": [(50.0, 1)]})] * 40
+    fitted = learn(judged)
+    assert 30 < fitted.level < 50  # some of them are right, perhaps
+    assert fitted.level_spread < 30 < Prior().level_spread
+
+
+def test_little_is_believed_of_the_judge_after_few_problems() -> None:
+    few, many = learn(batch(60.0)), learn(batch(60.0) * 10)
+    # 6 problems against 32: 32 / 38 of the weight that was there is left at least
+    for before, after in zip(Prior().discrimination, few.discrimination, strict=True):
+        assert after >= before * 32 / 38
+    assert many.discrimination[0] < few.discrimination[0]
+
+
+def test_what_was_not_tried_is_not_judged() -> None:
+    fitted = learn([Evidence({"A": 3})] * 20)
+    assert fitted.refining == pytest.approx(Prior().refining)
+    assert fitted.discrimination == pytest.approx(Prior().discrimination)
+    assert fitted.level == Prior().level
+    assert fitted.level_spread == pytest.approx(Prior().level_spread)
+
+
 def test_nothing_is_learnt_from_nothing() -> None:
     assert learn([]) == Prior()
+
+
+@pytest.mark.parametrize("name", ["noise", "level_spread"])
+def test_a_spread_is_above_zero(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"prior.{name} is 0.0, allowed above 0"):
+        Prior(**{name: 0.0})
 
 
 def test_what_was_ruled_out_can_be_learnt() -> None:
