@@ -15,7 +15,7 @@ from .standing import noise_of
 _FIRST_GROUP = 16  # problems; fewer tell little
 _ROUNDS = 8
 _PRIOR_WEIGHT = 2.0  # problems that the prior counts as
-_UNTOLD = 32.0  # problems that it counts as where only what was asked for tells: see `_cautious`
+_UNTOLD = 32.0  # problems that tell of judge or refinements after which a quarter is the prior
 _TRUST = 0.7  # each problem counts as less than one: the model of the world is not exact
 _LEAST = 0.003  # of the largest weight: nothing is ever ruled out
 _TINY = 1e-300  # instead of zero, which has no log
@@ -77,12 +77,17 @@ def _cautious(seen: Sequence[Evidence], prior: Prior, fitted: Prior) -> Prior:
 
     What is taken for useless is asked for no more, and nothing better would ever be learnt of it.
     """
+
+    def between(before: Sequence[float], after: Sequence[float], told: int) -> tuple[float, ...]:
+        doubt = (_UNTOLD / (_UNTOLD + told)) ** 2
+        return mixed((doubt, 1 - doubt), (before, after))
+
     rivals = sum(len(evidence.rewards) > 1 for evidence in seen)
     moved = sum(bool(evidence.moves) for evidence in seen)
     return replace(
         fitted,
-        refining=mixed((_UNTOLD, moved), (prior.refining, fitted.refining)),
-        discrimination=mixed((_UNTOLD, rivals), (prior.discrimination, fitted.discrimination)),
+        refining=between(prior.refining, fitted.refining, moved),
+        discrimination=between(prior.discrimination, fitted.discrimination, rivals),
     )
 
 

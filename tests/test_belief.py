@@ -250,9 +250,9 @@ def test_a_batch_teaches_how_high_rewards_are() -> None:
 
 def test_little_is_believed_of_the_judge_after_few_problems() -> None:
     few, many = learn(batch(60.0)), learn(batch(60.0) * 10)
-    # 6 problems against 32: 32 / 38 of the weight that was there is left at least
+    # 6 problems against 32: (32 / 38) ** 2 of the weight that was there is left at least
     for before, after in zip(Prior().discrimination, few.discrimination, strict=True):
-        assert after >= before * 32 / 38
+        assert after >= before * (32 / 38) ** 2
     assert many.discrimination[0] < few.discrimination[0]
 
 
