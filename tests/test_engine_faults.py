@@ -18,7 +18,7 @@ from tests.engine_models import VOCABULARY, plain, tiny
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from mctsr_graph.models import slot_layer  # noqa: E402
+from mctsr_graph.models import inflight, slot_layer  # noqa: E402
 from mctsr_graph.models.batch import Batch  # noqa: E402
 from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
 from mctsr_graph.models.slot_layer import Stacks  # noqa: E402
@@ -291,8 +291,10 @@ def ask_at_random(engine: InflightEngine, model: Any, seed: int, resolved: list[
         assert heat or samples == [plain(model, ids, most)[:stop]] * n
 
 
-def test_two_hundred_requests(model: Any) -> None:
+@pytest.mark.parametrize("patience", [0, 16])
+def test_two_hundred_requests(model: Any, monkeypatch: Any, patience: int) -> None:
     """From many threads, with room for few: all resolve, once."""
+    monkeypatch.setitem(inflight._PATIENCE, "cpu", patience)
     engine = InflightEngine(model, Limits(rows=24, row_tokens=2000, store_tokens=500))
     resolved: list[Any] = []
     with ThreadPoolExecutor(max_workers=200) as pool:

@@ -21,8 +21,9 @@ _PLENTY = 1 << 40  # tokens, where memory is not ours to count
 _BYTES = 2 << 30  # for keys and values where the device does not tell what is free
 _GATHER = 0.005  # seconds without a newcomer after which a new batch starts
 # What one more forward costs, in tokens: reading the weights; on CUDA hundreds of launches
-_PRICE, _PRICE_CUDA = 16, 1024
-_PATIENCE_CUDA = 16  # steps that one newcomer waits for others to share such a forward with
+_PRICES = {"cuda": 1024}
+_PRICE = 16
+_PATIENCE = {"cuda": 16}  # steps that one newcomer waits for others to share a dear forward with
 _OPEN: weakref.WeakSet[InflightEngine] = weakref.WeakSet()
 
 
@@ -179,10 +180,15 @@ class InflightEngine:
             kept = limits.store_tokens if limits.store_tokens is not None else room // 3
             memory.store = PrefixStore(kept)
             memory.graphs.compile_after = limits.compile_after
-        slots, most = memory or SoloMemory(self._model), limits.prefill_tokens
-        if self._model.device.type == "cuda":
-            return Batch(slots, limits.rows, rows, most, _PRICE_CUDA, _PATIENCE_CUDA)
-        return Batch(slots, limits.rows, rows, most, _PRICE)
+        device = self._model.device.type
+        return Batch(
+            memory or SoloMemory(self._model),
+            limits.rows,
+            rows,
+            limits.prefill_tokens,
+            _PRICES.get(device, _PRICE),
+            _PATIENCE.get(device, 0),
+        )
 
 
 def free_bytes(model: Any) -> float:
