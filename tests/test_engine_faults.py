@@ -294,7 +294,7 @@ def ask_at_random(engine: InflightEngine, model: Any, seed: int, resolved: list[
 @pytest.mark.parametrize("patience", [0, 16])
 def test_two_hundred_requests(model: Any, monkeypatch: Any, patience: int) -> None:
     """From many threads, with room for few: all resolve, once."""
-    monkeypatch.setitem(inflight._PATIENCE, "cpu", patience)
+    monkeypatch.setitem(inflight._PATIENCE, "other", patience)
     engine = InflightEngine(model, Limits(rows=24, row_tokens=2000, store_tokens=500))
     resolved: list[Any] = []
     with ThreadPoolExecutor(max_workers=200) as pool:

@@ -20,10 +20,9 @@ from mctsr_graph.models.trial import slots_of
 _PLENTY = 1 << 40  # tokens, where memory is not ours to count
 _BYTES = 2 << 30  # for keys and values where the device does not tell what is free
 _GATHER = 0.005  # seconds without a newcomer after which a new batch starts
-# What one more forward costs, in tokens: reading the weights; on CUDA hundreds of launches
-_PRICES = {"cuda": 1024}
-_PRICE = 16
-_PATIENCE = {"cuda": 16}  # steps that one newcomer waits for others to share a dear forward with
+# What one more forward costs, in tokens: reading the weights; on CUDA hundreds of launches. So
+# there one newcomer waits for others to share it with, this many steps at most
+_PRICE, _PATIENCE = {"cuda": 1024, "other": 16}, {"cuda": 16, "other": 0}
 _OPEN: weakref.WeakSet[InflightEngine] = weakref.WeakSet()
 
 
@@ -180,14 +179,14 @@ class InflightEngine:
             kept = limits.store_tokens if limits.store_tokens is not None else room // 3
             memory.store = PrefixStore(kept)
             memory.graphs.compile_after = limits.compile_after
-        device = self._model.device.type
+        device = "cuda" if self._model.device.type == "cuda" else "other"
         return Batch(
             memory or SoloMemory(self._model),
             limits.rows,
             rows,
             limits.prefill_tokens,
-            _PRICES.get(device, _PRICE),
-            _PATIENCE.get(device, 0),
+            _PRICE[device],
+            _PATIENCE[device],
         )
 
 
