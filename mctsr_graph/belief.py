@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from .evidence import Evidence
-from .likelihood import View, World, mixed, tally_of, weighed
+from .likelihood import View, World, mixed_grids, tally_of, weighed
 from .prior import USUAL, Prior
 from .standing import Standing
 
@@ -57,13 +57,13 @@ def _believe(votes: Any, moves: Any, rewards: Any, prior: Prior) -> Belief:
     worlds = {right: World(tally, right, prior, standing) for right in [*evidence.classes, None]}
     all_of_them = weighed([world.log for world in worlds.values()], [1.0] * len(worlds))
     shares, seen = all_of_them.weights, list(worlds.values())
+    told = zip(shares, worlds, [world.discrimination for world in seen], strict=True)
+    level, spread = standing.level(told)
     posterior = Prior(
-        mixed(shares, [world.skill for world in seen]),
-        mixed(shares, [world.refining for world in seen]),
-        mixed(shares, [world.variety for world in seen]),
-        mixed(shares, [world.discrimination for world in seen]),
-        standing.deviation,
-        *standing.level(zip(shares, worlds, [one.discrimination for one in seen], strict=True)),
+        **mixed_grids(shares, seen),
+        noise=standing.deviation,
+        level=level,
+        level_spread=spread,
     )
     chances = dict(zip(worlds, shares, strict=True))
     return Belief(chances, worlds, tally.arrived, posterior, all_of_them.log + standing.log)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from .belief import believe
 from .evidence import Evidence
-from .likelihood import mixed
+from .likelihood import mixed, mixed_grids
 from .prior import USUAL, Prior
 from .standing import noise_of
 
@@ -61,15 +61,8 @@ def _between(shares: Sequence[float], fits: Sequence[Prior]) -> Prior:
         sum(share * value for share, value in zip(shares, values, strict=True)) / sum(shares)
         for values in ([one.level for one in fits], [one.level_spread for one in fits])
     )
-    return Prior(
-        mixed(shares, [one.skill for one in fits]),
-        mixed(shares, [one.refining for one in fits]),
-        mixed(shares, [one.variety for one in fits]),
-        mixed(shares, [one.discrimination for one in fits]),
-        fits[0].noise,
-        level,
-        spread,
-    )
+    noise = fits[0].noise
+    return Prior(**mixed_grids(shares, fits), noise=noise, level=level, level_spread=spread)
 
 
 def _cautious(seen: Sequence[Evidence], prior: Prior, fitted: Prior) -> Prior:

@@ -14,13 +14,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .evidence import Evidence
-from .prior import REFINING, SKILL, VARIETY, Prior
+from .prior import GRIDS, REFINING, SKILL, VARIETY, Prior
 from .standing import Standing
-
-_TINY = 1e-200  # a sum of weights that has lost its precision
 
 
 class View(NamedTuple):
@@ -190,16 +188,12 @@ class Weighed(NamedTuple):
 
 def weighed(logs: Sequence[float], weights: Sequence[float]) -> Weighed:
     """Weigh a grid by log likelihoods; hundreds of answers would underflow without the logs."""
-    highest = max(logs)
-    parts = [weight * math.exp(log - highest) for log, weight in zip(logs, weights, strict=True)]
+    highest = max(log for log, weight in zip(logs, weights, strict=True) if weight)
+    parts = [
+        w * math.exp(log - highest) if w else 0.0 for log, w in zip(logs, weights, strict=True)
+    ]
     total = sum(parts)
-    if total < _TINY:  # what is likeliest by far is ruled out
-        highest = max(log for log, weight in zip(logs, weights, strict=True) if weight)
-        parts = [
-            w * math.exp(log - highest) if w else 0.0 for log, w in zip(logs, weights, strict=True)
-        ]
-        total = sum(parts)
-    return Weighed(tuple([part / total for part in parts]), highest + math.log(total))
+    return Weighed(tuple(part / total for part in parts), highest + math.log(total))
 
 
 def mixed(shares: Iterable[float], rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
@@ -210,3 +204,8 @@ def mixed(shares: Iterable[float], rows: Sequence[Sequence[float]]) -> tuple[flo
             mixture[k] += share * value
     total = sum(mixture)
     return tuple(value / total for value in mixture)
+
+
+def mixed_grids(shares: Sequence[float], ones: Sequence[Any]) -> dict[str, tuple[float, ...]]:
+    """`mixed` for the weights of each of GRIDS, which each of the ones has."""
+    return {name: mixed(shares, [getattr(one, name) for one in ones]) for name in GRIDS}

@@ -21,7 +21,7 @@ class Verifier:
     too good to be believed: full scores are not suppressed.
     """
 
-    reward_calls: ClassVar = 0
+    reward_calls: ClassVar[int] = 0
     check: Check = field(repr=False)
 
     @property

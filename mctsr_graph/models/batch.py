@@ -36,7 +36,7 @@ class Batch:
         room: int,
         prefill: int,
         price: int,
-        patience: int = 0,
+        patience: int,
     ) -> None:
         self.memory = memory
         self._limits, self._patience = (most_rows, room, prefill, price), patience
