@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from .endings import reason_of
 from .errors import JournalMismatchError
+from .sqlite_file import connected
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS mctsr_calls (
@@ -50,8 +50,7 @@ class CallJournal:
 
     def __init__(self, path: str | Path) -> None:
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection = connected(path)
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(_SCHEMA)
 

@@ -15,11 +15,8 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from .errors import CheckpointError, SearchLockedError
-
-# The default of 5 s fails a search when another process writes for longer
-_SECONDS_FOR_A_LOCK = 60
-_PAGE_BYTES = 16384
+from .errors import SearchLockedError
+from .sqlite_file import connected
 
 _running: set[tuple[int, str]] = set()
 _running_lock = threading.Lock()
@@ -69,17 +66,7 @@ def open_file(path: str | Path) -> Iterator[SqliteFileSaver]:
     Raises:
         CheckpointError: the file cannot be opened, or is none of SQLite's.
     """
-    try:
-        connection = sqlite3.connect(path, timeout=_SECONDS_FOR_A_LOCK, check_same_thread=False)
-    except sqlite3.Error as error:
-        raise CheckpointError(f"{str(path)!r} cannot be opened ({error})") from None
-    try:
-        # In a new file: a checkpoint of 2.6 KB leaves a third of SQLite's usual 4 KB page empty
-        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode=WAL")
-    except sqlite3.Error as error:
-        connection.close()
-        raise CheckpointError(f"{str(path)!r} holds no searches ({error})") from None
+    connection = connected(path)
     saver = SqliteFileSaver(connection)
     try:
         yield saver

@@ -93,7 +93,8 @@ INSIDE = {
     "_hostile_text": set(),
     "defuse": {"_hostile_text"},
     "endings": set(),
-    "journal": {"endings", "errors"},
+    "sqlite_file": {"errors"},
+    "journal": {"endings", "errors", "sqlite_file"},
     "retries": {"errors"},
     "ways": {"calls", "retries"},
     "several": {"calls", "journal", "retries", "ways"},
@@ -447,7 +448,7 @@ INSIDE = {
         "benchmark.report.text",
         "benchmark.store",
     },
-    "savers": {"errors"},
+    "savers": {"errors", "sqlite_file"},
     "solution": {"calls", "choice", "tree", "usage", "viewers.html"},
     "running": {
         "answers",
