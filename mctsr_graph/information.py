@@ -1,9 +1,9 @@
 """What to do next: whatever is expected to help most, for its calls, to know the right answer.
 
-A search can draft an independent answer (1 call), have an answer judged (1) or have one refined
-(2: critique and refine). How much is known is measured by the sum of squares of the chances of
-the classes that were found: the chance that a class drawn by what is believed is the right one.
-The gain of a task is by how much it is expected to raise that.
+A search can draft an independent answer (1 call), have one refined (2: critique and refine) or
+have one judged (as many as the judge takes). How much is known is measured by the sum of squares
+of the chances of the classes that were found: the chance that a class drawn by what is believed is
+the right one. The gain of a task is by how much it is expected to raise that.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .tasks import Kind, Task
 from .tree import Node
 
 _REFINE_CALLS = 2
+_LEAST_CALLS = 0.1  # a judge that asks no model is not quite free
 _REFINED = 3  # classes that are worth refining, the likeliest
 _NEW = "\0new"  # a class that no answer has
 # Gauss-Hermite: three points and weights that stand for a standard normal distribution
@@ -31,15 +32,22 @@ ALL: Collection[Kind] = ("draft", "refine", "evaluate")
 
 
 def choose_tasks(
-    tree: Mapping[str, Node], prior: Prior, width: int, kinds: Collection[Kind] = ALL
+    tree: Mapping[str, Node],
+    prior: Prior,
+    width: int,
+    kinds: Collection[Kind] = ALL,
+    reward_calls: int = 1,
 ) -> list[Task]:
     """The `width` tasks of some kinds with the largest gains a call.
 
     A task that is in flight tells less when done again: its gain is divided by how often.
+    `reward_calls` are the model calls of one reward.
     """
     evidence = evidence_of(tree)
     belief = believe(evidence, prior)
-    gains = {task: gain for task, gain in _gains(evidence, belief) if task[0] in kinds}
+    gains = {
+        task: gain for task, gain in _gains(evidence, belief, reward_calls) if task[0] in kinds
+    }
     times: Counter[tuple[Kind, str | None]] = Counter()
     tasks: list[Task] = []
     busy: Counter[str] = Counter()
@@ -56,14 +64,17 @@ def choose_tasks(
     return tasks
 
 
-def _gains(evidence: Evidence, belief: Belief) -> Iterator[tuple[tuple[Kind, str | None], float]]:
+def _gains(
+    evidence: Evidence, belief: Belief, reward_calls: int = 1
+) -> Iterator[tuple[tuple[Kind, str | None], float]]:
     """Gain a call of each kind of task for each class."""
     now = sum(view.weight**2 for right, view in belief.views.items() if right is not None)
     yield ("draft", None), _expected(belief, _vote(belief), belief.views[None].right) - now
     for key in belief.counts:
         judged = evidence.rewards.get(key, ())
         more = weight_of_rewards([*judged, (0.0, 1)]) - weight_of_rewards(judged)
-        yield ("evaluate", key), _with_reward(belief, belief.views[key].weight, more, now) - now
+        then = _with_reward(belief, belief.views[key].weight, more, now)
+        yield ("evaluate", key), (then - now) / max(reward_calls, _LEAST_CALLS)
     likeliest = sorted(belief.counts, key=lambda key: -belief.views[key].weight)
     for key in likeliest[:_REFINED]:
         then = _expected(belief, _move(belief, key), belief.views[None].mends)

@@ -6,7 +6,6 @@ it is given.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from langgraph.types import Command, Overwrite
 from . import prompts as say
 from .answers import clean_text, extract_final_answer
 from .asking import Asker
-from .calls import Request, derive_seed
+from .calls import Request
 from .choice import explain
 from .config import MCTSrContext
 from .desk import Desk
@@ -26,10 +25,10 @@ from .finals import settle_choice
 from .judges import cases_of
 from .leaves import Leaf, grow, known_answers, longest, new_leaf, with_rewards, with_text
 from .roots import make_roots
-from .selection import tasks_of_wave
+from .selection import next_tasks
 from .state import MCTSrState, fresh_state
 from .step import Run
-from .stopping import affordable, affordable_width, check_tree, why_stop
+from .stopping import check_tree, why_stop
 from .tree import Node, Patch, merge
 from .usage import add_usage
 from .ways import Way, all_at_once
@@ -129,14 +128,12 @@ class Nodes:
     def _wave(self, state: MCTSrState, context: MCTSrContext) -> tuple[list[Leaf], str]:
         """The leaves of the next wave, and the reason to stop if there is none."""
         tree, first = state["tree"], state["rollouts"] + 1
-        rng = random.Random(derive_seed(context.seed, "select", state["rollouts"]))
         reward_calls = self.desk.court.reward_calls(context)
-        width = affordable_width(state, context, reward_calls)
-        tasks = tasks_of_wave(tree, context, rng, width, first, self.desk.strategy.selection)
+        tasks, reason = next_tasks(state, context, reward_calls, self.desk.strategy.selection)
         return [
             new_leaf(first + i, None if task.node is None else tree[task.node], task.kind)
-            for i, task in enumerate(affordable(tasks, state, context, reward_calls))
-        ], "max_calls" if tasks else "exhausted"
+            for i, task in enumerate(tasks)
+        ], reason
 
     async def _critiqued(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way

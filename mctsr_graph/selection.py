@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 
 from .branches import in_play, wished
+from .calls import derive_seed
 from .config import MCTSrContext
 from .errors import ConfigError
-from .information import choose_tasks
+from .information import ALL, choose_tasks
 from .search import select_wave
-from .tasks import SelectionRule, Task
+from .state import MCTSrState
+from .stopping import affordable, affordable_kinds, affordable_width
+from .tasks import Kind, SelectionRule, Task
 from .thompson import thompson
 from .tree import Node
 
 
 def by_information(
-    tree: Mapping[str, Node], context: MCTSrContext, rng: random.Random, width: int
+    tree: Mapping[str, Node],
+    context: MCTSrContext,
+    rng: random.Random,
+    width: int,
+    kinds: Collection[Kind] = ALL,
+    reward_calls: int = 1,
 ) -> list[Task]:
-    """Whatever tells most, for its calls, about which answer is right.
+    """Whatever of some kinds tells most, for its calls, about which answer is right.
 
     Where no answer states a final one there is nothing to agree on, and the judge decides: what
     is not judged yet is judged, and else the highest UCT is refined.
     """
     nodes = [node for node in in_play(tree).values() if not node["dummy"]]
     if any(node["final_answer"] is not None for node in nodes):
-        return choose_tasks(tree, context.belief_prior, width)
+        return choose_tasks(tree, context.belief_prior, width, kinds, reward_calls)
     unjudged = [Task("evaluate", node["id"]) for node in nodes if not node["rewards"]]
     return unjudged[:width] or [
         Task("refine", node) for node in select_wave(tree, context, rng, width)
@@ -41,19 +50,41 @@ RULES: dict[str, SelectionRule] = {
 """The rules that the setting `selection` can name."""
 
 
+def next_tasks(
+    state: MCTSrState, context: MCTSrContext, reward_calls: int, rule: SelectionRule | None
+) -> tuple[list[Task], str]:
+    """The tasks of the next wave, and the reason to stop if there is none.
+
+    Args:
+        state: The search so far.
+        context: The settings.
+        reward_calls: Model calls of one reward, at most.
+        rule: Selects, instead of the setting.
+    """
+    done = state["rollouts"]
+    rng = random.Random(derive_seed(context.seed, "select", done))
+    width = affordable_width(state, context, reward_calls)
+    kinds = affordable_kinds(state, context, reward_calls)
+    known = partial(by_information, kinds=kinds, reward_calls=reward_calls)
+    named = known if context.selection == "information" else RULES[context.selection]
+    tasks = tasks_of_wave(state["tree"], context, rng, width, done + 1, rule or named)
+    kept = affordable(tasks, state, context, reward_calls)
+    return kept, "max_calls" if tasks else "exhausted"
+
+
 def tasks_of_wave(
     tree: Mapping[str, Node],
     context: MCTSrContext,
     rng: random.Random,
     width: int,
-    first: int = 1,
-    rule: SelectionRule | None = None,
+    first: int,
+    rule: SelectionRule,
 ) -> list[Task]:
     """What rollouts `first` onwards are to do: a person's wish, else what the rule chooses."""
     wishing = {node_id: node for node_id, node in tree.items() if "wishes" in node}
     wishes = {number: wished(wishing, number) for number in range(first, first + width)}
     free = sum(node is None for node in wishes.values())
-    chosen = (rule or RULES[context.selection])(tree, context, rng, free) if free else []
+    chosen = rule(tree, context, rng, free) if free else []
     waiting = iter(_checked(tree, list(chosen)[:free]))
     tasks: list[Task] = []
     for node in wishes.values():

@@ -17,8 +17,8 @@ from tests.test_belief import sure, tree_of
 CLASSES = st.sampled_from("ABCD")
 
 
-def gains(evidence: Evidence, prior: Prior) -> dict[Any, float]:
-    return dict(_gains(evidence, believe(evidence, prior)))
+def gains(evidence: Evidence, prior: Prior, reward_calls: int = 1) -> dict[Any, float]:
+    return dict(_gains(evidence, believe(evidence, prior), reward_calls))
 
 
 def test_the_gain_of_a_second_draft() -> None:
@@ -66,6 +66,26 @@ def test_a_judge_is_worth_more_the_more_it_knows() -> None:
     ]
     assert found == sorted(found)
     assert found[-1] > found[0]
+
+
+def test_a_reward_is_worth_less_the_more_calls_it_takes() -> None:
+    evidence, prior = Evidence({"A": 1, "B": 1}), sure(skill=0.4, discrimination=1.3)
+    one, ten, free = (gains(evidence, prior, calls) for calls in (1, 10, 0))
+    assert ten["evaluate", "A"] == pytest.approx(one["evaluate", "A"] / 10)
+    assert free["evaluate", "A"] == pytest.approx(one["evaluate", "A"] / 0.1)
+    assert {key: ten[key] for key in ten if key[0] != "evaluate"} == {
+        key: one[key] for key in one if key[0] != "evaluate"
+    }
+
+
+def test_a_dear_judge_gives_way_to_drafts_and_a_free_one_goes_first() -> None:
+    tree, prior = tree_of((None, "1", []), (None, "2", [])), sure(skill=0.4, discrimination=1.3)
+    kinds = {
+        calls: [task.kind for task in choose_tasks(tree, prior, 2, reward_calls=calls)]
+        for calls in (0, 1, 20)
+    }
+    assert kinds[0] == kinds[1] == ["evaluate", "evaluate"]
+    assert "evaluate" not in kinds[20]
 
 
 def test_where_nearly_all_answers_are_wrong_the_search_refines_no_more_than_it_drafts() -> None:

@@ -25,7 +25,7 @@ from mctsr_graph import (
 )
 from mctsr_graph.branches import in_play
 from mctsr_graph.savers import open_file
-from mctsr_graph.search import backpropagate, new_node, select
+from mctsr_graph.search import backpropagate, new_node, select, select_wave
 from mctsr_graph.selection import tasks_of_wave
 from mctsr_graph.steering import (
     Act,
@@ -111,7 +111,7 @@ def test_marks_that_were_taken_away_mean_nothing() -> None:
 
 def test_a_wish_goes_before_uct_and_takes_its_own_rollout_only() -> None:
     tree = tree_of((None, 90, {}), ("0", -90, {"wishes": {"6": None, "7": "flaw"}}))
-    wave = tasks_of_wave(tree, MCTSrContext(virtual_loss=0), random.Random(0), 4, first=5)
+    wave = tasks_of_wave(tree, MCTSrContext(virtual_loss=0), random.Random(0), 4, 5, select_wave)
     assert [task.node for task in wave] == ["0", "1", "1", "0"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -14,16 +13,15 @@ from mctsr_graph.config import MCTSrContext
 from mctsr_graph.leaves import Leaf, grow, new_leaf
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.search import add_child, backpropagate, new_node
-from mctsr_graph.selection import tasks_of_wave
+from mctsr_graph.selection import next_tasks
 from mctsr_graph.state import MCTSrState
-from mctsr_graph.stopping import affordable, affordable_width
-from mctsr_graph.tasks import SelectionRule, Task
+from mctsr_graph.tasks import SelectionRule
 from mctsr_graph.tree import Node, Tree, merge
 from mctsr_graph.usage import Role, Usage, no_cost
 from mctsr_graph.values import suppress_full_score
 
 _DUMMY = Prompts().dummy_answer
-_REWARD_CALLS = 1
+_ENDLESS = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ def simulated_search(
     context: MCTSrContext,
     rule: SelectionRule | None = None,
     budget: int | None = None,
+    reward_calls: int = 1,
 ) -> Iterator[Moment]:
     """Yield the search as it is after its roots and after each rollout, without end.
 
@@ -53,14 +52,18 @@ def simulated_search(
         rule: Selects, instead of the setting.
         budget: Model calls that the waves are cut to, as `max_calls` cuts them; then the search
             stops there.
+        reward_calls: Model calls that a reward counts as.
     """
+    context = context.model_copy(update={"max_calls": budget, "max_rollouts": _ENDLESS})
     tree = _roots(world, number, context)
     drafted = sum(not node["dummy"] for node in tree.values())
-    calls = drafted + sum(len(node["rewards"]) for node in tree.values())
+    calls = drafted + reward_calls * sum(len(node["rewards"]) for node in tree.values())
     rollouts = 0
     while True:
         yield Moment(tree, rollouts, calls)
-        tasks = _wave(tree, rollouts, calls, context, rule, budget)
+        spent: Usage = {"draft": {**no_cost(), "calls": calls}}
+        state = cast(MCTSrState, {"tree": tree, "rollouts": rollouts, "usage": spent})
+        tasks, _ = next_tasks(state, context, reward_calls, rule)
         if not tasks:
             return
         leaves = [
@@ -68,28 +71,10 @@ def simulated_search(
             for i, t in enumerate(tasks)
         ]
         done = [_lived(world, number, leaf, tree, context) for leaf in leaves]
-        for leaf, spent in done:
+        for leaf, asked in done:
             tree = merge(tree, [grow(tree, leaf, context)[1]])
-            rollouts, calls = rollouts + 1, calls + spent
-
-
-def _wave(
-    tree: Tree,
-    rollouts: int,
-    calls: int,
-    context: MCTSrContext,
-    rule: SelectionRule | None,
-    budget: int | None,
-) -> list[Task]:
-    rng = random.Random(derive_seed(context.seed, "select", rollouts))
-    if budget is None:
-        return tasks_of_wave(tree, context, rng, context.width, rollouts + 1, rule)
-    limited = context.model_copy(update={"max_calls": budget, "max_rollouts": 4096})
-    spent: Usage = {"draft": {**no_cost(), "calls": calls}}
-    state = cast(MCTSrState, {"rollouts": rollouts, "usage": spent})
-    width = max(0, affordable_width(state, limited, _REWARD_CALLS))
-    tasks = tasks_of_wave(tree, context, rng, width, rollouts + 1, rule)
-    return affordable(tasks, state, limited, _REWARD_CALLS)
+            judged = len(leaf["rewards"]) + len(leaf["parent_rewards"])
+            rollouts, calls = rollouts + 1, calls + asked + reward_calls * judged
 
 
 def _roots(world: World, number: int, context: MCTSrContext) -> Tree:
@@ -121,7 +106,7 @@ def _root(tree: Tree, answer: str, rewards: list[float]) -> Node:
 def _lived(
     world: World, number: int, leaf: Leaf, tree: Tree, context: MCTSrContext
 ) -> tuple[Leaf, int]:
-    """A leaf after its calls, and how many they were."""
+    """A leaf after its calls, and how many they were but for those of the judge."""
     rollout, calls = leaf["rollout"], 0
     parent = tree[leaf["parent"]] if leaf["parent"] is not None else None
     answer, critique = leaf["answer"], None
@@ -145,7 +130,7 @@ def _lived(
         "rewards": own,
         "parent_rewards": again,
     }
-    return lived, calls + len(own) + len(again)
+    return lived, calls
 
 
 def _reward(
