@@ -21,8 +21,10 @@ from .errors import (
 )
 from .graph import create_mctsr
 from .journal import CallJournal
+from .learning import learn_prior
 from .many import asolve_many, solve_many
 from .models.load import load_model
+from .prior import Prior
 from .prompts import Prompts
 from .solution import Solution
 from .solve import asolve, solve
@@ -51,6 +53,7 @@ __all__ = [
     "MCTSrState",
     "MissingExtraError",
     "Node",
+    "Prior",
     "Prompts",
     "ReplyError",
     "ScoreError",
@@ -66,6 +69,7 @@ __all__ = [
     "create_mctsr",
     "create_mctsr_agent",
     "create_mctsr_tool",
+    "learn_prior",
     "load_model",
     "solve",
     "solve_many",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,6 +28,7 @@ from .errors import (
     SearchInterrupted,
     UnknownModelError,
 )
+from .learning import learn_prior
 from .running import SearchControl, need_sqlite
 from .solve import solve
 from .terminal import (
@@ -126,6 +129,10 @@ def solve_command(
     max_reply_tokens: Annotated[
         int | None, typer.Option(help="Tokens of each reply at most.")
     ] = None,
+    prior: Annotated[
+        Path | None,
+        typer.Option(help="What `mctsr learn` told of model and judge, for profile tuned."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -158,6 +165,7 @@ def solve_command(
                 "seed": seed,
                 **({"max_rollouts": rollouts} if rollouts is not None else {}),
                 **(limits if max_reply_tokens is not None else {}),
+                **({"prior": _read_prior(prior)} if prior is not None else {}),
                 **dict(parse_setting(text) for text in settings or []),
             }
         )
@@ -216,6 +224,32 @@ def list_command(
                 stored.stop_reason or "unfinished",
             )
         stdout().print(table)
+
+
+@app.command("learn", epilog=EXIT_CODES)
+def learn_command(
+    files: Annotated[list[Path], typer.Argument(help="Files that --checkpoint named.")],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Only searches that began with this model.")
+    ] = None,
+) -> None:
+    """Learn from searches how good their model and judge are, for `mctsr solve --prior`.
+
+    The truth is not needed. All searches should have the same model and judge; from some 16
+    problems on it is worth having.
+    """
+    with _explained(stderr(), False, False):
+        found = [(file, stored) for file in files for stored in _stored_searches(file)]
+        names = sorted({stored.model for _, stored in found})
+        if model is None and len(names) > 1:
+            raise ConfigError(f"the searches are of several models, allowed --model with {names}")
+        if model is not None and model not in names:
+            raise ConfigError(f"--model is {model!r}, allowed of these searches: {names}")
+        from .stored import stored_solution
+
+        of_it = [one for one in found if model in (None, one[1].model)]
+        prior = learn_prior(stored_solution(file, stored) for file, stored in of_it)
+        print(json.dumps(asdict(prior)))
 
 
 @app.command("view", epilog=EXIT_CODES)
@@ -302,6 +336,13 @@ def _run(
     save_page(solution, page)
     if solution.answer is None:
         raise typer.Exit(1)
+
+
+def _read_prior(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--prior is {str(file)!r}: {error}") from None
 
 
 def _problem(problem: str | None, file: Path | None) -> str:

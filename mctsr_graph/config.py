@@ -267,7 +267,7 @@ class MCTSrContext(BaseModel):
     prior: Annotated[
         Prior | None,
         Field(
-            description="what is known of model and judge before the search, as `learning.learn` "
+            description="what is known of model and judge before the search, as `learn_prior` "
             "gives it; null: the usual"
         ),
     ] = None
@@ -418,7 +418,7 @@ def _bounds(metadata: list[Any]) -> str:
             if getattr(item, bound, None) is not None:
                 found[bound] = getattr(item, bound)
     if not found:
-        return "lists of weights that sum to 1, as `learning.learn` gives them"
+        return "lists of weights that sum to 1, as `learn_prior` gives them"
     if "le" in found:
         low = f"{found['ge']:g}" if "ge" in found else f"above {found['gt']:g}"
         return f"{low} to {found['le']:.12g}"

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from .belief import believe
-from .evidence import Evidence
+from .evidence import Evidence, evidence_of
 from .likelihood import mixed, mixed_grids
 from .prior import USUAL, Prior
+from .solution import Solution
 from .standing import noise_of
 
 _FIRST_GROUP = 16  # problems; fewer tell little
@@ -32,6 +33,19 @@ def groups(problems: int) -> Iterator[range]:
     while first < problems:
         yield range(first, min(end, problems))
         first, end = end, 2 * end
+
+
+def learn_prior(solutions: Iterable[Solution], prior: Prior = USUAL) -> Prior:
+    """What searches tell of their model and judge, without the truth, for searches to come.
+
+    Give it to those as `MCTSrContext(profile="tuned", prior=...)`. It is worth having from some 16
+    problems on, which should be like those to come, with the same model and judge.
+
+    Args:
+        solutions: What was found, by any profile.
+        prior: What was believed before.
+    """
+    return learn((evidence_of(solution.tree) for solution in solutions), prior)
 
 
 def learn(evidences: Iterable[Evidence], prior: Prior = USUAL) -> Prior:

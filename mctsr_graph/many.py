@@ -10,8 +10,7 @@ from typing import Any, cast
 from .calls import Failure, Model
 from .config import EFFORTS, MCTSrContext
 from .errors import ConfigError, SearchFailedError
-from .evidence import evidence_of
-from .learning import groups, learn
+from .learning import groups, learn_prior
 from .models.load import load_model
 from .prior import Prior
 from .running import Checkpointer
@@ -79,7 +78,7 @@ async def asolve_many(
     settled by what one more share could change come last.
 
     The first shares go to groups of problems, one after the other: 0 to 15, to 31, to 63 and so on.
-    After each group and round, `learning.learn` fits what is known of model and judge to the
+    After each group and round, `learn_prior` fits what is known of model and judge to the
     searches so far; at the end all answers are chosen again under it, without a call. The results
     depend neither on `concurrency` nor on which search is done first.
 
@@ -217,9 +216,8 @@ class _Batch:
         if spent < _NEWS * self._learnt_from:
             return
         self._learnt_from = spent
-        trees = [self.found[number].tree for number in sorted(self.found)]
-        evidences = [evidence_of(tree) for tree in trees]
-        prior = await asyncio.to_thread(learn, evidences, self._usual)
+        solutions = [self.found[number] for number in sorted(self.found)]
+        prior = await asyncio.to_thread(learn_prior, solutions, self._usual)
         self._context = _changed(self._context, prior=prior)
 
     def grants(self, budget: int) -> dict[int, int]:

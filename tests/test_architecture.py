@@ -522,6 +522,7 @@ INSIDE = {
         "terminal",
         "viewers.text",
     },
+    "learning": {"belief", "evidence", "likelihood", "prior", "solution", "standing"},
     "solve": {
         "calls",
         "choice",
@@ -542,6 +543,7 @@ INSIDE = {
         "cli_steer",
         "config",
         "errors",
+        "learning",
         "running",
         "solve",
         "stored",
@@ -570,12 +572,10 @@ INSIDE = {
         "usage",
         "values",
     },
-    "learning": {"belief", "evidence", "likelihood", "prior", "standing"},
     "many": {
         "calls",
         "config",
         "errors",
-        "evidence",
         "learning",
         "models.load",
         "prior",

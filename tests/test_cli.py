@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import mctsr_graph.cli
-from mctsr_graph import ScriptedChatModel
+from mctsr_graph import MCTSrContext, ScriptedChatModel, learn_prior, solve
 from mctsr_graph.cli import app
 
 from .conftest import keyed_reply
@@ -106,6 +107,41 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], code: int, mess
     assert result.exit_code == code
     assert message in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
+
+
+def test_what_searches_told_is_learnt_and_given_to_others(tmp_path: Path) -> None:
+    files = [str(tmp_path / name) for name in ("one.db", "two.db")]
+    for file, problem in zip(files, ("How many?", "How few?"), strict=True):
+        mctsr("solve", problem, "-m", "x", "--effort", "low", "--checkpoint", file)
+    result = mctsr("learn", *files)
+    assert (result.exit_code, result.stderr) == (0, "")
+    model, context = ScriptedChatModel(replies=keyed_reply), MCTSrContext(effort="low")
+    learnt = learn_prior([solve(p, model, context=context) for p in ("How many?", "How few?")])
+    assert json.loads(result.stdout) == json.loads(json.dumps(asdict(learnt)))
+    (tmp_path / "prior.json").write_text(result.stdout)
+    arguments = ["solve", "p", "-m", "x", "--profile", "tuned", "--json"]
+    given = json.loads(mctsr(*arguments, "--prior", str(tmp_path / "prior.json")).stdout)
+    knowing = MCTSrContext(profile="tuned", prior=learnt)
+    assert given["choice"] == json.loads(solve("p", model, context=knowing).to_json())["choice"]
+    assert given["choice"] != json.loads(mctsr(*arguments).stdout)["choice"]
+
+
+def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
+    file = str(tmp_path / "search.db")
+    for name in ("x", "y"):
+        mctsr("solve", "How many?" + name, "-m", name, "--rollouts", "1", "--checkpoint", file)
+    (tmp_path / "prior.json").write_text("{")
+    for arguments, message in [
+        (["learn", file], "the searches are of several models, allowed --model with ['x', 'y']"),
+        (["learn", file, "-m", "z"], "--model is 'z', allowed of these searches: ['x', 'y']"),
+        (["learn", str(tmp_path / "none.db")], "there is no file"),
+        (["solve", "p", "-m", "x", "--prior", str(tmp_path / "prior.json")], "--prior is"),
+        (["solve", "p", "-m", "x", "--prior", "nowhere.json"], "--prior is 'nowhere.json'"),
+    ]:
+        result = mctsr(*arguments)
+        assert result.exit_code == 2
+        assert message in " ".join(result.stderr.split())
+    assert mctsr("learn", file, "-m", "y").exit_code == 0
 
 
 def test_a_file_that_is_not_there_is_named() -> None:

@@ -55,7 +55,7 @@ WRONG: list[tuple[str, list[Any], str]] = [
     (
         "prior",
         ["usual", 1],
-        "lists of weights that sum to 1, as `learning.learn` gives them, or null",
+        "lists of weights that sum to 1, as `learn_prior` gives them, or null",
     ),
     ("full_score_threshold", [-101, 101, NAN, None], "-100 to 100"),
     ("full_score_penalty", [-1, 201, NAN, None], "0 to 200"),

@@ -19,7 +19,7 @@ from mctsr_graph import (
 )
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.choice import weighted
-from mctsr_graph.learning import groups, learn
+from mctsr_graph.learning import groups, learn_prior
 from mctsr_graph.prior import Prior
 from mctsr_graph.usage import total_cost
 
@@ -90,7 +90,12 @@ def test_the_first_problems_help_those_after_them() -> None:
 
 def test_all_answers_are_chosen_under_what_was_learnt_last(monkeypatch: pytest.MonkeyPatch) -> None:
     learnt: list[Prior] = []
-    monkeypatch.setattr(many, "learn", lambda *given: learnt.append(learn(*given)) or learnt[-1])
+
+    def learning(*given: Any) -> Prior:
+        learnt.append(learn_prior(*given))
+        return learnt[-1]
+
+    monkeypatch.setattr(many, "learn_prior", learning)
     told: dict[int, list[str | None]] = {}
     model, saver = SHARP.model(), InMemorySaver()
     found = solve_many(
@@ -108,6 +113,19 @@ def test_all_answers_are_chosen_under_what_was_learnt_last(monkeypatch: pytest.M
     kept = [solve(t, model, context=last, checkpointer=saver) for t in SHARP_TEXTS]
     assert kept == found
     assert len(model.calls) == calls(found)
+
+
+def test_what_a_batch_told_helps_single_searches() -> None:
+    world = World(skill=0.3, auc=0.9, noise=12.0, wrong_ratio=0.5, class_spread=6.0, seed=2)
+    batch = [world.problem(number).text for number in range(32)]
+    prior = learn_prior(solve_many(batch, world.model(), max_calls=19 * len(batch)))
+    others = [world.problem(number) for number in range(100, 140)]
+
+    def right(context: MCTSrContext) -> int:
+        found = [solve(other.text, world.model(), context=context) for other in others]
+        return sum(s.final_answer == p.gold for s, p in zip(found, others, strict=True))
+
+    assert right(ELEVEN.model_copy(update={"prior": prior})) >= right(ELEVEN) + 4
 
 
 def test_what_failed_is_not_chosen_again() -> None:
