@@ -14,7 +14,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,13 +22,12 @@ from typing import Any, NamedTuple
 from benchmarks.policy_peers import PEERS
 from mctsr_graph import MCTSrContext
 from mctsr_graph.answers import extract_final_answer
-from mctsr_graph.belief import believe
 from mctsr_graph.benchmark.simulated_search import Moment, simulated_search
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls import derive_seed
 from mctsr_graph.choice import CHOICES, classes_of
-from mctsr_graph.deciding import why_decided, why_enough
-from mctsr_graph.evidence import Evidence, evidence_of
+from mctsr_graph.deciding import why_decided
+from mctsr_graph.evidence import evidence_of
 from mctsr_graph.information import choose_tasks
 from mctsr_graph.learning import groups, learn
 from mctsr_graph.tasks import SelectionRule
@@ -48,6 +47,9 @@ OTHER_REFINING: dict[str, dict[str, Any]] = {
 }
 """Worlds in which refining is worse or better than what `belief` assumes; not in the grid."""
 BASELINES = ("self-consistency", "best-of-n", "paper")
+OURS = ("tuned", "tuned, learning", "tuned, having learnt")
+LEARNT_FROM, LEARNT_AT = 64, 19
+"""Problems that "having learnt" has learnt from, and the calls of each."""
 
 
 class Outcome(NamedTuple):
@@ -107,43 +109,26 @@ def is_right(world: World, number: int, answer: str) -> bool:
 def search(
     context: MCTSrContext, world: World, number: int, rule: SelectionRule | None = None
 ) -> list[Outcome]:
-    """A search under one set of settings; its states are those of a search of each budget."""
-    settings = [
-        context.model_copy(update={"max_calls": budget, "max_rollouts": 4096}) for budget in BUDGETS
+    """A search under one set of settings, for each budget."""
+    return [
+        _outcome(_searched(context, world, number, budget, rule), context, world, number)
+        for budget in BUDGETS
     ]
-    outcomes: list[Outcome] = []
-    last: Moment | None = None
-    for moment in simulated_search(world, number, context, rule):
-        outcomes += _ended(settings[len(outcomes) :], moment, last, world, number)
-        if len(outcomes) == len(BUDGETS):
-            return outcomes
-        last = moment
-    assert last is not None
-    return outcomes + [_outcome(last, one, world, number) for one in settings[len(outcomes) :]]
 
 
-def _ended(
-    settings: Sequence[MCTSrContext], moment: Moment, last: Moment | None, world: World, number: int
-) -> Iterator[Outcome]:
-    """Outcomes of the budgets at which the search is over by now."""
-    context = settings[0]
-    looks = context.confidence is not None or context.settle
-    early = why_decided(
-        moment.tree,
-        moment.rollouts,
-        0,
-        context.model_copy(update={"confidence": None, "settle": False}),
-    )
-    evidence = evidence_of(moment.tree) if looks else Evidence()
-    logs = believe(evidence, context.belief_prior).chances if looks else {}
-    for context in settings:
-        left = (context.max_calls or 0) - moment.calls
-        if left < 0 and last is not None:
-            yield _outcome(last, context, world, number)
-        elif left <= 0 or early or (looks and why_enough(evidence, logs, left, context)):
-            yield _outcome(moment, context, world, number)
-        else:
-            return  # a larger budget goes on as well
+def _searched(
+    context: MCTSrContext,
+    world: World,
+    number: int,
+    budget: int,
+    rule: SelectionRule | None = None,
+) -> Moment:
+    """A search as it is when its calls are spent, or it is sure."""
+    for moment in simulated_search(world, number, context, rule, budget):
+        left = budget - moment.calls
+        if left <= 0 or why_decided(moment.tree, moment.rollouts, left, context):
+            break
+    return moment
 
 
 def _outcome(moment: Moment, context: MCTSrContext, world: World, number: int) -> Outcome:
@@ -198,40 +183,52 @@ def run_cell(
     found = {name: [policies[name](world, number) for number in range(problems)] for name in names}
     if learning:
         found["tuned, learning"] = _learning(world, problems)
+        found["tuned, having learnt"] = _having_learnt(world, problems)
     return {"skill": skill, "auc": auc, "error": error, "outcomes": found}
+
+
+class Batch(NamedTuple):
+    """Searches one group after another, and what was learnt from them."""
+
+    context: MCTSrContext
+    moments: list[Moment]
+
+
+def _batch(world: World, numbers: Sequence[int], budget: int) -> Batch:
+    context, moments = TUNED, []
+    for group in groups(len(numbers)):
+        moments += [_searched(context, world, numbers[place], budget) for place in group]
+        prior = learn(evidence_of(moment.tree) for moment in moments)
+        context = context.model_copy(update={"prior": prior})
+    return Batch(context, moments)
 
 
 def _learning(world: World, problems: int) -> list[list[Outcome]]:
     """Tuned over a batch: what its problems so far say of model and judge is the prior of the next.
 
-    Each budget is a batch of its own, which learns from searches under that budget only.
+    Each budget is a batch of its own, which learns from searches under that budget only. All are
+    chosen under the last prior, as `solve_many` does.
     """
-    return [
-        list(found)
-        for found in zip(*(_batch(world, problems, one) for one in BUDGETS), strict=True)
-    ]
+    columns = []
+    for budget in BUDGETS:
+        batch = _batch(world, range(problems), budget)
+        columns.append(
+            [_outcome(one, batch.context, world, n) for n, one in enumerate(batch.moments)]
+        )
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _batch(world: World, problems: int, budget: int) -> list[Outcome]:
-    context = TUNED.model_copy(update={"max_calls": budget, "max_rollouts": 4096})
-    moments: list[Moment] = []
-    for group in groups(problems):
-        for number in group:
-            for moment in simulated_search(world, number, context, budget=budget):
-                left = budget - moment.calls
-                if left <= 0 or why_decided(moment.tree, moment.rollouts, left, context):
-                    break
-            moments.append(moment)
-        prior = learn(evidence_of(moment.tree) for moment in moments)
-        context = context.model_copy(update={"prior": prior})
-    # All are chosen under the last prior, as `solve_many` does
-    return [_outcome(moment, context, world, number) for number, moment in enumerate(moments)]
+def _having_learnt(world: World, problems: int) -> list[list[Outcome]]:
+    """Tuned, each problem for itself, under what a batch of other problems told before."""
+    others = range(problems, problems + LEARNT_FROM)
+    context = _batch(world, others, LEARNT_AT).context
+    return [search(context, world, number) for number in range(problems)]
 
 
 def report(cell: Mapping[str, Any]) -> dict[str, Any]:
     """Accuracy and calls of each policy in a cell, and tuned against the others, in points."""
     outcomes: Mapping[str, list[list[Outcome]]] = cell["outcomes"]
-    ours = [name for name in ("tuned", "tuned, learning") if name in outcomes]
+    ours = [name for name in OURS if name in outcomes]
     rows = []
     for k, budget in enumerate(BUDGETS):
         row: dict[str, Any] = {"budget": budget, "accuracy": {}, "calls": {}, "tuned_minus": {}}
@@ -349,7 +346,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--problems", type=int, help="problems a cell (500; quick: 200)")
     parser.add_argument("--policies", help="names, with commas; by default all but the ablations")
     parser.add_argument("--ablations", action="store_true", help="tuned without each of its parts")
-    parser.add_argument("--alone", action="store_true", help="no batches that learn")
+    parser.add_argument("--alone", action="store_true", help="nothing is learnt")
     parser.add_argument("--errors", default=",".join(ERRORS), help="kinds of errors, with commas")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--summary", help="print the summary of a file of cells, and run nothing")
