@@ -10,6 +10,7 @@ from typing import Any, cast
 from .calls import Failure, Model
 from .config import EFFORTS, MCTSrContext
 from .errors import ConfigError, SearchFailedError
+from .judges import as_court
 from .learning import groups, learn_prior
 from .models.load import load_model
 from .prior import Prior
@@ -158,6 +159,9 @@ class _Batch:
         self._model, self._context = model, context
         self._checkpointer, self._free, self._options = checkpointer, free, options
         self._on_solution = on_solution
+        court = as_court(options.get("judge"), options.get("judge_model"))
+        self._more = max(_CALLS_MORE, court.reward_calls(context))
+        """Calls of one problem in one round; a dear judge would else never be asked."""
         self._usual = context.belief_prior
         self._learnt_from = 0
         """Calls that had been made when the prior was last fitted."""
@@ -231,7 +235,7 @@ class _Batch:
         granted: dict[int, int] = {}
         # Half of the undecided at most, so that what they learn moves the next round
         for number in sorted(waiting, key=self._rank)[: (len(waiting) + 1) // 2]:
-            more = min(_CALLS_MORE, left)
+            more = min(self._more, left)
             if more <= 0:
                 break
             granted[number] = self._spent(number) + more

@@ -576,6 +576,7 @@ INSIDE = {
         "calls",
         "config",
         "errors",
+        "judges",
         "learning",
         "models.load",
         "prior",

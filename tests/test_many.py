@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
@@ -19,6 +20,7 @@ from mctsr_graph import (
 )
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.choice import weighted
+from mctsr_graph.judges import SelfEvaluation
 from mctsr_graph.learning import groups, learn_prior
 from mctsr_graph.prior import Prior
 from mctsr_graph.usage import total_cost
@@ -126,6 +128,21 @@ def test_what_a_batch_told_helps_single_searches() -> None:
         return sum(s.final_answer == p.gold for s, p in zip(found, others, strict=True))
 
     assert right(ELEVEN.model_copy(update={"prior": prior})) >= right(ELEVEN) + 4
+
+
+@dataclass(frozen=True)
+class Dear(SelfEvaluation):
+    """Says that a reward may take ten calls."""
+
+    reward_calls: ClassVar = 10
+
+
+def test_a_judge_that_takes_more_calls_than_a_round_is_asked_where_it_is_worth_it() -> None:
+    knowing = MCTSrContext(profile="tuned", prior=Prior(discrimination=(0, 0, 0, 0, 0, 1.0)))
+    model, texts = SHARP.model(), SHARP_TEXTS[:8]
+    solve_many(texts, model, judge=Dear(), context=knowing, max_calls=320, learn=False)
+    assert len(model.calls) == 320
+    assert any(call.role == "evaluate" for call in model.calls)
 
 
 def test_what_failed_is_not_chosen_again() -> None:
