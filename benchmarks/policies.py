@@ -48,7 +48,7 @@ OTHER_REFINING: dict[str, dict[str, Any]] = {
 """Worlds in which refining is worse or better than what `belief` assumes; not in the grid."""
 BASELINES = ("self-consistency", "best-of-n", "paper")
 OURS = ("tuned", "tuned, learning", "tuned, having learnt")
-LEARNT_FROM, LEARNT_AT = 64, 19
+LEARNT_FROM, LEARNT_AT = 128, 19
 """Problems that "having learnt" has learnt from, and the calls of each."""
 
 
