@@ -18,7 +18,7 @@ from .evidence import Evidence, class_of, evidence_of
 from .likelihood import View
 from .prior import DISCRIMINATION, Prior
 from .standing import weight_of_rewards
-from .tasks import Kind, Task
+from .tasks import KINDS, Kind, Task
 from .tree import Node
 
 _REFINE_CALLS = 2
@@ -28,14 +28,12 @@ _NEW = "\0new"  # a class that no answer has
 # Gauss-Hermite: three points and weights that stand for a standard normal distribution
 _NORMAL = ((-math.sqrt(3), 1 / 6), (0.0, 2 / 3), (math.sqrt(3), 1 / 6))
 
-ALL: Collection[Kind] = ("draft", "refine", "evaluate")
-
 
 def choose_tasks(
     tree: Mapping[str, Node],
     prior: Prior,
     width: int,
-    kinds: Collection[Kind] = ALL,
+    kinds: Collection[Kind] = KINDS,
     reward_calls: int = 1,
 ) -> list[Task]:
     """The `width` tasks of some kinds with the largest gains a call.

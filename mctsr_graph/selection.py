@@ -10,11 +10,11 @@ from .branches import in_play, wished
 from .calls import derive_seed
 from .config import MCTSrContext
 from .errors import ConfigError
-from .information import ALL, choose_tasks
+from .information import choose_tasks
 from .search import select_wave
 from .state import MCTSrState
 from .stopping import affordable, affordable_kinds, affordable_width
-from .tasks import Kind, SelectionRule, Task
+from .tasks import KINDS, Kind, SelectionRule, Task
 from .thompson import thompson
 from .tree import Node
 
@@ -24,7 +24,7 @@ def by_information(
     context: MCTSrContext,
     rng: random.Random,
     width: int,
-    kinds: Collection[Kind] = ALL,
+    kinds: Collection[Kind] = KINDS,
     reward_calls: int = 1,
 ) -> list[Task]:
     """Whatever of some kinds tells most, for its calls, about which answer is right.
@@ -99,7 +99,7 @@ def _checked(tree: Mapping[str, Node], chosen: list[Task | str]) -> list[Task]:
     tasks = [Task("refine", one) if isinstance(one, str) else Task(*one) for one in chosen]
     for task in tasks:
         known = task.node is None if task.kind == "draft" else task.node in tree
-        if task.kind not in ("draft", "refine", "evaluate") or not known:
+        if task.kind not in KINDS or not known:
             raise ConfigError(
                 f"the selection rule returned {tuple(task)!r}, allowed ('draft', None), or "
                 "'refine' or 'evaluate' with the id of a node"

@@ -10,7 +10,7 @@ from .costing import calls_of, calls_of_finals, least_calls
 from .deciding import why_decided
 from .errors import CheckpointError
 from .state import MCTSrState
-from .tasks import Kind, Task
+from .tasks import KINDS, Kind, Task
 from .usage import total_cost
 
 # A wave takes five supersteps; finalize and one to spare must fit behind it
@@ -76,8 +76,7 @@ def affordable(
 
 def affordable_kinds(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> list[Kind]:
     """The kinds of tasks of which the budget of calls leaves room for one."""
-    kinds: list[Kind] = ["draft", "refine", "evaluate"]
-    return [k for k in kinds if affordable([Task(k)], state, context, reward_calls)]
+    return [kind for kind in KINDS if affordable([Task(kind)], state, context, reward_calls)]
 
 
 def rollouts_left(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from .tree import Node
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .config import MCTSrContext
 
 Kind = Literal["draft", "refine", "evaluate"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Task(NamedTuple):
