@@ -26,11 +26,12 @@ from mctsr_graph.benchmark.simulated_search import Moment, simulated_search
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls import derive_seed
 from mctsr_graph.choice import CHOICES, classes_of
+from mctsr_graph.costing import calls_of
 from mctsr_graph.deciding import why_decided
 from mctsr_graph.evidence import evidence_of
 from mctsr_graph.information import choose_tasks
 from mctsr_graph.learning import groups, learn
-from mctsr_graph.tasks import SelectionRule
+from mctsr_graph.tasks import KINDS, SelectionRule, Task
 
 BUDGETS = (11, 19, 35, 67)
 """Model calls, as 2, 4, 8 and 16 rollouts of the paper."""
@@ -110,10 +111,22 @@ def search(
     context: MCTSrContext, world: World, number: int, rule: SelectionRule | None = None
 ) -> list[Outcome]:
     """A search under one set of settings, for each budget."""
-    return [
-        _outcome(_searched(context, world, number, budget, rule), context, world, number)
-        for budget in BUDGETS
-    ]
+    outcomes: list[Outcome] = []
+    dearest = max(calls_of(Task(kind), context, 1) for kind in KINDS)
+    for moment in simulated_search(world, number, context, rule):
+        for budget in BUDGETS[len(outcomes) :]:
+            left = budget - moment.calls
+            if left < dearest:
+                ended = _searched(context, world, number, budget, rule, moment)
+            elif why_decided(moment.tree, moment.rollouts, left, context):
+                ended = moment
+            else:
+                break  # so far a larger budget makes no difference
+            outcomes.append(_outcome(ended, context, world, number))
+        if len(outcomes) == len(BUDGETS):
+            return outcomes
+    last = _outcome(moment, context, world, number)
+    return outcomes + [last] * (len(BUDGETS) - len(outcomes))
 
 
 def _searched(
@@ -122,9 +135,10 @@ def _searched(
     number: int,
     budget: int,
     rule: SelectionRule | None = None,
+    begin: Moment | None = None,
 ) -> Moment:
     """A search as it is when its calls are spent, or it is sure."""
-    for moment in simulated_search(world, number, context, rule, budget):
+    for moment in simulated_search(world, number, context, rule, budget, begin=begin):
         left = budget - moment.calls
         if left <= 0 or why_decided(moment.tree, moment.rollouts, left, context):
             break

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from mctsr_graph.answers import extract_final_answer
 from mctsr_graph.benchmark.simulation import World
@@ -24,8 +23,7 @@ _DUMMY = Prompts().dummy_answer
 _ENDLESS = 1 << 31
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(NamedTuple):
     """A search after some rollouts."""
 
     tree: Tree
@@ -40,8 +38,9 @@ def simulated_search(
     rule: SelectionRule | None = None,
     budget: int | None = None,
     reward_calls: int = 1,
+    begin: Moment | None = None,
 ) -> Iterator[Moment]:
-    """Yield the search as it is after its roots and after each rollout, without end.
+    """Yield the search as it is after its roots and after each wave, without end.
 
     It stops for no reason but that nothing is left to select: the caller decides.
 
@@ -53,12 +52,10 @@ def simulated_search(
         budget: Model calls that the waves are cut to, as `max_calls` cuts them; then the search
             stops there.
         reward_calls: Model calls that a reward counts as.
+        begin: Where to go on from, instead of beginning anew.
     """
     context = context.model_copy(update={"max_calls": budget, "max_rollouts": _ENDLESS})
-    tree = _roots(world, number, context)
-    drafted = sum(not node["dummy"] for node in tree.values())
-    calls = drafted + reward_calls * sum(len(node["rewards"]) for node in tree.values())
-    rollouts = 0
+    tree, rollouts, calls = begin or _begun(world, number, context, reward_calls)
     while True:
         yield Moment(tree, rollouts, calls)
         spent: Usage = {"draft": {**no_cost(), "calls": calls}}
@@ -75,6 +72,13 @@ def simulated_search(
             tree = merge(tree, [grow(tree, leaf, context)[1]])
             judged = len(leaf["rewards"]) + len(leaf["parent_rewards"])
             rollouts, calls = rollouts + 1, calls + asked + reward_calls * judged
+
+
+def _begun(world: World, number: int, context: MCTSrContext, reward_calls: int) -> Moment:
+    tree = _roots(world, number, context)
+    drafted = sum(not node["dummy"] for node in tree.values())
+    judged = sum(len(node["rewards"]) for node in tree.values())
+    return Moment(tree, 0, drafted + reward_calls * judged)
 
 
 def _roots(world: World, number: int, context: MCTSrContext) -> Tree:
