@@ -70,7 +70,8 @@ def golden_reply(call: ScriptedCall) -> AIMessage:
 
 def solved(model: Any, plan: Plan, problem: str = "What is 2 + 3?") -> dict[str, MethodRecord]:
     task = Task(problem, 0, plan)
-    return asyncio.run(solve_task(task, model, CallJournal(":memory:")))
+    with CallJournal(":memory:") as journal:
+        return asyncio.run(solve_task(task, model, journal))
 
 
 @pytest.fixture(scope="module")

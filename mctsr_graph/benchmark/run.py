@@ -114,7 +114,7 @@ async def run(
             finisher = _Finisher(folder, settings, grader, on_line)
             async with engine(folder) as solve:
                 await _all_done([finisher.work(left, solve) for _ in range(concurrency)])
-        return finisher.unfinished
+        return [job.problem.id for job in jobs if job in finisher.unfinished]
 
 
 def _claim(folder: RunFolder, settings: RunSettings) -> None:
@@ -145,7 +145,7 @@ class _Finisher:
         self._grader, self._on_line = grader, on_line
         self._lock = threading.Lock()
         self._in_a_row = 0
-        self.unfinished: list[str] = []
+        self.unfinished: list[Job] = []
 
     async def work(self, jobs: Iterator[Job], solve: Solve) -> None:
         """Do jobs until none is left."""
@@ -153,7 +153,7 @@ class _Finisher:
             try:
                 methods = await solve(Task(job.problem.text, job.seed, self._plan))
             except Unfinished:
-                self.unfinished.append(job.problem.id)
+                self.unfinished.append(job)
                 self._in_a_row += 1
                 if self._in_a_row >= _MOST_FAILURES:
                     raise
