@@ -368,3 +368,22 @@ def test_a_play_off_is_held_anew_when_a_search_goes_on(tmp_path: Path) -> None:
         assert (found.stop_reason, found.failures) == ("max_calls", [])
         played.append(calls_of(model, "compare"))
     assert played == [0, 6, 12]  # three pairs in both orders, twice
+
+
+# What is left of the calls
+
+
+def test_a_search_that_begins_with_a_dummy_drafts() -> None:
+    model = ScriptedChatModel(replies=five)
+    found = solve(PROBLEM, model, context=tuned(max_calls=11, init="dummy", width=2))
+    assert (len(model.calls), found.stop_reason) == (11, "max_calls")
+    assert found.final_answer is not None
+
+
+def test_where_no_answer_is_final_and_the_judge_too_dear_more_are_drafted() -> None:
+    def reply(call: Any) -> str:
+        return "It is \\boxed{4}." if call.rollout > 2 else f"A text, {call.rollout}"
+
+    model = ScriptedChatModel(replies=reply)
+    found = solve(PROBLEM, model, context=tuned(max_calls=11), judge=Pairwise(rivals=5))
+    assert (len(model.calls), found.final_answer) == (11, "4")
