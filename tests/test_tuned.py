@@ -373,6 +373,17 @@ def test_a_play_off_is_held_anew_when_a_search_goes_on(tmp_path: Path) -> None:
 # What is left of the calls
 
 
+@pytest.mark.parametrize("width", [1, 4])
+@pytest.mark.parametrize("limit", [2, 3, 4, 7])
+def test_a_judge_that_costs_no_call_has_judged_every_answer(limit: int, width: int) -> None:
+    model = ScriptedChatModel(replies=five)
+    context = tuned(max_calls=limit, width=width)
+    found = solve(PROBLEM, model, context=context, judge=lambda _, answer: "{2}" in answer)
+    assert len(model.calls) == limit
+    assert [len(node["rewards"]) for node in found.tree.values()] == [1] * len(found.tree)
+    assert found.stop_reason == "max_calls"
+
+
 def test_a_search_that_begins_with_a_dummy_drafts() -> None:
     model = ScriptedChatModel(replies=five)
     found = solve(PROBLEM, model, context=tuned(max_calls=11, init="dummy", width=2))
