@@ -398,3 +398,20 @@ def test_where_no_answer_is_final_and_the_judge_too_dear_more_are_drafted() -> N
     model = ScriptedChatModel(replies=reply)
     found = solve(PROBLEM, model, context=tuned(max_calls=11), judge=Pairwise(rivals=5))
     assert (len(model.calls), found.final_answer) == (11, "4")
+
+
+@pytest.mark.parametrize("final", [True, False])
+@pytest.mark.parametrize("given", [{}, {"drafts": 3, "width": 3}, {"init": "answer"}])
+def test_selection_by_information_goes_with_profile_official(
+    given: dict[str, Any], final: bool
+) -> None:
+    model = ScriptedChatModel(
+        replies=lambda call: five(call) if final else five(call).replace("boxed", "text")
+    )
+    context = MCTSrContext(
+        profile="official", selection="information", max_calls=30, max_rollouts=99, **given
+    )
+    found = solve(PROBLEM, model, context=context)
+    assert total_cost(found.usage)["calls"] in (29, 30)
+    assert (found.stop_reason, found.failures) == ("max_calls", [])
+    assert any(node["q"] is not None for node in found.tree.values())
