@@ -239,7 +239,9 @@ def learn_command(
     problems on it is worth having.
     """
     with _explained(stderr(), False, False):
-        found = [(file, stored) for file in files for stored in _stored_searches(file)]
+        found = [
+            (file, stored) for file in dict.fromkeys(files) for stored in _stored_searches(file)
+        ]
         names = sorted({stored.model for _, stored in found})
         if model is None and len(names) > 1:
             raise ConfigError(f"the searches are of several models, allowed --model with {names}")
@@ -340,9 +342,12 @@ def _run(
 
 def _read_prior(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"--prior is {str(file)!r}: {error}") from None
+    if not isinstance(found, dict):  # null would mean the usual, as if none were given
+        raise ConfigError(f"--prior is {str(file)!r}, allowed a file that `mctsr learn` wrote")
+    return found
 
 
 def _problem(problem: str | None, file: Path | None) -> str:

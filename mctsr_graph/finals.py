@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
+from .branches import in_play
 from .calls import Reply
 from .choice import classes_of, representative
 from .config import MCTSrContext
@@ -22,6 +23,7 @@ from .values import q_of
 _TOP_UPS = 500  # samples of the last rollout that belong to finalists
 # How much of a win share is trusted: a judge that is always sure is sometimes wrong
 _TRUST = 0.8
+_SPENT = ("max_rollouts", "max_calls", "max_tokens", "max_seconds", "max_cost")
 
 
 async def settle_choice(desk: Desk, state: MCTSrState, run: Run) -> dict[str, Any]:
@@ -33,8 +35,9 @@ async def settle_choice(desk: Desk, state: MCTSrState, run: Run) -> dict[str, An
     """
     tree, usage, lost = state["tree"], [state["usage"]], []
     patch: Patch = {}
-    if run.context.finalist_rewards is not None and tree:
-        for node_id, own in (await _topped_up(desk, tree, state, run)).items():
+    short = _short_of(desk, tree, state, run)
+    if short:
+        for node_id, own in (await _topped_up(desk, tree, state, run, short)).items():
             change = add_rewards(tree, node_id, rewards(own))
             changed = merge(tree, [change])
             patch = merge(patch, [change, backpropagate(changed, node_id, run.context)])
@@ -56,15 +59,29 @@ async def settle_choice(desk: Desk, state: MCTSrState, run: Run) -> dict[str, An
     }
 
 
-async def _topped_up(desk: Desk, tree: Tree, state: MCTSrState, run: Run) -> dict[str, list[Reply]]:
-    """Rewards that the finalists still need to have as many as each other, by node."""
-    wanted = run.context.finalist_rewards or 0
-    short = {
-        node_id: wanted - len(tree[node_id]["rewards"]) for node_id in finalists(tree, run.context)
-    }
+def _short_of(desk: Desk, tree: Tree, state: MCTSrState, run: Run) -> dict[str, int]:
+    """How many rewards are still needed, by node: finalists are to have as many as each other."""
+    context, short = run.context, {}
+    # Selection "information" may have had no rollout left for what costs no call
+    lazy = context.selection == "information" and state["stop_reason"] in _SPENT
+    if lazy and desk.court.reward_calls(context) == 0:
+        played = in_play(tree).values()
+        unjudged = [node["id"] for node in played if not node["rewards"] and not node["dummy"]]
+        short = dict.fromkeys(unjudged, context.reward_samples)
+    if context.finalist_rewards is not None:
+        for node_id in finalists(tree, context):
+            missing = context.finalist_rewards - len(tree[node_id]["rewards"])
+            short[node_id] = max(missing, short.get(node_id, 0))
+    return short
+
+
+async def _topped_up(
+    desk: Desk, tree: Tree, state: MCTSrState, run: Run, short: dict[str, int]
+) -> dict[str, list[Reply]]:
+    """The rewards that are still needed, by node."""
     known, cases, first = known_answers(tree, ()), [], _TOP_UPS
     for node_id, count in short.items():
-        answers = [tree[node_id]["answer"]] * max(0, count)
+        answers = [tree[node_id]["answer"]] * count
         # Of the last rollout: a search that goes on and ends again asks other things then
         cases.append(cases_of(state["problem"], answers, known, state["rollouts"], first))
         first += len(answers)

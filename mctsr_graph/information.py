@@ -35,17 +35,17 @@ def choose_tasks(
     width: int,
     kinds: Collection[Kind] = KINDS,
     reward_calls: int = 1,
+    samples: int = 1,
 ) -> list[Task]:
     """The `width` tasks of some kinds with the largest gains a call.
 
     A task that is in flight tells less when done again: its gain is divided by how often.
-    `reward_calls` are the model calls of one reward.
+    `reward_calls` are the model calls of one reward; an answer that is judged gets `samples`.
     """
     evidence = evidence_of(tree)
     belief = believe(evidence, prior)
-    gains = {
-        task: gain for task, gain in _gains(evidence, belief, reward_calls) if task[0] in kinds
-    }
+    found = _gains(evidence, belief, reward_calls, samples)
+    gains = {task: gain for task, gain in found if task[0] in kinds}
     times: Counter[tuple[Kind, str | None]] = Counter()
     tasks: list[Task] = []
     busy: Counter[str] = Counter()
@@ -63,16 +63,16 @@ def choose_tasks(
 
 
 def _gains(
-    evidence: Evidence, belief: Belief, reward_calls: int = 1
+    evidence: Evidence, belief: Belief, reward_calls: int = 1, samples: int = 1
 ) -> Iterator[tuple[tuple[Kind, str | None], float]]:
     """Gain a call of each kind of task for each class."""
     now = sum(view.weight**2 for right, view in belief.views.items() if right is not None)
     yield ("draft", None), _expected(belief, _vote(belief), belief.views[None].right) - now
     for key in belief.counts:
         judged = evidence.rewards.get(key, ())
-        more = weight_of_rewards([*judged, (0.0, 1)]) - weight_of_rewards(judged)
+        more = weight_of_rewards([*judged, (0.0, samples)]) - weight_of_rewards(judged)
         then = _with_reward(belief, belief.views[key].weight, more, now)
-        yield ("evaluate", key), (then - now) / max(reward_calls, _LEAST_CALLS)
+        yield ("evaluate", key), (then - now) / max(samples * reward_calls, _LEAST_CALLS)
     likeliest = sorted(belief.counts, key=lambda key: -belief.views[key].weight)
     for key in likeliest[:_REFINED]:
         then = _expected(belief, _move(belief, key), belief.views[None].mends)

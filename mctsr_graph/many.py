@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -25,6 +26,7 @@ _CALLS_MORE = 8  # of one problem in one round: two refinements that are judged,
 _NEWS = 1.25  # times the calls that the last prior was learnt from
 _GOES_ON = ("max_calls", "settled")
 _BROKEN_OFF = ("failed", "interrupted")
+_OURS = {"problem", "model", "context", "checkpointer", "thread_id"}
 
 
 def solve_many(
@@ -109,7 +111,7 @@ async def asolve_many(
     base = context or MCTSrContext(profile="tuned")
     each = base.max_calls or EFFORTS["medium"]
     budget = each * len(problems) if max_calls is None else max_calls
-    _check(budget, len(problems), concurrency)
+    _check(budget, len(problems), concurrency, options)
     places: dict[str, list[int]] = {}
     for place, problem in enumerate(problems):
         places.setdefault(problem, []).append(place)
@@ -135,7 +137,12 @@ async def asolve_many(
     return batch.solutions()
 
 
-def _check(budget: int, problems: int, concurrency: int) -> None:
+def _check(budget: int, problems: int, concurrency: int, options: dict[str, Any]) -> None:
+    unknown = sorted(set(options) - (set(inspect.signature(asolve).parameters) - _OURS))
+    if unknown:
+        raise ConfigError(
+            f"{', '.join(unknown)}: no option of a batch; see solve for what there is"
+        )
     if budget < problems:
         raise ConfigError(f"max_calls is {budget}, allowed {problems} or more, one a problem")
     if concurrency < 1:

@@ -16,7 +16,8 @@ def one_level(tree: Tree, node_id: str, context: MCTSrContext) -> Patch:
     """Update the values near `node_id`: only leaves and parents of leaves.
 
     A parent's value takes its children's raw q, and a node whose children all have children
-    keeps the q and the UCT it had. Only nodes near `node_id` have new inputs.
+    keeps the q and the UCT it had. Only nodes near `node_id` have new inputs. Those that nobody
+    has judged yet, which selection "information" leaves so, have no value and lend none.
     """
     parent = tree[node_id]["parent"]
     near = [node_id, *tree[node_id]["children"]]
@@ -29,9 +30,12 @@ def one_level(tree: Tree, node_id: str, context: MCTSrContext) -> Patch:
         children = live_children(tree, node)
         if children and all(child["children"] for child in children):
             continue  # stale
+        if not node["rewards"]:
+            continue
         q = raw_q(node["rewards"], context.value)
-        if children:
-            q = (q + max(raw_q(child["rewards"], context.value) for child in children)) / 2
+        below = [raw_q(child["rewards"], context.value) for child in children if child["rewards"]]
+        if below:
+            q = (q + max(below)) / 2
         above = node["parent"]
         visits_above = len(tree[above]["rewards"]) if above is not None else 0
         value = q + bonus(visits_above, len(node["rewards"]), context)

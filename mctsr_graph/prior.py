@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import numbers
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import ConfigError
 
@@ -31,13 +32,17 @@ process."""
 DISCRIMINATION = (0.0, 0.3, 0.6, 0.9, 1.3, 1.8)
 """By how much a right answer's reward is higher, in standard deviations of a reward."""
 
+_LEAST, _MOST = 1e-9, 1e9  # points; beyond them squares and their ratios are no numbers any more
+
 
 @dataclass(frozen=True)
 class Prior:
     """Weights of the grids, each list of which sums to 1, and what rewards are like.
 
+    `Prior(**json.load(file))` reads what `mctsr learn` has written.
+
     Raises:
-        ConfigError: one does not or is of another length, or a spread is not above 0.
+        ConfigError: one does not or is of another length, or a number is out of its range.
     """
 
     skill: tuple[float, ...] = (0.1, 0.1, 0.15, 0.15, 0.15, 0.17, 0.18)
@@ -52,17 +57,24 @@ class Prior:
     """Its standard deviation from problem to problem, points; by default any."""
 
     def __post_init__(self) -> None:
-        """Check the weights and the spreads."""
+        """Check the weights and the numbers; lists of weights become tuples."""
         for name, grid in GRIDS.items():
-            weights = getattr(self, name)
-            fits = len(weights) == len(grid) and min(weights) >= 0
+            given = getattr(self, name)
+            weights = tuple(given) if isinstance(given, Iterable) else ()
+            fits = len(weights) == len(grid) and all(_is_within(w, 0, math.inf) for w in weights)
             if not fits or not math.isclose(sum(weights), 1, abs_tol=1e-6):
                 raise ConfigError(
-                    f"prior.{name} is {weights!r}, allowed {len(grid)} weights that sum to 1"
+                    f"prior.{name} is {given!r}, allowed {len(grid)} weights that sum to 1"
                 )
-        for name in ("noise", "level_spread"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"prior.{name} is {getattr(self, name)!r}, allowed above 0")
+            object.__setattr__(self, name, weights)  # a list has no hash, by which belief is kept
+        for name, least in (("noise", _LEAST), ("level", -_MOST), ("level_spread", _LEAST)):
+            value = getattr(self, name)
+            if not _is_within(value, least, _MOST):
+                raise ConfigError(f"prior.{name} is {value!r}, allowed {least:g} to {_MOST:g}")
+
+
+def _is_within(value: Any, least: float, most: float) -> bool:
+    return isinstance(value, numbers.Real) and least <= float(value) <= most
 
 
 GRIDS: dict[str, Sequence[object]] = {

@@ -51,7 +51,8 @@ def is_fully_expanded(tree: Mapping[str, Node], node: Node, context: MCTSrContex
     if context.expansion_rule == "child_q_above":
         return any(q_of(child) > q_of(node) for child in children)
     own = raw_q(node["rewards"], context.value)
-    return any(raw_q(child["rewards"], context.value) >= own for child in children)
+    judged = (child["rewards"] for child in children if child["rewards"])
+    return any(raw_q(rewards, context.value) >= own for rewards in judged)
 
 
 def is_candidate(tree: Mapping[str, Node], node: Node, context: MCTSrContext) -> bool:

@@ -30,12 +30,17 @@ def by_information(
     """Whatever of some kinds tells most, for its calls, about which answer is right.
 
     Where no answer states a final one there is nothing to agree on, and the judge decides: what
-    is not judged yet is judged, and else the highest UCT is refined.
+    is not judged yet is judged, and else the highest UCT is refined. A dummy alone tells nothing.
     """
     nodes = [node for node in in_play(tree).values() if not node["dummy"]]
     if any(node["final_answer"] is not None for node in nodes):
-        return choose_tasks(tree, context.belief_prior, width, kinds, reward_calls)
+        samples = context.reward_samples
+        return choose_tasks(tree, context.belief_prior, width, kinds, reward_calls, samples)
+    if not nodes:
+        return [Task("draft")] * width
     unjudged = [Task("evaluate", node["id"]) for node in nodes if not node["rewards"]]
+    if unjudged and "evaluate" not in kinds:  # too dear; a fresh answer may state a final one
+        return [Task("draft")] * width
     return unjudged[:width] or [
         Task("refine", node) for node in select_wave(tree, context, rng, width)
     ]

@@ -169,7 +169,8 @@ def _summary(solution: Solution, answer: str) -> str:
     judged = ""
     if solution.best is not None:
         q = solution.tree[solution.best]["q"]
-        judged = f"\n\n(The best of {len(solution.tree)} answers, judged {q:.0f} of -100 to 100.)"
+        told = "not judged" if q is None else f"judged {q:.0f} of -100 to 100"
+        judged = f"\n\n(The best of {len(solution.tree)} answers, {told}.)"
     return f"{stated}{answer}{judged}"
 
 

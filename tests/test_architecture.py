@@ -227,6 +227,7 @@ INSIDE = {
     },
     "costing": {"config", "tasks"},
     "finals": {
+        "branches",
         "calls",
         "choice",
         "config",

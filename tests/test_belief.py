@@ -270,7 +270,7 @@ def test_nothing_is_learnt_from_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["noise", "level_spread"])
 def test_a_spread_is_above_zero(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"prior.{name} is 0.0, allowed above 0"):
+    with pytest.raises(ConfigError, match=f"prior.{name} is 0.0, allowed 1e-09 to 1e\\+09"):
         Prior(**{name: 0.0})
 
 

@@ -85,6 +85,7 @@ def test_a_run_from_the_first_problem_to_training_data(
         (("bench", "run", "--replay", "nowhere"), "'nowhere' holds no run"),
         (("bench", "regrade", "nowhere"), "'nowhere' holds no run"),
         (("export", "nowhere", "-o", "here"), "'nowhere' is no run"),
+        (("bench", "report", __file__), "is no run"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(

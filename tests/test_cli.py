@@ -118,6 +118,7 @@ def test_what_searches_told_is_learnt_and_given_to_others(tmp_path: Path) -> Non
     model, context = ScriptedChatModel(replies=keyed_reply), MCTSrContext(effort="low")
     learnt = learn_prior([solve(p, model, context=context) for p in ("How many?", "How few?")])
     assert json.loads(result.stdout) == json.loads(json.dumps(asdict(learnt)))
+    assert mctsr("learn", *files, *files).stdout == result.stdout
     (tmp_path / "prior.json").write_text(result.stdout)
     arguments = ["solve", "p", "-m", "x", "--profile", "tuned", "--json"]
     given = json.loads(mctsr(*arguments, "--prior", str(tmp_path / "prior.json")).stdout)
@@ -131,12 +132,17 @@ def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
     for name in ("x", "y"):
         mctsr("solve", "How many?" + name, "-m", name, "--rollouts", "1", "--checkpoint", file)
     (tmp_path / "prior.json").write_text("{")
+    (tmp_path / "null.json").write_text("null")
     for arguments, message in [
         (["learn", file], "the searches are of several models, allowed --model with ['x', 'y']"),
         (["learn", file, "-m", "z"], "--model is 'z', allowed of these searches: ['x', 'y']"),
         (["learn", str(tmp_path / "none.db")], "there is no file"),
         (["solve", "p", "-m", "x", "--prior", str(tmp_path / "prior.json")], "--prior is"),
         (["solve", "p", "-m", "x", "--prior", "nowhere.json"], "--prior is 'nowhere.json'"),
+        (
+            ["solve", "p", "-m", "x", "--prior", str(tmp_path / "null.json")],
+            "allowed a file that `mctsr learn` wrote",
+        ),
     ]:
         result = mctsr(*arguments)
         assert result.exit_code == 2

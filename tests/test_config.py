@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from mctsr_graph.belief import believe
 from mctsr_graph.config import MCTSrContext, allowed_values
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.evidence import Evidence
 from mctsr_graph.prior import Prior
 
 INF, NAN = float("inf"), float("nan")
@@ -204,6 +207,33 @@ def test_a_prior_of_the_wrong_length_or_sum_is_refused(
     assert message(prior={name: weights}) == expected
     with pytest.raises(ConfigError, match=f"prior.{name} is"):
         Prior(**{name: weights})
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("skill", None),
+        ("skill", ["a"] * 7),
+        ("level", NAN),
+        ("level", INF),
+        ("noise", INF),
+        ("noise", 1e-300),
+        ("level_spread", 1e300),
+        ("level_spread", "wide"),
+    ],
+)
+def test_numbers_of_a_prior_with_which_nothing_can_be_weighed_are_refused(
+    name: str, wrong: Any
+) -> None:
+    with pytest.raises(ConfigError, match=f"prior.{name} is .*, allowed"):
+        Prior(**{name: wrong})
+    assert message(prior={name: wrong}).startswith(f"prior.{name}")
+
+
+def test_a_prior_that_is_read_from_a_file_is_the_one_that_was_written() -> None:
+    read = Prior(**json.loads(json.dumps(asdict(Prior()))))
+    assert read == Prior()
+    assert believe(Evidence({"A": 1}), read).chances == believe(Evidence({"A": 1})).chances
 
 
 def test_an_unknown_part_of_a_prior_is_named() -> None:

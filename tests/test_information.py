@@ -17,8 +17,10 @@ from tests.test_belief import sure, tree_of
 CLASSES = st.sampled_from("ABCD")
 
 
-def gains(evidence: Evidence, prior: Prior, reward_calls: int = 1) -> dict[Any, float]:
-    return dict(_gains(evidence, believe(evidence, prior), reward_calls))
+def gains(
+    evidence: Evidence, prior: Prior, reward_calls: int = 1, samples: int = 1
+) -> dict[Any, float]:
+    return dict(_gains(evidence, believe(evidence, prior), reward_calls, samples))
 
 
 def test_the_gain_of_a_second_draft() -> None:
@@ -76,6 +78,16 @@ def test_a_reward_is_worth_less_the_more_calls_it_takes() -> None:
     assert {key: ten[key] for key in ten if key[0] != "evaluate"} == {
         key: one[key] for key in one if key[0] != "evaluate"
     }
+
+
+def test_an_answer_that_gets_several_rewards_is_worth_more_than_one_and_costs_them_all() -> None:
+    evidence, prior = Evidence({"A": 1, "B": 1}), sure(skill=0.4, discrimination=1.3)
+    one, four = gains(evidence, prior), gains(evidence, prior, samples=4)
+    assert one["evaluate", "A"] < 4 * four["evaluate", "A"] < 4 * one["evaluate", "A"]
+    tree = tree_of((None, "1", []), (None, "2", []))
+    assert [
+        [task.kind for task in choose_tasks(tree, prior, 1, samples=samples)] for samples in (1, 64)
+    ] == [["evaluate"], ["draft"]]
 
 
 def test_a_dear_judge_gives_way_to_drafts_and_a_free_one_goes_first() -> None:

@@ -220,6 +220,8 @@ def test_no_problem_is_no_work() -> None:
     [
         ({"max_calls": 2}, "max_calls is 2, allowed 3 or more, one a problem"),
         ({"concurrency": 0}, "concurrency is 0, allowed 1 or more"),
+        ({"jugde": "rubric"}, "jugde: no option of a batch"),
+        ({"thread_id": "all"}, "thread_id: no option of a batch"),
     ],
 )
 def test_wrong_values_are_named(given: dict[str, Any], expected: str) -> None:

@@ -76,6 +76,12 @@ def test_a_long_answer_is_shown_by_its_end() -> None:
     assert len(told) < 1700
 
 
+def test_an_answer_that_nobody_has_judged_is_told(numbered: ScriptedChatModel) -> None:
+    context = MCTSrContext(profile="tuned", max_calls=2)
+    told = create_mctsr_tool(numbered, context=context).invoke(PROBLEM)
+    assert told.endswith("(The best of 2 answers, not judged.)")
+
+
 def test_the_tool_works_by_hand_too(numbered: ScriptedChatModel) -> None:
     tool = create_mctsr_tool(numbered, context=SHORT, name="think", description="Thinks.")
     assert (tool.name, tool.description) == ("think", "Thinks.")

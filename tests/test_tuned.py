@@ -368,3 +368,50 @@ def test_a_play_off_is_held_anew_when_a_search_goes_on(tmp_path: Path) -> None:
         assert (found.stop_reason, found.failures) == ("max_calls", [])
         played.append(calls_of(model, "compare"))
     assert played == [0, 6, 12]  # three pairs in both orders, twice
+
+
+# What is left of the calls
+
+
+@pytest.mark.parametrize("width", [1, 4])
+@pytest.mark.parametrize("limit", [2, 3, 4, 7])
+def test_a_judge_that_costs_no_call_has_judged_every_answer(limit: int, width: int) -> None:
+    model = ScriptedChatModel(replies=five)
+    context = tuned(max_calls=limit, width=width)
+    found = solve(PROBLEM, model, context=context, judge=lambda _, answer: "{2}" in answer)
+    assert len(model.calls) == limit
+    assert [len(node["rewards"]) for node in found.tree.values()] == [1] * len(found.tree)
+    assert found.stop_reason == "max_calls"
+
+
+def test_a_search_that_begins_with_a_dummy_drafts() -> None:
+    model = ScriptedChatModel(replies=five)
+    found = solve(PROBLEM, model, context=tuned(max_calls=11, init="dummy", width=2))
+    assert (len(model.calls), found.stop_reason) == (11, "max_calls")
+    assert found.final_answer is not None
+
+
+def test_where_no_answer_is_final_and_the_judge_too_dear_more_are_drafted() -> None:
+    def reply(call: Any) -> str:
+        return "It is \\boxed{4}." if call.rollout > 2 else f"A text, {call.rollout}"
+
+    model = ScriptedChatModel(replies=reply)
+    found = solve(PROBLEM, model, context=tuned(max_calls=11), judge=Pairwise(rivals=5))
+    assert (len(model.calls), found.final_answer) == (11, "4")
+
+
+@pytest.mark.parametrize("final", [True, False])
+@pytest.mark.parametrize("given", [{}, {"drafts": 3, "width": 3}, {"init": "answer"}])
+def test_selection_by_information_goes_with_profile_official(
+    given: dict[str, Any], final: bool
+) -> None:
+    model = ScriptedChatModel(
+        replies=lambda call: five(call) if final else five(call).replace("boxed", "text")
+    )
+    context = MCTSrContext(
+        profile="official", selection="information", max_calls=30, max_rollouts=99, **given
+    )
+    found = solve(PROBLEM, model, context=context)
+    assert total_cost(found.usage)["calls"] in (29, 30)
+    assert (found.stop_reason, found.failures) == ("max_calls", [])
+    assert any(node["q"] is not None for node in found.tree.values())

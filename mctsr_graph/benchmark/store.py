@@ -56,7 +56,7 @@ class RunFolder:
         path = self.path / SETTINGS_FILE
         try:
             found = json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except ValueError:
             raise ConfigError(f"{str(path)!r} holds no JSON") from None
