@@ -372,8 +372,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     skills, aucs = ((0.2, 0.6, 0.9), (0.5, 0.7, 0.9)) if chosen.quick else (SKILLS, AUCS)
     names = chosen.policies.split(",") if chosen.policies else [*POLICIES, *PEERS]
     names += list(ABLATIONS) if chosen.ablations else []
+    known, needed = [*POLICIES, *ABLATIONS, *PEERS], [*BASELINES, "tuned"]
+    if not set(needed) <= set(names) <= set(known):
+        parser.error(f"--policies allows {', '.join(known)}; it needs {', '.join(needed)}")
+    worlds = chosen.errors.split(",")
+    if not set(worlds) <= {*ERRORS, *OTHER_REFINING}:
+        parser.error(f"--errors allows {', '.join([*ERRORS, *OTHER_REFINING])}")
     problems = chosen.problems or (200 if chosen.quick else 500)
-    grid = [(s, a, e) for s in skills for a in aucs for e in chosen.errors.split(",")]
+    grid = [(s, a, e) for s in skills for a in aucs for e in worlds]
     began = time.monotonic()
     cells = []
     with ProcessPoolExecutor(chosen.workers) as pool:

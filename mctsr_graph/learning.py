@@ -42,10 +42,11 @@ def learn_prior(solutions: Iterable[Solution], prior: Prior = USUAL) -> Prior:
     problems on, which should be like those to come, with the same model and judge.
 
     Args:
-        solutions: What was found, by any profile.
+        solutions: What was found, by any profile. One that is there several times counts once.
         prior: What was believed before.
     """
-    return learn((evidence_of(solution.tree) for solution in solutions), prior)
+    each = {id(solution): solution for solution in solutions}.values()
+    return learn((evidence_of(solution.tree) for solution in each), prior)
 
 
 def learn(evidences: Iterable[Evidence], prior: Prior = USUAL) -> Prior:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mctsr_graph import ConfigError
+from mctsr_graph import ConfigError, MCTSrContext, learn_prior, solve
 from mctsr_graph.belief import believe
+from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.evidence import Evidence, evidence_of
 from mctsr_graph.learning import learn
 from mctsr_graph.prior import DISCRIMINATION, REFINING, SKILL, VARIETY, Prior, Refining
@@ -262,6 +263,13 @@ def test_what_was_not_tried_is_not_judged() -> None:
     assert fitted.discrimination == pytest.approx(Prior().discrimination)
     assert fitted.level == Prior().level
     assert fitted.level_spread == pytest.approx(Prior().level_spread)
+
+
+def test_a_solution_that_is_there_twice_counts_once() -> None:
+    world = World(skill=0.5, auc=0.7, seed=9)
+    context = MCTSrContext(profile="tuned", max_calls=11)
+    one, other = (solve(world.problem(n).text, world.model(), context=context) for n in (1, 2))
+    assert learn_prior([one, other, one]) == learn_prior([one, other]) != learn_prior([one])
 
 
 def test_nothing_is_learnt_from_nothing() -> None:
