@@ -162,7 +162,7 @@ async def all_at_once(
             len(jobs) == 1
         ):  # needs no task of its own, whose start and end cost more than they bring
             return [await jobs[0](way)]
-        return await _gathered([job(way) for job in jobs])
+        return await gathered([job(way) for job in jobs])
 
     depth = way.depth if isinstance(way, Blocking) else 0
 
@@ -170,7 +170,7 @@ async def all_at_once(
         return run_blocking(job(Blocking(depth + 1)))
 
     if way is AWAITING:
-        return await _gathered([run_in_executor(_threads(depth), run, job) for job in jobs])
+        return await gathered([run_in_executor(_threads(depth), run, job) for job in jobs])
     if not jobs:
         return []
     *others, last = jobs  # the last one in this thread, so that two need only one thread more
@@ -204,7 +204,8 @@ async def _awaited(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
-async def _gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+async def gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all at once; the first error ends the others, waits for their end, and is raised."""
     tasks = [asyncio.ensure_future(job) for job in jobs]
     try:
         return await asyncio.gather(*tasks)
