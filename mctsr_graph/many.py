@@ -19,6 +19,7 @@ from .running import Checkpointer
 from .solution import Solution
 from .solve import asolve
 from .usage import no_usage, total_cost
+from .ways import gathered
 
 OnSolution = Callable[[int, Solution], None]
 _FIRST_CALLS = EFFORTS["low"]
@@ -212,7 +213,7 @@ class _Batch:
     async def _search_all(self, allowed: dict[int, int]) -> None:
         self._allowed |= allowed
         self._chosen_under |= dict.fromkeys(allowed, self._context.prior)
-        solutions = await asyncio.gather(*(self._search(number) for number in allowed))
+        solutions = await gathered([self._search(number) for number in allowed])
         self.found |= dict(zip(allowed, solutions, strict=True))
 
     def _tell(self, numbers: Iterable[int]) -> None:

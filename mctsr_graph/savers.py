@@ -82,7 +82,8 @@ def file_lease(path: str | Path, thread_id: str) -> Iterator[None]:
     Raises:
         SearchLockedError: another process or thread runs it.
     """
-    lock = FileLock(f"{path}.{thread_id}.lock", timeout=0)
+    real = Path(path).resolve()  # links to one file share its lock
+    lock = FileLock(f"{real}.{thread_id}.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:

@@ -12,8 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
-from contextvars import copy_context
-from dataclasses import dataclass
+from contextvars import ContextVar, copy_context
 from functools import cache
 from inspect import isawaitable
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -27,6 +26,9 @@ from .calls import Model, innermost
 from .retries import time_limit
 
 _MOST_THREADS = 512
+# How many jobs the present one is inside of, be they of another search: a judge may search, too.
+# Each depth has threads of its own: jobs that wait could else hold every thread they wait for
+_depth: ContextVar[int] = ContextVar("mctsr_depth", default=0)
 T = TypeVar("T")
 
 
@@ -68,13 +70,8 @@ class Way(Protocol):
         """Return what a function returns that may be slow, or async."""
 
 
-@dataclass(frozen=True)
 class Blocking:
     """Waits in the thread that it is run in; nothing suspends."""
-
-    depth: int = 0
-    """How many jobs it is inside of. Jobs inside jobs have threads of their own: those that
-    wait could else hold every thread that they wait for."""
 
     def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
         """No limit: a call that hangs in its own thread cannot be ended from outside."""
@@ -104,8 +101,10 @@ class Blocking:
         result = function(*args)
         if not isawaitable(result):
             return result
-        run = copy_context().run
-        waiting: Future[T] = _threads(self.depth).submit(run, asyncio.run, _awaited(result))
+        run, coroutine = copy_context().run, _awaited(result)
+        waiting: Future[T] = _threads(_depth.get()).submit(
+            run, lambda: _deeper(lambda: asyncio.run(coroutine))
+        )
         return waiting.result()
 
 
@@ -142,7 +141,7 @@ class Awaiting:
     async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
         """Return what the function returns, run in a thread; an async one is awaited here."""
         run = copy_context().run
-        result = await run_in_executor(_threads(0), run, function, *args)
+        result = await run_in_executor(_threads(_depth.get()), run, _deeper, function, *args)
         return await result if isawaitable(result) else result
 
 
@@ -162,15 +161,15 @@ async def all_at_once(
             len(jobs) == 1
         ):  # needs no task of its own, whose start and end cost more than they bring
             return [await jobs[0](way)]
-        return await _gathered([job(way) for job in jobs])
+        return await gathered([job(way) for job in jobs])
 
-    depth = way.depth if isinstance(way, Blocking) else 0
+    depth = _depth.get()
 
     def run(job: Callable[[Way], Coroutine[Any, Any, T]]) -> T:
-        return run_blocking(job(Blocking(depth + 1)))
+        return _deeper(lambda: run_blocking(job(BLOCKING)))
 
     if way is AWAITING:
-        return await _gathered([run_in_executor(_threads(depth), run, job) for job in jobs])
+        return await gathered([run_in_executor(_threads(depth), run, job) for job in jobs])
     if not jobs:
         return []
     *others, last = jobs  # the last one in this thread, so that two need only one thread more
@@ -200,11 +199,21 @@ def is_sync_only(model: Model) -> bool:
     )
 
 
+def _deeper(function: Callable[..., T], *args: Any) -> T:
+    """Call a function as a job inside the present one."""
+    before = _depth.set(_depth.get() + 1)
+    try:
+        return function(*args)
+    finally:
+        _depth.reset(before)
+
+
 async def _awaited(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
-async def _gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+async def gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all at once; the first error ends the others, waits for their end, and is raised."""
     tasks = [asyncio.ensure_future(job) for job in jobs]
     try:
         return await asyncio.gather(*tasks)

@@ -585,6 +585,7 @@ INSIDE = {
         "solution",
         "solve",
         "usage",
+        "ways",
     },
     "middleware": {"agent", "config", "errors", "fingerprint", "solution", "solve"},
     "tool": {

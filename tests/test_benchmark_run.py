@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,7 +30,9 @@ from mctsr_graph import (
     SearchLockedError,
     solve,
 )
+from mctsr_graph.benchmark import run as run_module
 from mctsr_graph.benchmark.again import regrade, replay
+from mctsr_graph.benchmark.grading import Verdict
 from mctsr_graph.benchmark.plan import Plan, Task
 from mctsr_graph.benchmark.problems import DataSet, Problem
 from mctsr_graph.benchmark.records import Line, MethodRecord, outcome, tree_of
@@ -434,6 +437,45 @@ def test_a_wrong_key_ends_the_run_at_once(tmp_path: Path) -> None:
     for method in ("cot", "paper"):
         with pytest.raises(AuthenticationError):
             keep(tmp_path / method, model, Plan([method], [0]))
+
+
+def test_a_run_that_ends_early_keeps_no_line_that_it_could_not_grade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, closed = threading.Event(), threading.Event()
+
+    class SlowGrader:
+        def __enter__(self) -> SlowGrader:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            closed.set()
+
+        def grade(self, reply: str | None, gold: str) -> Verdict:
+            begun.set()
+            assert closed.wait(10)
+            return Verdict.UNDECIDED  # as the grader says of what it is closed in the middle of
+
+    monkeypatch.setattr(run_module, "Grader", SlowGrader)
+    plan, model = Plan(["cot"], [0]), ScriptedChatModel(replies=golden_reply)
+
+    @asynccontextmanager
+    async def engine(folder: RunFolder) -> AsyncIterator[Any]:
+        async def solve(task: Task) -> dict[str, MethodRecord]:
+            if "1 + 1" in task.problem:
+                await asyncio.to_thread(begun.wait, 10)
+                raise Unfinished("down")
+            return await solve_task(task, model, CallJournal(":memory:"))
+
+        yield solve
+
+    settings = settings_of(data(), "scripted", about(model), plan)
+    jobs = [Job(problem, 0) for problem in data().problems[:2]]
+    monkeypatch.setattr(run_module, "_MOST_FAILURES", 1)
+    with pytest.raises(Unfinished):
+        asyncio.run(run(RunFolder(tmp_path), settings, jobs, engine))
+    assert begun.is_set()
+    assert list(RunFolder(tmp_path).lines()) == []
 
 
 def test_a_search_that_gives_up_is_a_result(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from mctsr_graph import (
 from mctsr_graph.calls import label_of
 from mctsr_graph.fingerprint import fingerprint
 from mctsr_graph.journal import CallJournal, Slot, hash_request
+from mctsr_graph.savers import file_lease
 
 from .conftest import keyed_reply
 
@@ -132,6 +133,17 @@ def test_a_second_runner_in_this_process_is_refused_at_once(tmp_path: Path) -> N
         go_on.set()
         first.join()
         assert solve("How many?", second, context=context, checkpointer=saver).rollouts == 1
+
+
+def test_a_second_runner_by_a_link_to_the_file_is_refused(tmp_path: Path) -> None:
+    file, link = tmp_path / "search.db", tmp_path / "link.db"
+    link.symlink_to(file)
+    with (
+        file_lease(file, "mine"),
+        pytest.raises(SearchLockedError, match="another runner"),
+        file_lease(link, "mine"),
+    ):
+        pass
 
 
 async def test_two_tasks_on_one_search_likewise(tmp_path: Path) -> None:

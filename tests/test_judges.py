@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 import threading
 import urllib.error
 from collections.abc import Callable, Iterator
@@ -355,6 +357,41 @@ def test_jobs_inside_jobs_never_wait_for_each_other(monkeypatch: pytest.MonkeyPa
     model = ScriptedChatModel(replies=thirds, latency=0.001)
     assert solve("How many?", model, judge=Twice(), context=context).rollouts == 8
     ways._threads.cache_clear()
+
+
+def searching(problem: str, answer: str) -> float:
+    """A judge that searches itself."""
+    model = ScriptedChatModel(replies=keyed_reply, latency=0.001)
+    return solve("Is it right?", model, context=ONE).rollouts
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_searches_inside_a_judge_never_wait_for_the_search_around_them(awaited: bool) -> None:
+    code = f"""
+import asyncio
+from mctsr_graph import MCTSrContext, ScriptedChatModel, asolve, solve, ways
+from tests.conftest import keyed_reply
+from tests.test_judges import searching
+
+ways._MOST_THREADS = 2
+context = MCTSrContext(max_rollouts=4, width=4)
+model = ScriptedChatModel(replies=keyed_reply, latency=0.001)
+options = dict(judge=searching, context=context)
+if {awaited}:
+    print(asyncio.run(asolve("How many?", model, **options)).rollouts)
+else:
+    print(solve("How many?", model, **options).rollouts)
+"""
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("4\n", 0), done.stderr
 
 
 def test_a_case_knows_the_other_answers_but_no_dummy(keyed: ScriptedChatModel) -> None:

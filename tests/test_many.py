@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -227,3 +228,10 @@ def test_no_problem_is_no_work() -> None:
 def test_wrong_values_are_named(given: dict[str, Any], expected: str) -> None:
     with pytest.raises(ConfigError, match=expected):
         solve_many(TEXTS[:3], WORLD.model(), **given)
+
+
+async def test_a_wrong_problem_ends_the_searches_for_the_others() -> None:
+    model = ScriptedChatModel(replies=[], latency=60)
+    with pytest.raises(ConfigError, match="not blank"):
+        await asolve_many(["How many?", " "], model)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

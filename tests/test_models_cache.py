@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph.models import weights_cache
+from mctsr_graph.models import embedded, weights_cache
 from mctsr_graph.models.weights_cache import cache_folder, entry_of, is_whole, keep
 from tests.engine_models import chatml_tokenizer, tiny
 
@@ -101,3 +101,29 @@ def test_the_folder_of_each_platform(monkeypatch: Any) -> None:
     monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", "/l")
     assert cache_folder() == Path("/l/mctsr-graph")
+
+
+class Bar:
+    """As tqdm's."""
+
+    def __init__(self, disable: bool = False) -> None:
+        self.disable = disable
+
+
+def test_two_threads_that_unpack_leave_the_bars_of_others_alone(monkeypatch: Any) -> None:
+    monkeypatch.setattr("tqdm.tqdm", Bar)
+    entered, left = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with embedded._no_bars():
+            entered.set()
+            assert left.wait(10)
+
+    thread = threading.Thread(target=second)
+    with embedded._no_bars():
+        assert Bar().disable
+        thread.start()
+        entered.wait(0.3)
+    left.set()
+    thread.join()
+    assert not Bar().disable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import logging
 import threading
@@ -385,6 +386,31 @@ def test_weights_load_once_and_late(model: Any, tokenizer: Any, monkeypatch: Any
     for thread in threads:
         thread.join()
     assert loads == [1]
+
+
+def test_two_models_are_read_one_after_the_other(
+    model: Any, tokenizer: Any, monkeypatch: Any
+) -> None:
+    # What transformers changes meanwhile is the whole process's: the other thread would be left
+    # with parameters that are not there, or of the wrong dtype
+    together, met = threading.Barrier(2), []
+
+    def read(*_: Any, **__: Any) -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(0.3)
+            met.append(True)
+        return model
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", read)
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *_, **__: tokenizer)
+    chats = [ChatTransformers(model_id=name, device="cpu") for name in ("x", "y")]
+    threads = [threading.Thread(target=chat._load) for chat in chats]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [chat._weights.model for chat in chats] == [model, model]
+    assert not met
 
 
 def test_a_failed_load_is_tried_again(model: Any, tokenizer: Any, monkeypatch: Any) -> None:

@@ -445,7 +445,7 @@ def test_the_interpreter_ends_at_once_without_close() -> None:
     end = time.time()
     *pids, start = ended.stdout.split()
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert end - float(start) < 3
+    assert end - float(start) < 20  # what is waited for never ends; a busy machine takes 3 s
     assert wait_until_gone(tuple(map(int, pids)), 2) == []
 
 

@@ -112,8 +112,11 @@ async def run(
         left = iter([job for job in jobs if (job.problem.id, job.seed) not in done])
         with Grader() as grader:
             finisher = _Finisher(folder, settings, grader, on_line)
-            async with engine(folder) as solve:
-                await _all_done([finisher.work(left, solve) for _ in range(concurrency)])
+            try:
+                async with engine(folder) as solve:
+                    await _all_done([finisher.work(left, solve) for _ in range(concurrency)])
+            finally:
+                finisher.stop()
         return [job.problem.id for job in jobs if job in finisher.unfinished]
 
 
@@ -145,6 +148,7 @@ class _Finisher:
         self._grader, self._on_line = grader, on_line
         self._lock = threading.Lock()
         self._in_a_row = 0
+        self._stopped = False
         self.unfinished: list[Job] = []
 
     async def work(self, jobs: Iterator[Job], solve: Solve) -> None:
@@ -178,8 +182,14 @@ class _Finisher:
         )
         grade_line(line, self._grader)
         with self._lock:
-            self._folder.append(line)
-            self._on_line(line)
+            if not self._stopped:
+                self._folder.append(line)
+                self._on_line(line)
+
+    def stop(self) -> None:
+        """Keep no more lines: a thread that still grades loses the grader, and so the verdicts."""
+        with self._lock:
+            self._stopped = True
 
 
 def grade_line(line: Line, grader: Grader) -> None:

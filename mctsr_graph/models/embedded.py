@@ -7,6 +7,7 @@ enough to see the whole machinery work and far too small for real mathematics.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ from mctsr_graph.models.weights_cache import entry_of, is_whole, keep
 
 _NAME = "SmolLM2-135M-Instruct"
 _NEEDED = ("torch", "transformers", "gguf", "accelerate")  # transformers reads GGUF with the last
+_QUIET = threading.Lock()
 
 
 def embedded_model(**kwargs: Any) -> ChatTransformers:
@@ -76,15 +78,19 @@ def _gguf_file() -> Path | None:
 
 @contextlib.contextmanager
 def _no_bars() -> Iterator[None]:
-    """Switch tqdm's bars off for a while; reading GGUF has one without a switch of its own."""
-    tqdm: Any = import_module("tqdm").tqdm
-    original = tqdm.__init__
+    """Switch tqdm's bars off for a while; reading GGUF has one without a switch of its own.
 
-    def silent(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **{**kwargs, "disable": True})
+    For one thread at a time: two that overlap would leave them off for good.
+    """
+    with _QUIET:
+        tqdm: Any = import_module("tqdm").tqdm
+        original = tqdm.__init__
 
-    tqdm.__init__ = silent
-    try:
-        yield
-    finally:
-        tqdm.__init__ = original
+        def silent(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **{**kwargs, "disable": True})
+
+        tqdm.__init__ = silent
+        try:
+            yield
+        finally:
+            tqdm.__init__ = original

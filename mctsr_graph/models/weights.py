@@ -11,6 +11,8 @@ from mctsr_graph.models.engine import Engine
 
 _ENGINES: weakref.WeakValueDictionary[tuple[int, str], Engine] = weakref.WeakValueDictionary()
 _ENGINES_LOCK = threading.Lock()
+# transformers changes torch for all threads while it loads: the default dtype, how parameters begin
+_READING = threading.Lock()
 
 
 class Weights:
@@ -51,7 +53,7 @@ def read(
     options: dict[str, Any],
     model_options: dict[str, Any],
 ) -> tuple[Any, Any]:
-    """Tokenizer and model from files or the hub.
+    """Tokenizer and model from files or the hub, one at a time.
 
     Args:
         model_id: Hub id or folder.
@@ -84,11 +86,12 @@ def read(
             raise ConfigError(f"dtype must be a torch dtype or its name, got {dtype!r}")
     given = {name: value for name, value in options.items() if value is not None}
     given["trust_remote_code"] = trust_remote_code
-    tokenizer = AutoTokenizer.from_pretrained(model_id, **given)
-    # use_safetensors stays unset: then safetensors is taken where there is one.
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        model_id, dtype=kind, **{**given, **model_options}
-    )
+    with _READING:
+        tokenizer = AutoTokenizer.from_pretrained(model_id, **given)
+        # use_safetensors stays unset: then safetensors is taken where there is one.
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            model_id, dtype=kind, **{**given, **model_options}
+        )
     placed = {"device_map", "quantization_config"} & set(model_options)
     return tokenizer, (model if placed else model.to(device)).eval()
 
