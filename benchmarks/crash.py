@@ -90,10 +90,11 @@ class Bomb:
 def instrument(bomb: Bomb, log: Log) -> None:
     """Put the boundaries into this process, and write down what happens at them."""
 
-    def kept(journal: Any, slot: Any, *rest: Any) -> None:
-        log("kept", *slot[1:])
+    def kept(journal: Any, rows: Any) -> None:
+        for _search, *slot, _request, _reply in rows:
+            log("kept", *slot)
 
-    bomb.around(CallJournal, "put", kept)
+    bomb.around(CallJournal, "_write", kept)
     bomb.around(SqliteFileSaver, "put")
     bomb.around(SqliteFileSaver, "put_writes")
     usual: Any = Step.invoke

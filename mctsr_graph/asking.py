@@ -182,7 +182,7 @@ class Asker:
         if known is not None:
             return known
         reply = await self._retried(once, way)
-        await way.call(self.journal.put, *entry, reply)
+        await way.call(self.journal.writing([(*entry, reply)]))
         return reply
 
     async def _firsts(
@@ -218,7 +218,7 @@ class Asker:
             giver.failed(error)
         if journal is not None and found:
             replies = [(*entries[i], reply) for i, reply in zip(new, found, strict=False)]
-            await way.call(journal.put_all, replies)
+            await way.call(journal.writing(replies))
         for i, reply in zip_longest(new, found):
             firsts[i] = First(reply, began)
         return firsts

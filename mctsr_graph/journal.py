@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -50,6 +50,8 @@ class CallJournal:
 
     def __init__(self, path: str | Path) -> None:
         self._lock = threading.Lock()
+        self._taken: dict[object, list[tuple[Any, ...]]] = {}
+        """Rows that are still to be written."""
         self._connection = connected(path)
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(_SCHEMA)
@@ -66,9 +68,12 @@ class CallJournal:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, with all that was taken over in it."""
         with self._lock:
-            self._connection.close()
+            try:
+                self._write_taken()
+            finally:
+                self._connection.close()
 
     def get(self, slot: Slot, request: str) -> AIMessage | None:
         """Return the reply recorded in `slot`, or None.
@@ -77,6 +82,7 @@ class CallJournal:
             JournalMismatchError: another request was recorded there.
         """
         with self._lock:
+            self._write_taken()
             row = self._connection.execute(
                 "SELECT request, reply FROM mctsr_calls WHERE search = ? AND rollout = ? "
                 "AND role = ? AND sample = ? AND attempt = ?",
@@ -100,8 +106,30 @@ class CallJournal:
 
     def put_all(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> None:
         """Record what came of one request: all of it is in the file when this returns, or none."""
-        rows = [(*slot, request, _told(reply)) for slot, request, reply in replies]
-        with self._lock, self._connection:
+        self.writing(replies)()
+
+    def writing(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> Callable[[], None]:
+        """Take over what came of one request; what is returned records it, as `put_all` does.
+
+        If that is never called, for the task that would do so is cancelled, `close` records it.
+        """
+        key, rows = object(), [(*slot, request, _told(reply)) for slot, request, reply in replies]
+        self._taken[key] = rows
+
+        def write() -> None:
+            with self._lock:
+                if self._taken.pop(key, None) is not None:
+                    self._write(rows)
+
+        return write
+
+    def _write_taken(self) -> None:
+        for key, rows in list(self._taken.items()):
+            self._write(rows)
+            del self._taken[key]
+
+    def _write(self, rows: list[tuple[Any, ...]]) -> None:
+        with self._connection:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO mctsr_calls VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
@@ -109,6 +137,7 @@ class CallJournal:
     def count(self) -> int:
         """Number of calls recorded."""
         with self._lock:
+            self._write_taken()
             row = self._connection.execute("SELECT COUNT(*) FROM mctsr_calls").fetchone()
         return int(row[0])
 

@@ -49,6 +49,21 @@ def test_a_reply_is_found_again_in_its_slot_only(tmp_path: Path) -> None:
         assert journal.count() == 1
 
 
+@pytest.mark.parametrize("reading", [True, False])
+def test_a_reply_that_was_taken_over_is_kept_though_nobody_came_to_write_it(
+    reading: bool, tmp_path: Path
+) -> None:
+    with CallJournal(tmp_path / "calls.db") as journal:
+        write = journal.writing([(SLOT, "hash", AIMessage("text"))])  # a cancelled task never will
+        if reading:
+            assert journal.get(SLOT, "hash") is not None
+    with CallJournal(tmp_path / "calls.db") as journal:
+        found = journal.get(SLOT, "hash")
+        assert found is not None
+        assert (found.text, journal.count()) == ("text", 1)
+    write()  # has nothing left to do, on a file that is closed by now
+
+
 def test_another_request_in_the_same_slot_fails_loudly(tmp_path: Path) -> None:
     with CallJournal(tmp_path / "calls.db") as journal:
         journal.put(SLOT, "hash", AIMessage("text"))

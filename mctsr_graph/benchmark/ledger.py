@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +40,11 @@ class Ledger(CallJournal):
             self._count(slot, found, recalled=True)
         return found
 
-    def put_all(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> None:
-        """Record replies, and count them."""
-        self._journal.put_all(replies)
+    def writing(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> Callable[[], None]:
+        """Take replies over, and count them."""
         for slot, _, reply in replies:
             self._count(slot, reply, recalled=False)
+        return self._journal.writing(replies)
 
     def count(self) -> int:
         """Number of calls in the whole journal."""

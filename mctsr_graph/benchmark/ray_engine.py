@@ -148,11 +148,11 @@ class _RemoteJournal(CallJournal):
         found: AIMessage | None = ray.get(self._keeper.get.remote(tuple(slot), request))
         return found
 
-    def put_all(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> None:
+    def writing(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> Callable[[], None]:
         import ray
 
         plain = [(tuple(slot), request, reply) for slot, request, reply in replies]
-        ray.get(self._keeper.put_all.remote(plain))
+        return lambda: ray.get(self._keeper.put_all.remote(plain))
 
     def close(self) -> None:
         """The keeper's to do."""
