@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from .answers import clean_text
 from .errors import ConfigError
 from .prior import USUAL, Prior
 
@@ -392,6 +393,17 @@ def _unknown_setting(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{name!r} is not a setting{hint}; allowed: {', '.join(sorted(known))}"
+
+
+def checked_problem(problem: Any) -> str:
+    """A problem as a search holds it.
+
+    Raises:
+        ConfigError: it is no text, or a blank one.
+    """
+    if not isinstance(problem, str) or not clean_text(problem).strip():
+        raise ConfigError(f"problem is {problem!r}, allowed a text that is not blank")
+    return clean_text(problem)
 
 
 def allowed_values(name: str) -> str:

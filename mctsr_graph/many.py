@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -17,7 +16,7 @@ from .models.load import load_model
 from .prior import Prior
 from .running import Checkpointer
 from .solution import Solution
-from .solve import asolve
+from .solve import asolve, check_options
 from .usage import no_usage, total_cost
 from .ways import gathered
 
@@ -27,7 +26,6 @@ _CALLS_MORE = 8  # of one problem in one round: two refinements that are judged,
 _NEWS = 1.25  # times the calls that the last prior was learnt from
 _GOES_ON = ("max_calls", "settled")
 _BROKEN_OFF = ("failed", "interrupted")
-_OURS = {"problem", "model", "context", "checkpointer", "thread_id"}
 
 
 def solve_many(
@@ -109,7 +107,7 @@ async def asolve_many(
     """
     from langgraph.checkpoint.memory import InMemorySaver  # it brings sqlite3 along
 
-    base = context or MCTSrContext(profile="tuned")
+    base = MCTSrContext.model_validate(context or {"profile": "tuned"})
     each = base.max_calls or EFFORTS["medium"]
     budget = each * len(problems) if max_calls is None else max_calls
     _check(budget, len(problems), concurrency, options)
@@ -139,11 +137,7 @@ async def asolve_many(
 
 
 def _check(budget: int, problems: int, concurrency: int, options: dict[str, Any]) -> None:
-    unknown = sorted(set(options) - (set(inspect.signature(asolve).parameters) - _OURS))
-    if unknown:
-        raise ConfigError(
-            f"{', '.join(unknown)}: no option of a batch; see solve for what there is"
-        )
+    check_options(options, ("checkpointer", "thread_id"), "a batch")
     if budget < problems:
         raise ConfigError(f"max_calls is {budget}, allowed {problems} or more, one a problem")
     if concurrency < 1:

@@ -16,7 +16,7 @@ from .config import MCTSrContext
 from .errors import MissingExtraError, SearchFailedError
 from .fingerprint import thread_name
 from .solution import Solution
-from .solve import asolve, solve
+from .solve import asolve, check_options, solve
 
 try:
     from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
@@ -60,6 +60,7 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         **options: Any,
     ) -> None:
         super().__init__()
+        check_options(options, ("thread_id", "on_event"), "MCTSrMiddleware")
         self._predicate = predicate
         self._problem = problem or (lambda request: problem_of(request.messages))
         self._context = context or MCTSrContext()

@@ -13,13 +13,12 @@ from typing import Any
 from langgraph.types import Command, Overwrite
 
 from . import prompts as say
-from .answers import clean_text, extract_final_answer
+from .answers import extract_final_answer
 from .asking import Asker
 from .calls import Request
 from .choice import explain
-from .config import MCTSrContext
+from .config import MCTSrContext, checked_problem
 from .desk import Desk
-from .errors import ConfigError
 from .events import rollout_event, start_event, stop_event
 from .finals import settle_choice
 from .judges import cases_of
@@ -44,7 +43,7 @@ class Nodes:
 
     async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Make the roots: draft answers and have them judged. Forgets any earlier search."""
-        fresh = fresh_state(_checked_problem(state["problem"]))
+        fresh = fresh_state(checked_problem(state["problem"]))
         run.emit(start_event(fresh["problem"], run.context))
         fresh["search"] = self.desk.search_id(state, fresh["problem"], run)
         tree, made = await make_roots(self.desk, fresh, run)
@@ -222,9 +221,3 @@ def _live(state: MCTSrState) -> list[Leaf]:
 
 def _is_repeated(node: Node, leaf: Leaf) -> bool:
     return node["duplicate_of"] is not None or node["rollout"] != leaf["rollout"]
-
-
-def _checked_problem(problem: Any) -> str:
-    if not isinstance(problem, str) or not clean_text(problem).strip():
-        raise ConfigError(f"problem is {problem!r}, allowed a text that is not blank")
-    return clean_text(problem)

@@ -16,10 +16,10 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.types import StateSnapshot, StateUpdate, StreamMode
 
-from .answers import clean_text, extract_final_answer
+from .answers import extract_final_answer
 from .calls import Model
 from .choice import explain
-from .config import MCTSrContext
+from .config import MCTSrContext, checked_problem
 from .errors import (
     CheckpointError,
     FingerprintMismatchError,
@@ -65,8 +65,8 @@ class Wanted:
         thread_id: str | None = None,
         control: SearchControl | None = None,
     ) -> None:
-        self.problem = clean_text(problem)  # as the state will hold it
-        self.context = context or MCTSrContext()
+        self.problem = checked_problem(problem)  # as the state will hold it
+        self.context = MCTSrContext.model_validate(context or {})
         if isinstance(judge, str):  # a name is a setting, so that what is kept tells it
             given = self.context.model_dump(exclude_unset=True)
             self.context, judge = MCTSrContext(**{**given, "judge": judge}), None

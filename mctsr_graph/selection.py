@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from .branches import in_play, wished
 from .calls import derive_seed
@@ -90,7 +91,7 @@ def tasks_of_wave(
     wishes = {number: wished(wishing, number) for number in range(first, first + width)}
     free = sum(node is None for node in wishes.values())
     chosen = rule(tree, context, rng, free) if free else []
-    waiting = iter(_checked(tree, list(chosen)[:free]))
+    waiting = iter(_checked(tree, chosen, free))
     tasks: list[Task] = []
     for node in wishes.values():
         task = Task("refine", node) if node is not None else next(waiting, None)
@@ -100,7 +101,10 @@ def tasks_of_wave(
     return tasks
 
 
-def _checked(tree: Mapping[str, Node], chosen: list[Task | str]) -> list[Task]:
+def _checked(tree: Mapping[str, Node], chosen: Any, most: int) -> list[Task]:
+    if not isinstance(chosen, Sequence):
+        raise ConfigError(f"the selection rule returned {chosen!r}, allowed a list of tasks")
+    chosen = chosen[:most]
     tasks = [Task("refine", one) if isinstance(one, str) else Task(*one) for one in chosen]
     for task in tasks:
         known = task.node is None if task.kind == "draft" else task.node in tree

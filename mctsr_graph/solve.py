@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Collection
+
 from .calls import Model
 from .choice import ChoiceRule
 from .config import MCTSrContext
+from .errors import ConfigError
 from .journal import CallJournal
 from .judges import JudgeLike
 from .prompts import Prompts
@@ -85,6 +89,25 @@ def solve(
             ):
                 search.note(mode, part, on_event, on_change)
     return search.result()
+
+
+def check_options(options: Collection[str], own: Collection[str], what: str) -> None:
+    """Refuse, at once, what `solve` does not take.
+
+    Args:
+        options: Names that were given.
+        own: Names that `what` gives `solve` itself, besides problem, model and context.
+        what: Who passes them on.
+
+    Raises:
+        ConfigError: `solve` has no such parameter, or it is one of `own`.
+    """
+    allowed = {*inspect.signature(solve).parameters} - {"problem", "model", "context", *own}
+    unknown = sorted({*options} - allowed)
+    if unknown:
+        raise ConfigError(
+            f"{', '.join(unknown)}: no option of {what}, allowed {', '.join(sorted(allowed))}"
+        )
 
 
 async def asolve(

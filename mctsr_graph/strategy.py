@@ -19,6 +19,16 @@ class Strategy:
     selection: SelectionRule | None = None
     choice: ChoiceRule | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be called; the names of rules are settings.
+
+        Raises:
+            ConfigError: a rule is no function.
+        """
+        for name, rule in (("selection", self.selection), ("choice", self.choice)):
+            if rule is not None and not callable(rule):
+                raise ConfigError(f"{name} is {rule!r}, allowed a function; a name is a setting")
+
     def choose(self, tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
         """Id of the node whose answer would be returned now; None for an empty tree.
 

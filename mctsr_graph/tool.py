@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ from .fingerprint import thread_name
 from .models.load import lazy_model
 from .running import Checkpointer, need_sqlite
 from .solution import Solution
-from .solve import asolve, solve
+from .solve import asolve, check_options, solve
 
 DESCRIPTION = (
     "Solve a hard problem of mathematics by a search: answers are drafted, criticised, refined "
@@ -30,7 +29,7 @@ DESCRIPTION = (
     "problem: nothing else of the conversation is seen."
 )
 _MOST_JUSTIFICATION = 1500  # characters of the answer that the agent is shown
-_OURS = {"problem", "model", "context", "checkpointer", "thread_id", "on_event", "control"}
+_OURS = ("checkpointer", "thread_id", "on_event", "control")
 _NO_GRAPH: Any = None  # LangGraph fills in the runtime; a tool called by hand has none
 _logger = logging.getLogger(__name__)
 
@@ -72,9 +71,7 @@ def create_mctsr_tool(
         ConfigError: A setting in `per_call` or an option is unknown, or its limit is out of range.
         MissingExtraError: A checkpointer needs packages that are missing.
     """
-    unknown = sorted(set(options) - (set(inspect.signature(solve).parameters) - _OURS))
-    if unknown:
-        raise ConfigError(f"{', '.join(unknown)}: no option of a tool; see solve for what there is")
+    check_options(options, _OURS, "a tool")
     if checkpointer is not None:
         need_sqlite()
     default, load = context or MCTSrContext(), lazy_model(model)

@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
-from mctsr_graph import MCTSrContext, MCTSrMiddleware, ScriptedChatModel, solve
+from mctsr_graph import ConfigError, MCTSrContext, MCTSrMiddleware, ScriptedChatModel, solve
 from mctsr_graph.models.scripted import ScriptedCall
 
 from .agents import SHORT, numbered_reply
@@ -183,6 +183,12 @@ async def test_an_agent_that_is_resumed_goes_on_with_its_search(way: str, tmp_pa
     again = await ask(way, agent, "Problem number 3?", **config)  # asked anew, searched anew
     assert again[-1].response_metadata["mctsr"]["final_answer"] == "3"
     assert len(model.calls) == 20 + 1
+
+
+@pytest.mark.parametrize("name", ["promts", "thread_id"])
+def test_an_option_that_a_search_does_not_take_is_refused_at_once(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: no option of MCTSrMiddleware, allowed check"):
+        MCTSrMiddleware(**{name: None})
 
 
 def test_without_langchain_it_says_what_to_install() -> None:

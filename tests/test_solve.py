@@ -18,6 +18,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from mctsr_graph import (
+    ConfigError,
     MCTSrContext,
     MissingExtraError,
     ScriptedChatModel,
@@ -364,3 +365,18 @@ def test_the_bytes_of_a_rollout_do_not_grow_with_the_tree(tmp_path: Path) -> Non
     early, late = (sizes[1] - sizes[0]) / 32, (sizes[3] - sizes[2]) / 32
     assert late <= 1.2 * early
     assert late <= 40_000, late
+
+
+@pytest.mark.parametrize("problem", [None, 3, " ", b"How many?"])
+def test_a_problem_that_is_no_text_is_refused(problem: Any, keyed: ScriptedChatModel) -> None:
+    with pytest.raises(ConfigError, match=r"problem is .*, allowed a text that is not blank"):
+        solve(problem, keyed)
+    assert keyed.calls == []
+
+
+def test_settings_may_be_a_dict_as_they_may_for_a_graph(keyed: ScriptedChatModel) -> None:
+    settings: Any = {"max_rollouts": 2}
+    assert solve("How many?", keyed, context=settings).rollouts == 2
+    settings = {"max_rollout": 2}
+    with pytest.raises(ConfigError, match="did you mean 'max_rollouts'"):
+        solve("How many?", keyed, context=settings)

@@ -70,6 +70,19 @@ def test_a_task_that_is_none_is_refused(task: Any) -> None:
         solve("p", model(), context=FOUR, selection=lambda *_: [task])
 
 
+@pytest.mark.parametrize("result", [None, 3])
+def test_a_rule_that_returns_no_tasks_at_all_is_refused(result: Any) -> None:
+    with pytest.raises(ConfigError, match=f"returned {result}, allowed a list of tasks"):
+        solve("p", model(), context=FOUR, selection=lambda *_: result)
+
+
+@pytest.mark.parametrize("name", ["selection", "choice"])
+def test_the_name_of_a_rule_is_a_setting_and_no_rule(name: str) -> None:
+    wrong: Any = {name: "greedy"}
+    with pytest.raises(ConfigError, match=f"{name} is 'greedy', allowed a function"):
+        solve("p", model(), context=FOUR, **wrong)
+
+
 def test_a_choice_rule_chooses_and_is_named() -> None:
     found = solve("p", model(), context=FOUR, choice=longest)
     assert found.best == longest(found.tree, FOUR)
