@@ -21,6 +21,7 @@ from .errors import JournalMismatchError
 from .sqlite_file import connected
 
 _SCHEMA = """
+PRAGMA synchronous=NORMAL;
 CREATE TABLE IF NOT EXISTS mctsr_calls (
     search TEXT NOT NULL, rollout INTEGER NOT NULL, role TEXT NOT NULL,
     sample INTEGER NOT NULL, attempt INTEGER NOT NULL,
@@ -52,9 +53,7 @@ class CallJournal:
         self._lock = threading.Lock()
         self._taken: dict[object, list[tuple[Any, ...]]] = {}
         """Rows that are still to be written."""
-        self._connection = connected(path)
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.executescript(_SCHEMA)
+        self._connection = connected(path, _SCHEMA)
 
     def __enter__(self) -> CallJournal:
         return self

@@ -13,8 +13,8 @@ _SECONDS_FOR_A_LOCK = 60
 _PAGE_BYTES = 16384
 
 
-def connected(path: str | Path) -> sqlite3.Connection:
-    """Open, or make, an SQLite file that is written ahead (WAL).
+def connected(path: str | Path, script: str = "") -> sqlite3.Connection:
+    """Open, or make, an SQLite file that is written ahead (WAL), and run a script in it.
 
     Raises:
         CheckpointError: the file cannot be opened, or is none of SQLite's.
@@ -27,6 +27,7 @@ def connected(path: str | Path) -> sqlite3.Connection:
         # In a new file: a checkpoint of 2.6 KB leaves a third of SQLite's usual 4 KB page empty
         connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         _write_ahead(connection)
+        connection.executescript(script)
     except sqlite3.Error as error:
         connection.close()
         raise CheckpointError(f"{str(path)!r} holds no searches ({error})") from None

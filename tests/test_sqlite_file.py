@@ -66,6 +66,13 @@ def test_a_file_of_something_else_is_an_error_at_once(tmp_path: Path) -> None:
         CallJournal(tmp_path / "notes.txt")
 
 
+def test_a_file_that_cannot_hold_a_journal_is_an_error_at_once(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.executescript("CREATE TABLE t (a); CREATE INDEX mctsr_calls ON t (a)")
+    with pytest.raises(CheckpointError, match=r"already an index named mctsr_calls"):
+        CallJournal(tmp_path / "other.db")
+
+
 def test_twenty_threads_open_new_files_at_once(tmp_path: Path) -> None:
     together = threading.Barrier(20)
 
