@@ -465,7 +465,8 @@ def test_a_run_that_ends_early_keeps_no_line_that_it_could_not_grade(
             if "1 + 1" in task.problem:
                 await asyncio.to_thread(begun.wait, 10)
                 raise Unfinished("down")
-            return await solve_task(task, model, CallJournal(":memory:"))
+            with CallJournal(":memory:") as journal:
+                return await solve_task(task, model, journal)
 
         yield solve
 
