@@ -360,6 +360,7 @@ INSIDE = {
         "errors",
         "journal",
         "prompts",
+        "ways",
     },
     "benchmark.again": {
         "benchmark.grading",

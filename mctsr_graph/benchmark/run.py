@@ -17,6 +17,7 @@ from mctsr_graph.calls import Model
 from mctsr_graph.errors import FingerprintMismatchError
 from mctsr_graph.journal import CallJournal
 from mctsr_graph.prompts import Prompts
+from mctsr_graph.ways import gathered
 
 from .grading import Grader
 from .plan import Plan, Task
@@ -114,7 +115,7 @@ async def run(
             finisher = _Finisher(folder, settings, grader, on_line)
             try:
                 async with engine(folder) as solve:
-                    await _all_done([finisher.work(left, solve) for _ in range(concurrency)])
+                    await gathered([finisher.work(left, solve) for _ in range(concurrency)])
             finally:
                 finisher.stop()
         return [job.problem.id for job in jobs if job in finisher.unfinished]
@@ -149,7 +150,7 @@ class _Finisher:
         self._lock = threading.Lock()
         self._in_a_row = 0
         self._stopped = False
-        self.unfinished: list[Job] = []
+        self.unfinished: set[Job] = set()
 
     async def work(self, jobs: Iterator[Job], solve: Solve) -> None:
         """Do jobs until none is left."""
@@ -157,7 +158,7 @@ class _Finisher:
             try:
                 methods = await solve(Task(job.problem.text, job.seed, self._plan))
             except Unfinished:
-                self.unfinished.append(job)
+                self.unfinished.add(job)
                 self._in_a_row += 1
                 if self._in_a_row >= _MOST_FAILURES:
                     raise
@@ -203,14 +204,3 @@ def grade_line(line: Line, grader: Grader) -> None:
             if text not in known:
                 known[text] = grader.grade(text or None, line["gold"]).value
             attempt["verdict"] = known[text]
-
-
-async def _all_done(jobs: Sequence[Any]) -> None:
-    """Await all; the first error ends the others and is raised as it is."""
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
