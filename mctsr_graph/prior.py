@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -60,9 +59,13 @@ class Prior:
         """Check the weights and the numbers; lists of weights become tuples."""
         for name, grid in GRIDS.items():
             given = getattr(self, name)
-            weights = tuple(given) if isinstance(given, Iterable) else ()
-            fits = len(weights) == len(grid) and all(_is_within(w, 0, math.inf) for w in weights)
-            if not fits or not math.isclose(sum(weights), 1, abs_tol=1e-6):
+            try:
+                weights = tuple(given)
+                fits = len(weights) == len(grid) and min(weights) >= 0
+                fits = fits and math.isclose(sum(weights), 1, abs_tol=1e-6)
+            except TypeError:
+                fits = False
+            if not fits:
                 raise ConfigError(
                     f"prior.{name} is {given!r}, allowed {len(grid)} weights that sum to 1"
                 )
@@ -74,7 +77,10 @@ class Prior:
 
 
 def _is_within(value: Any, least: float, most: float) -> bool:
-    return isinstance(value, numbers.Real) and least <= float(value) <= most
+    try:
+        return bool(least <= value <= most)
+    except TypeError:
+        return False
 
 
 GRIDS: dict[str, Sequence[object]] = {
