@@ -25,8 +25,8 @@ def by_information(
     context: MCTSrContext,
     rng: random.Random,
     width: int,
-    kinds: Collection[Kind] = KINDS,
-    reward_calls: int = 1,
+    kinds: Collection[Kind],
+    reward_calls: int,
 ) -> list[Task]:
     """Whatever of some kinds tells most, for its calls, about which answer is right.
 
@@ -51,9 +51,8 @@ RULES: dict[str, SelectionRule] = {
     "greedy": select_wave,
     "importance": select_wave,
     "thompson": thompson,
-    "information": by_information,
 }
-"""The rules that the setting `selection` can name."""
+"""The rules that the setting `selection` can name, but for "information"."""
 
 
 def next_tasks(
@@ -70,10 +69,11 @@ def next_tasks(
     done = state["rollouts"]
     rng = random.Random(derive_seed(context.seed, "select", done))
     width = affordable_width(state, context, reward_calls)
-    kinds = affordable_kinds(state, context, reward_calls)
-    known = partial(by_information, kinds=kinds, reward_calls=reward_calls)
-    named = known if context.selection == "information" else RULES[context.selection]
-    tasks = tasks_of_wave(state["tree"], context, rng, width, done + 1, rule or named)
+    if rule is None and context.selection == "information":
+        kinds = affordable_kinds(state, context, reward_calls)
+        rule = partial(by_information, kinds=kinds, reward_calls=reward_calls)
+    rule = rule or RULES[context.selection]
+    tasks = tasks_of_wave(state["tree"], context, rng, width, done + 1, rule)
     kept = affordable(tasks, state, context, reward_calls)
     return kept, "max_calls" if tasks else "exhausted"
 
