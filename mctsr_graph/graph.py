@@ -54,7 +54,7 @@ def create_mctsr(
     court = as_court(judge, judge_model)
     nodes = Nodes(Desk(lazy_model(model), prompts or Prompts(), court, strategy, journal))
     is_named = model is None or isinstance(model, str) or isinstance(judge_model, str)
-    default = context or MCTSrContext()
+    default = MCTSrContext.model_validate(context or {})
     builder = MCTSrGraph(
         MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput
     )

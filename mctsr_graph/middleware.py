@@ -63,7 +63,7 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         check_options(options, ("thread_id", "on_event"), "MCTSrMiddleware")
         self._predicate = predicate
         self._problem = problem or (lambda request: problem_of(request.messages))
-        self._context = context or MCTSrContext()
+        self._context = MCTSrContext.model_validate(context or {})
         self._options = options
 
     def wrap_model_call(

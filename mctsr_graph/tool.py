@@ -74,7 +74,7 @@ def create_mctsr_tool(
     check_options(options, _OURS, "a tool")
     if checkpointer is not None:
         need_sqlite()
-    default, load = context or MCTSrContext(), lazy_model(model)
+    default, load = MCTSrContext.model_validate(context or {}), lazy_model(model)
 
     def wanted(problem: str, chosen: dict[str, Any], runtime: Any) -> dict[str, Any]:
         settings = default.model_dump(exclude_unset=True)

@@ -136,6 +136,14 @@ def test_settings_that_were_not_offered_are_not_taken(numbered: ScriptedChatMode
     assert results(agent.invoke({"messages": "Go."}))["call_0"].artifact["rollouts"] == 2
 
 
+def test_settings_may_be_a_dict(numbered: ScriptedChatModel) -> None:
+    settings: Any = {"max_rollouts": 1}
+    message = create_mctsr_tool(numbered, context=settings).invoke(
+        {"type": "tool_call", "id": "1", "name": "x", "args": {"problem": "Problem number 3?"}}
+    )
+    assert message.artifact["rollouts"] == 1
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
