@@ -216,7 +216,7 @@ def measured(work: Callable[[], list[str]], model: Any) -> dict[str, Any]:
 
 def decoding(name: str, model: Any, bandwidth: float, context: int, count: int) -> dict[str, Any]:
     """Tokens a second of our engines after the prefill, alone and as part of the limit."""
-    from mctsr_graph.models.engine import Request
+    from mctsr_graph.models.engine.protocol import Request
     from mctsr_graph.models.weights import engine_of
 
     engine_of(model, name, {}).close()  # that of the other measures

@@ -32,10 +32,10 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, create_mctsr, solve
-from mctsr_graph.journal import CallJournal
+from mctsr_graph.calls.journal import CallJournal
+from mctsr_graph.graph.step import Step
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.savers import SqliteFileSaver, open_file
-from mctsr_graph.step import Step
+from mctsr_graph.run.sqlite_saver import SqliteFileSaver, open_file
 
 PROBLEM = "How many?"
 

@@ -31,9 +31,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, create_mctsr
-from mctsr_graph.journal import CallJournal
+from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.savers import open_file
+from mctsr_graph.run.sqlite_saver import open_file
 
 SIZES = (8, 64, 256, 1024)
 WINDOW = 32

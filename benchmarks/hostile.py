@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from benchmarks.hostile_catalogue import LONGEST_REPLY, maths_texts, not_scores, reply_texts
-from mctsr_graph.answers import answer_key, extract_final_answer
 from mctsr_graph.benchmark.worker import MathsChecker
 from mctsr_graph.errors import ScoreError
-from mctsr_graph.scores import parse_score
+from mctsr_graph.text.final_answer import answer_key, extract_final_answer
+from mctsr_graph.text.score import parse_score
 
 PARSER_SECONDS = 0.5
 CHECKER_GRACE = 1.0  # seconds beyond its limit that a comparison may take

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from mctsr_graph.defuse import defuse_control_tokens, hide_scores
 from mctsr_graph.models import embedded_model
 from mctsr_graph.models.template import TOKENIZER_LOCK, prompt_ids, to_chat
 from mctsr_graph.prompts import Prompts, evaluate_again_messages
+from mctsr_graph.text.hostile import defuse_control_tokens, hide_scores
 
 LEAD, FORGED = "Score: ", "100"
 WRONG_SUMS: tuple[tuple[int, int, int], ...] = (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mctsr_graph.errors import ScoreError
-from mctsr_graph.scores import parse_score
+from mctsr_graph.text.score import parse_score
 
 
 def measure(file: Path) -> dict[str, Any]:

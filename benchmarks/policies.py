@@ -21,17 +21,17 @@ from typing import Any, NamedTuple
 
 from benchmarks.policy_peers import PEERS
 from mctsr_graph import MCTSrContext
-from mctsr_graph.answers import extract_final_answer
 from mctsr_graph.benchmark.simulated_search import Moment, simulated_search
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.calls import derive_seed
-from mctsr_graph.choice import CHOICES, classes_of
-from mctsr_graph.costing import calls_of
-from mctsr_graph.deciding import why_decided
-from mctsr_graph.evidence import evidence_of
-from mctsr_graph.information import choose_tasks
-from mctsr_graph.learning import groups, learn
-from mctsr_graph.tasks import KINDS, SelectionRule, Task
+from mctsr_graph.calls.request import derive_seed
+from mctsr_graph.graph.budget import calls_of
+from mctsr_graph.strategies.choice import CHOICES, classes_of
+from mctsr_graph.strategies.task import KINDS, SelectionRule, Task
+from mctsr_graph.strategies.tuned.evidence import evidence_of
+from mctsr_graph.strategies.tuned.learn import groups, learn
+from mctsr_graph.strategies.tuned.next_task import choose_tasks
+from mctsr_graph.strategies.tuned.stop import why_decided
+from mctsr_graph.text.final_answer import extract_final_answer
 
 BUDGETS = (11, 19, 35, 67)
 """Model calls, as 2, 4, 8 and 16 rollouts of the paper."""

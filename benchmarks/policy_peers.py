@@ -7,9 +7,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from mctsr_graph.answers import extract_final_answer
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.calls import derive_seed
+from mctsr_graph.calls.request import derive_seed
+from mctsr_graph.text.final_answer import extract_final_answer
 
 BUDGETS = (11, 19, 35, 67)
 

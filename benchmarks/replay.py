@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from mctsr_graph import MCTSrContext
-from mctsr_graph.search import add_child, add_rewards, backpropagate, new_node, select
-from mctsr_graph.tree import Tree, merge
+from mctsr_graph.strategies.uct import add_child, add_rewards, backpropagate, new_node, select
+from mctsr_graph.tree.tree import Tree, merge
 
 CONTEXT = MCTSrContext(profile="official", max_rollouts=4096)
 

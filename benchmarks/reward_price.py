@@ -17,10 +17,10 @@ from functools import partial
 from benchmarks.policies import BUDGETS, TUNED
 from mctsr_graph.benchmark.simulated_search import simulated_search
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.choice import CHOICES
-from mctsr_graph.deciding import why_decided
-from mctsr_graph.selection import by_information
-from mctsr_graph.tasks import KINDS
+from mctsr_graph.strategies.choice import CHOICES
+from mctsr_graph.strategies.selection import by_information
+from mctsr_graph.strategies.task import KINDS
+from mctsr_graph.strategies.tuned.stop import why_decided
 
 CELLS = [(skill, auc) for skill in (0.2, 0.4, 0.6, 0.8) for auc in (0.6, 0.75, 0.9)]
 REWARD_CALLS = (0, 2, 4, 10)

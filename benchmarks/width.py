@@ -31,8 +31,8 @@ from langchain_core.runnables import RunnableConfig, RunnableLambda
 from mctsr_graph import MCTSrContext, solve
 from mctsr_graph.benchmark.simulated_search import simulated_search
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.choice import CHOICES
-from mctsr_graph.usage import total_cost
+from mctsr_graph.calls.usage import total_cost
+from mctsr_graph.strategies.choice import CHOICES
 
 WIDTHS = (1, 4, 8, 16)
 BUDGETS = (35, 67)

@@ -2,7 +2,7 @@
 
 from examples.scripted import PROBLEM
 from mctsr_graph import MCTSrContext, load_model, solve
-from mctsr_graph.events import Event
+from mctsr_graph.graph.events import Event
 from mctsr_graph.viewers.text import render_text
 
 

@@ -2,7 +2,7 @@
 
 from examples.scripted import pupil
 from mctsr_graph import MCTSrContext, solve
-from mctsr_graph.answers import extract_final_answer
+from mctsr_graph.text.final_answer import extract_final_answer
 
 PROBLEM = "I bake 12 trays of 8 muffins and sell all but a few: 70 are sold. How many are a few?"
 

@@ -5,7 +5,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from examples.scripted import PROBLEM, pupil
 from mctsr_graph import MCTSrContext, create_mctsr
-from mctsr_graph.steering import expand, prune, steer, undo
+from mctsr_graph.run.steering import expand, prune, steer, undo
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from mctsr_graph import MCTSrContext, MCTSrInput, create_mctsr
-from mctsr_graph.answers import extract_final_answer
 from mctsr_graph.models.load import lazy_model
+from mctsr_graph.text.final_answer import extract_final_answer
 
 
 class PipelineOutput(TypedDict):

@@ -3,8 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .config import MCTSrContext
-from .errors import (
+from mctsr_graph.calls.journal import CallJournal
+from mctsr_graph.errors import (
     CheckpointError,
     ConfigError,
     FingerprintMismatchError,
@@ -19,23 +19,23 @@ from .errors import (
     SearchLockedError,
     UnknownModelError,
 )
-from .graph import create_mctsr
-from .journal import CallJournal
-from .learning import learn_prior
-from .many import asolve_many, solve_many
-from .models.load import load_model
-from .prior import Prior
-from .prompts import Prompts
-from .solution import Solution
-from .solve import asolve, solve
-from .state import MCTSrInput, MCTSrOutput, MCTSrState
-from .tree import Node
+from mctsr_graph.graph.graph import create_mctsr
+from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState
+from mctsr_graph.models.load import load_model
+from mctsr_graph.prompts import Prompts
+from mctsr_graph.run.learn_prior import learn_prior
+from mctsr_graph.run.solution import Solution
+from mctsr_graph.run.solve import asolve, solve
+from mctsr_graph.run.solve_many import asolve_many, solve_many
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.prior import Prior
+from mctsr_graph.tree.tree import Node
 
 if TYPE_CHECKING:
-    from .agent import create_mctsr_agent
-    from .middleware import MCTSrMiddleware
-    from .models.scripted import ScriptedChatModel
-    from .tool import create_mctsr_tool
+    from mctsr_graph.integrations.agent import create_mctsr_agent
+    from mctsr_graph.integrations.middleware import MCTSrMiddleware
+    from mctsr_graph.integrations.tool import create_mctsr_tool
+    from mctsr_graph.models.scripted import ScriptedChatModel
 
 __version__ = "0.1.0"
 
@@ -77,10 +77,10 @@ __all__ = [
 
 # Loaded at first use: most programs need none of them, and they need more than a search does
 _LATE = {
-    "MCTSrMiddleware": "middleware",
+    "MCTSrMiddleware": "integrations.middleware",
     "ScriptedChatModel": "models.scripted",
-    "create_mctsr_agent": "agent",
-    "create_mctsr_tool": "tool",
+    "create_mctsr_agent": "integrations.agent",
+    "create_mctsr_tool": "integrations.tool",
 }
 
 

@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line, or say what it needs."""
     if find_spec("typer") is None or find_spec("rich") is None:
         sys.exit('mctsr needs typer and rich: pip install "mctsr-graph[cli]"')
-    from .cli import app
+    from mctsr_graph.cli.main import app
 
     app()
 

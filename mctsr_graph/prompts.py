@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from .answers import clean_text, strip_reasoning
-from .defuse import hide_scores
-from .errors import ReplyError, ScoreError
-from .scores import last_number_after_score, parse_score
+from mctsr_graph.errors import ReplyError, ScoreError
+from mctsr_graph.text.final_answer import clean_text, strip_reasoning
+from mctsr_graph.text.hostile import hide_scores
+from mctsr_graph.text.score import last_number_after_score, parse_score
 
 if TYPE_CHECKING:
-    from .config import MCTSrContext
+    from mctsr_graph.settings.context import MCTSrContext
 
 _PLACEHOLDER = re.compile(r"\{(problem|answer|critique)\}")
 

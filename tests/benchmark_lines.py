@@ -6,7 +6,7 @@ from typing import Any
 
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.records import Attempt, Line, MethodRecord, Point, RunSettings
-from mctsr_graph.usage import Cost
+from mctsr_graph.calls.usage import Cost
 
 COT = Key("cot", "own", 0, None)
 PAPER = Key("paper", "rollouts", 2, None)

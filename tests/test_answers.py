@@ -1,4 +1,4 @@
-r"""Tests of `mctsr_graph.answers`. The expected values in the tables were written by hand."""
+r"""Tests of `mctsr_graph.text.final_answer`. The values in the tables were written by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mctsr_graph.answers import answer_key, clean_text, extract_final_answer, strip_reasoning
+from mctsr_graph.text.final_answer import (
+    answer_key,
+    clean_text,
+    extract_final_answer,
+    strip_reasoning,
+)
 
 from .conftest import seconds
 

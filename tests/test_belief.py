@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mctsr_graph import ConfigError, MCTSrContext, learn_prior, solve
-from mctsr_graph.belief import believe
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.evidence import Evidence, evidence_of
-from mctsr_graph.learning import learn
-from mctsr_graph.prior import DISCRIMINATION, REFINING, SKILL, VARIETY, Prior, Refining
-from mctsr_graph.search import add_child, new_node
-from mctsr_graph.standing import weight_of_rewards
-from mctsr_graph.tree import Tree, merge
+from mctsr_graph.settings.prior import DISCRIMINATION, REFINING, SKILL, VARIETY, Prior, Refining
+from mctsr_graph.strategies.tuned.belief import believe
+from mctsr_graph.strategies.tuned.evidence import Evidence, evidence_of
+from mctsr_graph.strategies.tuned.learn import learn
+from mctsr_graph.strategies.tuned.rewards import weight_of_rewards
+from mctsr_graph.strategies.uct import add_child, new_node
+from mctsr_graph.tree.tree import Tree, merge
 
 
 def point(grid: Sequence[object], value: object) -> tuple[float, ...]:

@@ -11,11 +11,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from mctsr_graph import ScriptedChatModel, cli_bench
+from mctsr_graph import ScriptedChatModel
 from mctsr_graph.benchmark.store import RunFolder, read_run
-from mctsr_graph.cli import app
+from mctsr_graph.cli import bench
+from mctsr_graph.cli.main import app
+from mctsr_graph.cli.progress import bench_progress
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.terminal_bench import bench_progress
 
 
 def reply(call: ScriptedCall) -> str:
@@ -38,7 +39,7 @@ def problems(tmp_path: Path) -> Path:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> ScriptedChatModel:
     made = ScriptedChatModel(replies=reply)
-    monkeypatch.setattr(cli_bench, "load_model", lambda name: made)
+    monkeypatch.setattr(bench, "load_model", lambda name: made)
     return made
 
 
@@ -122,7 +123,7 @@ def test_a_server_that_fails_is_an_error(
     tmp_path: Path, problems: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = ScriptedChatModel(replies=lambda call: ConnectionError("down"))
-    monkeypatch.setattr(cli_bench, "load_model", lambda name: broken)
+    monkeypatch.setattr(bench, "load_model", lambda name: broken)
     arguments = ("--methods", "cot", "--set", "max_attempts=1", "-o", tmp_path / "run")
     done = mctsr("bench", "run", problems, *arguments)
     assert done.exit_code == 1

@@ -28,7 +28,7 @@ from mctsr_graph.benchmark.report.text import escaped, markdown, terminal
 from mctsr_graph.benchmark.report.write import measure_runs, write_report
 from mctsr_graph.benchmark.statistics import Interval
 from mctsr_graph.benchmark.store import RunFolder
-from mctsr_graph.cli import app
+from mctsr_graph.cli.main import app
 from mctsr_graph.errors import ConfigError
 
 from .benchmark_lines import attempt, cot, golden, line, method, point, settings

@@ -41,8 +41,8 @@ from mctsr_graph.benchmark.solving import solve_task
 from mctsr_graph.benchmark.stand_in import about
 from mctsr_graph.benchmark.store import RunFolder, read_run
 from mctsr_graph.benchmark.unfinished import Unfinished
+from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.usage import total_cost
 
 from .conftest import keyed_reply
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-import mctsr_graph.cli
+import mctsr_graph.cli.main
 from mctsr_graph import MCTSrContext, ScriptedChatModel, learn_prior, solve
-from mctsr_graph.cli import app
+from mctsr_graph.cli.main import app
 
 from .conftest import keyed_reply
 
@@ -30,7 +30,7 @@ runner = CliRunner()
 def model(monkeypatch: pytest.MonkeyPatch) -> ScriptedChatModel:
     """Every name of a model means this one, but for those that begin with "un"."""
     scripted = ScriptedChatModel(replies=keyed_reply)
-    module = sys.modules["mctsr_graph.running"]
+    module = sys.modules["mctsr_graph.run.session"]
     load = module.load_model
     monkeypatch.setattr(
         module, "load_model", lambda name: load(name) if str(name)[:2] == "un" else scripted
@@ -180,7 +180,7 @@ def test_without_a_model_a_note_says_which_is_taken(monkeypatch: pytest.MonkeyPa
         warnings.warn("no model was named", UserWarning, stacklevel=2)
         return ScriptedChatModel(replies=keyed_reply)
 
-    monkeypatch.setattr(sys.modules["mctsr_graph.running"], "load_model", load)
+    monkeypatch.setattr(sys.modules["mctsr_graph.run.session"], "load_model", load)
     result = mctsr("solve", "How many?", "--rollouts", "1")
     assert result.exit_code == 0
     assert "note: no model was named\n" in result.stderr
@@ -213,10 +213,10 @@ def test_the_same_command_goes_on_with_a_checkpoint(
 CHILD = """
 import sys
 from mctsr_graph import ScriptedChatModel
-from mctsr_graph.cli import app
+from mctsr_graph.cli.main import app
 from tests.conftest import keyed_reply
 
-sys.modules["mctsr_graph.running"].load_model = lambda name: ScriptedChatModel(
+sys.modules["mctsr_graph.run.session"].load_model = lambda name: ScriptedChatModel(
     replies=keyed_reply, latency=0.02
 )
 app()

@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mctsr_graph import ScriptedChatModel
-from mctsr_graph.cli import app
-from mctsr_graph.savers import file_lease
-from mctsr_graph.stored import stored_searches
+from mctsr_graph.cli.main import app
+from mctsr_graph.run.sqlite_saver import file_lease
+from mctsr_graph.run.stored import stored_searches
 
 from .conftest import keyed_reply
 
@@ -29,7 +29,7 @@ def mctsr(*arguments: str) -> Result:
 def model(monkeypatch: pytest.MonkeyPatch) -> ScriptedChatModel:
     """Every name of a model means this one."""
     scripted = ScriptedChatModel(replies=keyed_reply)
-    for module in ("mctsr_graph.running", "mctsr_graph.models.load"):
+    for module in ("mctsr_graph.run.session", "mctsr_graph.models.load"):
         monkeypatch.setattr(sys.modules[module], "load_model", lambda name: scripted)
     monkeypatch.setenv("COLUMNS", "80")
     return scripted

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mctsr_graph.belief import believe
-from mctsr_graph.config import MCTSrContext, allowed_values
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.evidence import Evidence
-from mctsr_graph.prior import Prior
+from mctsr_graph.settings.context import MCTSrContext, allowed_values
+from mctsr_graph.settings.prior import Prior
+from mctsr_graph.strategies.tuned.belief import believe
+from mctsr_graph.strategies.tuned.evidence import Evidence
 
 INF, NAN = float("inf"), float("nan")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.usage import total_cost
+from mctsr_graph.calls.usage import total_cost
 
 OFF: dict[str, Any] = {"agree": None, "confidence": None, "settle": False}
 

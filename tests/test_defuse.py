@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mctsr_graph.answers import extract_final_answer
-from mctsr_graph.defuse import REMOVED, defuse_control_tokens, hide_scores, is_suspicious
 from mctsr_graph.errors import ScoreError
-from mctsr_graph.scores import parse_score
+from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.text.hostile import REMOVED, defuse_control_tokens, hide_scores, is_suspicious
+from mctsr_graph.text.score import parse_score
 
 from .conftest import seconds
 
@@ -567,7 +567,7 @@ def test_defused_text_holds_no_control_token_of_the_embedded_model() -> None:
 
 @given(st.text(alphabet="scoregadtinfl:=/[]105 -._*{}<>b\n\\Xy"))
 def test_the_quick_look_for_clues_misses_none(text: str) -> None:
-    from mctsr_graph._hostile_text import CLUE, as_seen, may_hold_a_clue
+    from mctsr_graph.text._hostile_patterns import CLUE, as_seen, may_hold_a_clue
 
     view, _ = as_seen(text)
     assert may_hold_a_clue(text) or not CLUE.search(view)

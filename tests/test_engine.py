@@ -14,15 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mctsr_graph.models.batch import Batch
-from mctsr_graph.models.engine import Request, TokenTree
+from mctsr_graph.models.engine.batch import Batch
+from mctsr_graph.models.engine.protocol import Request, TokenTree
 from tests.engine_models import VOCABULARY, counting, plain, tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
-from mctsr_graph.models.solo import SoloMemory  # noqa: E402
+from mctsr_graph.models.engine.inflight import InflightEngine, Limits  # noqa: E402
+from mctsr_graph.models.engine.solo import SoloMemory  # noqa: E402
 
 SHARED = [(7 * i * i + 3 * i + 5) % VOCABULARY for i in range(60)]
 QUICK = {"idle_seconds": 0.2}
@@ -304,8 +304,8 @@ def test_the_thread_ends_when_idle_and_starts_again(model: Any, known: Any) -> N
 def test_the_interpreter_ends_while_requests_run(kind: str) -> None:
     module = "inflight" if kind == "InflightEngine" else "continuous"
     code = (
-        f"from mctsr_graph.models.{module} import {kind}, Limits\n"
-        "from mctsr_graph.models.engine import Request\n"
+        f"from mctsr_graph.models.engine.{module} import {kind}, Limits\n"
+        "from mctsr_graph.models.engine.protocol import Request\n"
         "from tests.engine_models import tiny\n"
         f"engine = {kind}(tiny(), Limits(row_tokens=8192, idle_seconds=60))\n"
         "engine.submit(Request(ids=[1], max_new=2)).result(60)\n"

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph.models.engine import ContextLengthError, EngineError, Request
+from mctsr_graph.models.engine.protocol import ContextLengthError, EngineError, Request
 from tests.engine_models import plain, tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from mctsr_graph.models.continuous import ContinuousEngine  # noqa: E402
-from mctsr_graph.models.inflight import Limits  # noqa: E402
+from mctsr_graph.models.engine.continuous import ContinuousEngine  # noqa: E402
+from mctsr_graph.models.engine.inflight import Limits  # noqa: E402
 
 PROMPTS = [[5, 6, 7], [8] * 40, list(range(1, 70))]
 

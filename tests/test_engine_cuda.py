@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mctsr_graph.models import embedded_model
-from mctsr_graph.models.engine import Request
-from mctsr_graph.models.graphs import Graphs
+from mctsr_graph.models.engine.cuda_graphs import Graphs
+from mctsr_graph.models.engine.protocol import Request
 from tests.engine_models import VOCABULARY, tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -20,7 +20,7 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 if not torch.cuda.is_available():
     pytest.skip("there is no CUDA device", allow_module_level=True)
 
-from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
+from mctsr_graph.models.engine.inflight import InflightEngine, Limits  # noqa: E402
 
 SHARED = [(7 * i * i + 3 * i + 5) % VOCABULARY for i in range(60)]
 BIG = {"hidden_size": 256, "head_dim": 64, "max_position_embeddings": 4096}

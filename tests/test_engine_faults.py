@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph.models.engine import ContextLengthError, EngineError, Request
+from mctsr_graph.models.engine.protocol import ContextLengthError, EngineError, Request
 from tests.engine_models import VOCABULARY, plain, tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from mctsr_graph.models import inflight, slot_layer  # noqa: E402
-from mctsr_graph.models.batch import Batch  # noqa: E402
-from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
-from mctsr_graph.models.slot_layer import Stacks  # noqa: E402
-from mctsr_graph.models.tasks import Job  # noqa: E402
-from mctsr_graph.models.trial import slots_of  # noqa: E402
+from mctsr_graph.models.engine import inflight, slot_layer  # noqa: E402
+from mctsr_graph.models.engine.batch import Batch  # noqa: E402
+from mctsr_graph.models.engine.inflight import InflightEngine, Limits  # noqa: E402
+from mctsr_graph.models.engine.jobs import Job  # noqa: E402
+from mctsr_graph.models.engine.probe import slots_of  # noqa: E402
+from mctsr_graph.models.engine.slot_layer import Stacks  # noqa: E402
 
 POISON = VOCABULARY - 1
 PROMPTS = [[i, i + 1, i + 2] for i in range(10, 16)]

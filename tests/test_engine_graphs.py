@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph.models.engine import Request, TokenTree
-from mctsr_graph.models.graphs import Graphs
+from mctsr_graph.models.engine.cuda_graphs import Graphs
+from mctsr_graph.models.engine.protocol import Request, TokenTree
 from tests.engine_models import plain, tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -17,8 +17,8 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 
 from transformers.models.llama import modeling_llama  # noqa: E402
 
-from mctsr_graph.models import decode_attention  # noqa: E402
-from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
+from mctsr_graph.models.engine import decode_attention  # noqa: E402
+from mctsr_graph.models.engine.inflight import InflightEngine, Limits  # noqa: E402
 
 TREE = TokenTree([1, 2, 3, 4], [-1, -1, 0, 1])
 PROMPTS = [[i] * (1 + 7 * i) for i in range(1, 12)]

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph.models.engine import Request
-from mctsr_graph.models.packed import PackedLinears
+from mctsr_graph.models.engine.packed import PackedLinears
+from mctsr_graph.models.engine.protocol import Request
 from tests.engine_models import plain, tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from mctsr_graph.models.inflight import InflightEngine, Limits  # noqa: E402
+from mctsr_graph.models.engine.inflight import InflightEngine, Limits  # noqa: E402
 
 IDS = torch.tensor([[5, 9, 2, 77, 31]])
 PLENTY = 1 << 30

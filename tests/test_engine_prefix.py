@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mctsr_graph.models.planning import plan
-from mctsr_graph.models.prefix import PrefixStore, common
+from mctsr_graph.models.engine.prefill_plan import plan
+from mctsr_graph.models.engine.prefix import PrefixStore, common
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 

@@ -26,8 +26,8 @@ from mctsr_graph import (
     ScriptExhaustedError,
     create_mctsr,
 )
+from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.state import MCTSrState
 
 from .conftest import as_json, keyed_reply
 
@@ -511,7 +511,7 @@ def test_one_event_for_the_start_each_rollout_and_the_stop(scripted: Make) -> No
 
 
 def test_events_have_the_fields_of_their_types(keyed: ScriptedChatModel) -> None:
-    from mctsr_graph import events as types
+    from mctsr_graph.graph import events as types
 
     by_type = {
         "mctsr.start": types.StartEvent,

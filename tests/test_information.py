@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mctsr_graph.belief import believe
-from mctsr_graph.evidence import Evidence
-from mctsr_graph.information import _expected, _gains, _move, _vote, choose_tasks
-from mctsr_graph.prior import Prior
+from mctsr_graph.settings.prior import Prior
+from mctsr_graph.strategies.tuned.belief import believe
+from mctsr_graph.strategies.tuned.evidence import Evidence
+from mctsr_graph.strategies.tuned.next_task import _expected, _gains, _move, _vote, choose_tasks
 from tests.test_belief import sure, tree_of
 
 CLASSES = st.sampled_from("ABCD")

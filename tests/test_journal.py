@@ -25,10 +25,10 @@ from mctsr_graph import (
     create_mctsr,
     solve,
 )
-from mctsr_graph.calls import label_of
-from mctsr_graph.fingerprint import fingerprint
-from mctsr_graph.journal import CallJournal, Slot, hash_request
-from mctsr_graph.savers import file_lease
+from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
+from mctsr_graph.calls.request import label_of
+from mctsr_graph.graph.identity import fingerprint
+from mctsr_graph.run.sqlite_saver import file_lease
 
 from .conftest import keyed_reply
 

@@ -31,10 +31,11 @@ from mctsr_graph import (
     asolve,
     create_mctsr,
     solve,
-    ways,
 )
-from mctsr_graph.asking import Asker
-from mctsr_graph.calls import Budget, Request
+from mctsr_graph.calls import sync_async
+from mctsr_graph.calls.ask import Asker
+from mctsr_graph.calls.request import Budget, Request
+from mctsr_graph.calls.usage import add_usage
 from mctsr_graph.judges import (
     Case,
     Clerk,
@@ -47,11 +48,10 @@ from mctsr_graph.judges import (
     as_court,
 )
 from mctsr_graph.judges.base import label_of_judge
-from mctsr_graph.judges.court import NAMED
 from mctsr_graph.judges.pairwise import read_verdict
+from mctsr_graph.judges.registry import NAMED
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.scores import parse_score
-from mctsr_graph.usage import add_usage
+from mctsr_graph.text.score import parse_score
 
 from .conftest import keyed_reply
 from .loopback import LoopbackServer
@@ -351,12 +351,12 @@ def test_a_judge_that_asks_in_vain_loses_that_reward_and_pays_for_it() -> None:
 
 
 def test_jobs_inside_jobs_never_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ways, "_MOST_THREADS", 2)
-    ways._threads.cache_clear()
+    monkeypatch.setattr(sync_async, "_MOST_THREADS", 2)
+    sync_async._threads.cache_clear()
     context = MCTSrContext(max_rollouts=8, width=8)
     model = ScriptedChatModel(replies=thirds, latency=0.001)
     assert solve("How many?", model, judge=Twice(), context=context).rollouts == 8
-    ways._threads.cache_clear()
+    sync_async._threads.cache_clear()
 
 
 def searching(problem: str, answer: str) -> float:
@@ -369,11 +369,12 @@ def searching(problem: str, answer: str) -> float:
 def test_searches_inside_a_judge_never_wait_for_the_search_around_them(awaited: bool) -> None:
     code = f"""
 import asyncio
-from mctsr_graph import MCTSrContext, ScriptedChatModel, asolve, solve, ways
+from mctsr_graph import MCTSrContext, ScriptedChatModel, asolve, solve
+from mctsr_graph.calls import sync_async
 from tests.conftest import keyed_reply
 from tests.test_judges import searching
 
-ways._MOST_THREADS = 2
+sync_async._MOST_THREADS = 2
 context = MCTSrContext(max_rollouts=4, width=4)
 model = ScriptedChatModel(replies=keyed_reply, latency=0.001)
 options = dict(judge=searching, context=context)
@@ -668,7 +669,7 @@ def test_a_play_off_is_a_role_of_its_own() -> None:
     asker = Asker(model, context, Budget(context, [], 0.0))
     matches = [Case("P", a, 5, i, (b,)) for i, (a, b) in enumerate([("xx", "x"), ("x", "xx")])]
     court = as_court(None, None)
-    found = ways.run_blocking(court.compare(matches, asker, Prompts(), ways.BLOCKING))
+    found = sync_async.run_blocking(court.compare(matches, asker, Prompts(), sync_async.BLOCKING))
     assert [reply.value for reply in found] == [1.0, 0.0]
     assert {call.role for call in model.calls} == {"compare"}
     assert {(call.rollout, call.sample) for call in model.calls} == {
@@ -707,7 +708,7 @@ def pooled(data: Any) -> tuple[int, Any]:
 
 @pytest.fixture
 def pooling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pooling]:
-    monkeypatch.setattr("mctsr_graph.retries.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("mctsr_graph.calls.retry.FIRST_DELAY", 0.001)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with Pooling() as server:
         yield server

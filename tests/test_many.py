@@ -15,16 +15,17 @@ from mctsr_graph import (
     ScriptedChatModel,
     Solution,
     asolve_many,
-    many,
     solve,
     solve_many,
 )
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.choice import weighted
+from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.judges import SelfEvaluation
-from mctsr_graph.learning import groups, learn_prior
-from mctsr_graph.prior import Prior
-from mctsr_graph.usage import total_cost
+from mctsr_graph.run import solve_many as many
+from mctsr_graph.run.learn_prior import learn_prior
+from mctsr_graph.settings.prior import Prior
+from mctsr_graph.strategies.choice import weighted
+from mctsr_graph.strategies.tuned.learn import groups
 
 WORLD = World(skill=0.5, auc=0.7, seed=9)
 PROBLEMS = [WORLD.problem(number) for number in range(30)]

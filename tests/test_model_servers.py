@@ -18,8 +18,9 @@ from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
 
 import mctsr_graph
-from mctsr_graph import MCTSrContext, SearchFailedError, Solution, asolve, retries, solve
-from mctsr_graph.retries import Tally, classify, time_limit, with_retries
+from mctsr_graph import MCTSrContext, SearchFailedError, Solution, asolve, solve
+from mctsr_graph.calls import retry
+from mctsr_graph.calls.retry import Tally, classify, time_limit, with_retries
 
 from .faults import Fault
 from .faults.server import MODES, FaultServer
@@ -61,8 +62,8 @@ HANGS = {"hang": 0.25, "hang_in_body": 0.25, "drip": 0.25}  # the client's timeo
 
 WIRED = any(
     "with_retries" in path.read_text("utf-8")
-    for path in Path(mctsr_graph.__file__).parent.glob("*.py")
-    if path.name != "retries.py"
+    for path in Path(mctsr_graph.__file__).parent.rglob("*.py")
+    if path.name != "retry.py"
 )
 in_a_search = pytest.mark.skipif(not WIRED, reason="the search does not use with_retries yet")
 both_ways = pytest.mark.parametrize("way", ["sync", "async"])
@@ -77,8 +78,8 @@ def running() -> Iterator[FaultServer]:
 @pytest.fixture
 def server(running: FaultServer, monkeypatch: pytest.MonkeyPatch) -> FaultServer:
     """A server without faults; waits are short, whatever it asks for."""
-    monkeypatch.setattr(retries, "FIRST_DELAY", 0.002)
-    monkeypatch.setattr(retries, "LONGEST_RETRY_AFTER", 0.01)
+    monkeypatch.setattr(retry, "FIRST_DELAY", 0.002)
+    monkeypatch.setattr(retry, "LONGEST_RETRY_AFTER", 0.01)
     running.plan()
     return running
 
@@ -251,7 +252,7 @@ def test_the_deadline_ends_what_no_timeout_of_the_client_ends(
 def test_a_server_that_is_not_there_is_a_transient_fault(
     way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retries, "FIRST_DELAY", 0.002)
+    monkeypatch.setattr(retry, "FIRST_DELAY", 0.002)
     with FaultServer() as server:
         pass
     tally = Tally()

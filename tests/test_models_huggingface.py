@@ -21,7 +21,7 @@ from langchain_core.messages import (
 
 from mctsr_graph.errors import ConfigError, MissingExtraError
 from mctsr_graph.models import ChatTransformers, embedded_model
-from mctsr_graph.models.graphs import Graphs
+from mctsr_graph.models.engine.cuda_graphs import Graphs
 from mctsr_graph.models.huggingface import ContextLengthError, prompt_ids, to_chat
 from tests.engine_models import CHATML, chatml_tokenizer
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mctsr_graph import MCTSrContext, solve
-from mctsr_graph.models.prefix import common
+from mctsr_graph.models.engine.prefix import common
 
 from .loopback import LoopbackServer, completion
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
+from mctsr_graph.calls.usage import no_usage
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.search import add_child, backpropagate, new_node
-from mctsr_graph.tree import Tree, best_node, merge
-from mctsr_graph.usage import no_usage
+from mctsr_graph.strategies.uct import add_child, backpropagate, new_node
+from mctsr_graph.tree.tree import Tree, best_node, merge
 from mctsr_graph.viewers.html import render_html
 
 from .conftest import keyed_reply

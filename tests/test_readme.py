@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, create_mctsr
-from mctsr_graph.config import allowed_values
+from mctsr_graph.settings.context import allowed_values
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

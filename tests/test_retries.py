@@ -26,7 +26,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mctsr_graph import retries
+from mctsr_graph.calls import retry
+from mctsr_graph.calls.retry import Tally, classify, delay, retry_after, time_limit, with_retries
 from mctsr_graph.errors import (
     ConfigError,
     MissingExtraError,
@@ -34,7 +35,6 @@ from mctsr_graph.errors import (
     ScriptExhaustedError,
     UnknownModelError,
 )
-from mctsr_graph.retries import Tally, classify, delay, retry_after, time_limit, with_retries
 
 
 class StatusError(Exception):
@@ -246,8 +246,8 @@ def test_no_error_is_too_odd_to_classify(words: str, status: Any, code: Any) -> 
         ({"retry_after_ms": "soon", "retry_after": "9"}, 9),
         ({"retry_after": "-5"}, 0),
         ({"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
-        ({"retry_after": "999999"}, retries.LONGEST_RETRY_AFTER),
-        ({"retry_after": "Fri, 31 Dec 9999 23:59:59 GMT"}, retries.LONGEST_RETRY_AFTER),
+        ({"retry_after": "999999"}, retry.LONGEST_RETRY_AFTER),
+        ({"retry_after": "Fri, 31 Dec 9999 23:59:59 GMT"}, retry.LONGEST_RETRY_AFTER),
         ({"retry_after": "nan"}, None),
         ({"retry_after": "inf"}, None),
         ({"retry_after": "soon"}, None),
@@ -475,7 +475,7 @@ async def test_the_deadline_ends_a_call_that_hangs() -> None:
 
 
 async def test_the_calls_own_timeout_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(retry, "FIRST_DELAY", 0.001)
     script: list[Any] = [TimeoutError("mine"), "fine"]
 
     async def call() -> Any:
@@ -499,8 +499,8 @@ async def test_cancelling_is_no_timeout() -> None:
 def test_the_import_needs_no_client_of_any_provider() -> None:
     code = (
         "import sys, types; p = types.ModuleType('mctsr_graph'); p.__path__ = sys.argv[1:]; "
-        "sys.modules['mctsr_graph'] = p; import mctsr_graph.retries; "
+        "sys.modules['mctsr_graph'] = p; import mctsr_graph.calls.retry; "
         "assert not {'openai', 'httpx', 'requests', 'torch', 'langchain_core'} & set(sys.modules)"
     )
-    folder = str(retries.__file__).removesuffix("/retries.py")
+    folder = str(retry.__file__).removesuffix("/calls/retry.py")
     subprocess.run([sys.executable, "-c", code, folder], check=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from benchmarks.judge_replies import main, measure
 from mctsr_graph.errors import ScoreError
-from mctsr_graph.scores import last_number_after_score, parse_score
+from mctsr_graph.text.score import last_number_after_score, parse_score
 
 from .conftest import seconds
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph.config import MCTSrContext
-from mctsr_graph.search import (
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.uct import (
     add_child,
     add_rewards,
     backpropagate,
@@ -22,8 +22,8 @@ from mctsr_graph.search import (
     select_wave,
     uct,
 )
-from mctsr_graph.tree import Node, Tree, best_node, merge, path_to_root, roots
-from mctsr_graph.values import backed_up_q, bonus, raw_q, suppress_full_score
+from mctsr_graph.strategies.values import backed_up_q, bonus, raw_q, suppress_full_score
+from mctsr_graph.tree.tree import Node, Tree, best_node, merge, path_to_root, roots
 
 PAPER = MCTSrContext()
 OFFICIAL = MCTSrContext(profile="official")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mctsr_graph.config import MCTSrContext
-from mctsr_graph.search import (
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.uct import (
     add_child,
     add_rewards,
     backpropagate,
@@ -21,7 +21,7 @@ from mctsr_graph.search import (
     select,
     select_wave,
 )
-from mctsr_graph.tree import Node, Patch, Tree, merge
+from mctsr_graph.tree.tree import Node, Patch, Tree, merge
 
 Operation = tuple[str, int, list[float], list[float]]
 """Kind ("root", "child", "reward"), pick of a node, its further rewards, rewards of a new node."""

@@ -16,11 +16,12 @@ from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
 
-from mctsr_graph import MCTSrContext, ScriptedChatModel, asolve, retries, solve
+from mctsr_graph import MCTSrContext, ScriptedChatModel, asolve, solve
 from mctsr_graph.benchmark.persistent import Persistent
-from mctsr_graph.journal import CallJournal, Slot
+from mctsr_graph.calls import retry
+from mctsr_graph.calls.journal import CallJournal, Slot
+from mctsr_graph.calls.several_replies import giver_of
 from mctsr_graph.models import ChatTransformers
-from mctsr_graph.several import giver_of
 
 from .conftest import keyed_reply
 from .loopback import LoopbackServer, completion
@@ -90,7 +91,7 @@ def running() -> Iterator[Server]:
 
 @pytest.fixture
 def server(running: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    monkeypatch.setattr(retries, "FIRST_DELAY", 0.002)
+    monkeypatch.setattr(retry, "FIRST_DELAY", 0.002)
     running.start_again("all")
     return running
 

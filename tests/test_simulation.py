@@ -9,7 +9,7 @@ import pytest
 from mctsr_graph import MCTSrContext, solve
 from mctsr_graph.benchmark.simulated_search import simulated_search
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.usage import total_cost
+from mctsr_graph.calls.usage import total_cost
 
 WORLD = World(skill=0.4, auc=0.7, class_spread=10.0, seed=3)
 

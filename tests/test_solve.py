@@ -29,7 +29,7 @@ from mctsr_graph import (
     solve,
 )
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.running import SearchControl
+from mctsr_graph.run.session import SearchControl
 
 from .conftest import keyed_reply
 
@@ -109,7 +109,7 @@ def test_a_key_that_becomes_invalid_ends_the_search_and_loses_nothing(scripted: 
 
 
 def test_a_server_that_comes_back_costs_no_rollout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mctsr_graph.retries.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("mctsr_graph.calls.retry.FIRST_DELAY", 0.001)
     down = [TimeoutError("late"), ConnectionError("refused"), None]  # two failures, then a reply
     failing = iter(down * 3)
 
@@ -341,7 +341,7 @@ def test_searches_in_threads_do_not_mix(tmp_path: Path) -> None:
 def test_without_the_package_for_files_it_says_what_to_install(
     keyed: ScriptedChatModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["mctsr_graph.running"], "find_spec", lambda name: None)
+    monkeypatch.setattr(sys.modules["mctsr_graph.run.session"], "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'pip install "mctsr-graph\[sqlite\]"'):
         solve("How many?", keyed, checkpointer="search.db")
 

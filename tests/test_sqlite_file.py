@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph import sqlite_file
+from mctsr_graph.calls import sqlite
+from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.errors import CheckpointError
-from mctsr_graph.journal import CallJournal
-from mctsr_graph.savers import open_file
+from mctsr_graph.run.sqlite_saver import open_file
 
 
 def opened_as_saver(path: Path) -> None:
@@ -53,11 +53,11 @@ def test_a_new_file_that_another_connection_writes_is_waited_for(
 def test_a_new_file_that_is_never_let_go_is_an_error_in_the_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sqlite_file, "_SECONDS_FOR_A_LOCK", 0.1)
+    monkeypatch.setattr(sqlite, "_SECONDS_FOR_A_LOCK", 0.1)
     path = tmp_path / "search.db"
     locked = pytest.raises(CheckpointError, match=r"search\.db' .* \(database is locked\)")
     with being_written(path), locked:
-        sqlite_file.connected(path)
+        sqlite.connected(path)
 
 
 def test_a_file_of_something_else_is_an_error_at_once(tmp_path: Path) -> None:

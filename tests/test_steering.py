@@ -23,11 +23,8 @@ from mctsr_graph import (
     create_mctsr,
     solve,
 )
-from mctsr_graph.branches import in_play
-from mctsr_graph.savers import open_file
-from mctsr_graph.search import backpropagate, new_node, select, select_wave
-from mctsr_graph.selection import tasks_of_wave
-from mctsr_graph.steering import (
+from mctsr_graph.run.sqlite_saver import open_file
+from mctsr_graph.run.steering import (
     Act,
     add_answer,
     ask_rewards,
@@ -42,8 +39,11 @@ from mctsr_graph.steering import (
     undo,
     unpin,
 )
-from mctsr_graph.stored import stored_searches
-from mctsr_graph.tree import Tree, best_node, merge, path_to_root
+from mctsr_graph.run.stored import stored_searches
+from mctsr_graph.strategies.selection import tasks_of_wave
+from mctsr_graph.strategies.uct import backpropagate, new_node, select, select_wave
+from mctsr_graph.tree.steered import in_play
+from mctsr_graph.tree.tree import Tree, best_node, merge, path_to_root
 from mctsr_graph.viewers.text import render_text
 
 from .conftest import as_json, keyed_reply
@@ -457,8 +457,8 @@ def test_a_kept_search_is_steered_and_taken_up_by_the_same_call(tmp_path: Path) 
 KILLED_WHILE_THE_JUDGE_IS_ASKED = """
 import os, sys
 from mctsr_graph import ScriptedChatModel, create_mctsr
-from mctsr_graph.savers import open_file
-from mctsr_graph.steering import add_answer, steer
+from mctsr_graph.run.sqlite_saver import open_file
+from mctsr_graph.run.steering import add_answer, steer
 
 dying = ScriptedChatModel(replies=lambda call: os._exit(9))
 with open_file(sys.argv[1]) as saver:

@@ -19,12 +19,12 @@ from mctsr_graph import (
     solve,
 )
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.choice import Choice
+from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.judges import Pairwise
-from mctsr_graph.prior import Prior
-from mctsr_graph.running import SearchControl, Wanted
-from mctsr_graph.steering import add_answer, ask_rewards, expand, prune, steer
-from mctsr_graph.usage import total_cost
+from mctsr_graph.run.session import SearchControl, Wanted
+from mctsr_graph.run.steering import add_answer, ask_rewards, expand, prune, steer
+from mctsr_graph.settings.prior import Prior
+from mctsr_graph.strategies.choice import Choice
 
 from .conftest import as_json
 

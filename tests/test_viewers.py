@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from mctsr_graph.answers import clean_text
-from mctsr_graph.tree import Node, Tree
-from mctsr_graph.usage import no_usage
+from mctsr_graph.calls.usage import no_usage
+from mctsr_graph.text.final_answer import clean_text
+from mctsr_graph.tree.tree import Node, Tree
 from mctsr_graph.viewers.html import render_html
 from mctsr_graph.viewers.mermaid import render_mermaid
 from mctsr_graph.viewers.rich_tree import rich_tree

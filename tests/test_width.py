@@ -23,9 +23,9 @@ from mctsr_graph import (
 )
 from mctsr_graph.benchmark.simulated_search import simulated_search
 from mctsr_graph.benchmark.simulation import World
+from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.steering import edit_critique, steer
-from mctsr_graph.usage import total_cost
+from mctsr_graph.run.steering import edit_critique, steer
 
 from .conftest import as_json, keyed_reply
 

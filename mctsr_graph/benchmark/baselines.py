@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from mctsr_graph.calls import Failure
-from mctsr_graph.leaves import failures
-from mctsr_graph.usage import Cost, no_cost, sum_costs
+from mctsr_graph.calls.request import Failure
+from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
+from mctsr_graph.graph.rollout import failures
 
 from .drafts import Drafts, as_attempt
 from .plan import Plan, calls_of

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mctsr_graph.answers import extract_final_answer
 from mctsr_graph.errors import ConfigError, DataUnavailableError, MissingExtraError
+from mctsr_graph.text.final_answer import extract_final_answer
 
 from .problems import FILE_FORM, DataSet, Problem, from_file, unique
 

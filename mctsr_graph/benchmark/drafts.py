@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import mctsr_graph.prompts as say
-from mctsr_graph.answers import extract_final_answer
-from mctsr_graph.asking import Asker
-from mctsr_graph.calls import Budget, Model, Reply, Request
-from mctsr_graph.config import MCTSrContext
-from mctsr_graph.defuse import is_suspicious
-from mctsr_graph.desk import Desk
-from mctsr_graph.fingerprint import fingerprint
+from mctsr_graph.calls.ask import Asker
+from mctsr_graph.calls.request import Budget, Model, Reply, Request
+from mctsr_graph.calls.sync_async import AWAITING
+from mctsr_graph.calls.usage import sum_costs
+from mctsr_graph.graph.identity import fingerprint
+from mctsr_graph.graph.rollout import rewards
+from mctsr_graph.graph.services import Desk
 from mctsr_graph.judges import Case, Court
-from mctsr_graph.leaves import rewards
 from mctsr_graph.prompts import Prompts
-from mctsr_graph.strategy import Strategy
-from mctsr_graph.usage import sum_costs
-from mctsr_graph.ways import AWAITING
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.text.hostile import is_suspicious
 
 from .ledger import Ledger
 from .records import Attempt

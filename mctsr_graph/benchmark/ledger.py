@@ -9,8 +9,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from mctsr_graph.journal import CallJournal, Slot
-from mctsr_graph.usage import Cost, sum_costs
+from mctsr_graph.calls.journal import CallJournal, Slot
+from mctsr_graph.calls.usage import Cost, sum_costs
 
 
 @dataclass(frozen=True)

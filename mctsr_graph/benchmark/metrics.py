@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
+from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.usage import Cost, sum_costs
 
 from .comparisons import Comparison, compare_all
 from .judge import Judge, judge_of

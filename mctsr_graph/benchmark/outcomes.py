@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
-from mctsr_graph.usage import Cost, no_cost, sum_costs
+from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
 
 from .records import SIMPLE_METHODS, Attempt, Line, MethodRecord, Point, outcome
 

@@ -8,11 +8,11 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from mctsr_graph.calls import Model
-from mctsr_graph.config import MCTSrContext
+from mctsr_graph.calls.request import Model
+from mctsr_graph.calls.retry import classify, with_retries
+from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Way, run_blocking
 from mctsr_graph.errors import MCTSrError
-from mctsr_graph.retries import classify, with_retries
-from mctsr_graph.ways import AWAITING, BLOCKING, Way, run_blocking
+from mctsr_graph.settings.context import MCTSrContext
 
 from .unfinished import Unfinished
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from mctsr_graph.config import MCTSrContext
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.settings.context import MCTSrContext
 
 from .records import SIMPLE_METHODS
 

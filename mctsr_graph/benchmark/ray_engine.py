@@ -18,9 +18,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from mctsr_graph.calls import Model
+from mctsr_graph.calls.journal import CallJournal, Slot
+from mctsr_graph.calls.request import Model
 from mctsr_graph.errors import MissingExtraError
-from mctsr_graph.journal import CallJournal, Slot
 from mctsr_graph.models.load import load_model
 
 from .plan import Task

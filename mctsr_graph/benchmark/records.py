@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from mctsr_graph.calls import Failure
-from mctsr_graph.tree import Node, Tree
-from mctsr_graph.usage import Cost
+from mctsr_graph.calls.request import Failure
+from mctsr_graph.calls.usage import Cost
+from mctsr_graph.tree.tree import Node, Tree
 
 VERSION: Literal[1] = 1
 SETTINGS_FILE, LINES_FILE, CALLS_FILE = "run.json", "lines.jsonl", "calls.db"
@@ -96,7 +96,7 @@ class Point(TypedDict):
     """Index of the attempt that the method returns (the headline); None where it has none."""
     majority: int | None
     """Index of the first attempt of the largest class of equal final answers
-    (`mctsr_graph.answers.answer_key`); the class found first wins a tie."""
+    (`mctsr_graph.text.final_answer.answer_key`); the class found first wins a tie."""
     weighted: int | None
     """As `majority`, each vote weighted by exp(z), z being the attempt's mean reward
     standardised over the attempts that vote; None where they have no rewards."""

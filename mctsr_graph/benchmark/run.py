@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mctsr_graph import __version__
-from mctsr_graph.calls import Model
+from mctsr_graph.calls.journal import CallJournal
+from mctsr_graph.calls.request import Model
+from mctsr_graph.calls.sync_async import gathered
 from mctsr_graph.errors import FingerprintMismatchError
-from mctsr_graph.journal import CallJournal
 from mctsr_graph.prompts import Prompts
-from mctsr_graph.ways import gathered
 
 from .grading import Grader
 from .plan import Plan, Task

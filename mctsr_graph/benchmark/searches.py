@@ -7,13 +7,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
 
-from mctsr_graph.calls import Model
-from mctsr_graph.config import MCTSrContext
-from mctsr_graph.graph import create_mctsr
-from mctsr_graph.journal import CallJournal
+from mctsr_graph.calls.journal import CallJournal
+from mctsr_graph.calls.request import Model
+from mctsr_graph.calls.usage import Cost, no_cost, total_cost
+from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.prompts import Prompts
-from mctsr_graph.tree import Tree
-from mctsr_graph.usage import Cost, no_cost, total_cost
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.tree.tree import Tree
 
 from .ledger import Ledger
 from .plan import BY_CALLS, calls_of

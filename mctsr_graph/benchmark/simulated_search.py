@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
-from mctsr_graph.answers import extract_final_answer
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.calls import derive_seed
-from mctsr_graph.config import MCTSrContext
-from mctsr_graph.leaves import Leaf, grow, new_leaf
+from mctsr_graph.calls.request import derive_seed
+from mctsr_graph.calls.usage import Role, Usage, no_cost
+from mctsr_graph.graph.rollout import Leaf, grow, new_leaf
+from mctsr_graph.graph.select import next_tasks
+from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.prompts import Prompts
-from mctsr_graph.search import add_child, backpropagate, new_node
-from mctsr_graph.selection import next_tasks
-from mctsr_graph.state import MCTSrState
-from mctsr_graph.tasks import SelectionRule
-from mctsr_graph.tree import Node, Tree, merge
-from mctsr_graph.usage import Role, Usage, no_cost
-from mctsr_graph.values import suppress_full_score
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.task import SelectionRule
+from mctsr_graph.strategies.uct import add_child, backpropagate, new_node
+from mctsr_graph.strategies.values import suppress_full_score
+from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.tree.tree import Node, Tree, merge
 
 _DUMMY = Prompts().dummy_answer
 _ENDLESS = 1 << 31

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
-from mctsr_graph.calls import derive_seed
+from mctsr_graph.calls.request import derive_seed
 from mctsr_graph.models.scripted import ScriptedCall, ScriptedChatModel
 
 _PROBLEM = re.compile(r"Simulated problem (\d+)\.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mctsr_graph.calls import Model
-from mctsr_graph.journal import CallJournal
+from mctsr_graph.calls.journal import CallJournal
+from mctsr_graph.calls.request import Model
 from mctsr_graph.prompts import Prompts
 
 from .baselines import run_baselines

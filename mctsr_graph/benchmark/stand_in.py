@@ -16,9 +16,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr, create_model
 
-from mctsr_graph.calls import innermost, label_of
+from mctsr_graph.calls.request import innermost, label_of
+from mctsr_graph.calls.sync_async import Scorer
 from mctsr_graph.errors import JournalMismatchError
-from mctsr_graph.ways import Scorer
 
 Send = Callable[[list[BaseMessage], dict[str, Any], dict[str, Any]], Awaitable[AIMessage]]
 """Takes messages, settings of the call, and the metadata of its run."""

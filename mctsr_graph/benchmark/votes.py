@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 
-from mctsr_graph.answers import answer_key
+from mctsr_graph.text.final_answer import answer_key
 
 from .records import Attempt
 

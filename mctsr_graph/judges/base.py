@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from mctsr_graph.asking import Asker, First, shorten
-from mctsr_graph.calls import Model, Reply, Request
-from mctsr_graph.config import MCTSrContext
+from mctsr_graph.calls.ask import Asker, First, shorten
+from mctsr_graph.calls.request import Model, Reply, Request
+from mctsr_graph.calls.several_replies import giver_of
+from mctsr_graph.calls.sync_async import Way, all_at_once
+from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import MCTSrError, ReplyError, ScoreError
 from mctsr_graph.prompts import Prompts
-from mctsr_graph.several import giver_of
-from mctsr_graph.usage import Cost, sum_costs
-from mctsr_graph.ways import Way, all_at_once
+from mctsr_graph.settings.context import MCTSrContext
 
 # Samples of a rollout, at most; the further requests of one sample are numbered behind them
 _SAMPLES = 1000

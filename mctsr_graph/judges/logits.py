@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from mctsr_graph.calls import innermost
+from mctsr_graph.calls.request import innermost
+from mctsr_graph.calls.sync_async import Scorer, Way
 from mctsr_graph.judges.base import Case, Clerk
 from mctsr_graph.judges.self_evaluation import evaluation
-from mctsr_graph.values import suppress_full_score
-from mctsr_graph.ways import Scorer, Way
+from mctsr_graph.strategies.values import suppress_full_score
 
 
 @dataclass(frozen=True)

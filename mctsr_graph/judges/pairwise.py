@@ -10,12 +10,12 @@ from typing import ClassVar
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
-from mctsr_graph.answers import strip_reasoning
-from mctsr_graph.calls import Request, derive_seed
-from mctsr_graph.defuse import hide_scores
+from mctsr_graph.calls.request import Request, derive_seed
+from mctsr_graph.calls.usage import Role
 from mctsr_graph.errors import ReplyError
 from mctsr_graph.judges.base import Case, Clerk
-from mctsr_graph.usage import Role
+from mctsr_graph.text.final_answer import strip_reasoning
+from mctsr_graph.text.hostile import hide_scores
 
 _TAG = re.compile(r"</?\s*solution_[ab]\s*>", re.IGNORECASE)
 _WINNER = r"[^\w\n]*(?:solution[ _])?(a|b|equal|tie|draw|both|neither)[^\w\n]*"

@@ -13,10 +13,10 @@ from typing import Any, Literal
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.messages.ai import UsageMetadata
 
-from mctsr_graph.calls import Request
+from mctsr_graph.calls.request import Request
+from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.errors import ConfigError, ScoreError
 from mctsr_graph.judges.base import Case, Clerk
-from mctsr_graph.ways import Way
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
-from mctsr_graph.answers import strip_reasoning
-from mctsr_graph.calls import Request
+from mctsr_graph.calls.request import Request
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.judges.base import Case, Clerk
 from mctsr_graph.prompts import evaluate_messages
-from mctsr_graph.values import suppress_full_score
+from mctsr_graph.strategies.values import suppress_full_score
+from mctsr_graph.text.final_answer import strip_reasoning
 
 
 class Criterion(NamedTuple):

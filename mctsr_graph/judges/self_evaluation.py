@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mctsr_graph.calls import Request
+from mctsr_graph.calls.request import Request
 from mctsr_graph.judges.base import Case, Clerk
 from mctsr_graph.prompts import evaluate_again_messages, evaluate_messages, read_score
-from mctsr_graph.values import suppress_full_score
+from mctsr_graph.strategies.values import suppress_full_score
 
 
 @dataclass(frozen=True)

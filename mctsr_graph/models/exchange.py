@@ -13,7 +13,7 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.models.engine import ContextLengthError, Request, Sample
+from mctsr_graph.models.engine.protocol import ContextLengthError, Request, Sample
 from mctsr_graph.models.sampling import Sampling, processors, resolved
 from mctsr_graph.models.template import TOKENIZER_LOCK, prompt_ids, takes_tools, to_chat
 from mctsr_graph.models.text_stream import TextStream

@@ -26,7 +26,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.models.engine import ContextLengthError, Engine
+from mctsr_graph.models.engine.protocol import ContextLengthError, Engine
 from mctsr_graph.models.exchange import Exchange
 from mctsr_graph.models.logit_scores import LogitScores, awaited
 from mctsr_graph.models.sampling import Sampling
@@ -59,7 +59,7 @@ class ChatTransformers(BaseChatModel, Sampling, LogitScores):
         engine: "inflight" is this package's; "continuous" is transformers' own continuous
             batching, for CUDA with flash attention; "auto" is the first, which was faster on
             an H100 without the package flash-attn.
-        limits: Bounds of the engine by name, see `mctsr_graph.models.inflight.Limits`. Chat
+        limits: Bounds of the engine by name, see `mctsr_graph.models.engine.inflight.Limits`. Chat
             models that wrap the same loaded model share the engine of the first.
         streaming: True lets `invoke` stream inside, False never, as LangChain has it.
     """

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from langchain_core.messages import BaseMessage
 
-from mctsr_graph.models.engine import Engine
+from mctsr_graph.models.engine.protocol import Engine
 from mctsr_graph.models.score import ScoreDistribution, distribution, score_tree
 from mctsr_graph.models.template import TOKENIZER_LOCK, prompt_ids, to_chat
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.models.engine import TokenTree
+from mctsr_graph.models.engine.protocol import TokenTree
 
 
 @dataclass(frozen=True)

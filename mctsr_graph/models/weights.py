@@ -7,7 +7,7 @@ import weakref
 from typing import Any
 
 from mctsr_graph.errors import ConfigError, MissingExtraError
-from mctsr_graph.models.engine import Engine
+from mctsr_graph.models.engine.protocol import Engine
 
 _ENGINES: weakref.WeakValueDictionary[tuple[int, str], Engine] = weakref.WeakValueDictionary()
 _ENGINES_LOCK = threading.Lock()
@@ -29,8 +29,8 @@ class Weights:
 
 def engine_of(model: Any, kind: str, limits: dict[str, Any]) -> Engine:
     """The engine of a loaded model: one for each, however many chat models wrap it."""
-    from mctsr_graph.models.continuous import ContinuousEngine
-    from mctsr_graph.models.inflight import InflightEngine, Limits
+    from mctsr_graph.models.engine.continuous import ContinuousEngine
+    from mctsr_graph.models.engine.inflight import InflightEngine, Limits
 
     engine: Engine | None
     # As measured: benchmarks/results/backend-h100.json. With flash-attn "continuous" may differ

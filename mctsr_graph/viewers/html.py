@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from mctsr_graph.answers import answer_key, clean_text
-from mctsr_graph.tree import Node
+from mctsr_graph.text.final_answer import answer_key, clean_text
+from mctsr_graph.tree.tree import Node
 
 _SCRIPTS = ("search.js", "text.js", "panels.js", "tree.js", "main.js")
 _FONT = re.compile(r"src:url\(fonts/([\w-]+\.woff2)\)[^;}]*")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mctsr_graph.tree import Node, path_to_root
+from mctsr_graph.tree.tree import Node, path_to_root
 
 from .text import one_line, points
 

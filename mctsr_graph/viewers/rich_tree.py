@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.text import Text
 from rich.tree import Tree as Branch
 
-from mctsr_graph.tree import Node, path_to_root, roots
+from mctsr_graph.tree.tree import Node, path_to_root, roots
 
 from .text import label
 

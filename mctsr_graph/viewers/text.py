@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mctsr_graph.tree import Node, roots
+from mctsr_graph.tree.tree import Node, roots
 
 
 def render_text(tree: Mapping[str, Node], best: str | None = None) -> str:

@@ -15,7 +15,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from mctsr_graph import MCTSrContext, MCTSrError, ScriptedChatModel, create_mctsr, solve
 from mctsr_graph.errors import CheckpointError
-from mctsr_graph.savers import open_file
+from mctsr_graph.run.sqlite_saver import open_file
 from tests.conftest import keyed_reply
 from tests.faults import postgres
 

@@ -14,9 +14,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from mctsr_graph import MCTSrContext, MCTSrError, ScriptedChatModel, create_mctsr
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.search import is_candidate, uct
-from mctsr_graph.tree import Tree, best_node, merge
-from mctsr_graph.values import backed_up_q
+from mctsr_graph.strategies.uct import is_candidate, uct
+from mctsr_graph.strategies.values import backed_up_q
+from mctsr_graph.tree.tree import Tree, best_node, merge
 from tests.conftest import keyed_reply
 
 ROLES = st.sampled_from(["critique", "refine", "evaluate"])

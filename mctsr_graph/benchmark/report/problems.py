@@ -8,7 +8,7 @@ from typing import Any
 
 from mctsr_graph.benchmark.outcomes import Key, Outcome, outcomes
 from mctsr_graph.benchmark.records import Attempt, Line, MethodRecord, Point, tree_of
-from mctsr_graph.usage import no_cost
+from mctsr_graph.calls.usage import no_cost
 
 _SIGNS = {"right": "✓", "wrong": "✗", "no_answer": "–", "undecided": "?", "failed": "!"}
 

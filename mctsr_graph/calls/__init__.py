@@ -1,0 +1,1 @@
+"""One call to a model: asked, limited, tried again, recorded and counted."""

@@ -1,0 +1,300 @@
+"""Asking a chat model: unusable replies are asked for again, failures become records."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Any, TypeVar
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from mctsr_graph.calls.finish_reason import is_refusal, is_repetitive, is_truncated
+from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
+from mctsr_graph.calls.request import Budget, Model, Reply, Request, derive_seed, innermost
+from mctsr_graph.calls.retry import classify, with_retries
+from mctsr_graph.calls.several_replies import Giver, alike, giver_of
+from mctsr_graph.calls.sync_async import Way, all_at_once
+from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
+from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.text.hostile import defuse_control_tokens
+
+_JITTER = random.Random()  # of waits between attempts, on which no search depends
+# What asking again would not help
+_FINAL = ("budget", "context", "refusal", "model_error")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class First:
+    """The first reply to a request that was made together with others like it.
+
+    The budget has been asked for it.
+    """
+
+    message: AIMessage | None
+    """None: the model gave fewer replies than there were requests."""
+    began: float
+    """When they were asked for, by the clock of `time.monotonic`."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Asks one model, under the settings and the budget of one step of a search."""
+
+    model: Model
+    context: MCTSrContext
+    budget: Budget
+    journal: CallJournal | None = None
+    search: str = ""
+    """Id of the search in the journal."""
+    strict: bool = False
+    """Whether the model's own exceptions are raised instead of becoming failures."""
+
+    async def ask_all(self, requests: Sequence[Request], way: Way) -> list[Reply]:
+        """Ask for everything at once; return the replies in the order of `requests`."""
+        return await self.ask_alike(requests, requests, self.ask, way)
+
+    async def ask_alike(
+        self,
+        requests: Sequence[Request],
+        items: Sequence[T],
+        ask: Callable[[T, Way, First | None], Coroutine[Any, Any, Reply]],
+        way: Way,
+    ) -> list[Reply]:
+        """Call `ask` for each item at once; return the replies in order.
+
+        Requests of the same messages, one an item, are made as one, if the model can give several
+        replies; `ask` is given the item's own.
+        """
+        giver = giver_of(self.model) if len(requests) > 1 else None
+        if giver is None:
+            jobs = [lambda way, item=item: ask(item, way, None) for item in items]
+            return await all_at_once(jobs, self.model, way)
+
+        async def together(group: Sequence[int], way: Way) -> list[Reply]:
+            firsts = await self._firsts([requests[i] for i in group], giver, way)
+            jobs = [
+                lambda way, item=items[i], first=first: ask(item, way, first)
+                for i, first in zip(group, firsts, strict=True)
+            ]
+            return await all_at_once(jobs, self.model, way)
+
+        groups = alike(requests)
+        waiting = [lambda way, group=group: together(group, way) for group in groups]
+        found = await all_at_once(waiting, self.model, way)
+        order = [i for group in groups for i in group]
+        replies = dict(zip(order, (reply for own in found for reply in own), strict=True))
+        return [replies[i] for i in range(len(order))]
+
+    async def ask(self, request: Request, way: Way, first: First | None = None) -> Reply:
+        """Ask until a reply can be used, at most 1 + max_retries times.
+
+        A reply that was cut off before it came to its point is asked for once more, with twice
+        the tokens where a limit was set, and is kept where that does not help.
+        """
+        began = time.monotonic() if first is None else first.began
+        costs, messages = [no_cost()], request.messages
+        failed, cut_off, shorter = ReplyError("unasked", ""), None, list(request.shorter)
+        for attempt in range(1 + self.context.max_retries):
+            try:
+                sent = self._sent(request, attempt, messages, way, first)
+                value, truncated = await self._attempt(request, sent, costs)
+            except ReplyError as error:
+                failed = error
+                if error.code == "context" and shorter:
+                    messages = shorter.pop(0)()
+                elif error.code in _FINAL:
+                    break
+                else:
+                    messages = request.again()
+                continue
+            reply = Reply(value, sum_costs(costs), _since(began), truncated=truncated)
+            if not truncated or cut_off is not None or request.is_whole(value):
+                return reply
+            cut_off = reply
+        if cut_off is not None:
+            return replace(cut_off, cost=sum_costs(costs), seconds=_since(began))
+        why = f"{failed.why}: {failed.reply!r}" if failed.reply else failed.why
+        return Reply(None, sum_costs(costs), _since(began), failed.code, shorten(why))
+
+    async def _sent(
+        self,
+        request: Request,
+        attempt: int,
+        messages: list[BaseMessage],
+        way: Way,
+        first: First | None,
+    ) -> AIMessage:
+        """The model's reply: the first one, where it is there already."""
+        if attempt or first is None:
+            self.budget.take()
+        elif first.message is not None:
+            return first.message
+        return await self._reply(request, attempt, messages, way)
+
+    async def _attempt(
+        self, request: Request, sent: Awaitable[AIMessage], costs: list[Cost]
+    ) -> tuple[Any, bool]:
+        """What one reply says, and whether it was cut off; adds its cost to `costs`.
+
+        Raises:
+            ReplyError: it cannot be used, or there is none.
+        """
+        try:
+            message = await sent
+        except MCTSrError:
+            raise
+        except Exception as error:
+            kind = classify(error)
+            if self.strict or kind == "configuration":
+                raise
+            code = kind if kind in _FINAL else "model_error"
+            raise ReplyError(code, f"{type(error).__name__}: {error}") from error
+        costs.append(self._cost(message))
+        if is_refusal(message):
+            raise ReplyError("refusal", "the model refused", str(message.text))
+        value, truncated = request.read(str(message.text)), is_truncated(message)
+        if truncated and not request.is_whole(value) and is_repetitive(value):
+            raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
+        return value, truncated
+
+    async def _reply(
+        self, request: Request, attempt: int, messages: list[BaseMessage], way: Way
+    ) -> AIMessage:
+        """The model's reply, or the one that the journal holds."""
+        settings = self._settings(request, attempt)
+        config = _config(request, attempt)
+        messages = [_defused(message) for message in messages]
+
+        async def once() -> AIMessage:
+            if request.send is not None:
+                return await request.send(self.model, messages, way)
+            return await way.send(self.model, messages, config=config, **settings)
+
+        if self.journal is None:
+            return await self._retried(once, way)
+        entry = self._entry(request, settings, attempt, messages)
+        known = await way.call(self.journal.get, *entry)
+        if known is not None:
+            return known
+        reply = await self._retried(once, way)
+        await way.call(self.journal.writing([(*entry, reply)]))
+        return reply
+
+    async def _firsts(
+        self, requests: Sequence[Request], giver: Giver, way: Way
+    ) -> list[First | None]:
+        """First replies to requests of the same messages, by one request to the model.
+
+        None is for a request that is to be made as if it were alone. The journal keeps each reply
+        in its own slot, so it is the same whichever way they came.
+        """
+        firsts: list[First | None] = [None] * len(requests)
+        if len(requests) == 1:
+            return firsts
+        began, journal = time.monotonic(), self.journal
+        messages = [_defused(message) for message in requests[0].messages]
+        settings = [self._settings(request, 0) for request in requests]
+        entries = [self._entry(*one, 0, messages) for one in zip(requests, settings, strict=True)]
+        known: list[Any] = firsts
+        if journal is not None:
+            known = await way.call(lambda: [journal.get(*entry) for entry in entries])
+        new = [i for i, reply in enumerate(known) if reply is None and self.budget.takes()]
+
+        async def once() -> list[AIMessage]:
+            config = _config(requests[new[0]], 0)
+            return await giver.ask(messages, len(new), way, config, settings[new[0]])
+
+        found: list[AIMessage] = []
+        try:
+            found = await self._retried(once, way) if len(new) > 1 else []
+        except MCTSrError:
+            raise
+        except Exception as error:  # each is asked for by itself then
+            giver.failed(error)
+        if journal is not None and found:
+            replies = [(*entries[i], reply) for i, reply in zip(new, found, strict=False)]
+            await way.call(journal.writing(replies))
+        for i, reply in zip_longest(new, found):
+            firsts[i] = First(reply, began)
+        return firsts
+
+    async def _retried(self, once: Callable[[], Awaitable[T]], way: Way) -> T:
+        return await with_retries(
+            once,
+            attempts=self.context.max_attempts,
+            deadline=self.context.call_seconds,
+            sleep=way.sleep,
+            limit=way.limit,
+            rng=_JITTER,
+        )
+
+    def _entry(
+        self, request: Request, settings: Any, attempt: int, messages: list[BaseMessage]
+    ) -> tuple[Slot, str]:
+        """Where the journal keeps a reply, and what it is the reply to."""
+        slot = Slot(self.search, request.rollout, request.role, request.sample, attempt)
+        return slot, hash_request(messages, settings)
+
+    def _settings(self, request: Request, attempt: int) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            name: value
+            for name in ("temperature", "max_tokens")
+            if (value := self.context.of_role(name, request.role)) is not None
+        }
+        if attempt and request.role != "evaluate" and "max_tokens" in settings:
+            settings["max_tokens"] *= 2
+        if "seed" in getattr(type(innermost(self.model)), "model_fields", {}):
+            settings["seed"] = derive_seed(
+                self.context.seed, request.rollout, request.role, request.sample, attempt
+            )
+        return settings
+
+    def _cost(self, message: AIMessage) -> Cost:
+        told: Any = message.usage_metadata or {}
+        counts = [told.get("input_tokens"), told.get("output_tokens")]
+        if not all(isinstance(count, int) and count >= 0 for count in counts):
+            if self.context.max_tokens is not None:
+                raise ConfigError(
+                    f"max_tokens is {self.context.max_tokens}, but the model reports no token "
+                    "usage; use max_calls or max_seconds instead"
+                )
+            return Cost(calls=1, input_tokens=0, output_tokens=0, unmetered_calls=1)
+        cost = Cost(calls=1, input_tokens=counts[0], output_tokens=counts[1], unmetered_calls=0)
+        self.budget.add(cost)
+        return cost
+
+
+def _defused(message: BaseMessage) -> BaseMessage:
+    """The message without control tokens: the model's tokenizer may be out of reach."""
+    if not isinstance(message.content, str):
+        return message
+    text = defuse_control_tokens(message.content)
+    return message if text == message.content else message.model_copy(update={"content": text})
+
+
+def _since(began: float) -> float:
+    return time.monotonic() - began
+
+
+def _config(request: Request, attempt: int) -> Any:
+    """What tracers and callbacks see of a call."""
+    return {
+        "run_name": request.role,
+        "tags": [f"mctsr:{request.role}"],
+        "metadata": {
+            "mctsr_role": request.role,
+            "mctsr_rollout": request.rollout,
+            "mctsr_sample": request.sample,
+            "mctsr_attempt": attempt,
+        },
+    }
+
+
+def shorten(message: str, most: int = 200) -> str:
+    """The beginning of a message, so many characters at most."""
+    return message if len(message) <= most else message[: most - 3] + "..."

@@ -1,0 +1,154 @@
+"""A write-ahead record of model calls, so that no call that has returned is ever paid for twice.
+
+LangGraph writes a step's result in the background after the step; a process killed in between
+would make the step's calls again. The journal keeps each reply before anything else happens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from mctsr_graph.calls.finish_reason import reason_of
+from mctsr_graph.calls.sqlite import connected
+from mctsr_graph.errors import JournalMismatchError
+
+_SCHEMA = """
+PRAGMA synchronous=NORMAL;
+CREATE TABLE IF NOT EXISTS mctsr_calls (
+    search TEXT NOT NULL, rollout INTEGER NOT NULL, role TEXT NOT NULL,
+    sample INTEGER NOT NULL, attempt INTEGER NOT NULL,
+    request TEXT NOT NULL, reply TEXT NOT NULL,
+    PRIMARY KEY (search, rollout, role, sample, attempt)
+) WITHOUT ROWID;
+"""
+
+
+class Slot(NamedTuple):
+    """The place of one model call in one search."""
+
+    search: str
+    rollout: int
+    role: str
+    sample: int
+    attempt: int
+
+
+class CallJournal:
+    """Replies of model calls by slot, in an SQLite file. Safe to share between threads.
+
+    The same search recorded in the same file is never paid for twice, so another seed makes a
+    search anew. The file may be the one that a checkpointer writes. What is recorded survives
+    the death of the process at any moment; after a power cut the last calls may be missing.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._lock = threading.Lock()
+        self._taken: dict[object, list[tuple[Any, ...]]] = {}
+        """Rows that are still to be written."""
+        self._connection = connected(path, _SCHEMA)
+
+    def __enter__(self) -> CallJournal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, with all that was taken over in it."""
+        with self._lock:
+            try:
+                self._write_taken()
+            finally:
+                self._connection.close()
+
+    def get(self, slot: Slot, request: str) -> AIMessage | None:
+        """Return the reply recorded in `slot`, or None.
+
+        Raises:
+            JournalMismatchError: another request was recorded there.
+        """
+        with self._lock:
+            self._write_taken()
+            row = self._connection.execute(
+                "SELECT request, reply FROM mctsr_calls WHERE search = ? AND rollout = ? "
+                "AND role = ? AND sample = ? AND attempt = ?",
+                slot,
+            ).fetchone()
+        if row is None:
+            return None
+        if row[0] != request:
+            raise JournalMismatchError(
+                f"the journal holds another request for {slot.role} of rollout {slot.rollout}: "
+                "the problem, a prompt, a critique or a setting has changed since. To go on from "
+                'an edited checkpoint, give it a branch: update_state(config, {"branch": NAME})'
+            )
+        told = json.loads(row[1])
+        ending = {"finish_reason": told["ending"]} if told["ending"] else {}
+        return AIMessage(told["text"], usage_metadata=told["usage"], response_metadata=ending)
+
+    def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
+        """Record a reply; it is in the file when this returns."""
+        self.put_all([(slot, request, reply)])
+
+    def put_all(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> None:
+        """Record what came of one request: all of it is in the file when this returns, or none."""
+        self.writing(replies)()
+
+    def writing(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> Callable[[], None]:
+        """Take over what came of one request; what is returned records it, as `put_all` does.
+
+        If that is never called, for the task that would do so is cancelled, `close` records it.
+        """
+        key, rows = object(), [(*slot, request, _told(reply)) for slot, request, reply in replies]
+        self._taken[key] = rows
+
+        def write() -> None:
+            with self._lock:
+                if self._taken.pop(key, None) is not None:
+                    self._write(rows)
+
+        return write
+
+    def _write_taken(self) -> None:
+        for key, rows in list(self._taken.items()):
+            self._write(rows)
+            del self._taken[key]
+
+    def _write(self, rows: list[tuple[Any, ...]]) -> None:
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO mctsr_calls VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+            )
+
+    def count(self) -> int:
+        """Number of calls recorded."""
+        with self._lock:
+            self._write_taken()
+            row = self._connection.execute("SELECT COUNT(*) FROM mctsr_calls").fetchone()
+        return int(row[0])
+
+
+def _told(reply: AIMessage) -> str:
+    return json.dumps(
+        {"text": str(reply.text), "usage": reply.usage_metadata, "ending": reason_of(reply)}
+    )
+
+
+def hash_request(messages: Sequence[BaseMessage], settings: dict[str, Any]) -> str:
+    """A hash of everything that a model call depends on."""
+    parts = [[message.type, message.content] for message in messages]
+    text = json.dumps([parts, settings], sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,159 @@
+"""What is asked of a chat model, what came of it, and what it may still cost."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import Runnable
+from typing_extensions import TypedDict
+
+from mctsr_graph.calls.usage import Cost, Role, Usage, sum_costs
+from mctsr_graph.errors import ReplyError
+from mctsr_graph.settings.context import MCTSrContext
+
+Model = Runnable[Any, Any]
+"""A chat model, or one wrapped by `bind`, `with_retry`, `with_fallbacks`, ..."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thing wanted from the model."""
+
+    role: Role
+    messages: list[BaseMessage]
+    read: Callable[[str], Any]
+    """Reads the reply's text; raises ReplyError where it cannot be used."""
+    again: Callable[[], list[BaseMessage]]
+    """Makes what is sent after a reply that could not be used."""
+    shorter: Sequence[Callable[[], list[BaseMessage]]] = ()
+    """Makes what is sent instead, one after the other, if it is too long for the model."""
+    is_whole: Callable[[str], bool] = lambda text: True
+    """Whether a reply that was cut off is worth keeping without asking once more."""
+    send: Callable[..., Awaitable[AIMessage]] | None = None
+    """Gets the reply from (model, messages, way) where it is not by a chat."""
+    rollout: int = 0
+    """Number of the rollout, from 1; 0 for the roots."""
+    sample: int = 0
+    """Tells apart the requests of one role in one rollout."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of a request: a value, or a failure's code and message."""
+
+    value: Any
+    cost: Cost
+    seconds: float
+    code: str | None = None
+    message: str = ""
+    truncated: bool = False
+    """Whether a limit of tokens cut the reply off."""
+
+
+class Failure(TypedDict):
+    """A reply that could not be had. The search goes on without it."""
+
+    rollout: int
+    """Number of the rollout, from 1; 0 while the roots are made."""
+    node: str | None
+    """Id of the node whose reward is missing, or None if a new answer was lost."""
+    role: str
+    """What the model was asked for: "draft", "critique", "refine" or "evaluate"."""
+    code: str
+    """A short word: "missing" (no score), "empty", "budget", "model_error", "judge_error", ..."""
+    message: str
+    """The reason, with the beginning of the offending reply."""
+
+
+class Budget:
+    """What the calls of one step may still cost. Safe to share between threads."""
+
+    def __init__(self, context: MCTSrContext, usages: Iterable[Usage], seconds: float) -> None:
+        self._context = context
+        self._spent = sum_costs(cost for usage in usages for cost in usage.values())
+        self._seconds = seconds
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        """Claim one call.
+
+        Raises:
+            ReplyError: a limit is reached ("budget").
+        """
+        with self._lock:
+            spent = spent_budget(self._context, self._spent, self._now())
+            if spent is not None:
+                raise ReplyError("budget", f"{spent} = {getattr(self._context, spent)} is spent")
+            self._spent["calls"] += 1
+
+    def takes(self) -> bool:
+        """Claim one call, unless a limit is reached."""
+        try:
+            self.take()
+        except ReplyError:
+            return False
+        return True
+
+    def add(self, cost: Cost) -> None:
+        """Count the tokens of a call that returned."""
+        with self._lock:
+            self._spent["input_tokens"] += cost["input_tokens"]
+            self._spent["output_tokens"] += cost["output_tokens"]
+
+    def _now(self) -> float:
+        return self._seconds + time.monotonic() - self._began
+
+
+def spent_budget(context: MCTSrContext, spent: Cost, seconds: float) -> str | None:
+    """Name of the first setting among the budgets that is used up, or None."""
+    used = {
+        "max_calls": spent["calls"],
+        "max_tokens": spent["input_tokens"] + spent["output_tokens"],
+        "max_seconds": seconds,
+        "max_cost": price(context, spent),
+    }
+    for name, value in used.items():
+        limit = getattr(context, name)
+        if limit is not None and value >= limit:
+            return name
+    return None
+
+
+def price(context: MCTSrContext, spent: Cost) -> float:
+    """What tokens cost at the prices of the settings, in their currency."""
+    millions = 1_000_000
+    inputs = context.input_price * spent["input_tokens"] / millions
+    return inputs + context.output_price * spent["output_tokens"] / millions
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed in [0, 2**31) that depends on every part and on nothing else."""
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def innermost(model: Any) -> Any:
+    """The chat model inside `bind`, `with_retry` and `with_fallbacks`."""
+    for _ in range(16):
+        if isinstance(model, BaseChatModel):  # first: a pydantic class is slow to say it lacks one
+            break
+        inner = getattr(model, "bound", None) or getattr(model, "runnable", None)
+        if inner is None:
+            break
+        model = inner
+    return model
+
+
+def label_of(model: Any) -> str:
+    """A model's class and name, as far as it says them."""
+    model = innermost(model)
+    names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
+    return f"{type(model).__name__}:{next((n for n in names if isinstance(n, str)), '')}"

@@ -1,0 +1,227 @@
+"""One layer of bounded retry around a call to a model server.
+
+The client's own retries have to be off (`max_retries=0`), or the two multiply. Errors are known
+by attributes and class names, so that any provider's are and none has to be imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import re
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, TypeVar
+
+from mctsr_graph.errors import MCTSrError
+
+Kind = Literal["transient", "configuration", "context", "refusal", "other"]
+Value = TypeVar("Value")
+
+FIRST_DELAY = 0.5  # seconds at most before the second attempt; doubled for each one after it
+LONGEST_DELAY = 30.0  # seconds at most where the server names no time
+LONGEST_RETRY_AFTER = 600.0  # seconds beyond which a server is not believed
+
+# What classes are called, their bases included. An error and its causes can be of several
+# kinds; the first of these is what it is. A bare "APIError" is a stream that reports a failure
+_NAMED: dict[Kind, re.Pattern[str]] = {
+    "context": re.compile("ContextLength|ContextOverflow|ContextWindow"),
+    "refusal": re.compile("ContentFilter|ContentPolicy|RefusalError"),
+    "configuration": re.compile(
+        "AccessDenied|AuthenticationError|ConfigError|CredentialsError|ImportError|InvalidSchema|"
+        "InvalidURL|LocalProtocolError|MissingSchema|ModelInvalidRequest|ModelNotFound|"
+        "PermissionDenied|SSLCertVerification|UnknownModel|UnsupportedProtocol"
+    ),
+    "transient": re.compile(
+        "APIError|BadStatusLine|ChunkedEncoding|ConnectionError|Decod(e|ing)Error|HTTPClientError|"
+        "IncompleteRead|InternalServer|MaxRetry|NetworkError|PayloadError|ProtocolError|"
+        "ProxyError|ResponseValidationError|ServiceUnavailable|Throttling|Timeout|URLError"
+    ),
+}
+_TOO_LONG = re.compile(
+    "context[_ ]?(length|window|size)|maximum context|(prompt|input) is too long|"
+    "input tokens exceed|too many (input )?tokens|reduce the length of"
+)
+_REFUSED = re.compile("content[_ ](filter|(management )?policy)|responsibleai|data_inspection")
+# Not "exceeded your current quota": some servers say so of a limit per minute
+_UNPAID = re.compile("insufficient_(quota|balance)|billing_hard_limit")
+_NO_KEY = re.compile("api[_ ]?key|credentials")
+_MALFORMED = re.compile("choices|nonetype|no generations|unexpected response type|errors? for ai")
+
+
+@dataclass
+class Tally:
+    """What a call has taken so far; right whether it returns or raises."""
+
+    attempts: int = 0
+    """Attempts begun, the current one included."""
+    seconds: float = 0.0
+    """Seconds of all attempts and the waits between them, up to the last attempt's end."""
+
+
+@asynccontextmanager
+async def time_limit(seconds: float) -> AsyncIterator[None]:
+    """Cancel what is awaited inside after so many seconds, and raise TimeoutError."""
+    scope = asyncio.timeout(seconds)
+    try:
+        async with scope:
+            yield
+    except TimeoutError as error:
+        if scope.expired():  # else it is the call's own
+            raise TimeoutError(f"no reply within {seconds:.3g} s") from error
+        raise
+
+
+async def with_retries(
+    call: Callable[[], Awaitable[Value]],
+    *,
+    attempts: int,
+    deadline: float,
+    sleep: Callable[[float], Awaitable[None]],
+    rng: random.Random,
+    limit: Callable[[float], AbstractAsyncContextManager[Any]] = nullcontext,
+    now: Callable[[], float] = time.monotonic,
+    tally: Tally | None = None,
+) -> Value:
+    """Return what `call` returns; try again after a transient error, and after no other.
+
+    It suspends only where `call` and `sleep` do. Without a `limit` the deadline is looked at
+    between attempts only: a call that hangs in its own thread cannot be ended from outside, and
+    only its client's timeout bounds it.
+
+    Args:
+        call: Makes one attempt.
+        attempts: Attempts at most, 1 or more.
+        deadline: Seconds for all attempts and waits together, above 0; may be infinite.
+        sleep: Waits so many seconds.
+        rng: Draws the waits; not shared between threads.
+        limit: `time_limit` where `call` is really awaited.
+        now: Seconds since any fixed moment.
+        tally: Where to count.
+
+    Raises:
+        TimeoutError: The deadline passed during an attempt under `limit`.
+        Exception: The last error of `call`, with a note on the attempts. At once, if it is not
+            transient, or if the wait before the next attempt would reach the deadline.
+    """
+    tally, began = tally or Tally(), now()
+    while True:
+        tally.attempts += 1
+        try:
+            async with limit(began + deadline - now()):
+                return await call()
+        except Exception as error:
+            kind, wait = classify(error), delay(tally.attempts, rng, retry_after(error))
+            spent = now() - began
+            if kind != "transient" or tally.attempts >= attempts or spent + wait >= deadline:
+                made = f"{tally.attempts} of {attempts} attempts"
+                error.add_note(f"{kind} error after {made} and {spent:.1f} s")
+                raise
+        finally:
+            tally.seconds = now() - began
+        await sleep(wait)
+
+
+def delay(attempt: int, rng: random.Random, after: float | None = None) -> float:
+    """Seconds to wait after attempt number `attempt` (from 1) has failed.
+
+    Exponential with full jitter, so that calls which failed together do not come back together;
+    on top of the `after` seconds that the server asked for.
+    """
+    most = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt - 1, 60))
+    return (after or 0.0) + rng.uniform(0.0, most)
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Seconds in [0, LONGEST_RETRY_AFTER] that the server asks to wait, or None."""
+    for holder in [h for one in _chain(error) for h in (one, getattr(one, "response", None))]:
+        sent: Any = getattr(holder, "headers", None)
+        items = sent.items() if hasattr(sent, "items") else ()
+        headers = {str(name).lower(): str(value) for name, value in items}
+        millis = _seconds(headers.get("retry-after-ms", ""))
+        seconds = _seconds(headers.get("retry-after", "")) if millis is None else millis / 1000
+        if seconds is not None:
+            return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    return None
+
+
+def classify(error: BaseException) -> Kind:
+    """What an error of a model call means for the search.
+
+    Returns:
+        "transient": the same request may succeed later. "configuration": none will until a
+        person changes something. "context": this one is too long for the model. "refusal": a
+        filter rejected it. "other": not known, and not to be tried again.
+    """
+    kinds = {_kind(one) for one in _chain(error)}
+    return next((kind for kind in _NAMED if kind in kinds), "other")
+
+
+def _kind(error: BaseException) -> Kind:
+    names = " ".join(cls.__name__ for cls in type(error).__mro__)
+    named: Kind = next((kind for kind, name in _NAMED.items() if name.search(names)), "other")
+    status = _status(error)
+    if named in ("context", "refusal") or isinstance(error, MCTSrError):
+        return named
+    words = f"{str(error)[:4000]} {getattr(error, 'code', '')}".lower()
+    if status is not None:
+        return _by_status(status, words)
+    if _TOO_LONG.search(words):
+        return "context"
+    if named == "other" and _NO_KEY.search(words):
+        return "configuration"
+    retryable = getattr(error, "is_retryable", None) is True or _is_malformed_reply(error, words)
+    return "transient" if named == "other" and retryable else named
+
+
+def _by_status(status: int, words: str) -> Kind:
+    if status == 429:
+        return "configuration" if _UNPAID.search(words) else "transient"
+    if status == 413 or (status in (400, 422, 500) and _TOO_LONG.search(words)):
+        return "context"
+    if status in (400, 403, 422) and _REFUSED.search(words):
+        return "refusal"
+    return "transient" if status in (408, 409, 425) or status >= 500 else "configuration"
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status of a failure, wherever the client keeps it."""
+    body = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    found = [getattr(error, name, None) for name in ("status_code", "status", "code")]
+    found += [getattr(getattr(error, "response", None), "status_code", None), body.get("code")]
+    return next((int(s) for s in found if isinstance(s, int) and 400 <= s < 600), None)
+
+
+def _is_malformed_reply(error: BaseException, words: str) -> bool:
+    """Whether a LangChain class fell over a reply that is not as it should be."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    module = str(frames[-1].f_globals.get("__name__")) if frames else ""
+    # A TypeError or ValueError may also be a wrong argument, which no retry mends
+    telling = isinstance(error, LookupError) or _MALFORMED.search(words) is not None
+    return telling and module.startswith(("langchain", "pydantic"))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it was raised from. Our own errors mean what they say."""
+    cause: BaseException | None = error
+    for _ in range(8):
+        if cause is not None:
+            yield cause
+            cause = None if isinstance(cause, MCTSrError) else cause.__cause__
+
+
+def _seconds(value: str) -> float | None:
+    """Read a number of seconds or an HTTP date."""
+    try:
+        number = float(value)
+    except ValueError:
+        try:
+            number = parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,235 @@
+"""The two ways to wait, blocking and awaiting, so that everything else is written once.
+
+The search is written as coroutines. Under `invoke` they are run without an event loop, and all
+that they await blocks instead of suspending; under `ainvoke` they are awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
+from contextvars import ContextVar, copy_context
+from functools import cache
+from inspect import isawaitable
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import LLMResult
+from langchain_core.runnables.config import run_in_executor
+
+from mctsr_graph.calls.request import Model, innermost
+from mctsr_graph.calls.retry import time_limit
+
+_MOST_THREADS = 512
+# How many jobs the present one is inside of, be they of another search: a judge may search, too.
+# Each depth has threads of its own: jobs that wait could else hold every thread they wait for
+_depth: ContextVar[int] = ContextVar("mctsr_depth", default=0)
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A chat model that can tell its scores from logits, as `ChatTransformers` can.
+
+    What it returns has `expected`, the mean of the scores in points.
+    """
+
+    def score(self, messages: list[BaseMessage]) -> Any:
+        """Return the distribution over whole numbers that may follow "Score: "."""
+
+    async def ascore(self, messages: list[BaseMessage]) -> Any:
+        """As `score`, awaited."""
+
+
+class Way(Protocol):
+    """How to wait for a model, for time to pass, and for a slow function."""
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
+        """End what is awaited inside after so many seconds, if that can be done."""
+
+    async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
+        """Return the model's reply."""
+
+    async def generate(
+        self, chat: BaseChatModel, messages: list[BaseMessage], **options: Any
+    ) -> LLMResult:
+        """Return what a chat model gives besides the first reply, too."""
+
+    async def score(self, model: Scorer, messages: list[BaseMessage]) -> Any:
+        """Return the model's distribution over scores."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+
+    async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
+        """Return what a function returns that may be slow, or async."""
+
+
+class Blocking:
+    """Waits in the thread that it is run in; nothing suspends."""
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
+        """No limit: a call that hangs in its own thread cannot be ended from outside."""
+        return nullcontext()
+
+    async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
+        """Return the model's reply."""
+        reply: AIMessage = model.invoke(messages, **settings)
+        return reply
+
+    async def generate(
+        self, chat: BaseChatModel, messages: list[BaseMessage], **options: Any
+    ) -> LLMResult:
+        """Return what a chat model gives besides the first reply, too."""
+        return chat.generate([messages], **options)
+
+    async def score(self, model: Scorer, messages: list[BaseMessage]) -> Any:
+        """Return the model's distribution over scores."""
+        return model.score(messages)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+    async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
+        """Return what the function returns; an async one gets an event loop in a thread."""
+        result = function(*args)
+        if not isawaitable(result):
+            return result
+        run, coroutine = copy_context().run, _awaited(result)
+        waiting: Future[T] = _threads(_depth.get()).submit(
+            run, lambda: _deeper(lambda: asyncio.run(coroutine))
+        )
+        return waiting.result()
+
+
+class Awaiting:
+    """Waits without holding up the event loop."""
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
+        """Cancel what is awaited inside after so many seconds, and raise TimeoutError."""
+        return time_limit(seconds)
+
+    async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
+        """Return the model's reply; a model whose async half is only a stub runs in a thread."""
+        reply: AIMessage
+        try:
+            reply = await model.ainvoke(messages, **settings)
+        except NotImplementedError:
+            reply = await run_in_executor(None, model.invoke, messages, **settings)
+        return reply
+
+    async def generate(
+        self, chat: BaseChatModel, messages: list[BaseMessage], **options: Any
+    ) -> LLMResult:
+        """Return what a chat model gives besides the first reply, too."""
+        return await chat.agenerate([messages], **options)
+
+    async def score(self, model: Scorer, messages: list[BaseMessage]) -> Any:
+        """Return the model's distribution over scores."""
+        return await model.ascore(messages)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)
+
+    async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
+        """Return what the function returns, run in a thread; an async one is awaited here."""
+        run = copy_context().run
+        result = await run_in_executor(_threads(_depth.get()), run, _deeper, function, *args)
+        return await result if isawaitable(result) else result
+
+
+BLOCKING, AWAITING = Blocking(), Awaiting()
+
+
+async def all_at_once(
+    jobs: Sequence[Callable[[Way], Coroutine[Any, Any, T]]], model: Model, way: Way
+) -> list[T]:
+    """Run jobs that wait for `model` at the same time; return their results in order.
+
+    Blocking, they run in threads. Awaiting, they are tasks; but jobs of a model without an
+    async half block in threads of their own.
+    """
+    if way is AWAITING and not is_sync_only(model):
+        if (
+            len(jobs) == 1
+        ):  # needs no task of its own, whose start and end cost more than they bring
+            return [await jobs[0](way)]
+        return await gathered([job(way) for job in jobs])
+
+    depth = _depth.get()
+
+    def run(job: Callable[[Way], Coroutine[Any, Any, T]]) -> T:
+        return _deeper(lambda: run_blocking(job(BLOCKING)))
+
+    if way is AWAITING:
+        return await gathered([run_in_executor(_threads(depth), run, job) for job in jobs])
+    if not jobs:
+        return []
+    *others, last = jobs  # the last one in this thread, so that two need only one thread more
+    waiting = [_threads(depth).submit(copy_context().run, run, job) for job in others]
+    result = run(last)
+    return [*(future.result() for future in waiting), result]
+
+
+def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends, in this thread, without an event loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a blocking step was suspended")
+
+
+def is_sync_only(model: Model) -> bool:
+    """Whether the model has no async half of its own, so that each call needs a thread."""
+    inner = type(innermost(model))
+    return (
+        issubclass(inner, BaseChatModel)
+        and inner._agenerate is BaseChatModel._agenerate
+        and inner._astream is BaseChatModel._astream
+    )
+
+
+def _deeper(function: Callable[..., T], *args: Any) -> T:
+    """Call a function as a job inside the present one."""
+    before = _depth.set(_depth.get() + 1)
+    try:
+        return function(*args)
+    finally:
+        _depth.reset(before)
+
+
+async def _awaited(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+async def gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all at once; the first error ends the others, waits for their end, and is raised."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:  # gather leaves the others running when one raises
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+@cache
+def _threads(depth: int) -> ThreadPoolExecutor:
+    # Kept, since a thread costs more to start than a step of the search; and nothing waits for
+    # a thread when a search is interrupted
+    return ThreadPoolExecutor(max_workers=_MOST_THREADS, thread_name_prefix="mctsr")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # its threads stay in the parent

@@ -1,0 +1,1 @@
+"""The command `mctsr`: arguments in, text out."""

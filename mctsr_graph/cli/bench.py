@@ -1,0 +1,266 @@
+"""The commands `mctsr bench ...` and `mctsr export`: arguments in, text out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from mctsr_graph.calls.usage import ROLES
+from mctsr_graph.cli.arguments import parse_setting
+from mctsr_graph.cli.terminal import notes, stderr, stdout
+from mctsr_graph.errors import (
+    CheckpointError,
+    ConfigError,
+    DataUnavailableError,
+    MCTSrError,
+    MissingExtraError,
+    UnknownModelError,
+)
+from mctsr_graph.models.load import load_model
+
+if TYPE_CHECKING:
+    from mctsr_graph.benchmark.plan import Plan
+    from mctsr_graph.benchmark.problems import DataSet
+    from mctsr_graph.benchmark.run import Engine, Job
+
+bench_app = typer.Typer(
+    help="Measure methods against problems whose answers are known.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+RunArgument = Annotated[Path, typer.Argument(help="The folder of a run.")]
+
+
+@bench_app.command("run")
+def run_command(
+    dataset: Annotated[
+        str | None,
+        typer.Argument(
+            help="gsm8k, gsm_hard, math, math500, aime, aime24, aime25, math_odyssey, "
+            "olympiadbench, or a .jsonl or .jsonl.gz file of {id, problem, answer, level, subject}."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="As for `mctsr solve`.")
+    ] = None,
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: cot, self-refine, self-consistency, best-of-n, and profiles "
+            "of MCTSr such as paper, official."
+        ),
+    ] = "cot,self-refine,self-consistency,best-of-n,paper",
+    rollouts: Annotated[
+        str, typer.Option(help="Comma-separated numbers of rollouts to compare at.")
+    ] = "0,1,4,8",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    levels: Annotated[str, typer.Option(help="Only these levels, comma-separated.")] = "",
+    subjects: Annotated[str, typer.Option(help="Only these subjects, comma-separated.")] = "",
+    seed: Annotated[str, typer.Option(help="One seed or several, comma-separated.")] = "0",
+    max_reply_tokens: Annotated[
+        int | None, typer.Option(help="Tokens of each reply at most.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, for all methods."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The run's folder; by default one under runs/."),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Problems at once.")] = 8,
+    engine: Annotated[str, typer.Option(help="local: this process. ray: a Ray cluster.")] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="Cluster of --engine ray; by default one of this machine.")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Commit of the data set on the hub, instead of ours.")
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Make this run's lines again from its recorded calls, without a model."),
+    ] = None,
+) -> None:
+    """Solve every problem of a data set by every method, and grade the answers.
+
+    The same command goes on with a run that was stopped or killed.
+    """
+    err = stderr()
+    with _explained(err), notes(err):
+        if replay is not None:
+            _replay(err, replay, out or replay.with_name(f"{replay.name}-replay"))
+            return
+        if dataset is None:
+            raise ConfigError("no data set is given; `mctsr bench run --help` names them")
+        from mctsr_graph.benchmark.data_sets import load_problems
+        from mctsr_graph.benchmark.plan import Plan
+        from mctsr_graph.benchmark.problems import choose
+        from mctsr_graph.benchmark.run import Job
+
+        limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
+        given = limits if max_reply_tokens is not None else {}
+        given |= dict(parse_setting(text) for text in settings or [])
+        plan = Plan(_words(methods), _numbers("--rollouts", rollouts), given)
+        data = load_problems(dataset, revision=revision)
+        chosen = choose(data, levels=_words(levels), subjects=_words(subjects), limit=limit)
+        jobs = [Job(problem, one) for one in _numbers("--seed", seed) for problem in chosen]
+        _run(err, data, jobs, model, plan, out, engine, ray_address, concurrency)
+
+
+@bench_app.command("regrade")
+def regrade_command(run: RunArgument) -> None:
+    """Grade a run's answers anew, without a model."""
+    err = stderr()
+    with _explained(err), notes(err):
+        from mctsr_graph.benchmark.again import regrade
+        from mctsr_graph.benchmark.store import RunFolder
+
+        graded, changed = regrade(RunFolder(run))
+        stdout().print(f"{graded} answers graded, {changed} verdicts changed")
+
+
+@bench_app.command("report")
+def report_command(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of runs; parts of one run become one."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Where to; by default `report` in the first run."),
+    ] = None,
+) -> None:
+    """Make tables, plots and a page of runs, from their lines alone.
+
+    Accuracies with their intervals go to stdout. report.html shows everything, each problem's
+    tree included, and needs nothing else; report.md, metrics.json and the plots lie beside it.
+    """
+    err = stderr()
+    with _explained(err), notes(err):
+        try:
+            from mctsr_graph.benchmark.report.text import terminal
+            from mctsr_graph.benchmark.report.write import measure_runs, write_report
+        except ModuleNotFoundError as error:
+            needed = f'a report needs {error.name}: pip install "mctsr-graph[bench]"'
+            raise MissingExtraError(needed) from None
+
+        measured = measure_runs(runs)
+        for _, metrics in measured:
+            for part in terminal(metrics):
+                stdout().print(part)
+        files = write_report(measured, out or runs[0] / "report")
+        stdout().print(f"{files[0]} has all of it")
+
+
+def export_command(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for sft.jsonl and pairs.jsonl.")],
+    by_truth: Annotated[
+        bool,
+        typer.Option(
+            "--gold", help="Choose by the truth as well as by rewards; such rows are marked."
+        ),
+    ] = False,
+) -> None:
+    """Write a run's trees as training data: rows for SFT, and pairs for preference tuning."""
+    err = stderr()
+    with _explained(err), notes(err):
+        from mctsr_graph.benchmark.export import export
+
+        rows, pairs = export(run, out, gold=by_truth)
+        stdout().print(f"{rows} rows in {out / 'sft.jsonl'}, {pairs} in {out / 'pairs.jsonl'}")
+
+
+def _run(
+    err: Console,
+    data: DataSet,
+    jobs: list[Job],
+    model: str | None,
+    plan: Plan,
+    out: Path | None,
+    engine: str,
+    ray_address: str | None,
+    concurrency: int,
+) -> None:
+    from mctsr_graph.benchmark.run import run, settings_of
+    from mctsr_graph.benchmark.stand_in import about
+    from mctsr_graph.benchmark.store import RunFolder
+    from mctsr_graph.cli.progress import bench_progress
+
+    loaded = load_model(model)
+    settings = settings_of(data, model or "default", about(loaded), plan)
+    folder = RunFolder(out or Path("runs") / f"{data.name}-{settings['run'][:8]}")
+    where = _engine(engine, loaded, model, ray_address)
+    err.print(f"{len(jobs)} problems, {', '.join(plan.methods)}, into {folder.path}")
+    with bench_progress(err, len(jobs)) as on_line:
+        unfinished = asyncio.run(
+            run(folder, settings, jobs, where, concurrency=concurrency, on_line=on_line)
+        )
+    if unfinished:
+        err.print(
+            f"error: the model's server failed {len(unfinished)} problems "
+            f"({', '.join(unfinished[:5])}); the same command tries them again"
+        )
+        raise typer.Exit(1)
+    stdout().print(f"done; for the tables: mctsr bench report {folder.path}")
+
+
+def _engine(name: str, loaded: object, model: str | None, ray_address: str | None) -> Engine:
+    if name == "local":
+        from mctsr_graph.benchmark.run import local
+
+        return local(loaded)  # type: ignore[arg-type]
+    if name == "ray":
+        from mctsr_graph.benchmark.ray_engine import on_ray
+
+        return on_ray(model, address=ray_address)
+    raise ConfigError(f"--engine is {name!r}, allowed local, ray")
+
+
+def _replay(err: Console, original: Path, out: Path) -> None:
+    from mctsr_graph.benchmark.again import replay
+    from mctsr_graph.benchmark.store import RunFolder
+
+    lines, differ = asyncio.run(replay(RunFolder(original), RunFolder(out)))
+    stdout().print(f"{lines - len(differ)} of {lines} lines came out the same, in {out}")
+    if differ:
+        err.print(f"error: others came out for {', '.join(differ[:10])}")
+        raise typer.Exit(1)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(word) for word in _words(text)]
+    except ValueError:
+        raise ConfigError(f"{option} is {text!r}, allowed whole numbers and commas") from None
+
+
+@contextmanager
+def _explained(err: Console) -> Iterator[None]:
+    """Turn every foreseen end into a line for people and an exit code."""
+    usage = (ConfigError, UnknownModelError, CheckpointError, DataUnavailableError)
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("stopped; what is done is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    except MCTSrError as error:
+        err.print(f"error: {error}")
+        missing = isinstance(error, MissingExtraError)
+        raise typer.Exit(3 if missing else 2 if isinstance(error, usage) else 1) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:  # the model's own: a wrong key, no connection, ...
+        err.print(f"error: the model failed: {type(error).__name__}: {error}")
+        raise typer.Exit(1) from None

@@ -1,0 +1,331 @@
+"""The command `mctsr`: arguments in, text out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mctsr_graph import __version__
+from mctsr_graph.calls.usage import ROLES
+from mctsr_graph.cli.arguments import parse_setting
+from mctsr_graph.cli.bench import bench_app, export_command
+from mctsr_graph.cli.steer import app as steer_app
+from mctsr_graph.cli.terminal import (
+    check_page,
+    notes,
+    polite,
+    safe,
+    save_page,
+    show,
+    show_interrupted,
+    stderr,
+    stdout,
+    view,
+    watching,
+)
+from mctsr_graph.errors import (
+    ConfigError,
+    SearchFailedError,
+    SearchInterrupted,
+)
+from mctsr_graph.run.learn_prior import learn_prior
+from mctsr_graph.run.session import SearchControl
+from mctsr_graph.run.solve import solve
+from mctsr_graph.settings.context import MCTSrContext
+
+if TYPE_CHECKING:
+    pass
+from mctsr_graph.cli.common import EXIT_CODES, chosen, explained, searches_in
+
+app = typer.Typer(
+    help="Let a chat model search for an answer (MCTS Self-Refine).",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(steer_app, name="steer", epilog=EXIT_CODES)
+app.add_typer(bench_app, name="bench")
+app.command("export")(export_command)
+
+LiveOption = Annotated[
+    bool, typer.Option("--live", help="Redraw the tree as it grows, on a terminal.")
+]
+PageOption = Annotated[
+    Path | None,
+    typer.Option("--html", help="Write the search as one HTML page to this file, too."),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Let a chat model search for an answer (MCTS Self-Refine)."""
+
+
+@app.command("solve", epilog=EXIT_CODES)
+def solve_command(
+    problem: Annotated[
+        str | None,
+        typer.Argument(help="The problem in words. Without it, or with -, it is read from stdin."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Read the problem from this file.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="embedded, huggingface:ID, or provider:name as in openai:gpt-4o-mini. "
+            "By default $MCTSR_MODEL, else embedded.",
+        ),
+    ] = None,
+    profile: Annotated[
+        str, typer.Option(help="The set of settings: paper, official or tuned.")
+    ] = "paper",
+    effort: Annotated[
+        str | None, typer.Option(help="A budget of model calls: low, medium or high.")
+    ] = None,
+    rollouts: Annotated[
+        int | None, typer.Option(help="Rollouts at most. By default the profile's.")
+    ] = None,
+    width: Annotated[int, typer.Option(help="Leaves expanded at once.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of selection and sampling.")] = 0,
+    max_reply_tokens: Annotated[
+        int | None, typer.Option(help="Tokens of each reply at most.")
+    ] = None,
+    prior: Annotated[
+        Path | None,
+        typer.Option(help="What `mctsr learn` told of model and judge, for profile tuned."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Any other setting, as in --set patience=4."
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="SQLite file to keep the search in; the same command goes on with it."),
+    ] = None,
+    show_tree: Annotated[bool, typer.Option("--show-tree", help="Print the tree too.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
+    ] = False,
+    live: LiveOption = False,
+    page: PageOption = None,
+) -> None:
+    """Search for the answer to a problem.
+
+    The answer goes to stdout; progress and notes go to stderr.
+    """
+    err = stderr()
+    with explained(err, show_tree, as_json, checkpoint), notes(err):
+        limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
+        context = MCTSrContext(
+            **{
+                "profile": profile,
+                "effort": effort,
+                "width": width,
+                "seed": seed,
+                **({"max_rollouts": rollouts} if rollouts is not None else {}),
+                **(limits if max_reply_tokens is not None else {}),
+                **({"prior": _read_prior(prior)} if prior is not None else {}),
+                **dict(parse_setting(text) for text in settings or []),
+            }
+        )
+        text = _problem(problem, file)
+        _run(err, text, model, context, checkpoint, None, show_tree, as_json, live, page)
+
+
+@app.command("resume", epilog=EXIT_CODES)
+def resume_command(
+    file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
+    search: Annotated[
+        str | None,
+        typer.Option(help="Which search, by the beginning of its id in `mctsr list`."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="By default the one it began with.")
+    ] = None,
+    rollouts: Annotated[
+        int | None, typer.Option(help="Rollouts at most, those made included.")
+    ] = None,
+    show_tree: Annotated[bool, typer.Option("--show-tree", help="Print the tree too.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
+    ] = False,
+    live: LiveOption = False,
+    page: PageOption = None,
+) -> None:
+    """Go on with a search that was interrupted or killed, or search longer.
+
+    Without --search it is the file's only search, or else its only unfinished one.
+    """
+    err = stderr()
+    with explained(err, show_tree, as_json, file), notes(err):
+        stored = chosen(file, search)
+        more = {"max_rollouts": rollouts} if rollouts is not None else {}
+        context = MCTSrContext(**{**stored.settings, **more})
+        name = model or stored.model or None
+        thread_id = stored.thread_id
+        _run(err, stored.problem, name, context, file, thread_id, show_tree, as_json, live, page)
+
+
+@app.command("list", epilog=EXIT_CODES)
+def list_command(
+    file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
+) -> None:
+    """List the searches in a file, the latest first."""
+    err = stderr()
+    with explained(err, False, False):
+        table = Table("search", "problem", "rollouts", "best so far", "state")
+        for stored in searches_in(file):
+            table.add_row(
+                stored.thread_id[:8],
+                safe(" ".join(stored.problem.split())[:60]),
+                str(stored.rollouts),
+                safe(stored.final_answer or "-"),
+                stored.stop_reason or "unfinished",
+            )
+        stdout().print(table)
+
+
+@app.command("learn", epilog=EXIT_CODES)
+def learn_command(
+    files: Annotated[list[Path], typer.Argument(help="Files that --checkpoint named.")],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Only searches that began with this model.")
+    ] = None,
+) -> None:
+    """Learn from searches how good their model and judge are, for `mctsr solve --prior`.
+
+    The truth is not needed. All searches should have the same model and judge; from some 16
+    problems on it is worth having.
+    """
+    with explained(stderr(), False, False):
+        found = [(file, stored) for file in dict.fromkeys(files) for stored in searches_in(file)]
+        names = sorted({stored.model for _, stored in found})
+        if model is None and len(names) > 1:
+            raise ConfigError(f"the searches are of several models, allowed --model with {names}")
+        if model is not None and model not in names:
+            raise ConfigError(f"--model is {model!r}, allowed of these searches: {names}")
+        from mctsr_graph.run.stored import stored_solution
+
+        of_it = [one for one in found if model in (None, one[1].model)]
+        prior = learn_prior(stored_solution(file, stored) for file, stored in of_it)
+        print(json.dumps(asdict(prior)))
+
+
+@app.command("view", epilog=EXIT_CODES)
+def view_command(
+    file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
+    search: Annotated[
+        str | None,
+        typer.Option(
+            "--search", "--thread", help="Which search, by the beginning of its id in `mctsr list`."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file, not to stdout.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--format", help="text, mermaid or html. By default as the file is named."),
+    ] = None,
+) -> None:
+    """Draw a search: its tree as text or Mermaid, or all of it as one HTML page.
+
+    Without --search it is the file's only search, or else its only unfinished one.
+    """
+    with explained(stderr(), False, False):
+        stored = chosen(file, search)
+        from mctsr_graph.run.stored import stored_solution
+
+        view(stored_solution(file, stored), kind, output)
+
+
+def _run(
+    err: Console,
+    problem: str,
+    model: str | None,
+    context: MCTSrContext,
+    checkpoint: Path | None,
+    thread_id: str | None,
+    show_tree: bool,
+    as_json: bool,
+    live: bool,
+    page: Path | None,
+) -> None:
+    """Search, show what was found, and exit with a code that tells how it went."""
+    check_page(page)
+    control = SearchControl()
+    try:
+        with polite(err, control) as received, watching(err, context, live) as (event, change):
+            solution = solve(
+                problem,
+                model,
+                context=context,
+                checkpointer=checkpoint,
+                thread_id=thread_id,
+                on_event=event,
+                on_change=change,
+                control=control,
+            )
+    except (SearchFailedError, SearchInterrupted) as stop:
+        save_page(stop.solution, page)
+        raise
+    if solution.stop_reason == "interrupted":
+        show_interrupted(err, solution, checkpoint, show_tree, as_json)
+        save_page(solution, page)
+        raise typer.Exit(128 + received[0])
+    show(solution, show_tree, as_json)
+    save_page(solution, page)
+    if solution.answer is None:
+        raise typer.Exit(1)
+
+
+def _read_prior(file: Path) -> Any:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--prior is {str(file)!r}: {error}") from None
+    if not isinstance(found, dict):  # null would mean the usual, as if none were given
+        raise ConfigError(f"--prior is {str(file)!r}, allowed a file that `mctsr learn` wrote")
+    return found
+
+
+def _problem(problem: str | None, file: Path | None) -> str:
+    if problem not in (None, "-") and file is not None:
+        raise ConfigError("both a problem and --file are given, allowed is one of them")
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise ConfigError(f"--file is {str(file)!r}: {error.strerror}") from None
+    if problem is None or problem == "-":
+        if sys.stdin.isatty():
+            raise ConfigError("no problem is given; allowed: an argument, --file, or stdin")
+        return sys.stdin.read()
+    return problem

@@ -1,0 +1,190 @@
+"""The command `mctsr steer`: a person steps into a search that a file holds."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from mctsr_graph.calls.journal import CallJournal
+from mctsr_graph.cli.terminal import notes, safe, stderr, stdout
+from mctsr_graph.graph.graph import create_mctsr
+from mctsr_graph.run.session import need_sqlite
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.tree.steered import pending
+from mctsr_graph.viewers.text import render_text
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Node = Annotated[str, typer.Argument(metavar="NODE", help="Id of a node, as the tree shows it.")]
+Judge = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="The judge. By default the model the search began with."),
+]
+
+
+class _Where(NamedTuple):
+    file: Path
+    search: str | None
+    by: str
+
+
+@app.callback()
+def _where(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file that --checkpoint named.")],
+    search: Annotated[
+        str | None,
+        typer.Option(help="Which search, by the beginning of its id in `mctsr list`."),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Who does it; kept with the node. By default the user.")
+    ] = None,
+) -> None:
+    """Step into a search that is kept in FILE and not running.
+
+    What is done is kept with who and when. `mctsr resume FILE` goes on from there.
+    """
+    ctx.obj = _Where(file, search, _user() if by is None else by)
+
+
+@app.command()
+def prune(ctx: typer.Context, node: Node) -> None:
+    """Take a node and all below it out of play."""
+    _do(ctx, "prune", node)
+
+
+@app.command()
+def restore(ctx: typer.Context, node: Node) -> None:
+    """Bring a pruned node and all below it back into play."""
+    _do(ctx, "restore", node)
+
+
+@app.command()
+def pin(ctx: typer.Context, node: Node) -> None:
+    """Go on with this node's branch only, and return an answer of it."""
+    _do(ctx, "pin", node)
+
+
+@app.command()
+def unpin(ctx: typer.Context, node: Node) -> None:
+    """Take a pin away."""
+    _do(ctx, "unpin", node)
+
+
+@app.command()
+def expand(
+    ctx: typer.Context,
+    node: Node,
+    critique: Annotated[
+        str | None, typer.Option(help="The critique to use. By default the model writes one.")
+    ] = None,
+) -> None:
+    """Let the next rollout refine this node."""
+    _do(ctx, "expand", node, critique)
+
+
+@app.command()
+def critique(
+    ctx: typer.Context,
+    node: Node,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The critique to use instead.")],
+) -> None:
+    """Let the next rollout write this node anew, in the light of another critique."""
+    _do(ctx, "edit_critique", text, node)
+
+
+@app.command()
+def answer(
+    ctx: typer.Context,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The answer, with its derivation.")],
+    parent: Annotated[str, typer.Option(help="The node that it improves.")] = "0",
+    reward: Annotated[
+        float | None,
+        typer.Option(help="Its reward, -100 to 100. By default the judge is asked, at once."),
+    ] = None,
+    model: Judge = None,
+) -> None:
+    """Add an answer of your own."""
+    _do(ctx, "add_answer", text, parent, reward, model=model)
+
+
+@app.command()
+def rewards(ctx: typer.Context, node: Node, model: Judge = None) -> None:
+    """Let the judge evaluate a node again, at once."""
+    _do(ctx, "ask_rewards", node, model=model)
+
+
+@app.command()
+def undo(ctx: typer.Context) -> None:
+    """Go back to before the last of these commands."""
+    with _opened(ctx.obj) as search:
+        from mctsr_graph.run.steering import undo as undo_act
+
+        _show(search, undo_act(search.graph, search.config).values)
+
+
+class _Search(NamedTuple):
+    """The search that is meant, with nobody else at work on it."""
+
+    graph: Any
+    config: Any
+    most: int
+    """Its max_rollouts."""
+    file: Path
+
+
+def _do(ctx: typer.Context, act: str, *given: Any, model: str | None = None) -> None:
+    with _opened(ctx.obj, model) as search:
+        from mctsr_graph.run import steering
+
+        wanted = getattr(steering, act)(*given)
+        _show(search, steering.steer(search.graph, search.config, wanted, by=ctx.obj.by).values)
+
+
+@contextmanager
+def _opened(where: _Where, model: str | None = None) -> Iterator[_Search]:
+    from mctsr_graph.cli.common import chosen, explained  # which takes its commands from here
+
+    err = stderr()
+    with explained(err, False, False, where.file), notes(err):
+        need_sqlite()
+        from mctsr_graph.run.sqlite_saver import file_lease, open_file
+
+        stored = chosen(where.file, where.search)
+        with (
+            file_lease(where.file, stored.thread_id),
+            open_file(where.file) as saver,
+            CallJournal(where.file) as journal,
+        ):
+            graph = create_mctsr(model or stored.model or None, journal=journal)
+            yield _Search(
+                graph.compile(checkpointer=saver, name="mctsr"),
+                {"configurable": {"thread_id": stored.thread_id}},
+                MCTSrContext(**stored.settings).max_rollouts,
+                where.file,
+            )
+
+
+def _show(search: _Search, values: dict[str, Any]) -> None:
+    out, tree, done = stdout(), values["tree"], values["rollouts"]
+    out.print(render_text(tree, values["best"]))
+    for failure in values["failures"]:
+        if failure["rollout"] == done:
+            out.print(safe(f"Failed in rollout {done}: {failure['message']}"))
+    wished = max([done, *(number for node in tree.values() for number in pending(node, done))])
+    more = f" --rollouts {wished}" if wished > search.most else ""
+    go_on = f"Go on with: mctsr resume {shlex.quote(str(search.file))}{more}"
+    stderr().print(go_on, soft_wrap=True)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a name for its user
+        return ""

@@ -1,0 +1,256 @@
+"""What the command `mctsr` shows: progress, notes and results, and how it takes a signal."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from mctsr_graph.calls.usage import total_cost
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.graph.events import Best, Event
+from mctsr_graph.run.session import OnChange, OnEvent, SearchControl
+from mctsr_graph.run.solution import Solution
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.choice import Choice
+from mctsr_graph.viewers.mermaid import render_mermaid
+from mctsr_graph.viewers.rich_tree import rich_tree
+from mctsr_graph.viewers.text import one_line, points, render_text
+
+
+def stderr() -> Console:
+    """For progress and notes."""
+    return Console(stderr=True, highlight=False, markup=False)
+
+
+def stdout() -> Console:
+    """For results. Model text is never taken for markup."""
+    return Console(highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def notes(err: Console) -> Iterator[None]:
+    """Show this package's warnings as notes, without file and line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        usual = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if category is UserWarning:
+                err.print(f"note: {message}")
+            else:
+                usual(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def polite(err: Console, control: SearchControl) -> Iterator[list[int]]:
+    """Let the first Ctrl-C or SIGTERM finish the step under way; the next one does not wait."""
+    received: list[int] = []
+
+    def handle(number: int, frame: Any) -> None:
+        received.append(number)
+        if len(received) > 1:
+            raise KeyboardInterrupt
+        control.request_drain(signal.Signals(number).name)
+        err.print("stopping after the step under way; once more to stop at once")
+
+    usual = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def progress(err: Console, context: MCTSrContext) -> Iterator[Callable[[Event], None]]:
+    """A bar on a terminal, a line an event elsewhere."""
+    if not err.is_terminal:
+        yield lambda event: err.print(_line(event, context))
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("drafting an answer", total=context.max_rollouts)
+
+        def advance(event: Event) -> None:
+            done = event["index"] if event["type"] == "mctsr.rollout" else None
+            progress.update(task, completed=done, description=_line(event, context))
+
+        yield advance
+
+
+@contextmanager
+def watching(
+    err: Console, context: MCTSrContext, live: bool
+) -> Iterator[tuple[OnEvent, OnChange | None]]:
+    """With `live` the tree as it grows, if there is a terminal; else as `progress`."""
+    if not live or not err.is_terminal:
+        with progress(err, context) as on_event:
+            yield on_event, None
+        return
+    parts: list[RenderableType] = [Text("drafting an answer"), ""]
+    with Live(Group(*parts), console=err, transient=True, auto_refresh=False) as screen:
+
+        def on_event(event: Event) -> None:
+            parts[0] = Text(_line(event, context), style="bold", no_wrap=True, overflow="ellipsis")
+            screen.update(Group(*parts), refresh=True)
+
+        def on_change(solution: Solution) -> None:
+            parts[1] = rich_tree(solution.tree, solution.best, lines=max(4, err.height - 2))
+            screen.update(Group(*parts), refresh=True)
+
+        yield on_event, on_change
+
+
+def _line(event: Event, context: MCTSrContext) -> str:
+    if event["type"] == "mctsr.start":
+        return "drafting an answer"
+    if event["type"] == "mctsr.stop":
+        return f"stopped: {event['stop_reason']}, {_best(event['best'])}"
+    if event["failure"] is not None:
+        what = f"failed ({event['failure']['role']}: {event['failure']['code']})"
+    else:
+        what = f"q {points(event['q'])}"
+    return f"rollout {event['index']} of {context.max_rollouts}: {what}, {_best(event['best'])}"
+
+
+def _best(best: Best | None) -> str:
+    if best is None:
+        return "no answer yet"
+    return f"best {safe(best['final_answer'] or 'no final answer')} (q {points(best['q'])})"
+
+
+def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
+    """Print what was found, or what there is of it."""
+    if as_json:
+        stdout().out(solution.to_json(), highlight=False)
+        return
+    out = stdout()
+    if solution.answer is not None:
+        out.print(safe(solution.answer, keep="\n\t"))
+        out.print(f"\nFinal answer: {safe(solution.final_answer or 'none stated')}")
+    if solution.choice is not None and solution.choice["rule"] != "max_q":
+        out.print(f"Answers found: {_classes(solution.choice)}")
+    if show_tree:
+        out.print("\nTree (id, q, rewards, final answer)")
+        out.print(render_text(solution.tree, solution.best))
+    out.print()
+    out.print(_cost(solution))
+    unmetered = total_cost(solution.usage)["unmetered_calls"]
+    if unmetered:
+        out.print(f"The tokens of {unmetered} calls are not known.")
+    out.print(f"Stopped by {solution.stop_reason} after {solution.rollouts} rollouts.")
+    for failure in solution.failures:
+        out.print(safe(f"Failed in rollout {failure['rollout']}: {failure['message']}"))
+
+
+def _classes(choice: Choice) -> str:
+    """The likeliest final answers, each with its votes and its chance to be right."""
+    told = [
+        f"{safe(one_line(one['final_answer'], 40))} ({one['votes']} of "
+        f"{sum(other['votes'] for other in choice['classes'])}, {100 * one['chance']:.0f} %)"
+        for one in choice["classes"][:3]
+    ]
+    return ", ".join(told) or "none that is stated as final"
+
+
+def check_page(file: Path | None) -> None:
+    """Refuse a file for a page that cannot be written, before a search costs anything."""
+    if file is not None:
+        with _written("--html", file):
+            file.touch()
+
+
+def save_page(solution: Solution, file: Path | None) -> None:
+    """Write a search as one HTML page, if a file is named."""
+    if file is not None:
+        with _written("--html", file):
+            file.write_text(solution.to_html(), encoding="utf-8")
+
+
+@contextmanager
+def _written(option: str, file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{option} is {str(file)!r}: {error.strerror}") from None
+
+
+def view(solution: Solution, kind: str | None, file: Path | None) -> None:
+    """Draw a search as text, Mermaid or HTML, into a file or on stdout.
+
+    Raises:
+        ConfigError: the kind is unknown, or the file cannot be written.
+    """
+    by_suffix = {".html": "html", ".htm": "html", ".mmd": "mermaid"}
+    kind = kind or by_suffix.get(file.suffix if file is not None else "", "text")
+    if kind not in _VIEWS:
+        allowed = ", ".join(repr(name) for name in _VIEWS)
+        raise ConfigError(f"--format is {kind!r}, allowed {allowed}")
+    out = stdout()
+    if file is not None:
+        with _written("--output", file):
+            file.write_text(_VIEWS[kind](solution), encoding="utf-8")
+    elif kind == "text" and out.is_terminal:
+        out.print(rich_tree(solution.tree, solution.best), soft_wrap=False)
+    else:
+        out.out(_VIEWS[kind](solution), highlight=False, end="")
+
+
+_VIEWS: dict[str, Callable[[Solution], str]] = {
+    "text": lambda solution: render_text(solution.tree, solution.best) + "\n",
+    "mermaid": lambda solution: render_mermaid(solution.tree, solution.best),
+    "html": Solution.to_html,
+}
+
+
+def _cost(solution: Solution) -> Table:
+    table = Table("cost", "calls", "input tokens", "output tokens")
+    costs = [(role, solution.usage[role]) for role in solution.usage]
+    for name, cost in [*costs, ("total", total_cost(solution.usage))]:
+        counts = (cost["calls"], cost["input_tokens"], cost["output_tokens"])
+        table.add_row(name, *(str(count) for count in counts))
+    return table
+
+
+def show_interrupted(
+    err: Console, solution: Solution, checkpoint: Path | None, show_tree: bool, as_json: bool
+) -> None:
+    """Print the best so far, and how to go on."""
+    show(solution, show_tree, as_json)
+    if checkpoint is None:
+        go_on = "Nothing was kept: with --checkpoint FILE the search could go on."
+    else:
+        go_on = f"Go on with: mctsr resume {shlex.quote(str(checkpoint))}"
+    err.print(f"\n{_so_far(solution)} {go_on}")
+
+
+def _so_far(solution: Solution) -> str:
+    if solution.best is None:
+        return "interrupted before the first answer was evaluated."
+    node = solution.tree[solution.best]
+    answer = safe(node["final_answer"] or "no final answer")
+    return f"best so far: {answer} (q {points(node['q'])}, {solution.rollouts} rollouts)."
+
+
+def safe(text: str, keep: str = "") -> str:
+    """Text of a model without what a terminal would obey."""
+    return "".join(c if c.isprintable() or c in keep else "?" for c in text)

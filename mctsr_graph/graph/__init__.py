@@ -1,0 +1,1 @@
+"""The search as a LangGraph graph: its picture, state, nodes and events."""

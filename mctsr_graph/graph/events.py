@@ -1,0 +1,130 @@
+"""What a search says of itself while it runs, with `stream_mode="custom"`.
+
+Every event is a small JSON object with `type` and `version`; fields may be added within a
+version, and are neither removed nor given another meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from mctsr_graph.calls.request import Failure
+from mctsr_graph.calls.usage import Cost, Usage, total_cost
+from mctsr_graph.graph.rollout import Leaf
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.task import Kind
+from mctsr_graph.tree.tree import Node, Tree
+
+VERSION: Literal[1] = 1
+
+
+class Best(TypedDict):
+    """The answer that would be returned now."""
+
+    node: str
+    q: float | None
+    final_answer: str | None
+
+
+class StartEvent(TypedDict):
+    """A search begins."""
+
+    type: Literal["mctsr.start"]
+    version: Literal[1]
+    problem: str
+    profile: str
+    max_rollouts: int
+    width: int
+
+
+class RolloutEvent(TypedDict):
+    """A rollout is finished; if it failed, `node`, `reward` and `q` are None."""
+
+    type: Literal["mctsr.rollout"]
+    version: Literal[1]
+    index: int
+    """Number of the rollout, from 1."""
+    node: str | None
+    """Id of the node it made."""
+    task: Kind
+    """Whether it refined an answer, drafted one, or only had one judged."""
+    parent: str | None
+    """Id of the node it refined or had judged; None for a draft."""
+    reward: float | None
+    """Mean of the rewards that it earned, points; None if there were none."""
+    q: float | None
+    """The new node's q, points."""
+    final_answer: str | None
+    """The short answer that the new node states, or None."""
+    best: Best | None
+    usage: Cost
+    """Cost of the search so far."""
+    failure: Failure | None
+
+
+class StopEvent(TypedDict):
+    """A search is over."""
+
+    type: Literal["mctsr.stop"]
+    version: Literal[1]
+    stop_reason: str
+    rollouts: int
+    best: Best | None
+    usage: Cost
+
+
+Event = StartEvent | RolloutEvent | StopEvent
+
+
+def start_event(problem: str, context: MCTSrContext) -> StartEvent:
+    """Say that a search begins."""
+    return StartEvent(
+        type="mctsr.start",
+        version=VERSION,
+        problem=problem,
+        profile=context.profile,
+        max_rollouts=context.max_rollouts,
+        width=context.width,
+    )
+
+
+def rollout_event(
+    leaf: Leaf, node: Node | None, tree: Tree, best: str | None, usage: Usage
+) -> RolloutEvent:
+    """Say what became of a rollout: `node`, or None if it failed."""
+    return RolloutEvent(
+        type="mctsr.rollout",
+        version=VERSION,
+        index=leaf["rollout"],
+        node=node["id"] if node is not None else None,
+        task=leaf["task"],
+        parent=leaf["parent"],
+        reward=sum(leaf["rewards"]) / len(leaf["rewards"]) if leaf["rewards"] else None,
+        q=node["q"] if node is not None else None,
+        final_answer=node["final_answer"] if node is not None else None,
+        best=_best(tree, best),
+        usage=total_cost(usage),
+        failure=leaf["failures"][0] if node is None else None,
+    )
+
+
+def stop_event(
+    stop_reason: str | None, rollouts: int, tree: Tree, best: str | None, usage: Usage
+) -> StopEvent:
+    """Say that a search is over."""
+    return StopEvent(
+        type="mctsr.stop",
+        version=VERSION,
+        stop_reason=stop_reason or "",
+        rollouts=rollouts,
+        best=_best(tree, best),
+        usage=total_cost(usage),
+    )
+
+
+def _best(tree: Tree, best: str | None) -> Best | None:
+    if best is None:
+        return None
+    return Best(node=best, q=tree[best]["q"], final_answer=tree[best]["final_answer"])

@@ -1,0 +1,96 @@
+"""The roots of a tree: independent answers, a dummy, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mctsr_graph import prompts as say
+from mctsr_graph.calls.request import Reply
+from mctsr_graph.calls.usage import add_usage
+from mctsr_graph.graph.rollout import failures, rewards
+from mctsr_graph.graph.services import Desk
+from mctsr_graph.graph.state import MCTSrState
+from mctsr_graph.graph.step import Run
+from mctsr_graph.judges import cases_of
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.uct import add_child, backpropagate, new_node
+from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.text.hostile import is_suspicious
+from mctsr_graph.tree.tree import Tree, merge
+
+_NO_REPLY: list[Reply] = []
+
+
+async def make_roots(desk: Desk, fresh: MCTSrState, run: Run) -> tuple[Tree, dict[str, Any]]:
+    """Draft the roots and have them judged.
+
+    Returns:
+        The tree, and what else of the state is changed.
+    """
+    context = run.context
+    drafts = await _drafts(desk, fresh, run)
+    written = [reply for reply in drafts if reply.code is None]
+    dummies = [] if context.init == "answer" else [desk.prompts.dummy_answer]
+    answers = [*(reply.value for reply in written), *dummies]
+    fresh["usage"] = add_usage([{"draft": reply.cost} for reply in drafts])
+    fresh["seconds"] = max((reply.seconds for reply in drafts), default=0.0)
+    # Selection "information" judges an answer only where that tells enough
+    later = context.selection == "information"
+    judged = [_NO_REPLY] * len(answers) if later else await _judged(desk, answers, fresh, run)
+    tree: Tree = {}
+    for i, (answer, own) in enumerate(zip(answers, judged, strict=True)):
+        earned = rewards(own)
+        if earned or later:
+            truncated = i < len(written) and written[i].truncated
+            tree = _with_root(tree, answer, earned, truncated, i >= len(written), context)
+    evaluations = [reply for own in judged for reply in own]
+    return tree, {
+        "failures": failures(drafts, "draft", 0) + failures(evaluations, "evaluate", 0),
+        "usage": add_usage([fresh["usage"], *({"evaluate": r.cost} for r in evaluations)]),
+        "seconds": fresh["seconds"] + max((r.seconds for r in evaluations), default=0.0),
+        # A draft that could not be evaluated is in no node, and is not to be lost
+        "answer": answers[0] if answers and not tree else None,
+    }
+
+
+async def _drafts(desk: Desk, state: MCTSrState, run: Run) -> list[Reply]:
+    if run.context.init == "dummy":
+        return []
+    messages = say.draft_messages(desk.prompts, state["problem"])
+    requests = [desk.text("draft", messages, 0, sample) for sample in range(run.context.drafts)]
+    return await desk.asker(state, run, strict=True).ask_all(requests, run.way)
+
+
+async def _judged(
+    desk: Desk, answers: Sequence[str], state: MCTSrState, run: Run
+) -> list[list[Reply]]:
+    times = run.context.reward_samples
+    known = [answer for answer in answers if answer != desk.prompts.dummy_answer]
+    cases = [
+        cases_of(state["problem"], [answer] * times, known, first=i * times)
+        for i, answer in enumerate(answers)
+    ]
+    return await desk.judge(cases, desk.asker(state, run, strict=True), run.way)
+
+
+def _with_root(
+    tree: Tree,
+    answer: str,
+    earned: list[float],
+    truncated: bool,
+    dummy: bool,
+    context: MCTSrContext,
+) -> Tree:
+    root = new_node(
+        tree,
+        parent=None,
+        answer=answer,
+        final_answer=None if dummy else extract_final_answer(answer),
+        rewards=earned,
+        dummy=dummy,
+        truncated=truncated,
+        suspicious=is_suspicious(answer),
+    )
+    tree = merge(tree, [add_child(tree, root)])
+    return merge(tree, [backpropagate(tree, root["id"], context)])

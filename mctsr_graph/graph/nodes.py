@@ -1,0 +1,231 @@
+"""The steps of a search.
+
+Each reads the state, asks the model or does the maths, and returns an update; none changes what
+it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.types import Command, Overwrite
+
+from mctsr_graph import prompts as say
+from mctsr_graph.calls.ask import Asker
+from mctsr_graph.calls.request import Request
+from mctsr_graph.calls.sync_async import Way, all_at_once
+from mctsr_graph.calls.usage import add_usage
+from mctsr_graph.graph.events import rollout_event, start_event, stop_event
+from mctsr_graph.graph.finalize import settle_choice
+from mctsr_graph.graph.initialize import make_roots
+from mctsr_graph.graph.rollout import (
+    Leaf,
+    grow,
+    known_answers,
+    longest,
+    new_leaf,
+    with_rewards,
+    with_text,
+)
+from mctsr_graph.graph.select import next_tasks
+from mctsr_graph.graph.services import Desk
+from mctsr_graph.graph.state import MCTSrState, fresh_state
+from mctsr_graph.graph.step import Run
+from mctsr_graph.graph.stop import check_tree, why_stop
+from mctsr_graph.judges import cases_of
+from mctsr_graph.settings.context import MCTSrContext, checked_problem
+from mctsr_graph.strategies.choice import explain
+from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.tree.tree import Node, Patch, merge
+
+Texts = Callable[[Leaf], Request]
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The seven nodes of the graph, over one desk."""
+
+    desk: Desk
+
+    async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Make the roots: draft answers and have them judged. Forgets any earlier search."""
+        fresh = fresh_state(checked_problem(state["problem"]))
+        run.emit(start_event(fresh["problem"], run.context))
+        fresh["search"] = self.desk.search_id(state, fresh["problem"], run)
+        tree, made = await make_roots(self.desk, fresh, run)
+        return {
+            **fresh,
+            **made,
+            "tree": Overwrite(tree),
+            "wave": Overwrite({}),
+            "failures": Overwrite(made["failures"]),
+            "best": self.desk.strategy.choose(tree, run.context),
+        }
+
+    async def select(self, state: MCTSrState, run: Run) -> Command[str]:
+        """Choose the leaves of the next wave, or say why the search is over."""
+        check_tree(state)
+        reason = why_stop(state, run.context, self.desk.court.reward_calls(run.context))
+        leaves, reason = ([], reason) if reason else self._wave(state, run.context)
+        if not leaves:
+            return Command(update={"wave": Overwrite({}), "stop_reason": reason}, goto="finalize")
+        wave = {str(leaf["rollout"]): leaf for leaf in leaves}
+        return Command(update={"wave": Overwrite(wave), "stop_reason": None}, goto="critique")
+
+    async def critique(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Ask for the flaws of every answer selected to be refined."""
+        step = self._through if run.context.pipelined else self._critiqued
+        return {"wave": await step(state, _live(state), self.desk.asker(state, run), run.way)}
+
+    async def refine(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Ask for a better answer in the light of each critique, or for a fresh one."""
+        asker = self.desk.asker(state, run)
+        return {"wave": await self._refined(state, _live(state), asker, run.way)}
+
+    async def evaluate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Have every new answer judged, and the answer that it refines once more."""
+        asker = self.desk.asker(state, run)
+        return {"wave": await self._evaluated(state, _live(state), asker, run.way)}
+
+    async def backpropagate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Write the wave into the tree, leaf by leaf in order, and carry the values upwards."""
+        tree, best, usage = state["tree"], state["best"], state["usage"]
+        idle, failed = state["idle_rollouts"], state["failed_rollouts"]
+        leaves, patches = list(state["wave"].values()), []
+        for leaf in leaves:
+            node, patch = grow(tree, leaf, run.context)
+            tree = merge(tree, [patch])
+            patches.append(patch)
+            best = self.desk.strategy.choose(tree, run.context)
+            usage = add_usage([usage, leaf["usage"]])
+            improved = node is not None and node["id"] == best and not _is_repeated(node, leaf)
+            idle = 0 if improved else idle + 1
+            failed = failed + 1 if node is None else 0
+            run.emit(rollout_event(leaf, node, tree, best, usage))
+        return {
+            "tree": merge({}, patches),
+            "failures": [failure for leaf in leaves for failure in leaf["failures"]],
+            "rollouts": state["rollouts"] + len(leaves),
+            "usage": usage,
+            "seconds": state["seconds"] + longest(leaves),
+            "idle_rollouts": idle,
+            "failed_rollouts": failed,
+            "lost_rollouts": state["lost_rollouts"] + sum(leaf["lost"] for leaf in leaves),
+            "best": best,
+        }
+
+    async def finalize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
+        """Return the best answer, and why it is taken for the best."""
+        last = await settle_choice(self.desk, state, run)
+        tree, best, usage = last["all"], last["best"], last["usage"]
+        answer = tree[best]["answer"] if best is not None else state["answer"]
+        run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, best, usage))
+        return {
+            "tree": last["tree"],
+            "usage": usage,
+            "failures": last["failures"],
+            "answer": answer,
+            "final_answer": extract_final_answer(answer) if answer else None,
+            "best": best,
+            "choice": explain(tree, run.context, self.desk.strategy.name(run.context), best),
+        }
+
+    def _wave(self, state: MCTSrState, context: MCTSrContext) -> tuple[list[Leaf], str]:
+        """The leaves of the next wave, and the reason to stop if there is none."""
+        tree, first = state["tree"], state["rollouts"] + 1
+        reward_calls = self.desk.court.reward_calls(context)
+        tasks, reason = next_tasks(state, context, reward_calls, self.desk.strategy.selection)
+        return [
+            new_leaf(first + i, None if task.node is None else tree[task.node], task.kind)
+            for i, task in enumerate(tasks)
+        ], reason
+
+    async def _critiqued(
+        self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
+    ) -> Patch:
+        def request(leaf: Leaf) -> Request:
+            answer = state["tree"][leaf["parent"] or ""]["answer"]
+            messages = say.critique_messages(self.desk.prompts, state["problem"], answer)
+            return self.desk.text("critique", messages, leaf["rollout"])
+
+        wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
+        return await self._texts(wanted, request, asker, way)
+
+    async def _refined(
+        self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
+    ) -> Patch:
+        prompts, problem = self.desk.prompts, state["problem"]
+
+        def request(leaf: Leaf) -> Request:
+            if leaf["task"] == "draft":
+                messages = say.draft_messages(prompts, problem)
+                return self.desk.text("draft", messages, leaf["rollout"])
+            answer, critique = state["tree"][leaf["parent"] or ""]["answer"], leaf["critique"] or ""
+            messages = say.refine_messages(prompts, problem, answer, critique, asker.context)
+            shorter = say.shorter_refine_messages(prompts, problem, critique)
+            return self.desk.text("refine", messages, leaf["rollout"], shorter=shorter)
+
+        wanted = [leaf for leaf in leaves if leaf["answer"] is None]
+        return await self._texts(wanted, request, asker, way)
+
+    async def _evaluated(
+        self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
+    ) -> Patch:
+        """Differs for selection "information": only leaves that are there for it are judged."""
+        lazy = asker.context.selection == "information"
+        leaves = [
+            leaf
+            for leaf in leaves
+            if not leaf["rewards"]
+            and (not lazy or leaf["task"] == "evaluate" or "steering" in leaf)
+        ]
+        known, cases = known_answers(state["tree"], leaves), []
+        samples = asker.context.reward_samples
+        for leaf in leaves:
+            own = [leaf["answer"] or ""] * samples
+            refined = state["tree"][leaf["parent"] or ""] if leaf["task"] == "refine" else None
+            again = [refined["answer"]] if refined is not None else []
+            cases.append(cases_of(state["problem"], [*own, *again], known, leaf["rollout"]))
+        replies = await self.desk.judge(cases, asker, way)
+        return {
+            str(leaf["rollout"]): with_rewards(leaf, own[:samples], own[samples:])
+            for leaf, own in zip(leaves, replies, strict=True)
+        }
+
+    async def _texts(self, leaves: Sequence[Leaf], request: Texts, asker: Asker, way: Way) -> Patch:
+        """Ask for one text a leaf."""
+        requests = [request(leaf) for leaf in leaves]
+        replies = await asker.ask_all(requests, way)
+        return {
+            str(leaf["rollout"]): with_text(leaf, request.role, reply)
+            for leaf, request, reply in zip(leaves, requests, replies, strict=True)
+        }
+
+    async def _through(
+        self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
+    ) -> Patch:
+        """Take each leaf through all its calls, without waiting for the others."""
+
+        def job(leaf: Leaf) -> Callable[[Way], Any]:
+            async def run(way: Way) -> Patch:
+                number = str(leaf["rollout"])
+                done: Patch = {}
+                for step in (self._critiqued, self._refined, self._evaluated):
+                    now: Any = {**leaf, **done.get(number, {})}
+                    if not now["lost"]:
+                        done = merge(done, [await step(state, [now], asker, way)])
+                return done
+
+            return run
+
+        return merge({}, await all_at_once([job(leaf) for leaf in leaves], asker.model, way))
+
+
+def _live(state: MCTSrState) -> list[Leaf]:
+    return [leaf for leaf in state["wave"].values() if not leaf["lost"]]
+
+
+def _is_repeated(node: Node, leaf: Leaf) -> bool:
+    return node["duplicate_of"] is not None or node["rollout"] != leaf["rollout"]

@@ -1,0 +1,169 @@
+"""A rollout in flight: from the selected node to the new node in the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NotRequired
+
+from typing_extensions import TypedDict
+
+from mctsr_graph.calls.request import Failure, Reply
+from mctsr_graph.calls.usage import Role, Usage, add_usage, no_usage
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.task import Kind
+from mctsr_graph.strategies.uct import add_child, add_rewards, backpropagate, new_node
+from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.text.hostile import is_suspicious
+from mctsr_graph.tree.steered import Steering
+from mctsr_graph.tree.tree import Node, Patch, Tree, merge
+
+
+class Leaf(TypedDict):
+    """One rollout in flight: scratch, replaced by the next select."""
+
+    rollout: int
+    """Number of the rollout, from 1."""
+    task: Kind
+    """Whether it refines its parent, drafts an independent answer, or only has one judged."""
+    parent: str | None
+    """Id of the node being refined or judged; None for a draft."""
+    critique: str | None
+    """Written by critique; a person may edit it before refine."""
+    answer: str | None
+    """Written by refine."""
+    truncated: bool
+    """Whether a limit of tokens cut the answer off."""
+    rewards: list[float]
+    """The new answer's rewards, points; written by evaluate."""
+    parent_rewards: list[float]
+    """The refined node's further rewards, points; written by evaluate."""
+    failures: list[Failure]
+    lost: bool
+    """True once a failure has cost this rollout its new answer."""
+    usage: Usage
+    seconds: float
+    joins: NotRequired[str]
+    """Id of the node that the rewards are for, where a person asked for more of them."""
+    steering: NotRequired[list[Steering]]
+    """The person who wrote the answer, or asked for the rewards."""
+
+
+def new_leaf(rollout: int, parent: Node | None, task: Kind = "refine") -> Leaf:
+    """Begin rollout number `rollout` at the node `parent`, with a critique wished for there."""
+    wishes = parent.get("wishes", {}) if parent is not None else {}
+    return Leaf(
+        rollout=rollout,
+        task=task,
+        parent=parent["id"] if parent is not None else None,
+        critique=wishes.get(str(rollout)),
+        answer=parent["answer"] if parent is not None and task == "evaluate" else None,
+        truncated=False,
+        rewards=[],
+        parent_rewards=[],
+        failures=[],
+        lost=False,
+        usage=no_usage(),
+        seconds=0.0,
+    )
+
+
+def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
+    """Note a critique or a new answer; a leaf whose text cannot be had is lost."""
+    return {
+        "critique" if role == "critique" else "answer": reply.value,
+        "truncated": reply.truncated and role != "critique",
+        "lost": reply.code is not None,
+        "failures": failures([reply], role, leaf["rollout"]),
+        **_charge(leaf, role, [reply]),
+    }
+
+
+def with_rewards(leaf: Leaf, own: Sequence[Reply], again: Sequence[Reply]) -> Patch:
+    """Note the rewards of the new answer, and further ones of the answer it refines."""
+    earned = rewards(own)
+    return {
+        "rewards": earned,
+        "parent_rewards": rewards(again),
+        "lost": not earned,
+        "failures": [
+            *failures(own, "evaluate", leaf["rollout"]),
+            *failures(again, "evaluate", leaf["rollout"], leaf["parent"]),
+        ],
+        **_charge(leaf, "evaluate", [*own, *again]),
+    }
+
+
+def rewards(replies: Iterable[Reply]) -> list[float]:
+    """The rewards in evaluations, points; failed ones are left out."""
+    return [reply.value for reply in replies if reply.code is None]
+
+
+def known_answers(tree: Tree, leaves: Iterable[Leaf]) -> list[str]:
+    """Every answer in the tree and in flight, but no dummy, each once."""
+    found = [node["answer"] for node in tree.values() if not node["dummy"]]
+    return list(dict.fromkeys([*found, *(leaf["answer"] or "" for leaf in leaves)]))
+
+
+def failures(
+    replies: Iterable[Reply], role: Role, rollout: int, node: str | None = None
+) -> list[Failure]:
+    """The failures among replies; `node` is the one whose reward was asked for, if not new."""
+    return [
+        Failure(rollout=rollout, node=node, role=role, code=reply.code, message=reply.message)
+        for reply in replies
+        if reply.code is not None
+    ]
+
+
+def longest(leaves: Iterable[Leaf]) -> float:
+    """Seconds that leaves have waited for the model, which they do at the same time."""
+    return max((leaf["seconds"] for leaf in leaves), default=0.0)
+
+
+def grow(tree: Tree, leaf: Leaf, context: MCTSrContext) -> tuple[Node | None, Patch]:
+    """Turn a leaf into a node.
+
+    Returns:
+        The node as it is in the tree afterwards, or None for a lost leaf, and the patch that
+        brings the tree there.
+    """
+    parent = leaf["parent"]
+    if leaf["lost"] or leaf["answer"] is None:
+        return None, {}
+    patch = add_rewards(tree, parent, leaf["parent_rewards"]) if parent is not None else {}
+    grown: Tree = merge(tree, [patch])
+    child = new_node(
+        grown,
+        parent=parent,
+        answer=leaf["answer"],
+        final_answer=extract_final_answer(leaf["answer"]),
+        rewards=leaf["rewards"],
+        critique=leaf["critique"] or None,
+        rollout=leaf["rollout"],
+        truncated=leaf["truncated"],
+        suspicious=is_suspicious(leaf["answer"]),
+    )
+    same = leaf.get("joins") or (parent if leaf["task"] == "evaluate" else None)
+    if same is None and context.merge_equal_answers:
+        same = child["duplicate_of"]
+    if same is not None:
+        # Differs: the official code also hangs the node under its newest parent
+        joined, change = same, add_rewards(grown, same, leaf["rewards"])
+    else:
+        joined, change = child["id"], add_child(grown, child)
+    patch = merge(patch, [change])
+    if "steering" in leaf:
+        before = tree[joined].get("steering", []) if joined in tree else []
+        patch = merge(patch, [{joined: {"steering": [*before, *leaf["steering"]]}}])
+    for touched in [joined] if parent is None else [parent, joined]:
+        patch = merge(patch, [backpropagate(merge(tree, [patch]), touched, context)])
+    return merge(tree, [patch])[joined], patch
+
+
+def _charge(leaf: Leaf, role: Role, replies: Sequence[Reply]) -> Patch:
+    """What a leaf has cost after some replies had at once."""
+    spent: list[Usage] = [{role: reply.cost} for reply in replies]
+    return {
+        "usage": add_usage([leaf["usage"], *spent]),
+        "seconds": leaf["seconds"] + max((reply.seconds for reply in replies), default=0.0),
+    }

@@ -1,0 +1,95 @@
+"""What flows through the graph. Plain JSON types only, so that any checkpointer can keep it."""
+
+# Without postponed annotations, which LangGraph would evaluate anew for every graph
+from collections.abc import Sequence
+from typing import Annotated, Any, cast
+
+from langgraph.channels import DeltaChannel
+from langgraph.managed import RemainingSteps
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from mctsr_graph.calls.request import Failure
+from mctsr_graph.calls.usage import Usage, no_usage
+from mctsr_graph.graph.rollout import Leaf
+from mctsr_graph.strategies.choice import Choice
+from mctsr_graph.tree.tree import Node, merge
+
+
+def append(records: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return `records` with the records of every write after them."""
+    return [*(records or ()), *(record for write in writes for record in write)]
+
+
+class MCTSrInput(TypedDict):
+    """What a search is given."""
+
+    problem: Annotated[str, Field(description="The problem in words")]
+
+
+class MCTSrOutput(TypedDict):
+    """What a search returns."""
+
+    answer: str | None
+    """The whole text of the best answer."""
+    final_answer: str | None
+    """The short answer that it states, or None."""
+    best: str | None
+    """Id of the best node in the tree."""
+    rollouts: int
+    """Rollouts finished, failed ones included."""
+    usage: Usage
+    """Model calls and tokens by role."""
+    stop_reason: str | None
+    """max_rollouts, max_calls, max_tokens, max_seconds, max_cost, patience, agreed, confident,
+    settled, no_new_answer, exhausted, failed or recursion_limit; None while the search runs."""
+    choice: Choice | None
+    """Why this answer; None until the search is over."""
+
+
+class MCTSrState(MCTSrInput, MCTSrOutput):
+    """Everything a search knows. Only initialize and backpropagate write the tree."""
+
+    # Delta channels: a checkpoint holds the patches of its step instead of the whole value, so
+    # its size does not grow with the tree. A snapshot of the whole value every 1000 updates
+    # bounds the replay when a thread is opened.
+    tree: Annotated[dict[str, Node], DeltaChannel(merge, snapshot_frequency=1000)]
+    failures: Annotated[list[Failure], DeltaChannel(append, snapshot_frequency=1000)]
+    wave: Annotated[dict[str, Leaf], DeltaChannel(merge, snapshot_frequency=1000)]
+    """The rollouts in flight by number. Each step writes only what it adds."""
+    search: str
+    """Id of the search in the call journal, or "" without one."""
+    branch: str
+    """Name of a branch edited by hand; its calls are recorded apart. Set by update_state."""
+    idle_rollouts: int
+    """Rollouts in a row whose answer did not become the best or repeats an earlier text."""
+    failed_rollouts: int
+    """Failed rollouts in a row."""
+    lost_rollouts: int
+    """Failed rollouts in all, since the search was last taken up again after giving up."""
+    seconds: float
+    """Time spent waiting for the model."""
+    remaining_steps: RemainingSteps
+
+
+def fresh_state(problem: str) -> MCTSrState:
+    """The state of a search that has done nothing yet."""
+    state: dict[str, Any] = {
+        "problem": problem,
+        "search": "",
+        "answer": None,
+        "final_answer": None,
+        "best": None,
+        "rollouts": 0,
+        "usage": no_usage(),
+        "stop_reason": None,
+        "choice": None,
+        "tree": {},
+        "failures": [],
+        "wave": {},
+        "idle_rollouts": 0,
+        "failed_rollouts": 0,
+        "lost_rollouts": 0,
+        "seconds": 0.0,
+    }
+    return cast(MCTSrState, state)

@@ -1,0 +1,105 @@
+"""A graph node written once, for `invoke` and `ainvoke` alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.runtime import ExecutionInfo, get_runtime
+from langgraph.types import Command, TracePolicy
+
+from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Way, run_blocking
+from mctsr_graph.graph.events import Event
+from mctsr_graph.graph.state import MCTSrState
+from mctsr_graph.settings.context import MCTSrContext
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a node knows of the run it is part of."""
+
+    context: MCTSrContext
+    emit: Callable[[Event], None]
+    """Sends an event to `stream_mode="custom"`."""
+    way: Way
+    """How to wait: blocking under `invoke`, awaiting under `ainvoke`."""
+    place: str
+    """The thread and the parent graphs' tasks that the run belongs to; "" without a thread."""
+
+
+Update = dict[str, Any] | Command[str]
+Body = Callable[[MCTSrState, Run], Awaitable[Update]]
+
+
+class Step(Runnable[MCTSrState, Update]):
+    """Runs an async body with or without an event loop.
+
+    Under `invoke` the body's model calls block instead of suspending, so that one body serves
+    both and neither needs a thread to hop to. `prepare` loads what the body needs, if anything
+    is to be loaded; it may wait for a disk, which a server forbids where its event loop runs.
+    """
+
+    def __init__(
+        self, body: Body, default: MCTSrContext, prepare: Callable[[], Any] | None
+    ) -> None:
+        self._body = body
+        self._default = default
+        self._prepare = prepare
+        self.name = body.__name__
+
+    def invoke(
+        self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Update:
+        """Run the body to its end in this thread."""
+        update: Update = run_blocking(self._body(input, self._run(BLOCKING)))  # type: ignore[arg-type]
+        return update
+
+    async def ainvoke(
+        self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Update:
+        """Await the body."""
+        if self._prepare is not None:
+            await asyncio.to_thread(self._prepare)
+            self._prepare = None
+        return await self._body(input, self._run(AWAITING))
+
+    def _run(self, way: Way) -> Run:
+        runtime = get_runtime()
+        context = resolve_context(runtime.context, self._default)
+        return Run(context, runtime.stream_writer, way, _place(runtime.execution_info))
+
+
+def brief(state: MCTSrState) -> dict[str, Any]:
+    """What a tracer keeps of a node's input: not the tree, which it would keep at every step."""
+    done, wave = state.get("rollouts", 0), state.get("wave") or {}
+    return {
+        "rollouts": done,
+        "nodes": len(state.get("tree") or {}),
+        "best": state.get("best"),
+        "in_flight": {key: leaf["parent"] for key, leaf in wave.items() if int(key) > done},
+    }
+
+
+BRIEF = TracePolicy(process_inputs=brief)
+
+
+def _place(info: ExecutionInfo | None) -> str:
+    if info is None or info.thread_id is None:
+        return ""
+    parents = info.checkpoint_ns.rpartition("|")[0]
+    return f"{info.thread_id}|{parents}"
+
+
+def resolve_context(given: Any, default: MCTSrContext) -> MCTSrContext:
+    """The settings of a run: those given to it, or else the graph's own.
+
+    LangGraph hands a parent graph's context to its subgraphs whatever its class. Settings for
+    this search are taken from it only if it carries them under the name `mctsr`.
+    """
+    for candidate in (given, getattr(given, "mctsr", None)):
+        if isinstance(candidate, MCTSrContext):
+            return candidate
+    return default

@@ -1,0 +1,1 @@
+"""The search inside an agent: as a graph, a tool or middleware."""

@@ -1,0 +1,114 @@
+"""The search as an agent: messages in, one message out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.messages.ai import UsageMetadata
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.constants import TAG_NOSTREAM
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from mctsr_graph.calls.request import Model
+from mctsr_graph.calls.usage import Usage, total_cost
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.graph.graph import create_mctsr
+from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput
+from mctsr_graph.settings.context import MCTSrContext
+
+
+class MCTSrAgentState(MessagesState, MCTSrInput, MCTSrOutput):
+    """The conversation, and the search for an answer to its last question."""
+
+
+MCTSrAgent = CompiledStateGraph[MCTSrAgentState, MCTSrContext, MessagesState, MessagesState]
+
+
+def create_mctsr_agent(
+    model: Model | str | None = None,
+    *,
+    context: MCTSrContext | None = None,
+    name: str = "mctsr_agent",
+    stream_tokens: bool = False,
+    checkpointer: BaseCheckpointSaver[Any] | bool | None = None,
+    **options: Any,
+) -> MCTSrAgent:
+    """Build an agent that answers the last human message of a conversation by a search.
+
+    It adds one `AIMessage`, named after the agent: the best answer, `usage_metadata` over all
+    calls, and in `response_metadata["mctsr"]` what else is known (see `MCTSrOutput`). Earlier
+    messages are not read: the question has to stand for itself. The search is a subgraph, so it
+    is drawn, checkpointed and resumed with the graph around it.
+
+    Args:
+        model: As in `create_mctsr`.
+        context: Settings for runs that bring none of their own.
+        name: Name of the agent, by which a supervisor or a swarm knows it.
+        stream_tokens: Whether the tokens of drafts, critiques, ... show up in
+            `stream_mode="messages"` with `subgraphs=True`; without it no chat ever sees them.
+        checkpointer: Where conversations are kept; under a parent graph its own is taken.
+        **options: Whatever else `create_mctsr` takes: prompts, journal, ...
+    """
+    search = create_mctsr(model, context=context, **options).compile(name="mctsr")
+    quiet: Any = search if stream_tokens else search.with_config(tags=[TAG_NOSTREAM])
+
+    def reply(state: MCTSrAgentState) -> dict[str, list[AIMessage]]:
+        """Say what was found."""
+        return {"messages": [as_message(state, name)]}
+
+    builder = StateGraph(
+        MCTSrAgentState, MCTSrContext, input_schema=MessagesState, output_schema=MessagesState
+    )
+    builder.add_node("read", _read)
+    builder.add_node("mctsr", quiet)
+    builder.add_node("reply", reply)
+    builder.add_edge(START, "read")
+    builder.add_edge("read", "mctsr")
+    builder.add_edge("mctsr", "reply")
+    builder.add_edge("reply", END)
+    return builder.compile(checkpointer=checkpointer, name=name)
+
+
+def _read(state: MCTSrAgentState) -> dict[str, str]:
+    """Take the problem from the conversation."""
+    return {"problem": last_question(state["messages"])}
+
+
+def last_question(messages: Sequence[AnyMessage]) -> str:
+    """The text of the last human message.
+
+    Raises:
+        ConfigError: there is none, or it holds no text.
+    """
+    for message in reversed(messages):
+        if isinstance(message, HumanMessage):
+            if not message.text.strip():
+                raise ConfigError("the last human message holds no text; a problem is a text")
+            return str(message.text)
+    raise ConfigError("the conversation holds no human message; the last one is the problem")
+
+
+def as_message(found: Mapping[str, Any], name: str | None = None) -> AIMessage:
+    """What a search found, as a message of a chat. `found` has the fields of `MCTSrOutput`."""
+    answer = found["answer"]
+    told = {field: found[field] for field in MCTSrOutput.__annotations__ if field != "answer"}
+    return AIMessage(
+        answer if answer is not None else f"No answer was found ({found['stop_reason']}).",
+        name=name,
+        usage_metadata=as_usage_metadata(found["usage"]),
+        response_metadata={"mctsr": told},
+    )
+
+
+def as_usage_metadata(usage: Usage) -> UsageMetadata:
+    """The tokens of all roles, as LangChain counts them."""
+    cost = total_cost(usage)
+    total = cost["input_tokens"] + cost["output_tokens"]
+    return UsageMetadata(
+        input_tokens=cost["input_tokens"],
+        output_tokens=cost["output_tokens"],
+        total_tokens=total,
+    )

@@ -1,0 +1,187 @@
+"""The search as a tool that an agent may call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+from langchain_core.tools import BaseTool, StructuredTool, ToolException
+from langgraph.prebuilt import ToolRuntime
+from pydantic import BaseModel, Field, create_model
+
+from mctsr_graph.calls.request import Model
+from mctsr_graph.errors import ConfigError, SearchFailedError
+from mctsr_graph.graph.events import Event
+from mctsr_graph.graph.identity import thread_name
+from mctsr_graph.models.load import lazy_model
+from mctsr_graph.run.session import Checkpointer, need_sqlite
+from mctsr_graph.run.solution import Solution
+from mctsr_graph.run.solve import asolve, check_options, solve
+from mctsr_graph.settings.context import MCTSrContext
+
+DESCRIPTION = (
+    "Solve a hard problem of mathematics by a search: answers are drafted, criticised, refined "
+    "and scored. Slow and thorough; use it where the answer has to be right. State the whole "
+    "problem: nothing else of the conversation is seen."
+)
+_MOST_JUSTIFICATION = 1500  # characters of the answer that the agent is shown
+_OURS = ("checkpointer", "thread_id", "on_event", "control")
+_NO_GRAPH: Any = None  # LangGraph fills in the runtime; a tool called by hand has none
+_logger = logging.getLogger(__name__)
+
+
+def create_mctsr_tool(
+    model: Model | str | None = None,
+    *,
+    context: MCTSrContext | None = None,
+    name: str = "solve_math",
+    description: str = DESCRIPTION,
+    per_call: Mapping[str, int | float | Sequence[str]] | None = None,
+    checkpointer: Checkpointer | None = None,
+    **options: Any,
+) -> BaseTool:
+    """Make a tool that answers a problem by a search.
+
+    The agent is told the final answer with its derivation, at most 1,500 characters; the
+    message's `artifact` holds the fields of the `Solution` as plain JSON, so that every
+    checkpointer keeps it: `Solution(**message.artifact)`. It is as large as the texts of the
+    tree. A search that fails is a message with status "error". Each call is a search of its own,
+    apart from the agent's thread and context.
+
+    Events of the search (see `mctsr_graph.graph.events`), with the `tool_call_id` added, go to the
+    agent's stream modes "custom" and "tools". Its tokens go to none.
+
+    Args:
+        model: As in `solve`; a name is loaded at the first call.
+        context: The settings; by default profile "paper".
+        name: Name of the tool.
+        description: What the agent's model reads.
+        per_call: Settings that a call may choose itself, with the owner's limit: the highest
+            number, or the allowed words, as in `{"max_rollouts": 32, "profile": ["paper"]}`.
+            Nothing else of `context` can be changed by a call.
+        checkpointer: Where searches are kept, as in `solve`. The same call of an agent that was
+            killed and is resumed then goes on where its search stopped.
+        **options: Whatever else `solve` takes: prompts, journal, ...
+
+    Raises:
+        ConfigError: A setting in `per_call` or an option is unknown, or its limit is out of range.
+        MissingExtraError: A checkpointer needs packages that are missing.
+    """
+    check_options(options, _OURS, "a tool")
+    if checkpointer is not None:
+        need_sqlite()
+    default, load = MCTSrContext.model_validate(context or {}), lazy_model(model)
+
+    def wanted(problem: str, chosen: dict[str, Any], runtime: Any) -> dict[str, Any]:
+        settings = default.model_dump(exclude_unset=True)
+        settings |= {key: value for key, value in chosen.items() if value is not None}
+        own = MCTSrContext(**settings)
+        return {
+            "context": own,
+            "checkpointer": checkpointer,
+            "thread_id": _thread_of(runtime, problem, own),
+            "on_event": _forwarding(runtime),
+            **options,
+        }
+
+    def call(problem: str, runtime: ToolRuntime = _NO_GRAPH, **chosen: Any) -> Any:
+        try:
+            return _told(solve(problem, load(), **wanted(problem, chosen, runtime)))
+        except Exception as error:
+            raise _failed(error) from error
+
+    async def acall(problem: str, runtime: ToolRuntime = _NO_GRAPH, **chosen: Any) -> Any:
+        try:
+            loaded = await asyncio.to_thread(load)
+            return _told(await asolve(problem, loaded, **wanted(problem, chosen, runtime)))
+        except Exception as error:
+            raise _failed(error) from error
+
+    return StructuredTool.from_function(
+        func=call,
+        coroutine=acall,
+        name=name,
+        description=description,
+        args_schema=_arguments(per_call or {}, default),
+        response_format="content_and_artifact",
+        handle_tool_error=True,
+        handle_validation_error=_wrong_argument,
+    )
+
+
+def _arguments(per_call: Mapping[str, Any], default: MCTSrContext) -> type[BaseModel]:
+    """The tool's arguments: the problem, and the settings that a call may choose."""
+    fields: dict[str, Any] = {"problem": (str, Field(description="the problem in words"))}
+    for setting, limit in per_call.items():
+        field = MCTSrContext.model_fields.get(setting)
+        if field is None:
+            raise ConfigError(f"per_call names {setting!r}, which is no setting of MCTSrContext")
+        is_number = isinstance(limit, int | float)
+        allowed = [limit] if is_number or isinstance(limit, str) else list(limit)
+        for value in allowed:
+            MCTSrContext(**{setting: value})  # out of the setting's own range: ConfigError
+        kind: Any = type(limit) if is_number else Literal[tuple(allowed)]
+        usual = f"{field.description}; by default {json.dumps(getattr(default, setting))}"
+        highest = limit if is_number else None
+        fields[setting] = (kind | None, Field(None, description=usual, le=highest))
+    return create_model("MCTSrToolInput", **fields)
+
+
+def _thread_of(runtime: ToolRuntime | None, problem: str, context: MCTSrContext) -> str | None:
+    """Name of the search of one tool call: the same when the agent is resumed, and no other's."""
+    if runtime is None or runtime.tool_call_id is None:
+        return None  # called by hand: as `solve` names it
+    agent = runtime.config.get("configurable", {}).get("thread_id")
+    return thread_name(context, agent, runtime.tool_call_id, problem)
+
+
+def _forwarding(runtime: ToolRuntime | None) -> Callable[[Event], None] | None:
+    if runtime is None:
+        return None
+
+    def forward(event: Event) -> None:
+        told = {**event, "tool_call_id": runtime.tool_call_id}
+        runtime.stream_writer(told)
+        runtime.emit_output_delta(told)
+
+    return forward
+
+
+def _told(solution: Solution) -> tuple[str, dict[str, Any]]:
+    """What the agent reads, and what its owner may look at."""
+    if solution.answer is None:
+        raise SearchFailedError(f"no answer was found ({solution.stop_reason})", solution)
+    return _summary(solution, solution.answer), asdict(solution)
+
+
+def _summary(solution: Solution, answer: str) -> str:
+    """The final answer, its derivation (the end of a long one), and how good it was judged."""
+    if len(answer) > _MOST_JUSTIFICATION:
+        answer = "[...] " + answer[-_MOST_JUSTIFICATION:]
+    stated = f"Final answer: {solution.final_answer}\n\n" if solution.final_answer else ""
+    judged = ""
+    if solution.best is not None:
+        q = solution.tree[solution.best]["q"]
+        told = "not judged" if q is None else f"judged {q:.0f} of -100 to 100"
+        judged = f"\n\n(The best of {len(solution.tree)} answers, {told}.)"
+    return f"{stated}{answer}{judged}"
+
+
+def _failed(error: Exception) -> ToolException:
+    """What the agent reads of a failure. Its owner finds the cause in the log."""
+    if not isinstance(error, ConfigError):  # which the agent can mend by another call
+        _logger.warning("a search called as a tool failed", exc_info=error)
+    told = f"The search failed: {error}"
+    if isinstance(error, SearchFailedError) and error.solution.answer is not None:
+        so_far = _summary(error.solution, error.solution.answer)
+        told += f"\n\nThe best so far, not to be relied on:\n{so_far}"
+    return ToolException(told)
+
+
+def _wrong_argument(error: Any) -> str:
+    problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    return f"The call was not understood: {'; '.join(problems)}"

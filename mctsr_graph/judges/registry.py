@@ -1,0 +1,130 @@
+"""Who judges in a search: a judge, and the model that it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langchain_core.runnables import Runnable
+
+from mctsr_graph.calls.ask import Asker
+from mctsr_graph.calls.request import Model, Reply, label_of
+from mctsr_graph.calls.sync_async import Way
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.judges.base import Case, Judge, judge_all, label_of_judge, name_of
+from mctsr_graph.judges.logits import Logits
+from mctsr_graph.judges.pairwise import Match, Pairwise
+from mctsr_graph.judges.rubric import Rubric
+from mctsr_graph.judges.self_evaluation import SelfEvaluation
+from mctsr_graph.judges.verifier import Check, Verifier
+from mctsr_graph.models.load import lazy_model
+from mctsr_graph.prompts import Prompts
+from mctsr_graph.settings.context import MCTSrContext, allowed_values
+
+JudgeLike = Judge | Check | str
+"""A judge, a function of problem and answer, or the name of a judge."""
+
+NAMED: dict[str, Judge] = {
+    "self": SelfEvaluation(),
+    "rubric": Rubric(),
+    "logits": Logits(),
+    "pairwise": Pairwise(),
+}
+"""The judges that the setting `judge` can name."""
+
+
+@dataclass(frozen=True)
+class Court:
+    """A judge, and the model that it asks."""
+
+    judge: Judge | None = None
+    """None: the one that the settings name."""
+    model: Callable[[], Model] | None = None
+    """Loads the model; None: it is the model of the search."""
+
+    def reward_calls(self, context: MCTSrContext) -> int:
+        """Model calls of one reward, at most.
+
+        Raises:
+            ConfigError: the judge tells something else.
+        """
+        judge = self._judge(context)
+        calls = getattr(judge, "reward_calls", 1)
+        if not isinstance(calls, int) or calls < 0:
+            raise ConfigError(
+                f"reward_calls of {name_of(judge)} is {calls!r}, allowed a whole number from 0"
+            )
+        return calls
+
+    def label(self) -> str:
+        """What tells it from others in a search's fingerprint."""
+        judge = label_of_judge(self.judge) if self.judge is not None else ""
+        return f"{judge}|{label_of(self.model()) if self.model is not None else ''}"
+
+    async def rewards(
+        self, cases: Sequence[Sequence[Case]], asker: Asker, prompts: Prompts, way: Way
+    ) -> list[list[Reply]]:
+        """Have every case judged at once; return the rewards in the same groups.
+
+        Args:
+            cases: Groups of answers to be judged.
+            asker: Asks the model of the search.
+            prompts: The words of the search.
+            way: How to wait.
+        """
+        judge = self._judge(asker.context)
+        together = [case for group in cases for case in group]
+        replies = iter(await judge_all(judge, together, self._its(asker), prompts, way))
+        return [[next(replies) for _ in group] for group in cases]
+
+    async def compare(
+        self, matches: Sequence[Case], asker: Asker, prompts: Prompts, way: Way
+    ) -> list[Reply]:
+        """Have pairs of answers compared at once, in both orders, by the pairwise judge.
+
+        Args:
+            matches: Each an answer, and in `known` the one other that it meets. Rollout and
+                sample tell them apart in the journal.
+            asker: Asks the model of the search.
+            prompts: The words of the search.
+            way: How to wait.
+
+        Returns:
+            The share of wins of each first answer (1, 1/2 or 0), or a failure.
+        """
+        judge = self.judge if isinstance(self.judge, Pairwise) else Pairwise()
+        return await judge_all(Match(judge), matches, self._its(asker), prompts, way)
+
+    def _judge(self, context: MCTSrContext) -> Judge:
+        return self.judge if self.judge is not None else NAMED[context.judge]
+
+    def _its(self, asker: Asker) -> Asker:
+        return asker if self.model is None else replace(asker, model=self.model())
+
+
+def as_court(judge: JudgeLike | None, model: Model | str | None) -> Court:
+    """The court that is meant; the model is loaded when it is asked.
+
+    Raises:
+        ConfigError: there is no such judge.
+    """
+    return Court(as_judge(judge), None if model is None else lazy_model(model))
+
+
+def as_judge(given: Any) -> Judge | None:
+    """The judge that is meant; None where it is left to the settings.
+
+    Raises:
+        ConfigError: there is no such judge.
+    """
+    if given is None or (isinstance(given, Judge) and not isinstance(given, type)):
+        return given
+    if isinstance(given, str) and given in NAMED:
+        return NAMED[given]
+    if callable(given) and not isinstance(given, type | Runnable):
+        return Verifier(given)
+    raise ConfigError(
+        f"judge is {given!r}, allowed {allowed_values('judge')}, a function of problem and "
+        "answer, or an object with an async method `reward`; a chat model is a judge_model"
+    )

@@ -1,0 +1,1 @@
+"""What runs the weights of a local model: requests in, futures out."""

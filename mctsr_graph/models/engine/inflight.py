@@ -1,0 +1,206 @@
+"""The engine: one thread owns the model, requests join and leave the running batch every step."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import weakref
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from mctsr_graph.models.engine.batch import Batch
+from mctsr_graph.models.engine.jobs import Job, Question
+from mctsr_graph.models.engine.packed import PackedLinears
+from mctsr_graph.models.engine.prefix import PrefixStore
+from mctsr_graph.models.engine.probe import slots_of
+from mctsr_graph.models.engine.protocol import EngineError, Request, Sample, TokenTree
+from mctsr_graph.models.engine.solo import SoloMemory
+
+_PLENTY = 1 << 40  # tokens, where memory is not ours to count
+_BYTES = 2 << 30  # for keys and values where the device does not tell what is free
+_GATHER = 0.005  # seconds without a newcomer after which a new batch starts
+# What one more forward costs, in tokens: reading the weights; on CUDA hundreds of launches. So
+# there one newcomer waits for others to share it with, this many steps at most
+_PRICE, _PATIENCE = {"cuda": 1024, "other": 16}, {"cuda": 16, "other": 0}
+_OPEN: weakref.WeakSet[InflightEngine] = weakref.WeakSet()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of an engine.
+
+    Attributes:
+        rows: Most sequences that run at once.
+        row_tokens: Most tokens of the running rows, counted as rows times the longest; None
+            takes two thirds of the memory that is free.
+        store_tokens: Most tokens of the prefix store; None takes the last third, 0 has none.
+        prefill_tokens: Most prompt tokens of one forward.
+        idle_seconds: After so long without a request the thread ends and the slots are freed.
+        compile_after: On CUDA, steps after which parts of the model are compiled with
+            torch.compile. That makes steps 10 to 20 % shorter, but everything waits for it once,
+            up to a minute on a busy machine: by then steps have lost about as much.
+        packed_bytes: On CPU, most bytes of a second copy of the model's matrices, in the layout
+            that is read fastest; 0 has none. It takes half of a forward's time or less.
+    """
+
+    rows: int = 64
+    row_tokens: int | None = None
+    store_tokens: int | None = None
+    prefill_tokens: int = 4096
+    idle_seconds: float = 1.0
+    compile_after: float = 20_000
+    packed_bytes: int = 2 << 30
+
+
+class InflightEngine:
+    """Runs a model for any number of threads and event loops.
+
+    Every step feeds all running rows in one forward. Samples of one prompt share its prefill,
+    and the beginnings of prompts are looked up in a `PrefixStore`. A request that raises, or
+    whose logits hold NaN, fails alone. When memory runs out the store is emptied, then half of
+    the rows wait for the other half.
+
+    The thread starts with a request and ends when there is none for a while. It never keeps the
+    interpreter from ending.
+    """
+
+    def __init__(self, model: Any, limits: Limits | None = None) -> None:
+        self._model, self._limits = model, limits or Limits()
+        self._changed = threading.Condition()
+        self._inbox: list[Job | Question] = []
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._ending: threading.Thread | None = None  # takes no more work, may still be alive
+        self._batch: Batch | None = None
+        self._packed: PackedLinears | None = None
+        _OPEN.add(self)
+
+    def submit(self, request: Request) -> Future[list[Sample]]:
+        """Queue a request from any thread. Cancelling the future stops it at the next step.
+
+        The future fails with `ContextLengthError` where the request is longer than all memory.
+
+        Raises:
+            EngineError: the engine is closed.
+        """
+        job = Job(request)
+        self._put(job)
+        return job.future
+
+    def score(self, ids: list[int], tree: TokenTree) -> Future[list[float]]:
+        """Log-probability of each node of `tree` after its parent, `ids` being the prompt."""
+        question = Question(ids, tree)
+        self._put(question)
+        return question.future
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more requests."""
+        return self._closed
+
+    def close(self) -> None:
+        """Fail what is left, end the thread and free the store. Safe to call twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            threads = (self._thread, self._ending)
+        for thread in threads:  # one that the interpreter's end meets inside torch aborts it
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(timeout=30)
+
+    def _put(self, task: Job | Question) -> None:
+        with self._changed:
+            if self._closed:
+                raise EngineError("the engine is closed")
+            self._inbox.append(task)
+            self._changed.notify_all()
+            if self._thread is None or not self._thread.is_alive():  # not alive: after a fork
+                self._thread = threading.Thread(
+                    target=self._run, name="mctsr-graph-engine", daemon=True
+                )
+                self._thread.start()
+
+    def _run(self) -> None:
+        import torch
+
+        try:
+            with torch.inference_mode():
+                batch = self._batch = self._batch or self._made()
+                most = int(self._limits.packed_bytes)
+                packed = self._packed = self._packed or PackedLinears(self._model, most)
+                while self._receive(batch):
+                    with packed.used():
+                        batch.turn()
+        except BaseException as error:  # nobody may wait for a thread that is gone
+            self._stop(error)
+
+    def _receive(self, batch: Batch) -> bool:
+        """Take what was submitted, waiting if there is nothing to do. False: end the thread."""
+        with self._changed:
+            if not batch.busy and not self._closed:
+                if not self._inbox:
+                    self._changed.wait(self._limits.idle_seconds)
+                self._gather()
+            new, self._inbox = self._inbox, []
+            for task in new:
+                batch.add(task)
+            if self._closed:
+                batch.fail(EngineError("the engine was closed"))
+                self._batch = self._packed = None
+            if not self._closed and batch.busy:
+                return True
+            batch.memory.release()
+            self._thread, self._ending = None, self._thread
+            return False
+
+    def _gather(self) -> None:
+        """Let the requests of one step of a search come in together."""
+        count = 0
+        while len(self._inbox) > count and not self._closed:
+            count = len(self._inbox)
+            self._changed.wait(_GATHER)
+
+    def _stop(self, error: BaseException) -> None:
+        with self._changed:
+            for task in self._inbox:
+                task.fail(error)
+            self._inbox = []
+            if self._batch is not None:
+                self._batch.fail(error)
+                self._batch = None
+            self._thread, self._ending = None, self._thread
+
+    def _made(self) -> Batch:
+        limits, memory = self._limits, slots_of(self._model)
+        room = int(free_bytes(self._model) // memory.token_bytes()) if memory else 0
+        rows = limits.row_tokens or (room * 2 // 3 if memory else _PLENTY)
+        if memory:
+            kept = limits.store_tokens if limits.store_tokens is not None else room // 3
+            memory.store = PrefixStore(kept)
+            memory.graphs.compile_after = limits.compile_after
+        device = "cuda" if self._model.device.type == "cuda" else "other"
+        return Batch(
+            memory or SoloMemory(self._model),
+            limits.rows,
+            rows,
+            limits.prefill_tokens,
+            _PRICE[device],
+            _PATIENCE[device],
+        )
+
+
+def free_bytes(model: Any) -> float:
+    """Bytes that an engine may take for keys and values."""
+    import torch
+
+    if model.device.type != "cuda":
+        return _BYTES
+    cached = torch.cuda.memory_reserved(model.device) - torch.cuda.memory_allocated(model.device)
+    return 0.8 * (torch.cuda.mem_get_info(model.device)[0] + cached)
+
+
+@atexit.register
+def _close_all() -> None:
+    for engine in list(_OPEN):
+        engine.close()

@@ -1,0 +1,24 @@
+"""What finished searches tell of model and judge, for searches to come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mctsr_graph.run.solution import Solution
+from mctsr_graph.settings.prior import USUAL, Prior
+from mctsr_graph.strategies.tuned.evidence import evidence_of
+from mctsr_graph.strategies.tuned.learn import learn
+
+
+def learn_prior(solutions: Iterable[Solution], prior: Prior = USUAL) -> Prior:
+    """What searches tell of their model and judge, without the truth, for searches to come.
+
+    Give it to those as `MCTSrContext(profile="tuned", prior=...)`. It is worth having from some 16
+    problems on, which should be like those to come, with the same model and judge.
+
+    Args:
+        solutions: What was found, by any profile. One that is there several times counts once.
+        prior: What was believed before.
+    """
+    each = {id(solution): solution for solution in solutions}.values()
+    return learn((evidence_of(solution.tree) for solution in each), prior)

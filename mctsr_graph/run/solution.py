@@ -1,0 +1,54 @@
+"""What a search found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from html import escape
+
+from mctsr_graph.calls.request import Failure
+from mctsr_graph.calls.usage import Usage
+from mctsr_graph.strategies.choice import Choice
+from mctsr_graph.tree.tree import Node
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a search found."""
+
+    problem: str
+    answer: str | None
+    """The whole text of the best answer."""
+    final_answer: str | None
+    """The short answer that it states, or None."""
+    best: str | None
+    """Id of the best node of `tree`."""
+    rollouts: int
+    """Rollouts finished, failed ones included."""
+    usage: Usage
+    """Model calls and tokens by role."""
+    stop_reason: str | None
+    """Why the search stopped; "interrupted" where Ctrl-C stopped it."""
+    tree: dict[str, Node]
+    """Every node by id."""
+    failures: list[Failure]
+    """Replies that could not be had."""
+    choice: Choice | None = None
+    """Why this answer: the classes of final answers with their votes, rewards and chances."""
+
+    def to_json(self) -> str:
+        """All fields as one JSON object."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    def to_html(self) -> str:
+        """One page that needs nothing else: the tree to click, each text, a replay, the cost."""
+        from mctsr_graph.viewers.html import render_html
+
+        return render_html(asdict(self))
+
+    def _repr_html_(self) -> str:
+        """The page inside a notebook, from which it can reach nothing."""
+        return (
+            f'<iframe srcdoc="{escape(self.to_html())}" sandbox="allow-scripts" '
+            'title="Search tree" style="width: 100%; height: 760px; border: 0"></iframe>'
+        )

@@ -1,0 +1,305 @@
+"""Many problems under one budget of calls, which flows to those that are undecided."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from mctsr_graph.calls.request import Failure, Model
+from mctsr_graph.calls.sync_async import gathered
+from mctsr_graph.calls.usage import no_usage, total_cost
+from mctsr_graph.errors import ConfigError, SearchFailedError
+from mctsr_graph.judges import as_court
+from mctsr_graph.models.load import load_model
+from mctsr_graph.run.learn_prior import learn_prior
+from mctsr_graph.run.session import Checkpointer
+from mctsr_graph.run.solution import Solution
+from mctsr_graph.run.solve import asolve, check_options
+from mctsr_graph.settings.context import EFFORTS, MCTSrContext
+from mctsr_graph.settings.prior import Prior
+from mctsr_graph.strategies.tuned.learn import groups
+
+OnSolution = Callable[[int, Solution], None]
+_FIRST_CALLS = EFFORTS["low"]
+_CALLS_MORE = 8  # of one problem in one round: two refinements that are judged, or eight drafts
+_NEWS = 1.25  # times the calls that the last prior was learnt from
+_GOES_ON = ("max_calls", "settled")
+_BROKEN_OFF = ("failed", "interrupted")
+
+
+def solve_many(
+    problems: Sequence[str],
+    model: Model | str | None = None,
+    *,
+    context: MCTSrContext | None = None,
+    max_calls: int | None = None,
+    concurrency: int = 8,
+    learn: bool = True,
+    checkpointer: Checkpointer | None = None,
+    on_solution: OnSolution | None = None,
+    **options: Any,
+) -> list[Solution]:
+    """Search for an answer to each problem, under one budget of calls. See `asolve_many`.
+
+    Raises:
+        ConfigError: a setting or a problem is wrong.
+        RuntimeError: it is called inside a running event loop; await `asolve_many` there.
+    """
+    return asyncio.run(
+        asolve_many(
+            problems,
+            model,
+            context=context,
+            max_calls=max_calls,
+            concurrency=concurrency,
+            learn=learn,
+            checkpointer=checkpointer,
+            on_solution=on_solution,
+            **options,
+        )
+    )
+
+
+async def asolve_many(
+    problems: Sequence[str],
+    model: Model | str | None = None,
+    *,
+    context: MCTSrContext | None = None,
+    max_calls: int | None = None,
+    concurrency: int = 8,
+    learn: bool = True,
+    checkpointer: Checkpointer | None = None,
+    on_solution: OnSolution | None = None,
+    **options: Any,
+) -> list[Solution]:
+    """Search for an answer to each problem, under one budget of calls.
+
+    Each problem first gets a small share (11 calls at most). What is left goes, round by round,
+    to those that are undecided, the least certain first, until it is spent; those whose choice is
+    settled by what one more share could change come last.
+
+    The first shares go to groups of problems, one after the other: 0 to 15, to 31, to 63 and so on.
+    After each group and round, `learn_prior` fits what is known of model and judge to the
+    searches so far; at the end all answers are chosen again under it, without a call. The results
+    depend neither on `concurrency` nor on which search is done first.
+
+    Args:
+        problems: The problems in words. Equal ones are searched once and share a solution.
+        model: As in `solve`.
+        context: The settings; by default profile "tuned". Its max_calls is not used.
+        max_calls: Model calls for all problems together, never exceeded; by default what
+            `context` allows for each, times their number.
+        concurrency: Searches that run at the same time, from 1.
+        learn: Whether what the problems so far say of model and judge helps with them all. Without
+            it all problems begin at the same time.
+        checkpointer: Where the searches are kept, as in `solve`; by default in memory.
+        on_solution: Called with the number of a problem, from 0, and its solution: after each
+            group or round for those that were in it, at the end for those whose answer changes.
+        **options: Whatever else `solve` takes: prompts, judge, journal, ...
+
+    Returns:
+        The solutions in the order of the problems. One whose search failed has the stop_reason
+        "failed" and the best that was found, if anything; the others go on.
+
+    Raises:
+        ConfigError: a setting or a problem is wrong.
+    """
+    from langgraph.checkpoint.memory import InMemorySaver  # it brings sqlite3 along
+
+    base = MCTSrContext.model_validate(context or {"profile": "tuned"})
+    each = base.max_calls or EFFORTS["medium"]
+    budget = each * len(problems) if max_calls is None else max_calls
+    _check(budget, len(problems), concurrency, options)
+    places: dict[str, list[int]] = {}
+    for place, problem in enumerate(problems):
+        places.setdefault(problem, []).append(place)
+    batch = _Batch(
+        places,
+        load_model(model) if model is None or isinstance(model, str) else model,
+        base,
+        checkpointer or InMemorySaver(),
+        asyncio.Semaphore(concurrency),
+        options,
+        on_solution,
+    )
+    share = min(_FIRST_CALLS, budget // max(1, len(places)))
+    for group in groups(len(places)) if learn else [range(len(places))]:
+        await batch.round(dict.fromkeys(group, share))
+        if learn:
+            await batch.learn()
+    while granted := batch.grants(budget):
+        await batch.round(granted)
+        if learn:
+            await batch.learn()
+    await batch.choose_again()
+    return batch.solutions()
+
+
+def _check(budget: int, problems: int, concurrency: int, options: dict[str, Any]) -> None:
+    check_options(options, ("checkpointer", "thread_id"), "a batch")
+    if budget < problems:
+        raise ConfigError(f"max_calls is {budget}, allowed {problems} or more, one a problem")
+    if concurrency < 1:
+        raise ConfigError(f"concurrency is {concurrency}, allowed 1 or more")
+
+
+class _Batch:
+    """The problems, and what was found so far."""
+
+    def __init__(
+        self,
+        places: dict[str, list[int]],
+        model: Model,
+        context: MCTSrContext,
+        checkpointer: Checkpointer,
+        free: asyncio.Semaphore,
+        options: dict[str, Any],
+        on_solution: OnSolution | None,
+    ) -> None:
+        self._problems, self._places = list(places), list(places.values())
+        self._model, self._context = model, context
+        self._checkpointer, self._free, self._options = checkpointer, free, options
+        self._on_solution = on_solution
+        court = as_court(options.get("judge"), options.get("judge_model"))
+        self._more = max(_CALLS_MORE, court.reward_calls(context))
+        """Calls of one problem in one round; a dear judge would else never be asked."""
+        self._usual = context.belief_prior
+        self._learnt_from = 0
+        """Calls that had been made when the prior was last fitted."""
+        self._allowed: dict[int, int] = {}
+        self._chosen_under: dict[int, Prior | None] = {}
+        self._settled: set[int] = set()
+        """Whose choice another share would hardly change."""
+        self._idle: set[int] = set()
+        """Who can do nothing with another share."""
+        self.found: dict[int, Solution] = {}
+
+    async def round(self, granted: dict[int, int]) -> None:
+        """Search on where calls are granted, up to that many in all."""
+        before = {number: self._spent(number) for number in granted}
+        await self._search_all(granted)
+        # A search that is taken up and already settled stops again without a call
+        still = {number for number in granted if self._spent(number) == before[number]}
+        self._idle |= still & self._settled
+        self._settled |= still
+        self._settled |= {n for n in granted if self.found[n].stop_reason == "settled"}
+        self._tell(granted)
+
+    async def choose_again(self) -> None:
+        """Choose every answer under the last prior, without a call."""
+        before = dict(self.found)
+        spent = {
+            number: calls
+            for number, solution in before.items()
+            if self._chosen_under[number] != self._context.prior
+            and solution.stop_reason not in _BROKEN_OFF
+            and (calls := self._spent(number))
+        }
+        await self._search_all(spent)
+        self._tell(number for number in spent if self.found[number].answer != before[number].answer)
+
+    def solutions(self) -> list[Solution]:
+        """The solutions, in the order of the problems as they were given."""
+        found = {place: self.found[n] for n, own in enumerate(self._places) for place in own}
+        return [found[place] for place in sorted(found)]
+
+    async def _search_all(self, allowed: dict[int, int]) -> None:
+        self._allowed |= allowed
+        self._chosen_under |= dict.fromkeys(allowed, self._context.prior)
+        solutions = await gathered([self._search(number) for number in allowed])
+        self.found |= dict(zip(allowed, solutions, strict=True))
+
+    def _tell(self, numbers: Iterable[int]) -> None:
+        if self._on_solution is not None:
+            for number in numbers:
+                for place in self._places[number]:
+                    self._on_solution(place, self.found[number])
+
+    async def learn(self) -> None:
+        """Fit what is known of model and judge to the searches so far, where there is news."""
+        spent = sum(self._spent(number) for number in self.found)
+        if spent < _NEWS * self._learnt_from:
+            return
+        self._learnt_from = spent
+        solutions = [self.found[number] for number in sorted(self.found)]
+        prior = await asyncio.to_thread(learn_prior, solutions, self._usual)
+        self._context = _changed(self._context, prior=prior)
+
+    def grants(self, budget: int) -> dict[int, int]:
+        """Who may spend how many calls in all after the next round."""
+        left = budget - sum(self._spent(number) for number in self.found)
+        waiting = [
+            number
+            for number, solution in self.found.items()
+            if number not in self._idle and solution.stop_reason in _GOES_ON
+        ]
+        granted: dict[int, int] = {}
+        # Half of the undecided at most, so that what they learn moves the next round
+        for number in sorted(waiting, key=self._rank)[: (len(waiting) + 1) // 2]:
+            more = min(self._more, left)
+            if more <= 0:
+                break
+            granted[number] = self._spent(number) + more
+            left -= more
+        return granted
+
+    def _rank(self, number: int) -> tuple[bool, float]:
+        choice = self.found[number].choice
+        confidence = choice["confidence"] if choice is not None else None
+        return number in self._settled, confidence or 0.0
+
+    def _spent(self, number: int) -> int:
+        solution = self.found.get(number)
+        return total_cost(solution.usage)["calls"] if solution is not None else 0
+
+    async def _search(self, number: int) -> Solution:
+        context = _changed(self._context, max_calls=self._allowed[number])
+        if number in self._settled:  # nobody needs the calls more
+            context = _changed(context, settle=False)
+        async with self._free:
+            try:
+                return await asolve(
+                    self._problems[number],
+                    self._model,
+                    context=context,
+                    checkpointer=self._checkpointer,
+                    **self._options,
+                )
+            except ConfigError:
+                raise
+            except SearchFailedError as error:
+                return cast(Solution, error.solution)
+            except Exception as error:  # of this problem alone; the others go on
+                return _failed(self.found.get(number) or _nothing(self._problems[number]), error)
+
+
+def _changed(context: MCTSrContext, **changes: Any) -> MCTSrContext:
+    return MCTSrContext(**{**context.model_dump(exclude_unset=True), **changes})
+
+
+def _nothing(problem: str) -> Solution:
+    return Solution(
+        problem=problem,
+        answer=None,
+        final_answer=None,
+        best=None,
+        rollouts=0,
+        usage=no_usage(),
+        stop_reason=None,
+        tree={},
+        failures=[],
+    )
+
+
+def _failed(found: Solution, error: Exception) -> Solution:
+    """What was found before, with what ended the search."""
+    failure = Failure(
+        rollout=found.rollouts,
+        node=None,
+        role="draft",
+        code="model_error",
+        message=f"{type(error).__name__}: {error}",
+    )
+    return replace(found, stop_reason="failed", failures=[*found.failures, failure])

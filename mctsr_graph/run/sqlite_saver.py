@@ -1,0 +1,115 @@
+"""Searches kept in an SQLite file: checkpoints, the call journal, and one runner at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from mctsr_graph.calls.sqlite import connected
+from mctsr_graph.errors import SearchLockedError
+
+_running: set[tuple[int, str]] = set()
+_running_lock = threading.Lock()
+
+
+class SqliteFileSaver(SqliteSaver):
+    """LangGraph's SqliteSaver with its async half run in threads.
+
+    A cancelled task cannot stop a thread between a write and its commit, as it can stop
+    AsyncSqliteSaver. Nothing but plain types is read back: a file that someone has tampered
+    with runs no code.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+
+    async def aget_tuple(self, *args: Any, **kwargs: Any) -> CheckpointTuple | None:
+        """As `get_tuple`."""
+        return await asyncio.to_thread(self.get_tuple, *args, **kwargs)
+
+    async def alist(self, *args: Any, **kwargs: Any) -> AsyncIterator[CheckpointTuple]:
+        """As `list`."""
+        for found in await asyncio.to_thread(lambda: [*self.list(*args, **kwargs)]):
+            yield found
+
+    async def aput(self, *args: Any, **kwargs: Any) -> Any:
+        """As `put`."""
+        return await asyncio.to_thread(self.put, *args, **kwargs)
+
+    async def aput_writes(self, *args: Any, **kwargs: Any) -> None:
+        """As `put_writes`."""
+        await asyncio.to_thread(self.put_writes, *args, **kwargs)
+
+    async def adelete_thread(self, *args: Any, **kwargs: Any) -> None:
+        """As `delete_thread`."""
+        await asyncio.to_thread(self.delete_thread, *args, **kwargs)
+
+    async def aget_delta_channel_history(self, *args: Any, **kwargs: Any) -> Any:
+        """As `get_delta_channel_history`."""
+        return await asyncio.to_thread(self.get_delta_channel_history, *args, **kwargs)
+
+
+@contextmanager
+def open_file(path: str | Path) -> Iterator[SqliteFileSaver]:
+    """Open, or make, an SQLite file of searches.
+
+    Raises:
+        CheckpointError: the file cannot be opened, or is none of SQLite's.
+    """
+    connection = connected(path)
+    saver = SqliteFileSaver(connection)
+    try:
+        yield saver
+    finally:
+        with saver.lock:  # a write that a cancelled task has left behind comes to its end
+            connection.close()
+
+
+@contextmanager
+def file_lease(path: str | Path, thread_id: str) -> Iterator[None]:
+    """Be the only runner of a search in a file; a runner that was killed holds nothing.
+
+    Raises:
+        SearchLockedError: another process or thread runs it.
+    """
+    real = Path(path).resolve()  # links to one file share its lock
+    lock = FileLock(f"{real}.{thread_id}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise SearchLockedError(
+            f"search {thread_id!r} in {str(path)!r} has another runner at work"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def memory_lease(saver: Any, thread_id: str) -> Iterator[None]:
+    """Be the only runner, in this process, of a search in a checkpointer.
+
+    Raises:
+        SearchLockedError: another thread or task runs it.
+    """
+    mine = (id(saver), thread_id)
+    with _running_lock:
+        if mine in _running:
+            raise SearchLockedError(f"search {thread_id!r} has another runner in this process")
+        _running.add(mine)
+    try:
+        yield
+    finally:
+        with _running_lock:
+            _running.discard(mine)

@@ -1,0 +1,282 @@
+"""Step into a paused or finished search: `steer` does an act to it, `undo` takes it back.
+
+    steer(graph, config, prune("7"), by="Ann")   # `await asteer(...)` in async code
+    graph.invoke(None, config)                   # the search goes on without branch 7
+    undo(graph, config)                          # or from where it was before
+
+Each act is a checkpoint of its own, and is written to the node concerned with who and when. The
+search goes on with its next selection: a rollout in flight is begun anew.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Overwrite, StateSnapshot
+
+from mctsr_graph.errors import CheckpointError, ConfigError
+from mctsr_graph.graph.rollout import Leaf
+from mctsr_graph.run.steering_acts import (
+    Act,
+    Change,
+    Paused,
+    add_answer,
+    ask_rewards,
+    edit_critique,
+    expand,
+    pin,
+    prune,
+    restore,
+    unpin,
+)
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.tree.steered import pending
+from mctsr_graph.tree.tree import Patch, Tree, merge
+
+__all__ = [
+    "Act",
+    "add_answer",
+    "ask_rewards",
+    "asteer",
+    "aundo",
+    "edit_critique",
+    "expand",
+    "pin",
+    "prune",
+    "restore",
+    "steer",
+    "undo",
+    "unpin",
+]
+
+Graph = CompiledStateGraph[Any, Any, Any, Any]
+_NONE_IN_FLIGHT: Any = Overwrite({})
+_STEERED = "mctsr_steered"
+"""Key in the metadata of a checkpoint made by `steer`: the branch that begins there."""
+
+
+def steer(
+    graph: Graph,
+    config: RunnableConfig,
+    act: Act,
+    *,
+    by: str,
+    context: MCTSrContext | None = None,
+) -> StateSnapshot:
+    """Do something to a paused or finished search.
+
+    Args:
+        graph: The search, compiled with the checkpointer that keeps it.
+        config: Names the thread, and a checkpoint where it is not to be the latest.
+        act: What to do: `prune("7")`, `pin("3")`, ...
+        by: Who does it; kept with the node.
+        context: The search's settings. By default those that `solve` kept with it, else the
+            default ones.
+
+    Returns:
+        The search as it is now; `graph.invoke(None, config)` or `solve` goes on from there.
+
+    Raises:
+        ConfigError: It cannot be done to this search.
+        CheckpointError: There is no search, or it has no answer yet.
+    """
+    search = _Paused(_found(graph, config), config, context)
+    change = search.changed(act, by)
+    graph.update_state(**search.update(change))
+    if change.to_judge is not None:
+        graph.invoke(None, search.thread, **search.judging)
+    return graph.get_state(search.thread)
+
+
+async def asteer(
+    graph: Graph,
+    config: RunnableConfig,
+    act: Act,
+    *,
+    by: str,
+    context: MCTSrContext | None = None,
+) -> StateSnapshot:
+    """Do something to a paused or finished search, awaited. As `steer` in all else."""
+    search = _Paused(await _afound(graph, config), config, context)
+    change = search.changed(act, by)
+    await graph.aupdate_state(**search.update(change))
+    if change.to_judge is not None:
+        await graph.ainvoke(None, search.thread, **search.judging)
+    return await graph.aget_state(search.thread)
+
+
+def undo(graph: Graph, config: RunnableConfig) -> StateSnapshot:
+    """Fork the search from where it was before the last act that led to its present state.
+
+    What it did since is left behind, in the thread's history. Acts before it can be undone
+    next.
+
+    Raises:
+        CheckpointError: There is no search, or nothing was done to it.
+    """
+    search = _Paused(_found(graph, config), config)
+    acts = graph.get_state_history(search.thread, filter=search.last_act, limit=1)
+    before = graph.get_state(_before(next(acts, None)))
+    graph.update_state(**_Paused(before, before.config).again())
+    return graph.get_state(search.thread)
+
+
+async def aundo(graph: Graph, config: RunnableConfig) -> StateSnapshot:
+    """Fork the search from where it was before the last act, awaited. As `undo` in all else."""
+    search = _Paused(await _afound(graph, config), config)
+    acts = graph.aget_state_history(search.thread, filter=search.last_act, limit=1)
+    before = await graph.aget_state(_before(await anext(acts, None)))
+    await graph.aupdate_state(**_Paused(before, before.config).again())
+    return await graph.aget_state(search.thread)
+
+
+# What a killed search had done after its last checkpoint is shown by get_state and dropped by
+# update_state. Going on to the next node, but not into it, makes a checkpoint of it.
+_SETTLING: Any = {"interrupt_before": "*", "durability": "sync"}
+
+
+def _found(graph: Graph, config: RunnableConfig) -> StateSnapshot:
+    found = graph.get_state(config)
+    if found.next or not found.tasks:
+        return found
+    graph.invoke(None, _signed(config, found), **_SETTLING)
+    return graph.get_state(config)
+
+
+async def _afound(graph: Graph, config: RunnableConfig) -> StateSnapshot:
+    found = await graph.aget_state(config)
+    if found.next or not found.tasks:
+        return found
+    await graph.ainvoke(None, _signed(config, found), **_SETTLING)
+    return await graph.aget_state(config)
+
+
+def _signed(config: RunnableConfig, found: StateSnapshot, **more: str) -> RunnableConfig:
+    """The config with what `solve` needs to take the search up again."""
+    told = {
+        name: value
+        for name, value in (found.metadata or {}).items()
+        if name.startswith("mctsr_") and name != _STEERED
+    }
+    return {**config, "metadata": {**config.get("metadata", {}), **told, **more}}
+
+
+class _Paused:
+    """A search that is not running, and the updates that change it."""
+
+    def __init__(
+        self, found: StateSnapshot, config: RunnableConfig, context: MCTSrContext | None = None
+    ) -> None:
+        self._values = found.values
+        if not self._values.get("tree"):
+            raise CheckpointError("there is no search to steer, or it has no answer yet")
+        self._found = found
+        self._config = config
+        told: dict[str, Any] = dict(found.metadata or {})
+        self._context = context or MCTSrContext(**json.loads(told.get("mctsr_settings", "{}")))
+        place = {**config["configurable"]}
+        place.pop("checkpoint_id", None)
+        self.thread = _signed({**config, "configurable": place}, found)
+        self.judging: dict[str, Any] = {
+            "context": self._context,
+            "interrupt_before": ["select"],
+            "durability": "sync",
+        }
+
+    @property
+    def last_act(self) -> dict[str, str]:
+        """What tells the checkpoint of the last act from others.
+
+        Raises:
+            CheckpointError: there was none.
+        """
+        if not self._values.get("branch"):
+            raise CheckpointError("there is nothing to undo: nobody has steered this search")
+        return {_STEERED: self._values["branch"]}
+
+    def changed(self, act: Act, by: str) -> Change:
+        """What the act makes of the search."""
+        rollouts = self._values["rollouts"]
+        wave: dict[str, Leaf] = {
+            number: leaf
+            for number, leaf in self._values["wave"].items()
+            if leaf["rollout"] > rollouts
+        }
+        if any("steering" in leaf for leaf in wave.values()):
+            raise ConfigError(
+                "what a person added waits for the judge's rewards: let the search go on first"
+            )
+        paused = self._found.next == ("refine",)
+        live = {number: leaf for number, leaf in wave.items() if paused and not leaf["lost"]}
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        return act(Paused(self._values["tree"], rollouts, live, self._context, by, at))
+
+    def update(self, change: Change) -> dict[str, Any]:
+        """The arguments of `update_state` that make the change."""
+        tree, rollouts = self._values["tree"], self._values["rollouts"]
+        patch, as_node, wave = change.patch, "backpropagate", _NONE_IN_FLIGHT
+        if change.to_judge is not None:
+            number = rollouts + 1
+            patch = merge(patch, [_later(tree, rollouts)])
+            as_node = "refine"
+            wave = Overwrite({str(number): {**change.to_judge, "rollout": number}})
+        elif change.wave is not None:
+            as_node, wave = "critique", change.wave
+        branch = uuid.uuid4().hex[:12]
+        return {
+            "config": _signed(self._config, self._found, **{_STEERED: branch}),
+            # Calls recorded for the search as it was do not fit what it is now
+            "values": self._on(merge(tree, [patch]), tree=patch, wave=wave, branch=branch),
+            "as_node": as_node,
+        }
+
+    def again(self) -> dict[str, Any]:
+        """The arguments of `update_state` that go on from this state, as the latest one."""
+        branch = self._values.get("branch") or ""
+        values = self._on(self._values["tree"], wave=_NONE_IN_FLIGHT, branch=branch)
+        config = _signed(self._config, self._found)
+        return {"config": config, "values": values, "as_node": "backpropagate"}
+
+    def _on(self, after: Tree, **changes: Any) -> dict[str, Any]:
+        """What leads a search back into its loop with changes, whether or not it had stopped."""
+        return {
+            **changes,
+            "stop_reason": None,
+            "answer": None,
+            "final_answer": None,
+            "best": Strategy().choose(after, self._context),
+            "idle_rollouts": 0,
+            "failed_rollouts": 0,
+            "lost_rollouts": 0,
+        }
+
+
+def _before(act: StateSnapshot | None) -> RunnableConfig:
+    if act is None or act.parent_config is None:
+        raise CheckpointError("the checkpoint of the last act is gone, or `steer` did not make it")
+    return act.parent_config
+
+
+def _later(tree: Tree, rollouts: int) -> Patch:
+    """The patch that puts off every wish by one rollout, which something else takes."""
+
+    def later(number: int) -> int:
+        return number + (number > rollouts)
+
+    return {
+        node_id: {
+            "wishes": {str(later(int(n))): words for n, words in node["wishes"].items()},
+            "steering": [
+                {**one, "rollout": later(one["rollout"])} if "rollout" in one else one
+                for one in node["steering"]
+            ],
+        }
+        for node_id, node in tree.items()
+        if pending(node, rollouts)
+    }

@@ -1,0 +1,437 @@
+"""Every knob of a search as one validated object, and the profiles that name sets of them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.settings.prior import USUAL, Prior
+from mctsr_graph.text.final_answer import clean_text
+
+Points = Annotated[float, Field(allow_inf_nan=False)]
+Temperature = Annotated[float | None, Field(ge=0.0, le=2.0, allow_inf_nan=False)]
+TokenLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
+
+
+_AS_PAPER: Any = object()
+EFFORTS = {"low": 11, "medium": 35, "high": 131}
+"""Model calls of each effort: what 2, 8 and 32 rollouts of the paper cost."""
+
+
+def _by_profile(*, paper: Any, official: Any, tuned: Any = _AS_PAPER) -> Any:
+    """Default of a field whose value depends on the profile chosen."""
+    tuned = paper if tuned is _AS_PAPER else tuned
+    values = {"paper": paper, "official": official, "tuned": tuned}
+    by_profile = "; ".join(f"{name}: {json.dumps(value)}" for name, value in values.items())
+
+    def tell(schema: dict[str, Any]) -> None:
+        # Not as "default", which a form would fill in, and so override another profile's value
+        schema["description"] += f" (by default {by_profile})"
+
+    return Field(default_factory=lambda data: values[data["profile"]], json_schema_extra=tell)
+
+
+def _by_effort() -> Any:
+    """Default of max_calls, which `effort` stands for."""
+
+    def calls(data: dict[str, Any]) -> int | None:
+        effort = data["effort"] or ("medium" if data["profile"] == "tuned" else None)
+        return EFFORTS[effort] if effort is not None else None
+
+    return Field(default_factory=calls)
+
+
+class MCTSrContext(BaseModel):
+    """The settings of one search. Immutable, JSON types only, checked at construction.
+
+    `profile` names a set of values; every field given by name overrides it. "paper" follows
+    arXiv 2406.07394; "official" reproduces the authors' published code where it differs
+    (without its use of the ground truth); "tuned" spends each call where it tells most about
+    which answer is right. A wrong value raises `ConfigError`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    profile: Annotated[
+        Literal["paper", "official", "tuned"],
+        Field(description="the set of values that fills every field not given by name"),
+    ] = "paper"
+
+    # How long the search runs
+    effort: Annotated[
+        Literal["low", "medium", "high"] | None,
+        Field(
+            description="a budget in words: 11, 35 or 131 model calls, as 2, 8 or 32 rollouts of "
+            "the paper; null: medium with profile tuned, else no budget"
+        ),
+    ] = None
+    max_rollouts: Annotated[
+        int, Field(ge=1, le=4096, description="rollouts after which the search stops")
+    ] = _by_profile(paper=8, official=16, tuned=4096)
+    agree: Annotated[
+        int | None,
+        Field(
+            ge=2,
+            le=64,
+            description="stop when the first so many independent answers all agree; null: never",
+        ),
+    ] = None
+    confidence: Annotated[
+        Points | None,
+        Field(
+            gt=0,
+            le=1,
+            description="stop when the chosen answer is this likely to be right; null: never",
+        ),
+    ] = _by_profile(paper=None, official=None, tuned=0.97)
+    settle: Annotated[
+        bool,
+        Field(
+            description="stop when a choice by 'majority' would stand even if every rollout that "
+            "the budgets still allow stated its rival"
+        ),
+    ] = False
+    class_patience: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=4096,
+            description="stop after so many rollouts in a row without a new final answer; null: "
+            "never",
+        ),
+    ] = None
+    patience: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=4096,
+            description="stop after so many rollouts in a row whose answer did not become the "
+            "best or repeats an earlier text; null: never",
+        ),
+    ] = None
+    max_failures: Annotated[
+        int, Field(ge=1, le=4096, description="stop after so many failed rollouts in a row")
+    ] = 5
+    max_failure_share: Annotated[
+        Points,
+        Field(
+            gt=0,
+            le=1,
+            description="stop when more than this share of the rollouts has failed, from 8 on",
+        ),
+    ] = 0.5
+    max_calls: Annotated[
+        int | None,
+        Field(ge=1, description="budget of model calls, never exceeded; null: no limit"),
+    ] = _by_effort()
+    max_tokens: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="budget of input and output tokens, exceeded at most by the calls in "
+            "flight; null: no limit",
+        ),
+    ] = None
+    max_seconds: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="budget of seconds spent waiting for the model, exceeded at most by the "
+            "calls in flight; null: no limit",
+        ),
+    ] = None
+    max_cost: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="budget in the currency of the prices, exceeded at most by the calls in "
+            "flight; null: no limit",
+        ),
+    ] = None
+    input_price: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="price of a million input tokens")
+    ] = 0.0
+    output_price: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="price of a million output tokens")
+    ] = 0.0
+
+    # The shape of the tree
+    drafts: Annotated[
+        int, Field(ge=1, le=64, description="independent answers that the search begins with")
+    ] = _by_profile(paper=1, official=1, tuned=2)
+    init: Annotated[
+        Literal["answer", "dummy", "both"],
+        Field(description="the roots: a drafted answer, a dummy ('I don't know'), or both"),
+    ] = _by_profile(paper="answer", official="both")
+    max_children: Annotated[
+        int, Field(ge=1, le=4096, description="children from which a node can be fully expanded")
+    ] = 3
+    max_depth: Annotated[
+        int | None,
+        Field(ge=1, le=4096, description="refinements from a root at most; null: no limit"),
+    ] = None
+    expansion_rule: Annotated[
+        Literal["child_q_above", "child_raw_q_at_least"],
+        Field(
+            description="a node with max_children is fully expanded once a child's q is above "
+            "its own, or once a child's raw q (its rewards alone) is at least its own"
+        ),
+    ] = _by_profile(paper="child_q_above", official="child_raw_q_at_least")
+    merge_equal_answers: Annotated[
+        bool,
+        Field(description="an answer whose text is already in the tree adds its reward there"),
+    ] = _by_profile(paper=False, official=True)
+
+    # Selection
+    width: Annotated[
+        int, Field(ge=1, le=256, description="leaves selected and expanded at once")
+    ] = 1
+    pipelined: Annotated[
+        bool,
+        Field(
+            description="take each leaf of a wave through critique, refine and evaluate without "
+            "waiting for the others; they cannot be interrupted in between"
+        ),
+    ] = False
+    selection: Annotated[
+        Literal["greedy", "importance", "thompson", "information"],
+        Field(
+            description="the highest UCT; a draw by softmax(UCT / importance_temperature); a "
+            "draw from the posteriors of refining each node and of a fresh answer; or whichever "
+            "of a fresh answer, a refinement and a reward tells most about the right answer"
+        ),
+    ] = _by_profile(paper="greedy", official="greedy", tuned="information")
+    importance_temperature: Annotated[
+        Points, Field(gt=0, le=1000, description="softmax temperature of 'importance', points")
+    ] = 10.0
+    exploration_constant: Annotated[
+        Points, Field(ge=0, le=1000, description="c of Eq. 4, points")
+    ] = 1.4
+    exploration_unit: Annotated[
+        Literal["points", "spread"],
+        Field(
+            description="what exploration_constant counts: points, or standard deviations of the "
+            "rewards so far"
+        ),
+    ] = "points"
+    epsilon: Annotated[Points, Field(gt=0, le=1, description="epsilon of Eq. 4, visits")] = 1e-5
+    log_term: Annotated[
+        Literal["ln(N+1)", "ln(N)+1"],
+        Field(description="how the '+ 1' of Eq. 4 is read; N is the visits of the parent"),
+    ] = "ln(N+1)"
+    virtual_loss: Annotated[
+        Points,
+        Field(ge=0, le=200, description="points off a node's UCT for each leaf in flight there"),
+    ] = 20.0
+
+    # Rewards
+    judge: Annotated[
+        Literal["self", "rubric", "logits", "pairwise"],
+        Field(
+            description="who rewards answers: the model, asked for a score, or for points by a "
+            "rubric, or its logits, where it can tell them (others are asked), or the model, asked "
+            "which of two answers is better; a judge given as an object goes before"
+        ),
+    ] = "self"
+    reward_samples: Annotated[int, Field(ge=1, le=64, description="rewards of a new answer")] = 1
+    value: Annotated[
+        Literal["min_mean", "mean", "lower_bound"],
+        Field(
+            description="value of a node's own rewards: Eq. 2, their mean, or their mean less its "
+            "standard error (of 30 points a reward)"
+        ),
+    ] = "min_mean"
+    finalist_rewards: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=64,
+            description="rewards that each of the three best answers gets before the choice, as "
+            "far as the budgets allow; null: those it has",
+        ),
+    ] = None
+    select: Annotated[
+        Literal["max_q", "majority", "weighted", "playoff"],
+        Field(
+            description="the answer returned: the highest q; one of the most frequent final "
+            "answer; of the likeliest final answer, by votes, refinements and rewards; or of the "
+            "winner of a comparison of the likeliest three"
+        ),
+    ] = _by_profile(paper="max_q", official="max_q", tuned="weighted")
+    prior: Annotated[
+        Prior | None,
+        Field(
+            description="what is known of model and judge before the search, as `learn_prior` "
+            "gives it; null: the usual"
+        ),
+    ] = None
+    full_score_threshold: Annotated[
+        Points, Field(ge=-100, le=100, description="where full-score suppression begins, points")
+    ] = 95.0
+    full_score_penalty: Annotated[
+        Points, Field(ge=0, le=200, description="size of full-score suppression, points")
+    ] = _by_profile(paper=5.0, official=45.0)
+    full_score_rule: Annotated[
+        Literal["subtract_above", "replace_from"],
+        Field(
+            description="a reward above the threshold loses the penalty, or one at or above it "
+            "becomes threshold - penalty"
+        ),
+    ] = _by_profile(paper="subtract_above", official="replace_from")
+    score_reader: Annotated[
+        Literal["whole_reply", "last_number"],
+        Field(
+            description="read the judge's reply as a person would, or take the last number after "
+            "the last 'Score'"
+        ),
+    ] = _by_profile(paper="whole_reply", official="last_number")
+    out_of_range: Annotated[
+        Literal["reject", "keep"],
+        Field(description="a score outside -100 to 100 is no score, or is kept as it is"),
+    ] = _by_profile(paper="reject", official="keep")
+    backpropagation: Annotated[
+        Literal["to_root", "one_level"],
+        Field(
+            description="update every ancestor (Eq. 3), or only parents of leaves, leaving "
+            "higher ancestors stale"
+        ),
+    ] = _by_profile(paper="to_root", official="one_level")
+
+    # Model calls
+    refine_sees: Annotated[
+        Literal["answer_and_critique", "critique"],
+        Field(description="what refine is sent beside the problem"),
+    ] = _by_profile(paper="answer_and_critique", official="critique")
+    max_retries: Annotated[
+        int, Field(ge=0, le=16, description="times an unusable reply is asked for again")
+    ] = 2
+    max_attempts: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=16,
+            description="times a call is made that the model's server fails (429, 5xx, no "
+            "connection); switch the client's own retries off",
+        ),
+    ] = 4
+    call_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="seconds for one call with all its attempts; under `invoke` a call that "
+            "hangs is ended by its client's timeout only",
+        ),
+    ] = 600.0
+    draft_temperature: Annotated[
+        Temperature, Field(description="sampling temperature; null: the model's own")
+    ] = 0.95
+    critique_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = 0.95
+    refine_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = 0.95
+    evaluate_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = 0.95
+    draft_max_tokens: Annotated[
+        TokenLimit, Field(description="tokens of a reply at most; null: the model's own limit")
+    ] = None
+    critique_max_tokens: Annotated[TokenLimit, Field(description="as draft_max_tokens")] = None
+    refine_max_tokens: Annotated[TokenLimit, Field(description="as draft_max_tokens")] = None
+    evaluate_max_tokens: Annotated[TokenLimit, Field(description="as draft_max_tokens")] = None
+    seed: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=2**31 - 1,
+            description="of the selection and, where the model takes one, of its sampling",
+        ),
+    ] = 0
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, data: Any, handler: Any) -> MCTSrContext:
+        """Turn pydantic's report into one line that names value and allowed values."""
+        try:
+            context: MCTSrContext = handler(data)
+        except ValidationError as error:
+            raise ConfigError(_first_problem(cls, error)) from None
+        highest = context.full_score_threshold + 100
+        if context.full_score_penalty > highest:  # else a reward could fall below -100
+            raise ConfigError(
+                f"full_score_penalty is {context.full_score_penalty:g}, allowed 0 to {highest:g} "
+                f"with full_score_threshold {context.full_score_threshold:g}"
+            )
+        return context
+
+    def of_role(self, name: str, role: str) -> Any:
+        """The setting `name` ("temperature", "max_tokens") of a role ("draft", ...)."""
+        role = "evaluate" if role == "compare" else role
+        return getattr(self, f"{role}_{name}")
+
+    @property
+    def belief_prior(self) -> Prior:
+        """The prior that beliefs start from."""
+        return self.prior if self.prior is not None else USUAL
+
+
+def _first_problem(cls: type[MCTSrContext], error: ValidationError) -> str:
+    first = error.errors()[0]
+    name, value = str(first["loc"][0]) if first["loc"] else "settings", first["input"]
+    if first["type"] == "extra_forbidden":
+        return _unknown_setting(name, cls.model_fields)
+    if name not in cls.model_fields:
+        return f"{name}: {first['msg']}"
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where} is {value!r}, allowed {allowed_values(name)}"
+
+
+def _unknown_setting(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{name!r} is not a setting{hint}; allowed: {', '.join(sorted(known))}"
+
+
+def checked_problem(problem: Any) -> str:
+    """A problem as a search holds it.
+
+    Raises:
+        ConfigError: it is no text, or a blank one.
+    """
+    if not isinstance(problem, str) or not clean_text(problem).strip():
+        raise ConfigError(f"problem is {problem!r}, allowed a text that is not blank")
+    return clean_text(problem)
+
+
+def allowed_values(name: str) -> str:
+    """The values that the setting `name` may take, in words ("1 to 4096, or null")."""
+    field = MCTSrContext.model_fields[name]
+    parts = [field.annotation, *get_args(field.annotation)]
+    parts += [inner for part in parts[1:] for inner in get_args(part)]  # of a union
+    optional = type(None) in parts
+    literals = [part for part in parts if isinstance(part, str)]
+    if literals:
+        text = ", ".join(repr(part) for part in literals)
+    elif bool in parts:
+        text = "true or false"
+    else:
+        text = _bounds(field.metadata)
+    return f"{text}, or null" if optional else text
+
+
+def _bounds(metadata: list[Any]) -> str:
+    """Bounds in words; they stand in the metadata of the field or of an alias inside it."""
+    found: dict[str, float] = {}
+    for item in metadata:
+        for bound in ("ge", "gt", "le"):
+            if getattr(item, bound, None) is not None:
+                found[bound] = getattr(item, bound)
+    if not found:
+        return "lists of weights that sum to 1, as `learn_prior` gives them"
+    if "le" in found:
+        low = f"{found['ge']:g}" if "ge" in found else f"above {found['gt']:g}"
+        return f"{low} to {found['le']:.12g}"
+    return f"{found['ge']:g} or more" if "ge" in found else f"above {found['gt']:g}"

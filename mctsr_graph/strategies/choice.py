@@ -1,0 +1,130 @@
+"""Which answer a search returns, and why: the rules by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from typing_extensions import TypedDict
+
+from mctsr_graph.strategies.tuned.belief import believe
+from mctsr_graph.strategies.tuned.evidence import class_of, evidence_of
+from mctsr_graph.tree.steered import in_play
+from mctsr_graph.tree.tree import Node, best_node
+
+if TYPE_CHECKING:
+    from mctsr_graph.settings.context import MCTSrContext
+
+ChoiceRule = Callable[[Mapping[str, Node], "MCTSrContext"], str | None]
+"""Takes tree and settings; returns the id of the node whose answer is returned."""
+
+
+class AnswerClass(TypedDict):
+    """Answers whose final answers are equal."""
+
+    final_answer: str
+    """As the first of them states it."""
+    nodes: list[str]
+    """Ids of the answers, in order."""
+    votes: int
+    """How many they are."""
+    reward: float | None
+    """Mean of their mean rewards, points; None where none was judged."""
+    chance: float
+    """Probability to be the right class, as `belief` weighs votes, refinements and rewards."""
+
+
+class Choice(TypedDict):
+    """Which answer was chosen, and why."""
+
+    rule: str
+    """The setting `select`, or the name of a rule of one's own."""
+    node: str | None
+    """Id of the node that is returned."""
+    final_answer: str | None
+    confidence: float | None
+    """Chance of the chosen class; None if the node states no final answer."""
+    margin: float | None
+    """Chance of the chosen class less the highest of the others, which may be higher."""
+    classes: list[AnswerClass]
+    """All classes, the likeliest first."""
+
+
+def classes_of(tree: Mapping[str, Node], context: MCTSrContext) -> list[AnswerClass]:
+    """The classes of a tree's answers, the likeliest first. Dummies belong to none."""
+    groups: dict[str, list[Node]] = {}
+    for node in in_play(tree).values():
+        key = class_of(node["final_answer"])
+        if key is not None and not node["dummy"]:
+            groups.setdefault(key, []).append(node)
+    chances = believe(evidence_of(tree), context.belief_prior).chances
+    found = [
+        AnswerClass(
+            final_answer=nodes[0]["final_answer"] or "",
+            nodes=[node["id"] for node in nodes],
+            votes=len(nodes),
+            reward=_mean([_mean(node["rewards"]) for node in nodes if node["rewards"]]),
+            chance=chances[key],
+        )
+        for key, nodes in groups.items()
+    ]
+    return sorted(found, key=lambda one: -one["chance"])
+
+
+def max_q(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
+    """The paper's choice: the highest q."""
+    return best_node(tree)
+
+
+def majority(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
+    """An answer of the largest class; of equally large ones, of the likeliest."""
+    classes = classes_of(tree, context)
+    if not classes:
+        return best_node(tree)
+    return representative(tree, max(classes, key=lambda one: one["votes"]))
+
+
+def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
+    """An answer of the class that is likeliest to be right."""
+    classes = classes_of(tree, context)
+    return representative(tree, classes[0]) if classes else best_node(tree)
+
+
+CHOICES: dict[str, ChoiceRule] = {
+    "max_q": max_q,
+    "majority": majority,
+    "weighted": weighted,
+    "playoff": weighted,  # until `playoff` has asked the judge
+}
+"""The rules that the setting `select` can name."""
+
+
+def representative(tree: Mapping[str, Node], one: AnswerClass) -> str:
+    """Id of the answer to show for a class: whole, unsuspicious, then the highest reward."""
+
+    def merit(node_id: str) -> tuple[bool, bool, float]:
+        node = tree[node_id]
+        mean = _mean(node["rewards"])
+        return (not node["truncated"], not node["suspicious"], -101.0 if mean is None else mean)
+
+    return max(one["nodes"], key=merit)
+
+
+def explain(tree: Mapping[str, Node], context: MCTSrContext, rule: str, node: str | None) -> Choice:
+    """Say why `node` was chosen."""
+    classes = classes_of(tree, context)
+    own = next((one for one in classes if node in one["nodes"]), None)
+    others = [one["chance"] for one in classes if one is not own]
+    return Choice(
+        rule=rule,
+        node=node,
+        final_answer=tree[node]["final_answer"] if node is not None else None,
+        confidence=own["chance"] if own is not None else None,
+        margin=own["chance"] - max(others, default=0.0) if own is not None else None,
+        classes=classes,
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,1 @@
+"""What models write: the final answer and the score read from it, hostile text made harmless."""

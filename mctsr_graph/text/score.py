@@ -1,0 +1,271 @@
+"""Reads the score (points, -100 to 100) out of the reply of a harsh LLM judge.
+
+`parse_score` reads a whole reply as a person would. It looks, in this order, for
+
+    6  STRONG     the requested marker "[Score] -20", or a score called final, revised, overall
+    5  PLAIN      a label with a colon, an equals sign or its own line: "Score: 40", "Grade = 7"
+    4  ALONE      a number alone in square brackets at the end of a line: "[-20]"
+    3  SUMMARY    a line that sums up without naming a score: "Total: 40", "Verdict: -5"
+    2  PROSE      a sentence: "a score of -20", "I'd rate this 40"
+    1  CRITERION  one named sub-score: "Clarity score: 70"
+    0  BARE       a reply, or its last line, that is nothing but a number
+
+and takes the last statement of the first kind there is. Two that differ make the reply ambiguous,
+unless the words between them announce a correction or a STRONG one goes by another name. Ranges,
+counts and statements quoted from the judged answer are no scores. Nothing is guessed or clamped.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+from mctsr_graph.errors import ScoreError
+from mctsr_graph.text._score_patterns import (
+    BRACKETED,
+    BRIDGE,
+    CORRECTION,
+    DETERMINER,
+    DOTS,
+    FAULTS,
+    GIVEN,
+    JUDGED,
+    LABEL,
+    LABELLING,
+    LIST_ITEM,
+    NO_SCORE,
+    NO_VALUE,
+    NOTE,
+    NOTE_TOP,
+    NOTHING_ELSE,
+    NUMBER,
+    OPERATOR,
+    OUT_OF,
+    OVERRIDE,
+    QUOTING,
+    RESULT,
+    SCALE,
+    SUM,
+    UNSETTLED,
+    clean,
+)
+
+STRONG, PLAIN, ALONE, SUMMARY, PROSE, CRITERION, BARE = 6, 5, 4, 3, 2, 1, 0
+_MOST_LABELS = 800  # the verdict is at the end; bounds the work on a reply full of labels
+_WINDOW = 160  # characters between a label and its number, at most
+
+
+class _Found(NamedTuple):
+    """One statement of a score; `fault` is "" or the code of the error that reading it raises."""
+
+    kind: int
+    name: str
+    start: int
+    end: int
+    value: float
+    fault: str
+
+
+# ------------------------------------------------------------------ reading one number
+def _to_float(number: re.Match[str]) -> float:
+    """The value of a `NUMBER` match; NaN and infinities pass through."""
+    body = re.sub(r"^([0-9]+),(?=[0-9]{1,2}$)", r"\1.", number["body"])  # a decimal comma
+    value = float(body.replace("∞", "inf").replace(",", ""))
+    return -value if (number["sign"] or "").lower().startswith(("-", "minus", "neg")) else value
+
+
+def _other_scale(text: str, number: re.Match[str], note: str) -> bool:
+    """True if a scale is named near the number and its top is not 100."""
+    line = text[max(0, number.start() - 100) : number.start()].rsplit("\n", 1)[-1]
+    tail = text[number.end() : number.end() + 60].split("\n", 1)[0]
+    hits = (OUT_OF.match(tail), SCALE.search(line), SCALE.search(tail), NOTE_TOP.search(note))
+    return any(hit[hit.lastindex or 0] != "100" for hit in hits if hit)
+
+
+def _read(text: str, number: re.Match[str], bridge: str = ":") -> tuple[float, str] | None:
+    """Value and fault of a number that stands where a score would; None if it is no score."""
+    tail = text[number.end() : number.end() + 80]
+    sign, own_line = number["sign"] or "", text[number.start() - 1 : number.start()] == "\n"
+    if NO_VALUE.match(tail) or (own_line and not sign and LIST_ITEM.match(tail)):
+        return None
+    value, gap = _to_float(number), bridge.rsplit("\n", 1)[-1].strip()
+    # "Score - 40", "Score-40" and a bullet "- 40" below a label: a minus sign or a dash?
+    dash = sign.startswith("-") and gap == "" and (sign == "- " or bridge == "")
+    if dash or UNSETTLED.match(tail):
+        return value, "ambiguous"
+    if not math.isfinite(value):
+        return value, "not_finite"
+    if _other_scale(text, number, bridge):
+        return value, "other_scale"
+    return value, "" if -100 <= value <= 100 else "out_of_range"
+
+
+def _number_after(text: str, start: int) -> tuple[re.Match[str], str] | None:
+    """The number that belongs to a label ending at `start`, and what stands between them."""
+    line = text[start : start + 2 * _WINDOW].split("\n", 1)[0]
+    result = RESULT.search(line)
+    formula = line.lstrip(" \"'])}").startswith("=") and OPERATOR.search(line)
+    if result and (formula or SUM.fullmatch(line[: result.end()])):
+        number = NUMBER.match(text, start + result.end())
+        return (number, "=") if number else None
+    near = NUMBER.search(text, start, start + _WINDOW)
+    number = NUMBER.match(text, near.start()) if near else None  # again, past the window's end
+    if number is None or not BRIDGE.fullmatch(text, start, number.start()):
+        return None
+    bridge = text[start : number.start()]
+    while "]" in bridge and (dots := DOTS.match(text, number.end())):
+        number = NUMBER.match(text, dots.end()) or number  # "[Score]...-246...-75...": the last
+    return number, bridge
+
+
+# ------------------------------------------------------------------ finding statements
+def _is_quoted(text: str, start: int, end: int) -> bool:
+    """True if the statement at start:end is cited from the judged answer."""
+    line = text[max(0, start - _WINDOW) : start].rsplit("\n", 1)[-1]
+    if line.startswith(">") or (QUOTING.search(line) and not re.search(r"(?i)\b(?:i|we)\b", line)):
+        return True
+    in_marks = line[-1:] in set("'\"«") and text[end : end + 1] in set("'\"»")
+    return in_marks and line[:-1].strip(" ")[-1:] not in set(":{,") | {""}
+
+
+def _kind(text: str, label: re.Match[str], number: re.Match[str], bridge: str) -> int | None:
+    """The kind of the statement that a label and a number make; None if they make none."""
+    words = _words_before(text, label)
+    if NO_SCORE.search(words):
+        return None
+    if label["noun"]:
+        marker = text[label.start() - 1 : label.start()] == "[" and bridge.startswith("]")
+        return STRONG if marker else _noun_kind(words, bridge)
+    if label["sum"]:
+        return SUMMARY if not words and re.fullmatch(r"[^a-zA-Z]*[:=|][^a-zA-Z]*", bridge) else None
+    if "\n" in bridge and ":" not in bridge:
+        return None
+    judged = JUDGED.search(words.rpartition(" ")[2] + bridge) or re.search(r"\b(?:i|we)\b", words)
+    return PROSE if label["rate"] or (judged and GIVEN.match(text, number.end())) else None
+
+
+def _noun_kind(words: str, bridge: str) -> int | None:
+    """The kind of a statement whose label is "score" or a like noun, without the marker."""
+    heading = "\n" in bridge and not OVERRIDE.sub("", words).strip()
+    labelled = heading or LABELLING.search(bridge)
+    if "\n" in bridge and not labelled:
+        return None
+    if OVERRIDE.search(words):
+        return STRONG
+    if not labelled:
+        return PROSE
+    return PLAIN if DETERMINER.search(words) else CRITERION
+
+
+def _words_before(text: str, label: re.Match[str]) -> str:
+    """The words that lead up to a label within its clause, at most four."""
+    before = text[max(0, label.start() - 60) : label.start()]
+    clause = re.split(r"[\n.;:!?,()\[\]{}\"|>#]", before)[-1]
+    return " ".join(re.findall(r"[a-z']+", clause.lower())[-4:])
+
+
+def _labelled(text: str) -> list[_Found]:
+    """All statements made of a label and a number."""
+    found = []
+    for label in list(LABEL.finditer(text))[-_MOST_LABELS:]:
+        note = NOTE.match(text, label.end())
+        hit = _number_after(text, note.end() if note else label.end())
+        if hit is None or _is_quoted(text, label.start(), hit[0].end()):
+            continue
+        number, bridge = hit[0], (note[0] if note else "") + hit[1]
+        kind, read = _kind(text, label, number, bridge), _read(text, number, bridge)
+        if kind is not None and read is not None:
+            name = _words_before(text, label).rpartition(" ")[2] + label[0].lower()
+            found.append(_Found(kind, name, label.start(), number.end(), *read))
+    return found
+
+
+def _unlabelled(text: str) -> list[_Found]:
+    """Statements without a label: "[-20]", a number that is the whole reply or its last line."""
+    spans = [(ALONE, m.start(1), m.end(1)) for m in BRACKETED.finditer(text)]
+    start = text.rfind("\n") + 1
+    explicit = re.match(r" ?[-+][0-9.]|[0-9.]+ ?(?:/|out of) ?100", text[start : start + 30])
+    if start == 0 or (explicit and text[start - 2] not in ":="):
+        spans.append((BARE, start, len(text)))
+    found = []
+    for kind, start, end in spans:
+        bare = NOTHING_ELSE.fullmatch(text, start, end)
+        number = NUMBER.match(text, bare.start("number")) if bare else None
+        if number and (read := _read(text, number)):
+            found.append(_Found(kind, "", start, end, *read))
+    return found
+
+
+def _choose(found: list[_Found], text: str, reply: str) -> _Found:
+    """The last statement of the first kind there is; raises ScoreError missing or ambiguous."""
+    settled = [one for one in found if one.fault != "ambiguous"]
+    if not settled:
+        raise _error("ambiguous" if found else "missing", reply)
+    kind = max(one.kind for one in settled)
+    same = [one for one in settled if one.kind == kind]
+    last = same[-1]
+    unsettled_since = any(
+        one.fault == "ambiguous" and one.kind >= kind and one.start > last.start for one in found
+    )
+    rivals = [
+        one
+        for one in same[:-1]
+        if one.value != last.value and (kind != STRONG or one.name == last.name)
+    ]
+    between = text[max(rivals[-1].end if rivals else 0, last.start - 500) : last.start]
+    corrected = kind != CRITERION and CORRECTION.search(between)
+    if unsettled_since or (rivals and not corrected):
+        raise _error("ambiguous", reply)
+    return last
+
+
+def _error(code: str, reply: str) -> ScoreError:
+    """The exception for a code of `FAULTS`."""
+    return ScoreError(code, FAULTS[code], reply)
+
+
+# ------------------------------------------------------------------ public
+def parse_score(reply: str) -> float:
+    """Reads the score of a judge's whole reply as a person would.
+
+    Args:
+        reply: the reply, with or without reasoning in <think>...</think>.
+
+    Returns:
+        The score in points, -100 to 100.
+
+    Raises:
+        ScoreError: its `code` is one of empty, truncated_reasoning (an unclosed <think>),
+            missing, not_finite, out_of_range, other_scale ("8/10"), ambiguous.
+    """
+    text = clean(reply or "")
+    if not text:
+        raise ScoreError("empty", "the reply holds no text", reply or "")
+    chosen = _choose(_labelled(text) + _unlabelled(text), text, reply)
+    if chosen.fault:
+        raise _error(chosen.fault, reply)
+    return chosen.value
+
+
+def last_number_after_score(reply: str) -> float:
+    """Reads a score the way the official MCTSr code does, to reproduce its runs.
+
+    Takes the text after the last "Score" (all of it if there is none) and the last number there.
+
+    Args:
+        reply: the judge's reply.
+
+    Returns:
+        A finite number of points; it is not limited to -100 to 100.
+
+    Raises:
+        ScoreError: missing (no number) or not_finite (too many digits for a float).
+    """
+    numbers = re.findall(r"-?\d++(?:\.\d++)?+", reply.rpartition("Score")[2])
+    if not numbers:
+        raise _error("missing", reply)
+    value = float(numbers[-1])
+    if not math.isfinite(value):
+        raise _error("not_finite", reply)
+    return value

@@ -1,0 +1,1 @@
+"""The tree of answers as a plain JSON value, and what a person changed in it."""
