@@ -80,7 +80,6 @@ def chains(ask: Ask, first: int = 0, *, one_problem: bool = False) -> list[str]:
         first: Another number makes other problems.
         one_problem: Whether all are answers of one problem, as in a tree, or each of its own.
     """
-    context = MCTSrContext()
     numbers = [
         {"a": 40 + 7 * i, "b": 300 + 31 * i, "c": 50 + 3 * i} for i in range(first, first + LEAVES)
     ]
@@ -88,9 +87,7 @@ def chains(ask: Ask, first: int = 0, *, one_problem: bool = False) -> list[str]:
     pairs = [(PROBLEM.format(**q), ANSWER.format(**a)) for q, a in zip(asked, numbers, strict=True)]
     critiques = ask([critique_messages(PROMPTS, q, a)[1:] for q, a in pairs], LENGTHS["critique"])
     both = list(zip(pairs, critiques, strict=True))
-    refined = ask(
-        [refine_messages(PROMPTS, q, a, c, context)[1:] for (q, a), c in both], LENGTHS["refine"]
-    )
+    refined = ask([refine_messages(PROMPTS, q, a, c)[1:] for (q, a), c in both], LENGTHS["refine"])
     judge = [evaluate_messages(PROMPTS, q, r)[1:] for (q, _), r in zip(pairs, refined, strict=True)]
     scores = ask([m for m in judge for _ in range(SCORES)], LENGTHS["evaluate"])
     return [*critiques, *refined, *scores]

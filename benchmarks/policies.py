@@ -24,14 +24,14 @@ from mctsr_graph import MCTSrContext
 from mctsr_graph.benchmark.simulated_search import Moment, simulated_search
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls.request import derive_seed
-from mctsr_graph.graph.budget import calls_of
-from mctsr_graph.strategies.choice import CHOICES, classes_of
-from mctsr_graph.strategies.task import KINDS, SelectionRule, Task
+from mctsr_graph.strategies.choose import CHOICES, classes_of
+from mctsr_graph.strategies.enough import why_enough
+from mctsr_graph.strategies.strategy import Strategy, strategy_of
 from mctsr_graph.strategies.tuned.evidence import evidence_of
 from mctsr_graph.strategies.tuned.learn import groups, learn
-from mctsr_graph.strategies.tuned.next_task import choose_tasks
-from mctsr_graph.strategies.tuned.stop import why_decided
+from mctsr_graph.strategies.tuned.strategy import TunedStrategy
 from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.tree.task import KINDS, Kind
 
 BUDGETS = (11, 19, 35, 67)
 """Model calls, as 2, 4, 8 and 16 rollouts of the paper."""
@@ -108,17 +108,18 @@ def is_right(world: World, number: int, answer: str) -> bool:
 
 
 def search(
-    context: MCTSrContext, world: World, number: int, rule: SelectionRule | None = None
+    context: MCTSrContext, world: World, number: int, strategy: Strategy | None = None
 ) -> list[Outcome]:
     """A search under one set of settings, for each budget."""
     outcomes: list[Outcome] = []
-    dearest = max(calls_of(Task(kind), context, 1) for kind in KINDS)
-    for moment in simulated_search(world, number, context, rule):
+    strategy = strategy or strategy_of(context)
+    dearest = max(strategy.calls_of(kind, context, 1) for kind in KINDS)
+    for moment in simulated_search(world, number, context, strategy):
         for budget in BUDGETS[len(outcomes) :]:
             left = budget - moment.calls
             if left < dearest:
-                ended = _searched(context, world, number, budget, rule, moment)
-            elif why_decided(moment.tree, moment.rollouts, left, context):
+                ended = _searched(context, world, number, budget, strategy, moment)
+            elif why_enough(moment.tree, left, context):
                 ended = moment
             else:
                 break  # so far a larger budget makes no difference
@@ -134,22 +135,22 @@ def _searched(
     world: World,
     number: int,
     budget: int,
-    rule: SelectionRule | None = None,
+    strategy: Strategy | None = None,
     begin: Moment | None = None,
 ) -> Moment:
     """A search as it is when its calls are spent, or it is sure."""
-    for moment in simulated_search(world, number, context, rule, budget, begin=begin):
+    for moment in simulated_search(world, number, context, strategy, budget, begin=begin):
         left = budget - moment.calls
-        if left <= 0 or why_decided(moment.tree, moment.rollouts, left, context):
+        if left <= 0 or why_enough(moment.tree, left, context):
             break
     return moment
 
 
 def _outcome(moment: Moment, context: MCTSrContext, world: World, number: int) -> Outcome:
-    node = CHOICES[context.select](moment.tree, context)
+    node = CHOICES[context.choice](moment.tree, context)
     right = node is not None and moment.tree[node]["final_answer"] == world.problem(number).gold
     confidence = None
-    if context.select == "weighted":
+    if context.choice == "weighted":
         confidence = classes_of(moment.tree, context)[0]["chance"]
     return Outcome(right, moment.calls, confidence)
 
@@ -158,15 +159,16 @@ TUNED = MCTSrContext(profile="tuned")
 NEVER_EARLY: dict[str, Any] = {"agree": None, "confidence": None, "settle": False}
 
 
-def only(*kinds: Any) -> SelectionRule:
-    """Selection by information among some kinds of tasks."""
-    return lambda tree, context, rng, width: choose_tasks(tree, context.belief_prior, width, kinds)
+def only(*kinds: Kind) -> Strategy:
+    """Profile "tuned" with some kinds of tasks only."""
+    strategy: Strategy = type("Only", (TunedStrategy,), {"kinds": kinds})()
+    return strategy
 
 
-def tuned_with(rule: SelectionRule | None = None, **settings: Any) -> Policy:
+def tuned_with(strategy: Strategy | None = None, **settings: Any) -> Policy:
     """Profile "tuned" with something changed."""
     context = TUNED.model_copy(update=settings)
-    return lambda world, number: search(context, world, number, rule)
+    return lambda world, number: search(context, world, number, strategy)
 
 
 POLICIES: dict[str, Policy] = {
@@ -182,9 +184,8 @@ ABLATIONS: dict[str, Policy] = {
     "tuned without rewards": tuned_with(only("draft", "refine")),
     "tuned without fresh answers": tuned_with(only("refine", "evaluate")),
     "tuned without early stops": tuned_with(**NEVER_EARLY),
-    "tuned, choice by majority": tuned_with(select="majority"),
-    "tuned, choice by q": tuned_with(select="max_q"),
-    "tuned, selection by Thompson sampling": tuned_with(selection="thompson", drafts=1),
+    "tuned, choice by majority": tuned_with(choice="majority"),
+    "tuned, choice by q": tuned_with(choice="max_q"),
 }
 
 

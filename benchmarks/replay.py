@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from mctsr_graph import MCTSrContext
-from mctsr_graph.strategies.uct import add_child, add_rewards, backpropagate, new_node, select
-from mctsr_graph.tree.tree import Tree, merge
+from mctsr_graph.strategies.official import OfficialStrategy
+from mctsr_graph.strategies.strategy import Search
+from mctsr_graph.tree.tree import Tree, add_child, add_rewards, merge, new_node
 
 CONTEXT = MCTSrContext(profile="official", max_rollouts=4096)
+OFFICIAL = OfficialStrategy()
 
 
 def replay(logged: list[dict[str, Any]]) -> tuple[int, int, float]:
@@ -36,7 +38,7 @@ def replay(logged: list[dict[str, Any]]) -> tuple[int, int, float]:
         parent = None if node["parent"] is None else str(node["parent"])
         if parent is not None:
             total += 1
-            right += select(tree, CONTEXT, random.Random(0)) == parent
+            right += _selected(tree) == parent
             reward = waiting[int(parent)].pop(0)
             tree = merge(tree, [add_rewards(tree, parent, [reward])])
         child = new_node(
@@ -49,13 +51,19 @@ def replay(logged: list[dict[str, Any]]) -> tuple[int, int, float]:
         )
         tree = merge(tree, [add_child(tree, child)])
         if node["logged_ucb"] is not None:  # else the search ended before this update
-            tree = merge(tree, [backpropagate(tree, child["id"], CONTEXT)])
+            tree = merge(tree, [OFFICIAL.backpropagate(tree, child["id"], CONTEXT)])
     errors = [
         abs(tree[str(index)]["uct"] - node["logged_ucb"])
         for index, node in enumerate(logged)
         if node["logged_ucb"] is not None
     ]
     return right, total, max(errors, default=0.0)
+
+
+def _selected(tree: Tree) -> str | None:
+    search = Search(tree, CONTEXT, 0, 1, random.Random(0), 1, None)
+    tasks = OFFICIAL.next_tasks(search)
+    return tasks[0].node if tasks else None
 
 
 def main() -> None:

@@ -12,28 +12,36 @@ import argparse
 import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from dataclasses import replace
 
 from benchmarks.policies import BUDGETS, TUNED
 from mctsr_graph.benchmark.simulated_search import simulated_search
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.strategies.choice import CHOICES
-from mctsr_graph.strategies.selection import by_information
-from mctsr_graph.strategies.task import KINDS
-from mctsr_graph.strategies.tuned.stop import why_decided
+from mctsr_graph.strategies.enough import why_enough
+from mctsr_graph.strategies.strategy import Search
+from mctsr_graph.strategies.tuned.strategy import TunedStrategy
+from mctsr_graph.tree.task import Task
 
 CELLS = [(skill, auc) for skill in (0.2, 0.4, 0.6, 0.8) for auc in (0.6, 0.75, 0.9)]
 REWARD_CALLS = (0, 2, 4, 10)
 
 
+class OneCallAReward(TunedStrategy):
+    """Takes a reward for one call, whatever it is."""
+
+    def next_tasks(self, search: Search) -> Sequence[Task]:
+        """As if every judge asked once."""
+        return super().next_tasks(replace(search, reward_calls=1))
+
+
 def right(world: World, number: int, budget: int, reward_calls: int, knows: bool) -> bool:
     """Whether a search of a problem, in which a reward takes so many calls, chooses the truth."""
-    rule = None if knows else partial(by_information, kinds=KINDS, reward_calls=1)
-    for moment in simulated_search(world, number, TUNED, rule, budget, reward_calls):
+    strategy = TunedStrategy() if knows else OneCallAReward()
+    for moment in simulated_search(world, number, TUNED, strategy, budget, reward_calls):
         left = budget - moment.calls
-        if left <= 0 or why_decided(moment.tree, moment.rollouts, left, TUNED):
+        if left <= 0 or why_enough(moment.tree, left, TUNED):
             break
-    node = CHOICES[TUNED.select](moment.tree, TUNED)
+    node = strategy.choose(moment.tree, TUNED)
     return node is not None and moment.tree[node]["final_answer"] == world.problem(number).gold
 
 

@@ -32,7 +32,7 @@ from mctsr_graph import MCTSrContext, solve
 from mctsr_graph.benchmark.simulated_search import simulated_search
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls.usage import total_cost
-from mctsr_graph.strategies.choice import CHOICES
+from mctsr_graph.strategies.strategy import strategy_of
 
 WIDTHS = (1, 4, 8, 16)
 BUDGETS = (35, 67)
@@ -46,7 +46,7 @@ PROBLEM = (
 def is_right(world: World, number: int, context: MCTSrContext, budget: int) -> tuple[bool, int]:
     """Whether the answer chosen within a budget of calls is right, and the calls made."""
     *_, last = simulated_search(world, number, context, budget=budget)
-    chosen = CHOICES[context.select](last.tree, context)
+    chosen = strategy_of(context).choose(last.tree, context)
     final = last.tree[chosen]["final_answer"] if chosen is not None else None
     return final == world.problem(number).gold, last.calls
 

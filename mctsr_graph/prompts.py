@@ -6,21 +6,16 @@ that a server that caches prefixes computes each shared part once.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from mctsr_graph.errors import ReplyError, ScoreError
+from mctsr_graph.errors import ReplyError
 from mctsr_graph.text.final_answer import clean_text, strip_reasoning
 from mctsr_graph.text.hostile import hide_scores
-from mctsr_graph.text.score import last_number_after_score, parse_score
-
-if TYPE_CHECKING:
-    from mctsr_graph.settings.context import MCTSrContext
 
 _PLACEHOLDER = re.compile(r"\{(problem|answer|critique)\}")
 
@@ -119,10 +114,10 @@ def critique_messages(prompts: Prompts, problem: str, answer: str) -> list[BaseM
 
 
 def refine_messages(
-    prompts: Prompts, problem: str, answer: str, critique: str, context: MCTSrContext
+    prompts: Prompts, problem: str, answer: str, critique: str, sees_answer: bool = True
 ) -> list[BaseMessage]:
     """Ask for a better answer in the light of a critique, which goes back verbatim."""
-    if context.refine_sees == "critique":
+    if not sees_answer:
         return _blind_refine_messages(prompts, problem, critique)
     asked = _fill(prompts.refine, problem=problem, answer=answer, critique=critique)
     before = critique_messages(prompts, problem, answer)
@@ -184,22 +179,6 @@ def read_text(reply: str) -> str:
     if not text:
         raise ReplyError("empty", "the reply has no text", reply)
     return text
-
-
-def read_score(reply: str, context: MCTSrContext) -> float:
-    """Read an evaluation: a score in points, finite, and in [-100, 100] unless kept otherwise.
-
-    Raises:
-        ScoreError: the reply holds no usable score.
-    """
-    if context.score_reader == "whole_reply":
-        return parse_score(reply)
-    score = last_number_after_score(strip_reasoning(reply))
-    if context.out_of_range == "reject" and not -100 <= score <= 100:
-        raise ScoreError("out_of_range", f"{score:g} is outside -100 to 100", reply)
-    if not math.isfinite(score):
-        raise ScoreError("not_finite", f"{score} is not a number of points", reply)
-    return score
 
 
 def _fill(template: str, **values: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from mctsr_graph.strategies.choice import weighted
 
 from mctsr_graph import (
     ConfigError,
@@ -24,7 +25,6 @@ from mctsr_graph.judges import SelfEvaluation
 from mctsr_graph.run import solve_many as many
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.settings.prior import Prior
-from mctsr_graph.strategies.choice import weighted
 from mctsr_graph.strategies.tuned.learn import groups
 
 WORLD = World(skill=0.5, auc=0.7, seed=9)

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from mctsr_graph.strategies.values import backed_up_q, bonus, raw_q, suppress_full_score
 
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.uct import (
@@ -22,7 +23,6 @@ from mctsr_graph.strategies.uct import (
     select_wave,
     uct,
 )
-from mctsr_graph.strategies.values import backed_up_q, bonus, raw_q, suppress_full_score
 from mctsr_graph.tree.tree import Node, Tree, best_node, merge, path_to_root, roots
 
 PAPER = MCTSrContext()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from mctsr_graph.strategies.selection import tasks_of_wave
 
 from mctsr_graph import (
     CheckpointError,
@@ -40,7 +41,6 @@ from mctsr_graph.run.steering import (
     unpin,
 )
 from mctsr_graph.run.stored import stored_searches
-from mctsr_graph.strategies.selection import tasks_of_wave
 from mctsr_graph.strategies.uct import backpropagate, new_node, select, select_wave
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Tree, best_node, merge, path_to_root

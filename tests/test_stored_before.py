@@ -77,7 +77,7 @@ def test_another_search_is_not_taken_up(file: Path) -> None:
 
 
 def test_the_command_line_lists_and_draws_them(file: Path) -> None:
-    from mctsr_graph.cli import app
+    from mctsr_graph.cli.main import app
 
     run = CliRunner()
     told = run.invoke(app, ["list", str(file)], terminal_width=200)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from mctsr_graph.strategies.task import Task
 
 from mctsr_graph import ConfigError, MCTSrContext, Node, ScriptedChatModel, asolve, solve
-from mctsr_graph.strategies.task import Task
 
 from .conftest import keyed_reply
 

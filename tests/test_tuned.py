@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from mctsr_graph.strategies.choice import Choice
 
 from mctsr_graph import (
     CallJournal,
@@ -24,7 +25,6 @@ from mctsr_graph.judges import Pairwise
 from mctsr_graph.run.session import SearchControl, Wanted
 from mctsr_graph.run.steering import add_answer, ask_rewards, expand, prune, steer
 from mctsr_graph.settings.prior import Prior
-from mctsr_graph.strategies.choice import Choice
 
 from .conftest import as_json
 

@@ -15,7 +15,6 @@ from mctsr_graph.graph.services import Desk
 from mctsr_graph.judges import Case, Court
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
 
@@ -42,7 +41,7 @@ class Drafts:
         budget = Budget(self.context, [], 0.0)
         name = fingerprint(self.problem, self.context, self.prompts, self.model)
         self._asker = Asker(self.model, self.context, budget, self.ledger, f"baselines|{name}")
-        self._desk = Desk(lambda: self.model, self.prompts, Court(), Strategy(), self.ledger)
+        self._desk = Desk(lambda: self.model, self.prompts, Court(), journal=self.ledger)
 
     async def draw(self, count: int) -> None:
         """Have at least `count` drafts."""
@@ -74,9 +73,7 @@ class Drafts:
         messages = say.critique_messages(self.prompts, self.problem, draft.value)
         [critique] = self.refinement = await self._ask([self._desk.text("critique", messages, 1)])
         if critique.code is None:
-            messages = say.refine_messages(
-                self.prompts, self.problem, draft.value, critique.value, self.context
-            )
+            messages = say.refine_messages(self.prompts, self.problem, draft.value, critique.value)
             shorter = say.shorter_refine_messages(self.prompts, self.problem, critique.value)
             self.refinement += await self._ask(
                 [self._desk.text("refine", messages, 1, shorter=shorter)]

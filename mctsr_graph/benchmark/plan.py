@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.profiles import PROFILES
+from mctsr_graph.strategies.strategy import strategy_of
 
 from .records import SIMPLE_METHODS
 
-PROFILES: tuple[str, ...] = get_args(MCTSrContext.model_fields["profile"].annotation)
-BY_CALLS = ("tuned",)
-"""Profiles whose rollouts differ in cost: they have calls instead, as many as the baselines."""
 _OURS = ("profile", "max_rollouts", "max_calls", "max_tokens", "max_seconds", "seed")
 
 
@@ -53,12 +52,15 @@ class Plan:
 
     def context(self, profile: str, seed: int) -> MCTSrContext:
         """Settings of a search as long as the longest that is compared."""
-        most = max(self.rollouts)
-        if profile in BY_CALLS:
-            limit = {"max_calls": calls_of(most)}
-        else:
-            limit = {"max_rollouts": max(most, 1)}
-        return MCTSrContext(**{**self.settings, "profile": profile, "seed": seed, **limit})
+        most, settings = max(self.rollouts), {**self.settings, "profile": profile, "seed": seed}
+        if is_counted_by_calls(MCTSrContext(**settings)):
+            return MCTSrContext(**settings, max_calls=calls_of(most))
+        return MCTSrContext(**settings, max_rollouts=max(most, 1))
+
+
+def is_counted_by_calls(context: MCTSrContext) -> bool:
+    """Whether rollouts of a search differ in cost: it has calls instead, as many as baselines."""
+    return len(strategy_of(context).kinds) > 1
 
 
 @dataclass(frozen=True)

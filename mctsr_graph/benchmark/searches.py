@@ -16,7 +16,7 @@ from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.tree.tree import Tree
 
 from .ledger import Ledger
-from .plan import BY_CALLS, calls_of
+from .plan import calls_of, is_counted_by_calls
 from .records import Attempt, MethodRecord, Point
 from .votes import majority, weighted
 
@@ -52,7 +52,7 @@ async def search(
     ledger = Ledger(journal)
     values, moments = await _searched(problem, model, context, prompts, ledger, max(rollouts))
     attempts = _attempts(values["tree"], ledger)
-    by_calls = context.profile in BY_CALLS
+    by_calls = is_counted_by_calls(context)
     return MethodRecord(
         attempts=attempts,
         points=[_point(count, by_calls, moments, attempts, ledger) for count in rollouts],

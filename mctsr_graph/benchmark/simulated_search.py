@@ -9,15 +9,13 @@ from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls.request import derive_seed
 from mctsr_graph.calls.usage import Role, Usage, no_cost
 from mctsr_graph.graph.rollout import Leaf, grow, new_leaf
-from mctsr_graph.graph.select import next_tasks
+from mctsr_graph.graph.select import next_tasks, seen_by
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.task import SelectionRule
-from mctsr_graph.strategies.uct import add_child, backpropagate, new_node
-from mctsr_graph.strategies.values import suppress_full_score
+from mctsr_graph.strategies.strategy import Strategy, strategy_of
 from mctsr_graph.text.final_answer import extract_final_answer
-from mctsr_graph.tree.tree import Node, Tree, merge
+from mctsr_graph.tree.tree import Node, Tree, add_child, merge, new_node
 
 _DUMMY = Prompts().dummy_answer
 _ENDLESS = 1 << 31
@@ -35,7 +33,7 @@ def simulated_search(
     world: World,
     number: int,
     context: MCTSrContext,
-    rule: SelectionRule | None = None,
+    strategy: Strategy | None = None,
     budget: int | None = None,
     reward_calls: int = 1,
     begin: Moment | None = None,
@@ -48,50 +46,55 @@ def simulated_search(
         world: The model.
         number: Number of the problem.
         context: The settings; their budgets are not heeded.
-        rule: Selects, instead of the setting.
+        strategy: Decides, instead of the profile's.
         budget: Model calls that the waves are cut to, as `max_calls` cuts them; then the search
             stops there.
         reward_calls: Model calls that a reward counts as.
         begin: Where to go on from, instead of beginning anew.
     """
     context = context.model_copy(update={"max_calls": budget, "max_rollouts": _ENDLESS})
-    tree, rollouts, calls = begin or _begun(world, number, context, reward_calls)
+    strategy = strategy or strategy_of(context)
+    tree, rollouts, calls = begin or _begun(world, number, strategy, context, reward_calls)
     while True:
         yield Moment(tree, rollouts, calls)
         spent: Usage = {"draft": {**no_cost(), "calls": calls}}
         state = cast(MCTSrState, {"tree": tree, "rollouts": rollouts, "usage": spent})
-        tasks, _ = next_tasks(state, context, reward_calls, rule)
+        tasks, _ = next_tasks(strategy, seen_by(strategy, state, context, reward_calls))
         if not tasks:
             return
         leaves = [
             new_leaf(rollouts + 1 + i, None if t.node is None else tree[t.node], t.kind)
             for i, t in enumerate(tasks)
         ]
-        done = [_lived(world, number, leaf, tree, context) for leaf in leaves]
+        done = [_lived(world, number, leaf, tree, strategy, context) for leaf in leaves]
         for leaf, asked in done:
-            tree = merge(tree, [grow(tree, leaf, context)[1]])
+            tree = merge(tree, [grow(tree, leaf, strategy, context)[1]])
             judged = len(leaf["rewards"]) + len(leaf["parent_rewards"])
             rollouts, calls = rollouts + 1, calls + asked + reward_calls * judged
 
 
-def _begun(world: World, number: int, context: MCTSrContext, reward_calls: int) -> Moment:
-    tree = _roots(world, number, context)
+def _begun(
+    world: World, number: int, strategy: Strategy, context: MCTSrContext, reward_calls: int
+) -> Moment:
+    tree = _roots(world, number, strategy, context)
     drafted = sum(not node["dummy"] for node in tree.values())
     judged = sum(len(node["rewards"]) for node in tree.values())
     return Moment(tree, 0, drafted + reward_calls * judged)
 
 
-def _roots(world: World, number: int, context: MCTSrContext) -> Tree:
+def _roots(world: World, number: int, strategy: Strategy, context: MCTSrContext) -> Tree:
     tree: Tree = {}
-    drafts = 0 if context.init == "dummy" else context.drafts
+    drafts, dummy = strategy.roots(context)
     answers = [world.draft(number, _seed(context, 0, "draft", sample)) for sample in range(drafts)]
-    answers += [_DUMMY] * (context.init != "answer")
+    answers += [_DUMMY] * dummy
     for i, answer in enumerate(answers):
         samples = range(i * context.reward_samples, (i + 1) * context.reward_samples)
-        judged = samples if context.selection != "information" else ()
-        rewards = [_reward(world, number, answer, context, 0, sample) for sample in judged]
+        judged = samples if strategy.wants_reward("draft") else ()
+        rewards = [
+            _reward(world, number, answer, strategy, context, 0, sample) for sample in judged
+        ]
         tree = merge(tree, [add_child(tree, _root(tree, answer, rewards))])
-        tree = merge(tree, [backpropagate(tree, str(i), context)])
+        tree = merge(tree, [strategy.backpropagate(tree, str(i), context)])
     return tree
 
 
@@ -108,7 +111,7 @@ def _root(tree: Tree, answer: str, rewards: list[float]) -> Node:
 
 
 def _lived(
-    world: World, number: int, leaf: Leaf, tree: Tree, context: MCTSrContext
+    world: World, number: int, leaf: Leaf, tree: Tree, strategy: Strategy, context: MCTSrContext
 ) -> tuple[Leaf, int]:
     """A leaf after its calls, and how many they were but for those of the judge."""
     rollout, calls = leaf["rollout"], 0
@@ -120,13 +123,13 @@ def _lived(
         seed = _seed(context, rollout, "refine", 0)
         answer = world.refine(number, parent["answer"], seed)
         critique, calls = world.critique("" if parent["dummy"] else parent["answer"]), 2
-    times = context.reward_samples
-    if context.selection == "information" and leaf["task"] != "evaluate":
-        times = 0
-    own = [_reward(world, number, answer or "", context, rollout, k) for k in range(times)]
+    times = context.reward_samples if strategy.wants_reward(leaf["task"]) else 0
+    own = [
+        _reward(world, number, answer or "", strategy, context, rollout, k) for k in range(times)
+    ]
     again = []
     if times and parent is not None and leaf["task"] == "refine":
-        again = [_reward(world, number, parent["answer"], context, rollout, times)]
+        again = [_reward(world, number, parent["answer"], strategy, context, rollout, times)]
     lived: Leaf = {
         **leaf,
         "answer": answer,
@@ -138,10 +141,16 @@ def _lived(
 
 
 def _reward(
-    world: World, number: int, answer: str, context: MCTSrContext, rollout: int, sample: int
+    world: World,
+    number: int,
+    answer: str,
+    strategy: Strategy,
+    context: MCTSrContext,
+    rollout: int,
+    sample: int,
 ) -> float:
     seed = _seed(context, rollout, "evaluate", sample)
-    return suppress_full_score(float(world.reward(number, answer, seed)), context)
+    return strategy.suppressed(float(world.reward(number, answer, seed)), context)
 
 
 def _seed(context: MCTSrContext, rollout: int, role: Role, sample: int) -> int:

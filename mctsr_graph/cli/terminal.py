@@ -22,7 +22,7 @@ from mctsr_graph.graph.events import Best, Event
 from mctsr_graph.run.session import OnChange, OnEvent, SearchControl
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.choice import Choice
+from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.viewers.mermaid import render_mermaid
 from mctsr_graph.viewers.rich_tree import rich_tree
 from mctsr_graph.viewers.text import one_line, points, render_text

@@ -14,7 +14,7 @@ from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Cost, Usage, total_cost
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.task import Kind
+from mctsr_graph.tree.task import Kind
 from mctsr_graph.tree.tree import Node, Tree
 
 VERSION: Literal[1] = 1

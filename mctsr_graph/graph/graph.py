@@ -14,9 +14,7 @@ from mctsr_graph.judges import JudgeLike, as_court
 from mctsr_graph.models.load import lazy_model
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.choice import ChoiceRule
-from mctsr_graph.strategies.strategy import Strategy
-from mctsr_graph.strategies.task import SelectionRule
+from mctsr_graph.strategies.strategy import Strategy, as_strategy
 
 MCTSrGraph = StateGraph[MCTSrState, MCTSrContext, MCTSrInput, MCTSrOutput]
 
@@ -28,8 +26,7 @@ def create_mctsr(
     prompts: Prompts | None = None,
     judge: JudgeLike | None = None,
     judge_model: Model | str | None = None,
-    selection: SelectionRule | None = None,
-    choice: ChoiceRule | None = None,
+    strategy: Strategy | None = None,
     journal: CallJournal | None = None,
 ) -> MCTSrGraph:
     """Build the search: `problem` in, `answer` and what it cost out.
@@ -42,17 +39,17 @@ def create_mctsr(
         judge: Who rewards answers: a name as in `MCTSrContext.judge`, a function of problem
             and answer, or an object with `reward`. It goes before the setting.
         judge_model: The model that the judge asks, by default `model`.
-        selection: A function that chooses what to do next, instead of the setting.
-        choice: A function that chooses the answer to return, instead of the setting `select`.
+        strategy: What decides, instead of the profile's (see `mctsr_graph.strategies`).
         journal: Where each reply is kept the moment it is there. After a crash no call that
             had returned is made again, whatever the checkpointer had written.
 
     Returns:
         The graph, not compiled: compile it with a checkpointer and a name of your choice.
     """
-    strategy = Strategy(selection, choice)
     court = as_court(judge, judge_model)
-    nodes = Nodes(Desk(lazy_model(model), prompts or Prompts(), court, strategy, journal))
+    nodes = Nodes(
+        Desk(lazy_model(model), prompts or Prompts(), court, as_strategy(strategy), journal)
+    )
     is_named = model is None or isinstance(model, str) or isinstance(judge_model, str)
     default = MCTSrContext.model_validate(context or {})
     builder = MCTSrGraph(

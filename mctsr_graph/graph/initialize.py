@@ -13,11 +13,9 @@ from mctsr_graph.graph.services import Desk
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
-from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.uct import add_child, backpropagate, new_node
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
-from mctsr_graph.tree.tree import Tree, merge
+from mctsr_graph.tree.tree import Node, Tree, add_child, merge, new_node
 
 _NO_REPLY: list[Reply] = []
 
@@ -28,22 +26,24 @@ async def make_roots(desk: Desk, fresh: MCTSrState, run: Run) -> tuple[Tree, dic
     Returns:
         The tree, and what else of the state is changed.
     """
-    context = run.context
-    drafts = await _drafts(desk, fresh, run)
+    context, strategy = run.context, desk.strategy(run.context)
+    wanted = strategy.roots(context)
+    drafts = await _drafts(desk, wanted.drafts, fresh, run)
     written = [reply for reply in drafts if reply.code is None]
-    dummies = [] if context.init == "answer" else [desk.prompts.dummy_answer]
+    dummies = [desk.prompts.dummy_answer] if wanted.dummy else []
     answers = [*(reply.value for reply in written), *dummies]
     fresh["usage"] = add_usage([{"draft": reply.cost} for reply in drafts])
     fresh["seconds"] = max((reply.seconds for reply in drafts), default=0.0)
-    # Selection "information" judges an answer only where that tells enough
-    later = context.selection == "information"
+    later = not strategy.wants_reward("draft")
     judged = [_NO_REPLY] * len(answers) if later else await _judged(desk, answers, fresh, run)
     tree: Tree = {}
     for i, (answer, own) in enumerate(zip(answers, judged, strict=True)):
         earned = rewards(own)
         if earned or later:
             truncated = i < len(written) and written[i].truncated
-            tree = _with_root(tree, answer, earned, truncated, i >= len(written), context)
+            root = _root(tree, answer, earned, truncated, i >= len(written))
+            tree = merge(tree, [add_child(tree, root)])
+            tree = merge(tree, [strategy.backpropagate(tree, root["id"], context)])
     evaluations = [reply for own in judged for reply in own]
     return tree, {
         "failures": failures(drafts, "draft", 0) + failures(evaluations, "evaluate", 0),
@@ -54,11 +54,11 @@ async def make_roots(desk: Desk, fresh: MCTSrState, run: Run) -> tuple[Tree, dic
     }
 
 
-async def _drafts(desk: Desk, state: MCTSrState, run: Run) -> list[Reply]:
-    if run.context.init == "dummy":
+async def _drafts(desk: Desk, count: int, state: MCTSrState, run: Run) -> list[Reply]:
+    if not count:
         return []
     messages = say.draft_messages(desk.prompts, state["problem"])
-    requests = [desk.text("draft", messages, 0, sample) for sample in range(run.context.drafts)]
+    requests = [desk.text("draft", messages, 0, sample) for sample in range(count)]
     return await desk.asker(state, run, strict=True).ask_all(requests, run.way)
 
 
@@ -74,15 +74,8 @@ async def _judged(
     return await desk.judge(cases, desk.asker(state, run, strict=True), run.way)
 
 
-def _with_root(
-    tree: Tree,
-    answer: str,
-    earned: list[float],
-    truncated: bool,
-    dummy: bool,
-    context: MCTSrContext,
-) -> Tree:
-    root = new_node(
+def _root(tree: Tree, answer: str, earned: list[float], truncated: bool, dummy: bool) -> Node:
+    return new_node(
         tree,
         parent=None,
         answer=answer,
@@ -92,5 +85,3 @@ def _with_root(
         truncated=truncated,
         suspicious=is_suspicious(answer),
     )
-    tree = merge(tree, [add_child(tree, root)])
-    return merge(tree, [backpropagate(tree, root["id"], context)])

@@ -18,7 +18,7 @@ from mctsr_graph.calls.request import Request
 from mctsr_graph.calls.sync_async import Way, all_at_once
 from mctsr_graph.calls.usage import add_usage
 from mctsr_graph.graph.events import rollout_event, start_event, stop_event
-from mctsr_graph.graph.finalize import settle_choice
+from mctsr_graph.graph.finalize import judge_the_rest
 from mctsr_graph.graph.initialize import make_roots
 from mctsr_graph.graph.rollout import (
     Leaf,
@@ -29,16 +29,16 @@ from mctsr_graph.graph.rollout import (
     with_rewards,
     with_text,
 )
-from mctsr_graph.graph.select import next_tasks
+from mctsr_graph.graph.select import next_tasks, seen_by
 from mctsr_graph.graph.services import Desk
 from mctsr_graph.graph.state import MCTSrState, fresh_state
 from mctsr_graph.graph.step import Run
 from mctsr_graph.graph.stop import check_tree, why_stop
 from mctsr_graph.judges import cases_of
 from mctsr_graph.settings.context import MCTSrContext, checked_problem
-from mctsr_graph.strategies.choice import explain
-from mctsr_graph.text.final_answer import extract_final_answer
-from mctsr_graph.tree.tree import Node, Patch, merge
+from mctsr_graph.strategies.conclude import chosen, conclude
+from mctsr_graph.strategies.strategy import Search, Strategy
+from mctsr_graph.tree.tree import Node, Patch, Tree, merge
 
 Texts = Callable[[Leaf], Request]
 
@@ -61,14 +61,16 @@ class Nodes:
             "tree": Overwrite(tree),
             "wave": Overwrite({}),
             "failures": Overwrite(made["failures"]),
-            "best": self.desk.strategy.choose(tree, run.context),
+            "best": self._choose(tree, run.context),
         }
 
     async def select(self, state: MCTSrState, run: Run) -> Command[str]:
         """Choose the leaves of the next wave, or say why the search is over."""
         check_tree(state)
-        reason = why_stop(state, run.context, self.desk.court.reward_calls(run.context))
-        leaves, reason = ([], reason) if reason else self._wave(state, run.context)
+        strategy, reward_calls = self.desk.strategy(run.context), self.desk.court.reward_calls
+        search = seen_by(strategy, state, run.context, reward_calls(run.context))
+        reason = why_stop(strategy, state, search)
+        leaves, reason = ([], reason) if reason else _wave(strategy, search)
         if not leaves:
             return Command(update={"wave": Overwrite({}), "stop_reason": reason}, goto="finalize")
         wave = {str(leaf["rollout"]): leaf for leaf in leaves}
@@ -95,10 +97,10 @@ class Nodes:
         idle, failed = state["idle_rollouts"], state["failed_rollouts"]
         leaves, patches = list(state["wave"].values()), []
         for leaf in leaves:
-            node, patch = grow(tree, leaf, run.context)
+            node, patch = grow(tree, leaf, self.desk.strategy(run.context), run.context)
             tree = merge(tree, [patch])
             patches.append(patch)
-            best = self.desk.strategy.choose(tree, run.context)
+            best = self._choose(tree, run.context)
             usage = add_usage([usage, leaf["usage"]])
             improved = node is not None and node["id"] == best and not _is_repeated(node, leaf)
             idle = 0 if improved else idle + 1
@@ -118,29 +120,15 @@ class Nodes:
 
     async def finalize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Return the best answer, and why it is taken for the best."""
-        last = await settle_choice(self.desk, state, run)
-        tree, best, usage = last["all"], last["best"], last["usage"]
-        answer = tree[best]["answer"] if best is not None else state["answer"]
-        run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, best, usage))
-        return {
-            "tree": last["tree"],
-            "usage": usage,
-            "failures": last["failures"],
-            "answer": answer,
-            "final_answer": extract_final_answer(answer) if answer else None,
-            "best": best,
-            "choice": explain(tree, run.context, self.desk.strategy.name(run.context), best),
-        }
+        last = await judge_the_rest(self.desk, state, run)
+        tree, usage = last.pop("all"), last["usage"]
+        strategy, best = self.desk.strategy(run.context), self._choose(tree, run.context)
+        found = conclude(strategy, tree, run.context, best, state["answer"])
+        run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, found["best"], usage))
+        return {**last, **found}
 
-    def _wave(self, state: MCTSrState, context: MCTSrContext) -> tuple[list[Leaf], str]:
-        """The leaves of the next wave, and the reason to stop if there is none."""
-        tree, first = state["tree"], state["rollouts"] + 1
-        reward_calls = self.desk.court.reward_calls(context)
-        tasks, reason = next_tasks(state, context, reward_calls, self.desk.strategy.selection)
-        return [
-            new_leaf(first + i, None if task.node is None else tree[task.node], task.kind)
-            for i, task in enumerate(tasks)
-        ], reason
+    def _choose(self, tree: Tree, context: MCTSrContext) -> str | None:
+        return chosen(self.desk.strategy(context), tree, context)
 
     async def _critiqued(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
@@ -163,7 +151,8 @@ class Nodes:
                 messages = say.draft_messages(prompts, problem)
                 return self.desk.text("draft", messages, leaf["rollout"])
             answer, critique = state["tree"][leaf["parent"] or ""]["answer"], leaf["critique"] or ""
-            messages = say.refine_messages(prompts, problem, answer, critique, asker.context)
+            sees = self.desk.strategy(asker.context).refine_sees_answer
+            messages = say.refine_messages(prompts, problem, answer, critique, sees)
             shorter = say.shorter_refine_messages(prompts, problem, critique)
             return self.desk.text("refine", messages, leaf["rollout"], shorter=shorter)
 
@@ -173,13 +162,11 @@ class Nodes:
     async def _evaluated(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
-        """Differs for selection "information": only leaves that are there for it are judged."""
-        lazy = asker.context.selection == "information"
+        wants_reward = self.desk.strategy(asker.context).wants_reward
         leaves = [
             leaf
             for leaf in leaves
-            if not leaf["rewards"]
-            and (not lazy or leaf["task"] == "evaluate" or "steering" in leaf)
+            if not leaf["rewards"] and ("steering" in leaf or wants_reward(leaf["task"]))
         ]
         known, cases = known_answers(state["tree"], leaves), []
         samples = asker.context.reward_samples
@@ -221,6 +208,16 @@ class Nodes:
             return run
 
         return merge({}, await all_at_once([job(leaf) for leaf in leaves], asker.model, way))
+
+
+def _wave(strategy: Strategy, search: Search) -> tuple[list[Leaf], str]:
+    """The leaves of the next wave, and the reason to stop if there is none."""
+    tree, first = search.tree, search.rollouts + 1
+    tasks, reason = next_tasks(strategy, search)
+    return [
+        new_leaf(first + i, None if task.node is None else tree[task.node], task.kind)
+        for i, task in enumerate(tasks)
+    ], reason
 
 
 def _live(state: MCTSrState) -> list[Leaf]:

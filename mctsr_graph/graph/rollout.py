@@ -10,12 +10,12 @@ from typing_extensions import TypedDict
 from mctsr_graph.calls.request import Failure, Reply
 from mctsr_graph.calls.usage import Role, Usage, add_usage, no_usage
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.task import Kind
-from mctsr_graph.strategies.uct import add_child, add_rewards, backpropagate, new_node
+from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
 from mctsr_graph.tree.steered import Steering
-from mctsr_graph.tree.tree import Node, Patch, Tree, merge
+from mctsr_graph.tree.task import Kind
+from mctsr_graph.tree.tree import Node, Patch, Tree, add_child, add_rewards, merge, new_node
 
 
 class Leaf(TypedDict):
@@ -120,7 +120,9 @@ def longest(leaves: Iterable[Leaf]) -> float:
     return max((leaf["seconds"] for leaf in leaves), default=0.0)
 
 
-def grow(tree: Tree, leaf: Leaf, context: MCTSrContext) -> tuple[Node | None, Patch]:
+def grow(
+    tree: Tree, leaf: Leaf, strategy: Strategy, context: MCTSrContext
+) -> tuple[Node | None, Patch]:
     """Turn a leaf into a node.
 
     Returns:
@@ -144,7 +146,7 @@ def grow(tree: Tree, leaf: Leaf, context: MCTSrContext) -> tuple[Node | None, Pa
         suspicious=is_suspicious(leaf["answer"]),
     )
     same = leaf.get("joins") or (parent if leaf["task"] == "evaluate" else None)
-    if same is None and context.merge_equal_answers:
+    if same is None and strategy.merges_equal_answers:
         same = child["duplicate_of"]
     if same is not None:
         # Differs: the official code also hangs the node under its newest parent
@@ -156,7 +158,7 @@ def grow(tree: Tree, leaf: Leaf, context: MCTSrContext) -> tuple[Node | None, Pa
         before = tree[joined].get("steering", []) if joined in tree else []
         patch = merge(patch, [{joined: {"steering": [*before, *leaf["steering"]]}}])
     for touched in [joined] if parent is None else [parent, joined]:
-        patch = merge(patch, [backpropagate(merge(tree, [patch]), touched, context)])
+        patch = merge(patch, [strategy.backpropagate(merge(tree, [patch]), touched, context)])
     return merge(tree, [patch])[joined], patch
 
 

@@ -3,34 +3,72 @@
 from __future__ import annotations
 
 import random
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from mctsr_graph.calls.request import derive_seed
+from mctsr_graph.calls.usage import total_cost
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.state import MCTSrState
-from mctsr_graph.graph.stop import affordable, affordable_kinds, affordable_width
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.selection import RULES, by_information, tasks_of_wave
-from mctsr_graph.strategies.task import SelectionRule, Task
+from mctsr_graph.strategies.strategy import Search, Strategy
+from mctsr_graph.tree.steered import wished
+from mctsr_graph.tree.task import KINDS, Task
+from mctsr_graph.tree.tree import Node
 
 
-def next_tasks(
-    state: MCTSrState, context: MCTSrContext, reward_calls: int, rule: SelectionRule | None
-) -> tuple[list[Task], str]:
-    """The tasks of the next wave, and the reason to stop if there is none.
-
-    Args:
-        state: The search so far.
-        context: The settings.
-        reward_calls: Model calls of one reward, at most.
-        rule: Selects, instead of the setting.
-    """
-    done = state["rollouts"]
+def seen_by(
+    strategy: Strategy, state: MCTSrState, context: MCTSrContext, reward_calls: int
+) -> Search:
+    """The search as a strategy sees it; its width is what the budgets leave room for."""
+    done, calls_left = state["rollouts"], None
+    if context.max_calls is not None:
+        calls_left = context.max_calls - total_cost(state["usage"])["calls"]
     rng = random.Random(derive_seed(context.seed, "select", done))
-    width = affordable_width(state, context, reward_calls)
-    if rule is None and context.selection == "information":
-        kinds = affordable_kinds(state, context, reward_calls)
-        rule = partial(by_information, kinds=kinds, reward_calls=reward_calls)
-    rule = rule or RULES[context.selection]
-    tasks = tasks_of_wave(state["tree"], context, rng, width, done + 1, rule)
-    kept = affordable(tasks, state, context, reward_calls)
+    search = Search(state["tree"], context, done, context.width, rng, reward_calls, calls_left)
+    return replace(search, width=min(context.width, strategy.rollouts_left(search)))
+
+
+def next_tasks(strategy: Strategy, search: Search) -> tuple[list[Task], str]:
+    """The tasks of the next wave, and the reason to stop if there is none."""
+    tasks, left, kept = _of_wave(strategy, search), search.calls_left, []
+    for task in tasks:
+        if left is not None:
+            left -= strategy.calls_of(task.kind, search.context, search.reward_calls)
+            if left < 0:
+                break
+        kept.append(task)
     return kept, "max_calls" if tasks else "exhausted"
+
+
+def _of_wave(strategy: Strategy, search: Search) -> list[Task]:
+    """What the next rollouts are to do: a person's wish, else what the strategy chooses."""
+    first = search.rollouts + 1
+    wishing = {node_id: node for node_id, node in search.tree.items() if "wishes" in node}
+    wishes = [wished(wishing, number) for number in range(first, first + search.width)]
+    free = wishes.count(None)
+    chosen = strategy.next_tasks(replace(search, width=free)) if free else []
+    waiting = iter(_checked(search.tree, chosen, free))
+    tasks: list[Task] = []
+    for node in wishes:
+        task = Task("refine", node) if node is not None else next(waiting, None)
+        if task is None:
+            break
+        tasks.append(task)
+    return tasks
+
+
+def _checked(tree: Mapping[str, Node], chosen: Any, most: int) -> list[Task]:
+    if not isinstance(chosen, Sequence):
+        raise ConfigError(f"next_tasks returned {chosen!r}, allowed a list of tasks")
+    chosen = chosen[:most]
+    tasks = [Task("refine", one) if isinstance(one, str) else Task(*one) for one in chosen]
+    for task in tasks:
+        known = task.node is None if task.kind == "draft" else task.node in tree
+        if task.kind not in KINDS or not known:
+            raise ConfigError(
+                f"next_tasks returned {tuple(task)!r}, allowed ('draft', None), or "
+                "'refine' or 'evaluate' with the id of a node"
+            )
+    return tasks

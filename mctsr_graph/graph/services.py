@@ -19,7 +19,8 @@ from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import Case, Court
 from mctsr_graph.prompts import Prompts
-from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.strategy import Strategy, label_of_strategy, strategy_of
 from mctsr_graph.text.final_answer import extract_final_answer
 
 Shorter = Sequence[Callable[[], list[BaseMessage]]]
@@ -32,8 +33,13 @@ class Desk:
     model: Callable[[], Model]
     prompts: Prompts
     court: Court
-    strategy: Strategy
+    given: Strategy | None = None
+    """Decides instead of the profile's strategy."""
     journal: CallJournal | None = None
+
+    def strategy(self, context: MCTSrContext) -> Strategy:
+        """What decides in a search of these settings."""
+        return self.given or strategy_of(context)
 
     def prepare(self) -> None:
         """Load the models that are named, which may wait for a disk."""
@@ -71,11 +77,8 @@ class Desk:
 
     async def judge(self, cases: list[list[Case]], asker: Asker, way: Way) -> list[list[Reply]]:
         """Have every case judged at once."""
-        return await self.court.rewards(cases, asker, self.prompts, way)
-
-    async def compare(self, matches: Sequence[Case], asker: Asker, way: Way) -> list[Reply]:
-        """Have pairs of answers compared at once."""
-        return await self.court.compare(matches, asker, self.prompts, way)
+        strategy = self.strategy(asker.context)
+        return await self.court.rewards(cases, asker, self.prompts, strategy, way)
 
     def search_id(self, state: MCTSrState, problem: str, run: Run) -> str:
         """The id under which the journal keeps the calls of this search.
@@ -85,7 +88,7 @@ class Desk:
         """
         if self.journal is None:
             return ""
-        others = self.court.label() + self.strategy.label()
+        others = self.court.label() + label_of_strategy(self.given)
         told = fingerprint(problem, run.context, self.prompts, self.model(), others)
         name = f"{run.place}|{told}"
         known, _, generation = (state.get("search") or "").rpartition(":")

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage, no_usage
 from mctsr_graph.graph.rollout import Leaf
-from mctsr_graph.strategies.choice import Choice
+from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.tree.tree import Node, merge
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mctsr_graph.calls.request import spent_budget
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.errors import CheckpointError
-from mctsr_graph.graph.budget import calls_of, calls_of_finals, least_calls
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.task import KINDS, Kind, Task
-from mctsr_graph.strategies.tuned.stop import why_decided
+from mctsr_graph.strategies.strategy import Search, Strategy
 
 # A wave takes five supersteps; finalize and one to spare must fit behind it
 _STEPS_OF_A_WAVE = 7
@@ -19,14 +15,15 @@ _STEPS_OF_A_WAVE = 7
 _FEW_ROLLOUTS = 8
 
 
-def why_stop(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> str | None:
+def why_stop(strategy: Strategy, state: MCTSrState, search: Search) -> str | None:
     """The reason to stop before the next rollout, or None to go on.
 
     Args:
+        strategy: What decides where no limit does.
         state: The search so far.
-        context: The settings.
-        reward_calls: Model calls of one reward, at most.
+        search: What the strategy sees of it.
     """
+    context = search.context
     if state["rollouts"] >= context.max_rollouts:
         return "max_rollouts"
     spent = spent_budget(context, total_cost(state["usage"]), state["seconds"])
@@ -34,14 +31,13 @@ def why_stop(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> str
         return spent
     if not state["tree"] or _fails_too_often(state, context):
         return "failed"
-    if affordable_width(state, context, reward_calls) < 1:
+    if search.width < 1:
         return "max_calls"
     if context.patience is not None and state["idle_rollouts"] >= context.patience:
         return "patience"
     if state.get("remaining_steps", _STEPS_OF_A_WAVE) < _STEPS_OF_A_WAVE:
         return "recursion_limit"
-    left = rollouts_left(state, context, reward_calls)
-    return why_decided(state["tree"], state["rollouts"], left, context)
+    return strategy.why_stop(search)
 
 
 def _fails_too_often(state: MCTSrState, context: MCTSrContext) -> bool:
@@ -49,52 +45,6 @@ def _fails_too_often(state: MCTSrState, context: MCTSrContext) -> bool:
         return True
     allowed = context.max_failure_share * max(state["rollouts"], _FEW_ROLLOUTS)
     return state["lost_rollouts"] > allowed
-
-
-def affordable_width(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> int:
-    """Leaves of the next wave: at most width, and as many as the budgets leave room for."""
-    width = min(context.width, context.max_rollouts - state["rollouts"])
-    if context.max_calls is None:
-        return width
-    return min(width, _least_left(state, context, reward_calls))
-
-
-def affordable(
-    tasks: Sequence[Task], state: MCTSrState, context: MCTSrContext, reward_calls: int
-) -> list[Task]:
-    """The first of `tasks` for which the budget of calls leaves room."""
-    if context.max_calls is None:
-        return list(tasks)
-    left, kept = _calls_left(state, context, reward_calls), []
-    for task in tasks:
-        left -= calls_of(task, context, reward_calls)
-        if left < 0:
-            break
-        kept.append(task)
-    return kept
-
-
-def affordable_kinds(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> list[Kind]:
-    """The kinds of tasks of which the budget of calls leaves room for one."""
-    return [kind for kind in KINDS if affordable([Task(kind)], state, context, reward_calls)]
-
-
-def rollouts_left(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> int:
-    """Rollouts that the budgets of rollouts and calls still allow, at most."""
-    left = context.max_rollouts - state["rollouts"]
-    if context.max_calls is None:
-        return left
-    return min(left, _least_left(state, context, reward_calls))
-
-
-def _least_left(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> int:
-    """How many of the cheapest rollouts the budget of calls has room for."""
-    return _calls_left(state, context, reward_calls) // least_calls(context, reward_calls)
-
-
-def _calls_left(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> int:
-    spent = total_cost(state["usage"])["calls"]
-    return (context.max_calls or 0) - spent - calls_of_finals(context, reward_calls)
 
 
 def check_tree(state: MCTSrState) -> None:

@@ -17,6 +17,7 @@ from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import MCTSrError, ReplyError, ScoreError
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.strategy import Strategy
 
 # Samples of a rollout, at most; the further requests of one sample are numbered behind them
 _SAMPLES = 1000
@@ -50,6 +51,8 @@ class Clerk:
     prompts: Prompts
     """The words of the search."""
     asker: Asker
+    strategy: Strategy
+    """How scores are read, and which are too good to be believed."""
     way: Way
     first: First | None = None
     """The reply to the `first_request`, where that was made together with others like it."""
@@ -137,18 +140,26 @@ def cases_of(
 
 
 async def judge_all(
-    judge: Judge, cases: Sequence[Case], asker: Asker, prompts: Prompts, way: Way
+    judge: Judge,
+    cases: Sequence[Case],
+    asker: Asker,
+    prompts: Prompts,
+    strategy: Strategy,
+    way: Way,
 ) -> list[Reply]:
     """Have every case judged at once; return the rewards in order, each a value or a failure."""
 
     async def judged(case: Case, way: Way, first: First | None = None) -> Reply:
-        return await _judged(judge, Clerk(case, prompts, asker, way, first))
+        return await _judged(judge, Clerk(case, prompts, asker, strategy, way, first))
 
     begins = getattr(judge, "first_request", None)
     if begins is None or giver_of(asker.model) is None:
         jobs = [lambda way, case=case: judged(case, way) for case in cases]
         return await all_at_once(jobs, asker.model, way)
-    asked = [_numbered(begins(case, Clerk(case, prompts, asker, way)), case, 0) for case in cases]
+    asked = [
+        _numbered(begins(case, Clerk(case, prompts, asker, strategy, way)), case, 0)
+        for case in cases
+    ]
     return await asker.ask_alike(asked, cases, judged, way)
 
 
@@ -160,7 +171,7 @@ def _numbered(request: Request, case: Case, number: int) -> Request:
 async def _judged(judge: Judge, clerk: Clerk) -> Reply:
     began, value, code, why = time.monotonic(), None, None, ""
     try:
-        value = _checked(await judge.reward(clerk.case, clerk), judge, clerk.context)
+        value = _checked(await judge.reward(clerk.case, clerk), judge, clerk.strategy)
     except ReplyError as error:
         code, why = error.code, error.why
     except Exception as error:
@@ -170,12 +181,12 @@ async def _judged(judge: Judge, clerk: Clerk) -> Reply:
     return Reply(value, sum_costs(clerk.costs), time.monotonic() - began, code, shorten(why))
 
 
-def _checked(value: Any, judge: Judge, context: MCTSrContext) -> float:
+def _checked(value: Any, judge: Judge, strategy: Strategy) -> float:
     told = f"{name_of(judge)} returned {shorten(repr(value))}, allowed -100 to 100 points"
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value):
         raise ScoreError("not_finite", told)
-    if context.out_of_range == "reject" and not -100 <= value <= 100:
+    if not strategy.keeps_any_score and not -100 <= value <= 100:
         raise ScoreError("out_of_range", told)
     return float(value)
 

@@ -11,7 +11,6 @@ from mctsr_graph.calls.request import innermost
 from mctsr_graph.calls.sync_async import Scorer, Way
 from mctsr_graph.judges.base import Case, Clerk
 from mctsr_graph.judges.self_evaluation import evaluation
-from mctsr_graph.strategies.values import suppress_full_score
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Logits:
         if isinstance(innermost(clerk.model), Scorer):
             request = replace(request, messages=request.again(), send=_by_logits)
         score: float = await clerk.ask(request)
-        return suppress_full_score(score, clerk.context)
+        return clerk.strategy.suppressed(score, clerk.context)
 
 
 async def _by_logits(model: Any, messages: list[BaseMessage], way: Way) -> AIMessage:

@@ -84,19 +84,6 @@ class Pairwise:
         return Request(role, asking(whole), read_verdict, lambda: asking(self.end))
 
 
-@dataclass(frozen=True)
-class Match:
-    """Rewards an answer with 1, 1/2 or 0 for a match against the one other known: a play-off."""
-
-    judge: Pairwise
-
-    async def reward(self, case: Case, clerk: Clerk) -> float:
-        """Return the share of wins."""
-        pairs = [(case.answer, case.known[0])]
-        [share] = await self.judge.compare(case.problem, pairs, clerk, "compare")
-        return share
-
-
 def read_verdict(reply: str) -> float:
     """Read a comparison: 1 if the first solution (A) is better, 0 if B is, 1/2 if neither is.
 

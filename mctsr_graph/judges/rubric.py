@@ -10,7 +10,6 @@ from mctsr_graph.calls.request import Request
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.judges.base import Case, Clerk
 from mctsr_graph.prompts import evaluate_messages
-from mctsr_graph.strategies.values import suppress_full_score
 from mctsr_graph.text.final_answer import strip_reasoning
 
 
@@ -50,7 +49,7 @@ class Rubric:
     async def reward(self, case: Case, clerk: Clerk) -> float:
         """Return the score, lowered where it is too good to be believed."""
         score: float = await clerk.ask(self.first_request(case, clerk))
-        return suppress_full_score(score, clerk.context)
+        return clerk.strategy.suppressed(score, clerk.context)
 
     def first_request(self, case: Case, clerk: Clerk) -> Request:
         """What is asked of the model."""

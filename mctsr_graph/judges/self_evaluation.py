@@ -7,8 +7,7 @@ from typing import ClassVar
 
 from mctsr_graph.calls.request import Request
 from mctsr_graph.judges.base import Case, Clerk
-from mctsr_graph.prompts import evaluate_again_messages, evaluate_messages, read_score
-from mctsr_graph.strategies.values import suppress_full_score
+from mctsr_graph.prompts import evaluate_again_messages, evaluate_messages
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class SelfEvaluation:
     async def reward(self, case: Case, clerk: Clerk) -> float:
         """Return the score, lowered where it is too good to be believed."""
         score: float = await clerk.ask(self.first_request(case, clerk))
-        return suppress_full_score(score, clerk.context)
+        return clerk.strategy.suppressed(score, clerk.context)
 
     def first_request(self, case: Case, clerk: Clerk) -> Request:
         """What is asked of the model."""
@@ -29,10 +28,10 @@ class SelfEvaluation:
 
 def evaluation(case: Case, clerk: Clerk) -> Request:
     """The request for a score of an answer."""
-    prompts, context = clerk.prompts, clerk.context
+    prompts = clerk.prompts
     return Request(
         "evaluate",
         evaluate_messages(prompts, case.problem, case.answer),
-        lambda reply: read_score(reply, context),
+        clerk.strategy.read_score,
         lambda: evaluate_again_messages(prompts, case.problem, case.answer),
     )

@@ -30,6 +30,7 @@ from mctsr_graph.errors import (
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.identity import fingerprint
+from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState
 from mctsr_graph.graph.stop import why_stop
 from mctsr_graph.judges import JudgeLike, as_court, as_judge
@@ -37,9 +38,13 @@ from mctsr_graph.models.load import load_model
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.settings.context import MCTSrContext, checked_problem
-from mctsr_graph.strategies.choice import explain
-from mctsr_graph.strategies.strategy import Strategy
-from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.strategies.conclude import chosen, conclude
+from mctsr_graph.strategies.strategy import (
+    Strategy,
+    as_strategy,
+    label_of_strategy,
+    strategy_of,
+)
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
 OnEvent = Callable[[Event], None]
@@ -61,7 +66,7 @@ class Wanted:
         prompts: Prompts | None = None,
         judge: JudgeLike | None = None,
         judge_model: Model | str | None = None,
-        strategy: Strategy = Strategy(),  # noqa: B008 (it is frozen)
+        strategy: Strategy | None = None,
         thread_id: str | None = None,
         control: SearchControl | None = None,
     ) -> None:
@@ -74,10 +79,10 @@ class Wanted:
         self.control = control
         self.model, self.judge = _loaded(model), as_judge(judge)
         self.judge_model = None if judge_model is None else _loaded(judge_model)
-        self.strategy = strategy
+        self.strategy = as_strategy(strategy)
         self.spec = model if isinstance(model, str) else ""
         self.court = as_court(self.judge, self.judge_model)
-        others = self.court.label() + strategy.label()
+        others = self.court.label() + label_of_strategy(self.strategy)
         self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model, others)
         self.thread_id = thread_id or self.fingerprint
 
@@ -102,8 +107,7 @@ class SearchRun:
             prompts=wanted.prompts,
             judge=wanted.judge,
             judge_model=wanted.judge_model,
-            selection=wanted.strategy.selection,
-            choice=wanted.strategy.choice,
+            strategy=wanted.strategy,
             journal=journal,
         )
         self.graph = graph.compile(checkpointer=saver, name="mctsr")
@@ -161,27 +165,28 @@ class SearchRun:
             return None
         again = {"failed_rollouts": 0, "lost_rollouts": 0}  # what failed may work now
         state = cast(MCTSrState, {**values, **again})
-        context = self._wanted.context
-        self.left = why_stop(state, context, self._wanted.court.reward_calls(context)) is None
+        context, strategy = self._wanted.context, self._strategy
+        reward_calls = self._wanted.court.reward_calls(context)
+        search = seen_by(strategy, state, context, reward_calls)
+        self.left = why_stop(strategy, state, search) is None
         if not self.left:
             return self._chosen_again()
         # Without the answer, which every further checkpoint would hold
         without: dict[str, Any] = {"answer": None, "final_answer": None, "choice": None}
         return StateUpdate({"stop_reason": None, **again, **without}, "backpropagate")
 
+    @property
+    def _strategy(self) -> Strategy:
+        return self._wanted.strategy or strategy_of(self._wanted.context)
+
     def _chosen_again(self) -> StateUpdate | None:
-        values, context, strategy = self._values, self._wanted.context, self._wanted.strategy
-        tree, best = values["tree"], values["best"]
-        if not strategy.asks(context):
-            best = strategy.choose(tree, context)
-        choice = explain(tree, context, strategy.name(context), best)
-        if choice == values["choice"] or best is None:
+        values = self._values
+        tree, context = values["tree"], self._wanted.context
+        new = conclude(self._strategy, tree, context, chosen(self._strategy, tree, context))
+        if new["choice"] == values["choice"] or new["best"] is None:
             return None
-        answer = tree[best]["answer"]
-        final = extract_final_answer(answer)
-        new = {"best": best, "answer": answer, "final_answer": final, "choice": choice}
         self._values = {**values, **new}
-        return StateUpdate(new, "finalize")
+        return StateUpdate({**new}, "finalize")
 
     def note(
         self, mode: str, part: Any, on_event: OnEvent | None, on_change: OnChange | None
@@ -238,18 +243,14 @@ class SearchRun:
     def so_far(self, stop_reason: str | None) -> Solution:
         """The best so far, whatever has been done."""
         values, tree = self._values, self._values.get("tree") or {}
-        best, strategy = values.get("best"), self._wanted.strategy
-        context = self._wanted.context
-        answer = tree[best]["answer"] if best is not None else values.get("answer")
+        context, best = self._wanted.context, values.get("best")
+        found = conclude(self._strategy, tree, context, best, values.get("answer"))
         return Solution(
             problem=self._wanted.problem,
-            answer=answer,
-            final_answer=extract_final_answer(answer) if answer else None,
-            best=best,
+            **found,
             rollouts=values.get("rollouts", 0),
             usage=values.get("usage") or no_usage(),
             stop_reason=stop_reason,
-            choice=explain(tree, context, strategy.name(context), best) if tree else None,
             tree=tree,
             failures=values.get("failures") or [],
         )

@@ -8,7 +8,7 @@ from html import escape
 
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage
-from mctsr_graph.strategies.choice import Choice
+from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.tree.tree import Node
 
 

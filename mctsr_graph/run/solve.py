@@ -21,9 +21,7 @@ from mctsr_graph.run.session import (
 )
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.choice import ChoiceRule
 from mctsr_graph.strategies.strategy import Strategy
-from mctsr_graph.strategies.task import SelectionRule
 
 
 def solve(
@@ -37,8 +35,7 @@ def solve(
     prompts: Prompts | None = None,
     judge: JudgeLike | None = None,
     judge_model: Model | str | None = None,
-    selection: SelectionRule | None = None,
-    choice: ChoiceRule | None = None,
+    strategy: Strategy | None = None,
     on_event: OnEvent | None = None,
     on_change: OnChange | None = None,
     control: SearchControl | None = None,
@@ -63,10 +60,7 @@ def solve(
             and answer that returns points in [-100, 100] or whether the answer is right, or an
             object with `reward` (see `mctsr_graph.judges`). It goes before the setting.
         judge_model: The model that the judge asks, by default `model`.
-        selection: A function that chooses what to do next, instead of the setting (see
-            `mctsr_graph.strategies.task`).
-        choice: A function that chooses the answer to return, instead of the setting `select`
-            (see `mctsr_graph.strategies.choice`).
+        strategy: What decides, instead of the profile's (see `mctsr_graph.strategies`).
         on_event: Called with each event (see `mctsr_graph.graph.events`) as it happens.
         on_change: Called with the search so far whenever its tree has changed.
         control: Stops the search politely: it then returns the best so far with the
@@ -82,7 +76,6 @@ def solve(
         SearchInterrupted: Ctrl-C; it carries the best so far.
         Exception: What the model raised at its first calls (a wrong key, no connection, ...).
     """
-    strategy = Strategy(selection, choice)
     wanted = Wanted(
         problem, model, context, prompts, judge, judge_model, strategy, thread_id, control
     )
@@ -129,8 +122,7 @@ async def asolve(
     prompts: Prompts | None = None,
     judge: JudgeLike | None = None,
     judge_model: Model | str | None = None,
-    selection: SelectionRule | None = None,
-    choice: ChoiceRule | None = None,
+    strategy: Strategy | None = None,
     on_event: OnEvent | None = None,
     on_change: OnChange | None = None,
     control: SearchControl | None = None,
@@ -139,7 +131,6 @@ async def asolve(
 
     A task that is cancelled leaves a search that can go on, if it has a checkpointer.
     """
-    strategy = Strategy(selection, choice)
     wanted = Wanted(
         problem, model, context, prompts, judge, judge_model, strategy, thread_id, control
     )

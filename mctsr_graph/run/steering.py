@@ -35,7 +35,8 @@ from mctsr_graph.run.steering_acts import (
     unpin,
 )
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.strategies.conclude import chosen
+from mctsr_graph.strategies.strategy import strategy_of
 from mctsr_graph.tree.steered import pending
 from mctsr_graph.tree.tree import Patch, Tree, merge
 
@@ -250,7 +251,7 @@ class _Paused:
             "stop_reason": None,
             "answer": None,
             "final_answer": None,
-            "best": Strategy().choose(after, self._context),
+            "best": chosen(strategy_of(self._context), after, self._context),
             "idle_rollouts": 0,
             "failed_rollouts": 0,
             "lost_rollouts": 0,

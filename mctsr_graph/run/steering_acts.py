@@ -9,7 +9,7 @@ from typing import Any, cast
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.rollout import Leaf, grow, new_leaf
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.uct import backpropagate
+from mctsr_graph.strategies.strategy import strategy_of
 from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.tree.steered import Action, Steering, in_play, pending
 from mctsr_graph.tree.tree import Node, Patch, Tree, merge, path_to_root
@@ -57,8 +57,8 @@ class Paused:
         """The patch, and the values that it changes from the node `below` upwards."""
         if below is None:
             return patch
-        changed = merge(self.tree, [patch])
-        return merge(patch, [backpropagate(changed, below, self.context)])
+        changed, strategy = merge(self.tree, [patch]), strategy_of(self.context)
+        return merge(patch, [strategy.backpropagate(changed, below, self.context)])
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,9 @@ def add_answer(answer: str, parent: str = "0", reward: float | None = None) -> A
             return Change({}, to_judge=leaf)
         if not -100 <= reward <= 100:
             raise ConfigError(f"reward is {reward!r}, allowed -100 to 100")
-        return Change(grow(paused.tree, {**leaf, "rewards": [float(reward)]}, paused.context)[1])
+        judged: Leaf = {**leaf, "rewards": [float(reward)]}
+        strategy = strategy_of(paused.context)
+        return Change(grow(paused.tree, judged, strategy, paused.context)[1])
 
     return act
 

@@ -7,10 +7,11 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.settings.prior import USUAL, Prior
+from mctsr_graph.settings.profiles import PROFILES, default_of
 from mctsr_graph.text.final_answer import clean_text
 
 Points = Annotated[float, Field(allow_inf_nan=False)]
@@ -18,32 +19,47 @@ Temperature = Annotated[float | None, Field(ge=0.0, le=2.0, allow_inf_nan=False)
 TokenLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 
-_AS_PAPER: Any = object()
 EFFORTS = {"low": 11, "medium": 35, "high": 131}
 """Model calls of each effort: what 2, 8 and 32 rollouts of the paper cost."""
 
 
-def _by_profile(*, paper: Any, official: Any, tuned: Any = _AS_PAPER) -> Any:
-    """Default of a field whose value depends on the profile chosen."""
-    tuned = paper if tuned is _AS_PAPER else tuned
-    values = {"paper": paper, "official": official, "tuned": tuned}
-    by_profile = "; ".join(f"{name}: {json.dumps(value)}" for name, value in values.items())
+def _by_profile(name: str, usual: Any) -> Any:
+    """Default of a setting: the usual value, unless the profile has another."""
 
     def tell(schema: dict[str, Any]) -> None:
         # Not as "default", which a form would fill in, and so override another profile's value
-        schema["description"] += f" (by default {by_profile})"
+        values = {profile: default_of(profile, name, usual) for profile in PROFILES}
+        told = "; ".join(f"{profile}: {json.dumps(value)}" for profile, value in values.items())
+        schema["description"] += f" (by default {told})"
 
-    return Field(default_factory=lambda data: values[data["profile"]], json_schema_extra=tell)
+    return Field(
+        default_factory=lambda data: default_of(data["profile"], name, usual),
+        json_schema_extra=tell,
+    )
 
 
 def _by_effort() -> Any:
     """Default of max_calls, which `effort` stands for."""
 
     def calls(data: dict[str, Any]) -> int | None:
-        effort = data["effort"] or ("medium" if data["profile"] == "tuned" else None)
-        return EFFORTS[effort] if effort is not None else None
+        effort: str | None = data["effort"]
+        return EFFORTS[effort] if effort else default_of(data["profile"], "max_calls", None)
 
     return Field(default_factory=calls)
+
+
+def _known_profile(name: str) -> str:
+    if name not in PROFILES:
+        raise ValueError(name)
+    return name
+
+
+def _list_profiles(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(PROFILES)
+
+
+RENAMED = {"select": "choice"}
+"""Settings by the names that they had before, which are still understood."""
 
 
 class MCTSrContext(BaseModel):
@@ -58,8 +74,12 @@ class MCTSrContext(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     profile: Annotated[
-        Literal["paper", "official", "tuned"],
-        Field(description="the set of values that fills every field not given by name"),
+        str,
+        AfterValidator(_known_profile),
+        Field(
+            description="the strategy, with the values that fill every field not given by name",
+            json_schema_extra=_list_profiles,
+        ),
     ] = "paper"
 
     # How long the search runs
@@ -72,7 +92,7 @@ class MCTSrContext(BaseModel):
     ] = None
     max_rollouts: Annotated[
         int, Field(ge=1, le=4096, description="rollouts after which the search stops")
-    ] = _by_profile(paper=8, official=16, tuned=4096)
+    ] = _by_profile("max_rollouts", 8)
     agree: Annotated[
         int | None,
         Field(
@@ -88,7 +108,7 @@ class MCTSrContext(BaseModel):
             le=1,
             description="stop when the chosen answer is this likely to be right; null: never",
         ),
-    ] = _by_profile(paper=None, official=None, tuned=0.97)
+    ] = _by_profile("confidence", None)
     settle: Annotated[
         bool,
         Field(
@@ -96,15 +116,6 @@ class MCTSrContext(BaseModel):
             "the budgets still allow stated its rival"
         ),
     ] = False
-    class_patience: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=4096,
-            description="stop after so many rollouts in a row without a new final answer; null: "
-            "never",
-        ),
-    ] = None
     patience: Annotated[
         int | None,
         Field(
@@ -165,11 +176,11 @@ class MCTSrContext(BaseModel):
     # The shape of the tree
     drafts: Annotated[
         int, Field(ge=1, le=64, description="independent answers that the search begins with")
-    ] = _by_profile(paper=1, official=1, tuned=2)
+    ] = _by_profile("drafts", 1)
     init: Annotated[
         Literal["answer", "dummy", "both"],
         Field(description="the roots: a drafted answer, a dummy ('I don't know'), or both"),
-    ] = _by_profile(paper="answer", official="both")
+    ] = _by_profile("init", "answer")
     max_children: Annotated[
         int, Field(ge=1, le=4096, description="children from which a node can be fully expanded")
     ] = 3
@@ -177,17 +188,6 @@ class MCTSrContext(BaseModel):
         int | None,
         Field(ge=1, le=4096, description="refinements from a root at most; null: no limit"),
     ] = None
-    expansion_rule: Annotated[
-        Literal["child_q_above", "child_raw_q_at_least"],
-        Field(
-            description="a node with max_children is fully expanded once a child's q is above "
-            "its own, or once a child's raw q (its rewards alone) is at least its own"
-        ),
-    ] = _by_profile(paper="child_q_above", official="child_raw_q_at_least")
-    merge_equal_answers: Annotated[
-        bool,
-        Field(description="an answer whose text is already in the tree adds its reward there"),
-    ] = _by_profile(paper=False, official=True)
 
     # Selection
     width: Annotated[
@@ -200,27 +200,9 @@ class MCTSrContext(BaseModel):
             "waiting for the others; they cannot be interrupted in between"
         ),
     ] = False
-    selection: Annotated[
-        Literal["greedy", "importance", "thompson", "information"],
-        Field(
-            description="the highest UCT; a draw by softmax(UCT / importance_temperature); a "
-            "draw from the posteriors of refining each node and of a fresh answer; or whichever "
-            "of a fresh answer, a refinement and a reward tells most about the right answer"
-        ),
-    ] = _by_profile(paper="greedy", official="greedy", tuned="information")
-    importance_temperature: Annotated[
-        Points, Field(gt=0, le=1000, description="softmax temperature of 'importance', points")
-    ] = 10.0
     exploration_constant: Annotated[
         Points, Field(ge=0, le=1000, description="c of Eq. 4, points")
     ] = 1.4
-    exploration_unit: Annotated[
-        Literal["points", "spread"],
-        Field(
-            description="what exploration_constant counts: points, or standard deviations of the "
-            "rewards so far"
-        ),
-    ] = "points"
     epsilon: Annotated[Points, Field(gt=0, le=1, description="epsilon of Eq. 4, visits")] = 1e-5
     log_term: Annotated[
         Literal["ln(N+1)", "ln(N)+1"],
@@ -242,29 +224,16 @@ class MCTSrContext(BaseModel):
     ] = "self"
     reward_samples: Annotated[int, Field(ge=1, le=64, description="rewards of a new answer")] = 1
     value: Annotated[
-        Literal["min_mean", "mean", "lower_bound"],
-        Field(
-            description="value of a node's own rewards: Eq. 2, their mean, or their mean less its "
-            "standard error (of 30 points a reward)"
-        ),
+        Literal["min_mean", "mean"],
+        Field(description="value of a node's own rewards: Eq. 2, or their mean"),
     ] = "min_mean"
-    finalist_rewards: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=64,
-            description="rewards that each of the three best answers gets before the choice, as "
-            "far as the budgets allow; null: those it has",
-        ),
-    ] = None
-    select: Annotated[
-        Literal["max_q", "majority", "weighted", "playoff"],
+    choice: Annotated[
+        Literal["max_q", "majority", "weighted"],
         Field(
             description="the answer returned: the highest q; one of the most frequent final "
-            "answer; of the likeliest final answer, by votes, refinements and rewards; or of the "
-            "winner of a comparison of the likeliest three"
+            "answer; or of the likeliest final answer, by votes, refinements and rewards"
         ),
-    ] = _by_profile(paper="max_q", official="max_q", tuned="weighted")
+    ] = _by_profile("choice", "max_q")
     prior: Annotated[
         Prior | None,
         Field(
@@ -277,38 +246,9 @@ class MCTSrContext(BaseModel):
     ] = 95.0
     full_score_penalty: Annotated[
         Points, Field(ge=0, le=200, description="size of full-score suppression, points")
-    ] = _by_profile(paper=5.0, official=45.0)
-    full_score_rule: Annotated[
-        Literal["subtract_above", "replace_from"],
-        Field(
-            description="a reward above the threshold loses the penalty, or one at or above it "
-            "becomes threshold - penalty"
-        ),
-    ] = _by_profile(paper="subtract_above", official="replace_from")
-    score_reader: Annotated[
-        Literal["whole_reply", "last_number"],
-        Field(
-            description="read the judge's reply as a person would, or take the last number after "
-            "the last 'Score'"
-        ),
-    ] = _by_profile(paper="whole_reply", official="last_number")
-    out_of_range: Annotated[
-        Literal["reject", "keep"],
-        Field(description="a score outside -100 to 100 is no score, or is kept as it is"),
-    ] = _by_profile(paper="reject", official="keep")
-    backpropagation: Annotated[
-        Literal["to_root", "one_level"],
-        Field(
-            description="update every ancestor (Eq. 3), or only parents of leaves, leaving "
-            "higher ancestors stale"
-        ),
-    ] = _by_profile(paper="to_root", official="one_level")
+    ] = _by_profile("full_score_penalty", 5.0)
 
     # Model calls
-    refine_sees: Annotated[
-        Literal["answer_and_critique", "critique"],
-        Field(description="what refine is sent beside the problem"),
-    ] = _by_profile(paper="answer_and_critique", official="critique")
     max_retries: Annotated[
         int, Field(ge=0, le=16, description="times an unusable reply is asked for again")
     ] = 2
@@ -355,6 +295,8 @@ class MCTSrContext(BaseModel):
     @classmethod
     def _explain(cls, data: Any, handler: Any) -> MCTSrContext:
         """Turn pydantic's report into one line that names value and allowed values."""
+        if isinstance(data, dict):
+            data = {RENAMED.get(name, name): value for name, value in data.items()}
         try:
             context: MCTSrContext = handler(data)
         except ValidationError as error:
@@ -413,6 +355,8 @@ def allowed_values(name: str) -> str:
     parts += [inner for part in parts[1:] for inner in get_args(part)]  # of a union
     optional = type(None) in parts
     literals = [part for part in parts if isinstance(part, str)]
+    if name == "profile":
+        literals = list(PROFILES)
     if literals:
         text = ", ".join(repr(part) for part in literals)
     elif bool in parts:

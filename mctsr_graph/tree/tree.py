@@ -12,8 +12,7 @@ from mctsr_graph.tree.steered import Steered, in_play
 class Node(Steered):
     """One attempted answer. It always has a text.
 
-    It has at least one reward, but for selection "information", which judges an answer only
-    where that tells enough.
+    It has at least one reward, unless its strategy judges an answer only where that tells enough.
     """
 
     id: str
@@ -37,7 +36,7 @@ class Node(Steered):
     rewards: list[float]
     """Self-evaluations in order, points in [-100, 100] (R_a in the paper)."""
     q: float | None
-    """Value after the search below it, points (Q' of Eq. 3); None without rewards."""
+    """Value after the search below it, points (Q' of Eq. 3); None before it has rewards."""
     duplicate_of: str | None
     """Id of the first node with the same text, or None."""
     truncated: bool
@@ -45,7 +44,7 @@ class Node(Steered):
     suspicious: bool
     """True where the text holds what could be meant for the judge; the judge did not see it."""
     uct: NotRequired[float]
-    """UCT as last updated. Only with backpropagation "one_level", where it may be stale."""
+    """UCT as last updated. Only with profile "official", where it may be stale."""
 
 
 Tree = dict[str, Node]
@@ -94,3 +93,54 @@ def best_node(tree: Mapping[str, Node]) -> str | None:
             if best is None or merit > highest:
                 best, highest = node_id, merit
     return best
+
+
+def q_of(node: Node) -> float:
+    """A node's q, points; of one without rewards it is below all others."""
+    return -math.inf if node["q"] is None else node["q"]
+
+
+def new_node(
+    tree: Mapping[str, Node],
+    *,
+    parent: str | None,
+    answer: str,
+    final_answer: str | None,
+    rewards: list[float],
+    critique: str | None = None,
+    rollout: int = 0,
+    dummy: bool = False,
+    truncated: bool = False,
+    suspicious: bool = False,
+) -> Node:
+    """Make the next node of `tree`, not yet joined to it. `rewards` are points; q is not set."""
+    equal = [node_id for node_id, node in tree.items() if node["answer"] == answer]
+    return Node(
+        id=str(len(tree)),
+        parent=parent,
+        children=[],
+        depth=0 if parent is None else tree[parent]["depth"] + 1,
+        rollout=rollout,
+        dummy=dummy,
+        answer=answer,
+        final_answer=final_answer,
+        critique=critique,
+        rewards=rewards,
+        q=None,
+        duplicate_of=equal[0] if equal else None,
+        truncated=truncated,
+        suspicious=suspicious,
+    )
+
+
+def add_child(tree: Mapping[str, Node], child: Node) -> Patch:
+    """Join `child` to its parent (to nothing, if it is a root). Values are not yet updated."""
+    patch: Patch = {child["id"]: child}
+    if child["parent"] is not None:
+        patch[child["parent"]] = {"children": [*tree[child["parent"]]["children"], child["id"]]}
+    return patch
+
+
+def add_rewards(tree: Mapping[str, Node], node_id: str, rewards: list[float]) -> Patch:
+    """Add rewards, points, to a node. Values are not yet updated."""
+    return {node_id: {"rewards": [*tree[node_id]["rewards"], *rewards]}} if rewards else {}

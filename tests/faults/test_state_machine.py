@@ -11,11 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from langgraph.checkpoint.memory import InMemorySaver
+from mctsr_graph.strategies.values import backed_up_q
 
 from mctsr_graph import MCTSrContext, MCTSrError, ScriptedChatModel, create_mctsr
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.strategies.uct import is_candidate, uct
-from mctsr_graph.strategies.values import backed_up_q
 from mctsr_graph.tree.tree import Tree, best_node, merge
 from tests.conftest import keyed_reply
 

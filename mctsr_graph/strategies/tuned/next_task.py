@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from mctsr_graph.settings.prior import DISCRIMINATION, Prior
-from mctsr_graph.strategies.task import KINDS, Kind, Task
 from mctsr_graph.strategies.tuned.belief import Belief, believe
 from mctsr_graph.strategies.tuned.evidence import Evidence, class_of, evidence_of
 from mctsr_graph.strategies.tuned.likelihood import View
 from mctsr_graph.strategies.tuned.rewards import weight_of_rewards
 from mctsr_graph.tree.steered import in_play
+from mctsr_graph.tree.task import KINDS, Kind, Task
 from mctsr_graph.tree.tree import Node
 
 _REFINE_CALLS = 2

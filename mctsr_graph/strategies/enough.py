@@ -11,39 +11,25 @@ from mctsr_graph.strategies.tuned.evidence import Evidence, class_of, evidence_o
 from mctsr_graph.tree.tree import Node, roots
 
 
-def why_decided(
-    tree: Mapping[str, Node], rollouts: int, left: int, context: MCTSrContext
-) -> str | None:
-    """The reason why no further rollout is worth its calls, or None.
+def why_enough(tree: Mapping[str, Node], left: int, context: MCTSrContext) -> str | None:
+    """Return "agreed", "confident", "settled", or None to go on.
 
     Args:
         tree: The tree.
-        rollouts: Rollouts finished.
         left: Rollouts that the budgets still allow, at most.
-        context: The settings.
+        context: The settings `agree`, `confidence` and `settle`, and the prior.
     """
     if context.agree is not None and _agree(tree, context.agree):
         return "agreed"
-    if context.class_patience is not None:
-        newest = _newest_class(tree)
-        if rollouts - newest >= context.class_patience:
-            return "no_new_answer"
     if context.confidence is None and not context.settle:
         return None
     evidence = evidence_of(tree)
-    return why_enough(evidence, believe(evidence, context.belief_prior).chances, left, context)
-
-
-def why_enough(
-    evidence: Evidence, chances: Mapping[str | None, float], left: int, context: MCTSrContext
-) -> str | None:
-    """Return "confident", "settled" or None, from evidence and what is believed of it."""
-    known = [chance for key, chance in chances.items() if key is not None]
-    if context.confidence is not None and max(known, default=0.0) >= context.confidence:
-        return "confident"
-    if context.settle and _is_settled(evidence, left, context):
-        return "settled"
-    return None
+    if context.confidence is not None:
+        chances = believe(evidence, context.belief_prior).chances
+        known = [chance for key, chance in chances.items() if key is not None]
+        if max(known, default=0.0) >= context.confidence:
+            return "confident"
+    return "settled" if context.settle and _is_settled(evidence, left, context) else None
 
 
 def _agree(tree: Mapping[str, Node], count: int) -> bool:
@@ -53,20 +39,10 @@ def _agree(tree: Mapping[str, Node], count: int) -> bool:
     return len(drafts) == count and len(keys) == 1 and None not in keys
 
 
-def _newest_class(tree: Mapping[str, Node]) -> int:
-    """Number of the rollout that found the newest class."""
-    first: dict[str, int] = {}
-    for node in tree.values():
-        key = class_of(node["final_answer"])
-        if key is not None:
-            first.setdefault(key, node["rollout"])
-    return max(first.values(), default=0)
-
-
 def _is_settled(evidence: Evidence, left: int, context: MCTSrContext) -> bool:
     """Whether the largest class would stay so if every rollout left stated the second largest."""
     sizes = Counter(evidence.votes)
     for (_, after), count in evidence.moves.items():
         sizes[after] += count
     most, second = ([*(count for _, count in sizes.most_common(2)), 0, 0])[:2]
-    return context.select == "majority" and most > second + left
+    return context.choice == "majority" and most > second + left

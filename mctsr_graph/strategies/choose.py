@@ -15,8 +15,7 @@ from mctsr_graph.tree.tree import Node, best_node
 if TYPE_CHECKING:
     from mctsr_graph.settings.context import MCTSrContext
 
-ChoiceRule = Callable[[Mapping[str, Node], "MCTSrContext"], str | None]
-"""Takes tree and settings; returns the id of the node whose answer is returned."""
+Rule = Callable[[Mapping[str, Node], "MCTSrContext"], str | None]
 
 
 class AnswerClass(TypedDict):
@@ -38,7 +37,7 @@ class Choice(TypedDict):
     """Which answer was chosen, and why."""
 
     rule: str
-    """The setting `select`, or the name of a rule of one's own."""
+    """The setting `choice`, or the name of a strategy that chooses in its own way."""
     node: str | None
     """Id of the node that is returned."""
     final_answer: str | None
@@ -90,13 +89,12 @@ def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
     return representative(tree, classes[0]) if classes else best_node(tree)
 
 
-CHOICES: dict[str, ChoiceRule] = {
+CHOICES: dict[str, Rule] = {
     "max_q": max_q,
     "majority": majority,
     "weighted": weighted,
-    "playoff": weighted,  # until `playoff` has asked the judge
 }
-"""The rules that the setting `select` can name."""
+"""The rules that the setting `choice` can name."""
 
 
 def representative(tree: Mapping[str, Node], one: AnswerClass) -> str:

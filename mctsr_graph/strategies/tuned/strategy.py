@@ -1,0 +1,59 @@
+"""Our strategy: each call goes where it tells most about which final answer is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from mctsr_graph.strategies.paper import PaperStrategy
+from mctsr_graph.strategies.strategy import Search
+from mctsr_graph.strategies.tuned.next_task import choose_tasks
+from mctsr_graph.tree.steered import in_play
+from mctsr_graph.tree.task import KINDS, Kind, Task
+
+
+class TunedStrategy(PaperStrategy):
+    """Fresh answers, refinements and rewards compete; answers are chosen by what is believed.
+
+    An answer is judged only where that tells enough, so it may have no reward.
+    """
+
+    name = "tuned"
+    defaults: ClassVar = {
+        "max_rollouts": 4096,  # the calls limit it
+        "max_calls": 35,
+        "drafts": 2,
+        "confidence": 0.97,
+        "choice": "weighted",
+    }
+    kinds = KINDS
+
+    def next_tasks(self, search: Search) -> Sequence[Task]:
+        """Whatever the budget allows that tells most, for its calls, about the right answer.
+
+        Where no answer states a final one there is nothing to agree on, and the judge decides:
+        what is not judged yet is judged, and else the highest UCT is refined. A dummy alone tells
+        nothing.
+        """
+        tree, context, width = search.tree, search.context, search.width
+        nodes = [node for node in in_play(tree).values() if not node["dummy"]]
+        kinds = self._affordable(search)
+        if any(node["final_answer"] is not None for node in nodes):
+            prior, samples = context.belief_prior, context.reward_samples
+            return choose_tasks(tree, prior, width, kinds, search.reward_calls, samples)
+        if not nodes:
+            return [Task("draft")] * width
+        unjudged = [Task("evaluate", node["id"]) for node in nodes if not node["rewards"]]
+        if unjudged and "evaluate" not in kinds:  # too dear; a fresh answer may state a final one
+            return [Task("draft")] * width
+        return unjudged[:width] or super().next_tasks(search)
+
+    def wants_reward(self, kind: Kind) -> bool:
+        """Only where it was chosen as what tells most."""
+        return kind == "evaluate"
+
+    def _affordable(self, search: Search) -> list[Kind]:
+        if search.calls_left is None:
+            return list(self.kinds)
+        left, context, reward_calls = search.calls_left, search.context, search.reward_calls
+        return [kind for kind in self.kinds if self.calls_of(kind, context, reward_calls) <= left]
