@@ -19,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
-from benchmarks.policy_peers import PEERS
+from benchmarks.policy_peers import BUDGETS, PEERS, Outcome
 from mctsr_graph import MCTSrContext
 from mctsr_graph.benchmark.simulated_search import Moment, simulated_search
 from mctsr_graph.benchmark.simulation import World
@@ -33,8 +33,6 @@ from mctsr_graph.strategies.tuned.strategy import TunedStrategy
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.tree.task import KINDS, Kind
 
-BUDGETS = (11, 19, 35, 67)
-"""Model calls, as 2, 4, 8 and 16 rollouts of the paper."""
 SKILLS, AUCS = (0.2, 0.4, 0.6, 0.8, 0.9), (0.5, 0.6, 0.7, 0.8, 0.9)
 ERRORS: dict[str, dict[str, Any]] = {
     "scattered": {"noise": 30.0, "wrong_ratio": 0.75},
@@ -51,15 +49,6 @@ BASELINES = ("self-consistency", "best-of-n", "paper")
 OURS = ("tuned", "tuned, learning", "tuned, having learnt")
 LEARNT_FROM, LEARNT_AT = 128, 19
 """Problems that "having learnt" has learnt from, and the calls of each."""
-
-
-class Outcome(NamedTuple):
-    """What came of one problem at one budget."""
-
-    right: bool
-    calls: int
-    confidence: float | None = None
-
 
 Policy = Callable[[World, int], list[Outcome]]
 """Solves one problem; one outcome a budget."""

@@ -5,13 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls.request import derive_seed
 from mctsr_graph.text.final_answer import extract_final_answer
 
 BUDGETS = (11, 19, 35, 67)
+"""Model calls, as 2, 4, 8 and 16 rollouts of the paper."""
+
+
+class Outcome(NamedTuple):
+    """What came of one problem at one budget."""
+
+    right: bool
+    calls: int
+    confidence: float | None = None
 
 
 def _peer(make: Callable[[Any], Any]) -> Callable[[World, int], list[Any]]:
@@ -20,8 +29,6 @@ def _peer(make: Callable[[Any], Any]) -> Callable[[World, int], list[Any]]:
     def policy(world: World, number: int) -> list[Any]:
         import numpy
         import treequest
-
-        from benchmarks.policies import Outcome
 
         random.seed(number)
         numpy.random.seed(number)
