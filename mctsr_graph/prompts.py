@@ -16,7 +16,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from mctsr_graph.errors import ReplyError
 from mctsr_graph.text.final_answer import clean_text, strip_reasoning
 from mctsr_graph.text.hostile import hide_scores
+from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, RANGE, at
 
+_A_NUMBER = "a whole number" if isinstance(at(0.505), int) else "a number"
 _PLACEHOLDER = re.compile(r"\{(problem|answer|critique)\}")
 
 
@@ -61,13 +63,14 @@ class Prompts:
 
     evaluate: str = (
         "Now grade the solution above as a harsh examiner who deducts for every imperfection.\n"
-        "-100 to -51: the final answer is wrong, missing, or not what was asked for\n"
-        "-50 to 0: a serious error, even if the final answer may be right\n"
-        "1 to 50: the result may be right, but steps are missing or not justified\n"
-        "51 to 90: right and justified; the fewer flaws, the higher\n"
-        "Never give full marks: 95 is out of reach for any solution. "
+        f"{LOWEST} to {at(0.245)}: the final answer is wrong, missing, or not what was asked for\n"
+        f"{at(0.25)} to {at(0.5)}: a serious error, even if the final answer may be right\n"
+        f"{at(0.505)} to {at(0.75)}: the result may be right, but steps are missing or not "
+        "justified\n"
+        f"{at(0.755)} to {at(0.95)}: right and justified; the fewer flaws, the higher\n"
+        f"Never give full marks: {at(0.975)} is out of reach for any solution. "
         "First name the flaws in a few sentences, then finish with one line of this form:\n"
-        "Score: <a whole number from -100 to 100>"
+        f"Score: <{_A_NUMBER} from {RANGE}>"
     )
 
     write_again: str = "Your reply was empty. Please reply with text."
@@ -75,27 +78,27 @@ class Prompts:
     # A judge whose reply held no score is asked afresh, for the score alone and by example:
     # a small model that ignores every instruction still continues a pattern
     evaluate_again_system: str = (
-        "You are a harsh examiner. You reply with one line: "
-        "Score: and a whole number from -100 to 100."
+        f"You are a harsh examiner. You reply with one line: Score: and {_A_NUMBER} from {RANGE}."
     )
 
     evaluate_again: str = (
         "Problem: {problem}\n\nSolution: {answer}\n\n"
-        "Give this solution a score from -100 (worthless) to 100 (flawless), in one line."
+        f"Give this solution a score from {LOWEST} (worthless) to {HIGHEST} (flawless), "
+        "in one line."
     )
 
     evaluate_examples: tuple[Example, ...] = (
         Example(
             "What is 3 * 4 + 5?",
             "3 * 4 = 12, and 12 + 5 = 18. The final answer is \\boxed{18}.",
-            "Score: -80",
+            f"Score: {at(0.1)}",
         ),
         Example(
             "Tom has 7 apples and eats 2. How many are left?",
             "7 - 2 = 5. The final answer is \\boxed{5}.",
-            "Score: 75",
+            f"Score: {at(0.875)}",
         ),
-        Example("What is the sum of 1, 2, ..., 10?", "I think it is large.", "Score: -100"),
+        Example("What is the sum of 1, 2, ..., 10?", "I think it is large.", f"Score: {LOWEST}"),
     )
 
     dummy_answer: str = "I don't know how to solve this problem."

@@ -341,19 +341,33 @@ def test_a_search_that_found_little_can_be_looked_at(opened: Open, nodes: int) -
         page.click(f"#tab-{tab}")
 
 
+def test_the_page_says_how_sure_the_search_is_and_why(opened: Open) -> None:
+    model = ScriptedChatModel(
+        replies=lambda call: "Score: 40" if call.role == "evaluate" else "It is \\boxed{24}."
+    )
+    found = solve("What is 4 * 6?", model, context=MCTSrContext(profile="tuned"))
+    assert found.choice is not None
+    assert found.choice["confidence"] is not None
+    sure = f"{100 * found.choice['confidence']:.0f} %"
+    votes = found.choice["classes"][0]["votes"]
+    facts = opened(found.to_html()).inner_text("#facts").lower()
+    assert f"confidence\n{sure}" in facts
+    assert "chosen by\nweighted" in facts
+    assert f"found\n24 ({votes} of {votes}, {sure})" in facts
+
+
 def test_what_people_did_and_what_was_never_judged_is_shown(opened: Open) -> None:
     solution = asdict(grown(["It is \\boxed{24}.", "It is \\boxed{12}."], 4))
     tree = solution["tree"]
     tree["2"] |= {"q": None, "rewards": []}
     done = {"action": "prune", "by": "<b>Ann</b>", "at": "2026-11-22T18:00:00Z"}
     tree["3"] |= {"pruned": True, "steering": [done]}
-    page = opened(render_html({**solution, "confidence": 0.75}))
+    page = opened(render_html(solution))
     assert page.get_attribute(card("2"), "aria-label").startswith("node 2, q –,")
     page.click(card("2"))
     assert "mean\n–" in page.inner_text("#node .figures").lower()
     page.click(card("3"))
     assert page.inner_text("#node .badge.warn") == "pruned"
     assert "prune: <b>Ann</b>, 2026-11-22T18:00:00Z" in page.inner_text("#node")
-    assert "confidence\n0.75" in page.inner_text("#facts").lower()
     for tab in ("rollouts", "answers"):
         page.click(f"#tab-{tab}")

@@ -16,6 +16,7 @@ from mctsr_graph.cli.terminal import notes, safe, stderr, stdout
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.run.session import need_sqlite
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.text.reward_scale import RANGE
 from mctsr_graph.tree.steered import pending
 from mctsr_graph.viewers.text import render_text
 
@@ -106,7 +107,7 @@ def answer(
     parent: Annotated[str, typer.Option(help="The node that it improves.")] = "0",
     reward: Annotated[
         float | None,
-        typer.Option(help="Its reward, -100 to 100. By default the judge is asked, at once."),
+        typer.Option(help=f"Its reward, {RANGE}. By default the judge is asked, at once."),
     ] = None,
     model: Judge = None,
 ) -> None:

@@ -22,10 +22,9 @@ from mctsr_graph.graph.events import Best, Event
 from mctsr_graph.run.session import OnChange, OnEvent, SearchControl
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.viewers.mermaid import render_mermaid
 from mctsr_graph.viewers.rich_tree import rich_tree
-from mctsr_graph.viewers.text import one_line, points, render_text
+from mctsr_graph.viewers.text import classes_in_words, points, render_text
 
 
 def stderr() -> Console:
@@ -148,7 +147,7 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
         out.print(safe(solution.answer, keep="\n\t"))
         out.print(f"\nFinal answer: {safe(solution.final_answer or 'none stated')}")
     if solution.choice is not None and solution.choice["rule"] != "max_q":
-        out.print(f"Answers found: {_classes(solution.choice)}")
+        out.print(f"Answers found: {safe(classes_in_words(solution.choice))}")
     if show_tree:
         out.print("\nTree (id, q, rewards, final answer)")
         out.print(render_text(solution.tree, solution.best))
@@ -160,16 +159,6 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
     out.print(f"Stopped by {solution.stop_reason} after {solution.rollouts} rollouts.")
     for failure in solution.failures:
         out.print(safe(f"Failed in rollout {failure['rollout']}: {failure['message']}"))
-
-
-def _classes(choice: Choice) -> str:
-    """The likeliest final answers, each with its votes and its chance to be right."""
-    told = [
-        f"{safe(one_line(one['final_answer'], 40))} ({one['votes']} of "
-        f"{sum(other['votes'] for other in choice['classes'])}, {100 * one['chance']:.0f} %)"
-        for one in choice["classes"][:3]
-    ]
-    return ", ".join(told) or "none that is stated as final"
 
 
 def check_page(file: Path | None) -> None:

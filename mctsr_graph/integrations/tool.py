@@ -22,6 +22,7 @@ from mctsr_graph.run.session import Checkpointer, need_sqlite
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import asolve, check_options, solve
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.text.reward_scale import RANGE
 
 DESCRIPTION = (
     "Solve a hard problem of mathematics by a search: answers are drafted, criticised, refined "
@@ -166,7 +167,7 @@ def _summary(solution: Solution, answer: str) -> str:
     judged = ""
     if solution.best is not None:
         q = solution.tree[solution.best]["q"]
-        told = "not judged" if q is None else f"judged {q:.0f} of -100 to 100"
+        told = "not judged" if q is None else f"judged {q:.0f} of {RANGE}"
         judged = f"\n\n(The best of {len(solution.tree)} answers, {told}.)"
     return f"{stated}{answer}{judged}"
 

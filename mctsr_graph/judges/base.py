@@ -18,6 +18,7 @@ from mctsr_graph.errors import MCTSrError, ReplyError, ScoreError
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.text.reward_scale import RANGE, is_on_scale
 
 # Samples of a rollout, at most; the further requests of one sample are numbered behind them
 _SAMPLES = 1000
@@ -126,7 +127,7 @@ class Judge(Protocol):
     """
 
     async def reward(self, case: Case, clerk: Clerk) -> float:
-        """Return the reward of one answer, points in [-100, 100].
+        """Return the reward of one answer, points on the reward scale (-100 to 100).
 
         All waiting goes through `clerk`. Whatever this raises costs this reward only.
         """
@@ -182,11 +183,11 @@ async def _judged(judge: Judge, clerk: Clerk) -> Reply:
 
 
 def _checked(value: Any, judge: Judge, strategy: Strategy) -> float:
-    told = f"{name_of(judge)} returned {shorten(repr(value))}, allowed -100 to 100 points"
+    told = f"{name_of(judge)} returned {shorten(repr(value))}, allowed {RANGE} points"
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value):
         raise ScoreError("not_finite", told)
-    if not strategy.keeps_any_score and not -100 <= value <= 100:
+    if not strategy.keeps_any_score and not is_on_scale(value):
         raise ScoreError("out_of_range", told)
     return float(value)
 

@@ -16,6 +16,7 @@ from mctsr_graph.errors import ReplyError
 from mctsr_graph.judges.base import Case, Clerk
 from mctsr_graph.text.final_answer import strip_reasoning
 from mctsr_graph.text.hostile import hide_scores
+from mctsr_graph.text.reward_scale import scaled
 
 _TAG = re.compile(r"</?\s*solution_[ab]\s*>", re.IGNORECASE)
 _WINNER = r"[^\w\n]*(?:solution[ _])?(a|b|equal|tie|draw|both|neither)[^\w\n]*"
@@ -29,8 +30,8 @@ class Pairwise:
 
     Each pair is asked for twice, in both orders, since models favour a place; orders that
     contradict each other are a draw. One more draw, against nobody, keeps the share of few
-    matches near the middle: with w wins in n matches the reward is 200 (w + 1/2) / (n + 1) - 100
-    points, which is the answer's Borda quantile among the ones it met.
+    matches near the middle: with w wins in n matches the reward is at (w + 1/2) / (n + 1) of its
+    scale, which is the answer's Borda quantile among the ones it met.
     """
 
     name: ClassVar = "pairwise"
@@ -55,7 +56,7 @@ class Pairwise:
         rivals = rng.sample(others, min(self.rivals, len(others)))
         pairs = [(case.answer, rival) for rival in rivals]
         wins = await self.compare(case.problem, pairs, clerk)
-        return 200.0 * (sum(wins) + 0.5) / (len(wins) + 1) - 100.0
+        return scaled(sum(wins) + 0.5, len(wins) + 1)
 
     async def compare(
         self,

@@ -17,6 +17,7 @@ from mctsr_graph.calls.request import Request
 from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.errors import ConfigError, ScoreError
 from mctsr_graph.judges.base import Case, Clerk
+from mctsr_graph.text.reward_scale import scaled
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class ProcessReward:
     combine: Literal["min", "mean", "last"] = "min"
     """What the numbers of several steps are made into."""
     low: float = 0.0
-    """The model's number that means -100 points, and all below it."""
+    """The model's number that means the lowest reward, and all below it."""
     high: float = 1.0
-    """The model's number that means 100 points, and all above it."""
+    """The model's number that means the highest reward, and all above it."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Sent with each request: {"Authorization": "Bearer ..."}."""
 
@@ -73,7 +74,7 @@ class ProcessReward:
         request = Request("evaluate", messages, self.read, lambda: messages, send=send)
         value: float = await clerk.ask(request)
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return 200.0 * share - 100.0
+        return scaled(share)
 
     def read(self, reply: str) -> float:
         """Read `data[0].data` of a reply: the model's number, steps combined.

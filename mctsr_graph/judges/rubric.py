@@ -11,6 +11,7 @@ from mctsr_graph.errors import ScoreError
 from mctsr_graph.judges.base import Case, Clerk
 from mctsr_graph.prompts import evaluate_messages
 from mctsr_graph.text.final_answer import strip_reasoning
+from mctsr_graph.text.reward_scale import scaled
 
 
 class Criterion(NamedTuple):
@@ -69,7 +70,7 @@ class Rubric:
         return "\n".join([self.end, *lines])
 
     def read(self, reply: str) -> float:
-        """Read a graded rubric, points in [-100, 100]. Its lines stand in order, at the end.
+        """Read a graded rubric, points on the reward scale. Its lines stand in order, at the end.
 
         Raises:
             ScoreError: a criterion is missing, or its points are not what it allows.
@@ -82,7 +83,7 @@ class Rubric:
             line = found[-1] if one is self.criteria[0] else found[0]
             text = text[line.end() :]
             given += _points(one, line, reply)
-        return 200.0 * given / sum(one.most for one in self.criteria) - 100.0
+        return scaled(given, sum(one.most for one in self.criteria))
 
 
 def _line(criterion: Criterion) -> re.Pattern[str]:

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from mctsr_graph.judges.base import Case, Clerk
+from mctsr_graph.text.reward_scale import scaled
 
 Check = Callable[[str, str], float | bool | Awaitable[float | bool]]
-"""Takes problem and answer; returns points in [-100, 100], or whether the answer is right."""
+"""Takes problem and answer; returns points on the reward scale, or whether the answer is right."""
 
 
 @dataclass(frozen=True)
 class Verifier:
-    """Rewards an answer with what a function says of it; True is 100 points, False -100.
+    """Rewards an answer with what a function says of it; True is the highest, False the lowest.
 
     The function may be async. One that is not is called in threads, several at once. It is not
     a model, so its calls are neither counted nor kept in the journal, and no reward of it is
@@ -34,4 +35,4 @@ class Verifier:
         """Return the function's verdict, points."""
         said = await clerk.call(self.check, case.problem, case.answer)
         value = said.item() if hasattr(said, "item") else said  # of NumPy or PyTorch
-        return 200.0 * value - 100.0 if isinstance(value, bool) else value
+        return scaled(value) if isinstance(value, bool) else value

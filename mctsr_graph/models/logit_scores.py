@@ -13,6 +13,7 @@ from langchain_core.messages import BaseMessage
 from mctsr_graph.models.engine.protocol import Engine
 from mctsr_graph.models.score import ScoreDistribution, distribution, score_tree
 from mctsr_graph.models.template import TOKENIZER_LOCK, prompt_ids, to_chat
+from mctsr_graph.text.reward_scale import HIGHEST, LOWEST
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class LogitScores:
         Args:
             messages: The conversation that asks for a score.
             lead: What the reply begins with.
-            labels: The numbers allowed, -100 to 100 by default.
+            labels: The numbers allowed, those of the reward scale by default.
         """
         ids, tree, ends = self._scoring(messages, lead, labels)
         future = self._engine().score(ids, tree)
@@ -58,7 +59,9 @@ class LogitScores:
         _, tokenizer = self._load()
         with TOKENIZER_LOCK:
             ids = prompt_ids(tokenizer, to_chat(messages))
-            more, tree, ends = _score_tree(tokenizer, lead, tuple(labels) or range(-100, 101))
+            more, tree, ends = _score_tree(
+                tokenizer, lead, tuple(labels) or range(LOWEST, HIGHEST + 1)
+            )
         return ids + more, tree, ends
 
 

@@ -11,6 +11,7 @@ from mctsr_graph.graph.rollout import Leaf, grow, new_leaf
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import strategy_of
 from mctsr_graph.text.final_answer import clean_text
+from mctsr_graph.text.reward_scale import RANGE, is_on_scale
 from mctsr_graph.tree.steered import Action, Steering, in_play, pending
 from mctsr_graph.tree.tree import Node, Patch, Tree, merge, path_to_root
 
@@ -163,7 +164,7 @@ def add_answer(answer: str, parent: str = "0", reward: float | None = None) -> A
     Args:
         answer: The whole text; a final answer is read from it as from the model's.
         parent: The node that it improves.
-        reward: Its reward, points in [-100, 100], without a model call. None: the judge is
+        reward: Its reward, points on the reward scale, without a model call. None: the judge is
             asked at once, as in a rollout, and it counts as one.
     """
 
@@ -177,8 +178,8 @@ def add_answer(answer: str, parent: str = "0", reward: float | None = None) -> A
         }
         if reward is None:
             return Change({}, to_judge=leaf)
-        if not -100 <= reward <= 100:
-            raise ConfigError(f"reward is {reward!r}, allowed -100 to 100")
+        if not is_on_scale(reward):
+            raise ConfigError(f"reward is {reward!r}, allowed {RANGE}")
         judged: Leaf = {**leaf, "rewards": [float(reward)]}
         strategy = strategy_of(paused.context)
         return Change(grow(paused.tree, judged, strategy, paused.context)[1])

@@ -13,6 +13,7 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.settings.prior import USUAL, Prior
 from mctsr_graph.settings.profiles import PROFILES, default_of
 from mctsr_graph.text.final_answer import clean_text
+from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, WIDTH, scaled
 
 Points = Annotated[float, Field(allow_inf_nan=False)]
 Temperature = Annotated[float | None, Field(ge=0.0, le=2.0, allow_inf_nan=False)]
@@ -202,7 +203,7 @@ class MCTSrContext(BaseModel):
     ] = False
     exploration_constant: Annotated[
         Points, Field(ge=0, le=1000, description="c of Eq. 4, points")
-    ] = 1.4
+    ] = 1.4 * WIDTH / 200  # the official code has 1.4 for a scale of 200 points
     epsilon: Annotated[Points, Field(gt=0, le=1, description="epsilon of Eq. 4, visits")] = 1e-5
     log_term: Annotated[
         Literal["ln(N+1)", "ln(N)+1"],
@@ -210,8 +211,8 @@ class MCTSrContext(BaseModel):
     ] = "ln(N+1)"
     virtual_loss: Annotated[
         Points,
-        Field(ge=0, le=200, description="points off a node's UCT for each leaf in flight there"),
-    ] = 20.0
+        Field(ge=0, le=WIDTH, description="points off a node's UCT for each leaf in flight there"),
+    ] = 0.1 * WIDTH
 
     # Rewards
     judge: Annotated[
@@ -242,11 +243,12 @@ class MCTSrContext(BaseModel):
         ),
     ] = None
     full_score_threshold: Annotated[
-        Points, Field(ge=-100, le=100, description="where full-score suppression begins, points")
-    ] = 95.0
+        Points,
+        Field(ge=LOWEST, le=HIGHEST, description="where full-score suppression begins, points"),
+    ] = scaled(0.975)
     full_score_penalty: Annotated[
-        Points, Field(ge=0, le=200, description="size of full-score suppression, points")
-    ] = _by_profile("full_score_penalty", 5.0)
+        Points, Field(ge=0, le=WIDTH, description="size of full-score suppression, points")
+    ] = _by_profile("full_score_penalty", 0.025 * WIDTH)
 
     # Model calls
     max_retries: Annotated[
@@ -301,8 +303,8 @@ class MCTSrContext(BaseModel):
             context: MCTSrContext = handler(data)
         except ValidationError as error:
             raise ConfigError(_first_problem(cls, error)) from None
-        highest = context.full_score_threshold + 100
-        if context.full_score_penalty > highest:  # else a reward could fall below -100
+        highest = context.full_score_threshold - LOWEST
+        if context.full_score_penalty > highest:  # else a reward could fall below the scale
             raise ConfigError(
                 f"full_score_penalty is {context.full_score_penalty:g}, allowed 0 to {highest:g} "
                 f"with full_score_threshold {context.full_score_threshold:g}"

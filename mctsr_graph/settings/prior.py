@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.text.reward_scale import WIDTH
 
 SKILL = (0.01, 0.06, 0.2, 0.4, 0.6, 0.8, 0.95)
 """Chances that an independent answer is right."""
@@ -48,7 +49,7 @@ class Prior:
     refining: tuple[float, ...] = (0.34, 0.33, 0.33)
     variety: tuple[float, ...] = (0.1, 0.2, 0.3, 0.25, 0.15)
     discrimination: tuple[float, ...] = (0.3, 0.15, 0.15, 0.15, 0.13, 0.12)
-    noise: float = 30.0
+    noise: float = 0.15 * WIDTH
     """Standard deviation of a reward within a class, points."""
     level: float = 0.0
     """Mean over all problems of the rewards of wrong answers, points."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -103,7 +104,7 @@ def representative(tree: Mapping[str, Node], one: AnswerClass) -> str:
     def merit(node_id: str) -> tuple[bool, bool, float]:
         node = tree[node_id]
         mean = _mean(node["rewards"])
-        return (not node["truncated"], not node["suspicious"], -101.0 if mean is None else mean)
+        return (not node["truncated"], not node["suspicious"], -math.inf if mean is None else mean)
 
     return max(one["nodes"], key=merit)
 

@@ -11,6 +11,7 @@ from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.paper import PaperStrategy
 from mctsr_graph.strategies.uct import backed_up_value, own_value
 from mctsr_graph.text.final_answer import strip_reasoning
+from mctsr_graph.text.reward_scale import WIDTH
 from mctsr_graph.text.score import last_number_after_score
 from mctsr_graph.tree.steered import live_children
 from mctsr_graph.tree.tree import Node, Patch, Tree
@@ -20,7 +21,7 @@ class OfficialStrategy(PaperStrategy):
     """As github.com/trotsky1997/MathBlackBox searches: each difference is one method or flag."""
 
     name = "official"
-    defaults: ClassVar = {"max_rollouts": 16, "init": "both", "full_score_penalty": 45.0}
+    defaults: ClassVar = {"max_rollouts": 16, "init": "both", "full_score_penalty": 0.225 * WIDTH}
     refine_sees_answer = False
     merges_equal_answers = True
     keeps_any_score = True
@@ -68,7 +69,7 @@ class OfficialStrategy(PaperStrategy):
         return score
 
     def suppressed(self, reward: float, context: MCTSrContext) -> float:
-        """A reward from the threshold on becomes threshold less penalty: 50 points."""
+        """A reward from the threshold on becomes threshold less penalty."""
         threshold = context.full_score_threshold
         return threshold - context.full_score_penalty if reward >= threshold else reward
 

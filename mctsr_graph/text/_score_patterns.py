@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from mctsr_graph.errors import ScoreError
+from mctsr_graph.text.reward_scale import RANGE
 
 # ------------------------------------------------------------------ patterns
 # Repeats are bounded or possessive, and blanks are collapsed first, so no pattern backtracks far.
@@ -98,8 +99,8 @@ DETERMINER = re.compile(
 FAULTS = {
     "missing": "no score was found",
     "ambiguous": "the score can be read in more than one way",
-    "other_scale": "the score is given on another scale than -100 to 100",
-    "out_of_range": "the score is outside -100 to 100",
+    "other_scale": f"the score is given on another scale than {RANGE}",
+    "out_of_range": f"the score is outside {RANGE}",
     "not_finite": "the score is not a finite number",
 }
 

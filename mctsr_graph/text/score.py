@@ -1,4 +1,4 @@
-"""Reads the score (points, -100 to 100) out of the reply of a harsh LLM judge.
+"""Reads the score, points on the reward scale, out of the reply of a harsh LLM judge.
 
 `parse_score` reads a whole reply as a person would. It looks, in this order, for
 
@@ -50,6 +50,7 @@ from mctsr_graph.text._score_patterns import (
     UNSETTLED,
     clean,
 )
+from mctsr_graph.text.reward_scale import HIGHEST, is_on_scale
 
 STRONG, PLAIN, ALONE, SUMMARY, PROSE, CRITERION, BARE = 6, 5, 4, 3, 2, 1, 0
 _MOST_LABELS = 800  # the verdict is at the end; bounds the work on a reply full of labels
@@ -76,11 +77,11 @@ def _to_float(number: re.Match[str]) -> float:
 
 
 def _other_scale(text: str, number: re.Match[str], note: str) -> bool:
-    """True if a scale is named near the number and its top is not 100."""
+    """True if a scale is named near the number and its top is not the highest reward."""
     line = text[max(0, number.start() - 100) : number.start()].rsplit("\n", 1)[-1]
     tail = text[number.end() : number.end() + 60].split("\n", 1)[0]
     hits = (OUT_OF.match(tail), SCALE.search(line), SCALE.search(tail), NOTE_TOP.search(note))
-    return any(hit[hit.lastindex or 0] != "100" for hit in hits if hit)
+    return any(hit[hit.lastindex or 0] != str(HIGHEST) for hit in hits if hit)
 
 
 def _read(text: str, number: re.Match[str], bridge: str = ":") -> tuple[float, str] | None:
@@ -98,7 +99,7 @@ def _read(text: str, number: re.Match[str], bridge: str = ":") -> tuple[float, s
         return value, "not_finite"
     if _other_scale(text, number, bridge):
         return value, "other_scale"
-    return value, "" if -100 <= value <= 100 else "out_of_range"
+    return value, "" if is_on_scale(value) else "out_of_range"
 
 
 def _number_after(text: str, start: int) -> tuple[re.Match[str], str] | None:
@@ -185,7 +186,7 @@ def _unlabelled(text: str) -> list[_Found]:
     """Statements without a label: "[-20]", a number that is the whole reply or its last line."""
     spans = [(ALONE, m.start(1), m.end(1)) for m in BRACKETED.finditer(text)]
     start = text.rfind("\n") + 1
-    explicit = re.match(r" ?[-+][0-9.]|[0-9.]+ ?(?:/|out of) ?100", text[start : start + 30])
+    explicit = re.match(rf" ?[-+][0-9.]|[0-9.]+ ?(?:/|out of) ?{HIGHEST}", text[start : start + 30])
     if start == 0 or (explicit and text[start - 2] not in ":="):
         spans.append((BARE, start, len(text)))
     found = []
@@ -233,7 +234,7 @@ def parse_score(reply: str) -> float:
         reply: the reply, with or without reasoning in <think>...</think>.
 
     Returns:
-        The score in points, -100 to 100.
+        The score in points, on the reward scale.
 
     Raises:
         ScoreError: its `code` is one of empty, truncated_reasoning (an unclosed <think>),
@@ -257,7 +258,7 @@ def last_number_after_score(reply: str) -> float:
         reply: the judge's reply.
 
     Returns:
-        A finite number of points; it is not limited to -100 to 100.
+        A finite number of points; it is not limited to the reward scale.
 
     Raises:
         ScoreError: missing (no number) or not_finite (too many digits for a float).

@@ -34,7 +34,7 @@ class Node(Steered):
     critique: str | None
     """The critique that led to this answer (m in the paper); None for a root."""
     rewards: list[float]
-    """Self-evaluations in order, points in [-100, 100] (R_a in the paper)."""
+    """Self-evaluations in order, points on the reward scale (R_a in the paper)."""
     q: float | None
     """Value after the search below it, points (Q' of Eq. 3); None before it has rewards."""
     duplicate_of: str | None

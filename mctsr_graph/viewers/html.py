@@ -17,7 +17,9 @@ from importlib.resources import files
 from typing import Any
 
 from mctsr_graph.text.final_answer import answer_key, clean_text
+from mctsr_graph.text.reward_scale import HIGHEST, LOWEST
 from mctsr_graph.tree.tree import Node
+from mctsr_graph.viewers.text import classes_in_words
 
 _SCRIPTS = ("search.js", "text.js", "panels.js", "tree.js", "main.js")
 _FONT = re.compile(r"src:url\(fonts/([\w-]+\.woff2)\)[^;}]*")
@@ -65,8 +67,21 @@ def _data(solution: Mapping[str, Any]) -> dict[str, Any]:
     classes: dict[str, int] = {}
     return {
         **{key: solution[key] for key in shown},
-        "more": {key: solution[key] for key in ("confidence", "reason") if solution.get(key)},
+        "scale": [LOWEST, HIGHEST],
+        "more": _sureness(solution.get("choice")),
         "nodes": [_node(node, classes) for node in solution["tree"].values()],
+    }
+
+
+def _sureness(choice: Mapping[str, Any] | None) -> dict[str, str]:
+    """How sure the search is of its answer, and why it is this one, in words."""
+    if choice is None:
+        return {}
+    sure = choice["confidence"]
+    return {
+        **({"confidence": f"{100 * sure:.0f} %"} if sure is not None else {}),
+        "chosen by": choice["rule"].replace("_", " "),
+        "found": classes_in_words(choice),
     }
 
 

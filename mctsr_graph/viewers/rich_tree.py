@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.text import Text
 from rich.tree import Tree as Branch
 
+from mctsr_graph.text.reward_scale import LOWEST
 from mctsr_graph.tree.tree import Node, path_to_root, roots
 
 from .text import label
@@ -54,7 +55,7 @@ def _is_top(tree: Mapping[str, Node], node_id: str, shown: set[str]) -> bool:
 
 def _q(node: Node) -> float:
     """A q to compare by; a node that was never judged has the lowest."""
-    return node["q"] if node["q"] is not None else -100.0
+    return node["q"] if node["q"] is not None else float(LOWEST)
 
 
 def _left_out(count: int) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mctsr_graph.tree.tree import Node, roots
 
@@ -44,6 +45,16 @@ def label(node: Node, best: bool) -> str:
         ]
     )
     return f"{node['id']}  q {points(node['q'])}  [{rewards}]  {said}{notes}"
+
+
+def classes_in_words(choice: Mapping[str, Any]) -> str:
+    """The likeliest three final answers of a `Choice`, each with its votes and its chance."""
+    votes = sum(one["votes"] for one in choice["classes"])
+    told = []
+    for one in choice["classes"][:3]:
+        chance = f"{100 * one['chance']:.0f} %"
+        told.append(f"{one_line(one['final_answer'], 40)} ({one['votes']} of {votes}, {chance})")
+    return ", ".join(told) or "none that is stated as final"
 
 
 def points(q: float | None) -> str:

@@ -155,17 +155,18 @@ class Panels {
   }
 
   #rewards(rewards) {
+    const [lowest, highest] = this.search.scale;
     const marks = rewards.map((reward) => {
       const mark = element("i", {});
-      mark.style.left = `${Math.max(0, Math.min(100, (reward + 100) / 2))}%`;
+      mark.style.left = `${Math.max(0, Math.min(100, (100 * (reward - lowest)) / (highest - lowest)))}%`;
       return mark;
     });
     const list = rewards.map((reward) => signed(Math.round(reward * 100) / 100)).join(", ");
     return element("div", { class: "rewards" },
       element("div", { class: "axis", role: "img", "aria-label": `Rewards: ${list}` }, ...marks),
-      element("div", { class: "ends" }, element("span", {}, "−100"),
+      element("div", { class: "ends" }, element("span", {}, signed(lowest)),
         element("span", {}, `${rewards.length === 1 ? "reward" : "rewards"} ${list}`),
-        element("span", {}, "100")));
+        element("span", {}, signed(highest))));
   }
 
   #family(node) {
