@@ -11,6 +11,7 @@ from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.usage import Cost, no_cost, total_cost
 from mctsr_graph.graph.graph import create_mctsr
+from mctsr_graph.graph.state import supersteps
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.tree.tree import Tree
@@ -74,7 +75,7 @@ async def _searched(
     graph = create_mctsr(model, context=context, prompts=prompts, journal=ledger).compile()
     steps = graph.astream(
         {"problem": problem},
-        {"recursion_limit": 5 * context.max_rollouts + 20},  # five supersteps a rollout
+        {"recursion_limit": supersteps(context.max_rollouts)},
         stream_mode="values",
         output_keys=_KEYS,
     )

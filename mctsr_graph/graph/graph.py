@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from langgraph.graph import END, START, StateGraph
 
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.calls.request import Model
 from mctsr_graph.graph.nodes import Nodes
 from mctsr_graph.graph.services import Desk
-from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState
+from mctsr_graph.graph.state import ROLLOUT, MCTSrInput, MCTSrOutput, MCTSrState
 from mctsr_graph.graph.step import BRIEF, Body, Step
 from mctsr_graph.judges import JudgeLike, as_court
 from mctsr_graph.models.load import lazy_model
@@ -60,21 +62,17 @@ def create_mctsr(
         step = Step(body, default, nodes.desk.prepare if is_named else None)
         builder.add_node(body.__name__, step, destinations=destinations, trace_policy=BRIEF)
 
+    first, second, *_ = ROLLOUT
     add(nodes.initialize)
-    # select names the next node itself. With a conditional edge, a task cancelled between the
-    # node and its edge leaves a checkpoint from which no edge leads on
-    add(nodes.select, destinations=("critique", "finalize"))
-    add(nodes.critique)
-    add(nodes.refine)
-    add(nodes.evaluate)
-    add(nodes.backpropagate)
+    for name in ROLLOUT:
+        # select names the next node itself. With a conditional edge, a task cancelled between the
+        # node and its edge leaves a checkpoint from which no edge leads on
+        add(getattr(nodes, name), (second, "finalize") if name == first else None)
     add(nodes.finalize)
 
     builder.add_edge(START, "initialize")
-    builder.add_edge("initialize", "select")
-    builder.add_edge("critique", "refine")
-    builder.add_edge("refine", "evaluate")
-    builder.add_edge("evaluate", "backpropagate")
-    builder.add_edge("backpropagate", "select")
+    builder.add_edge("initialize", first)
+    for before, after in pairwise([*ROLLOUT[1:], first]):
+        builder.add_edge(before, after)
     builder.add_edge("finalize", END)
     return builder

@@ -31,7 +31,7 @@ from mctsr_graph.graph.rollout import (
 )
 from mctsr_graph.graph.select import next_tasks, seen_by
 from mctsr_graph.graph.services import Desk
-from mctsr_graph.graph.state import MCTSrState, fresh_state
+from mctsr_graph.graph.state import ROLLOUT, MCTSrState, fresh_state
 from mctsr_graph.graph.step import Run
 from mctsr_graph.graph.stop import check_tree, why_stop
 from mctsr_graph.judges import cases_of
@@ -74,7 +74,7 @@ class Nodes:
         if not leaves:
             return Command(update={"wave": Overwrite({}), "stop_reason": reason}, goto="finalize")
         wave = {str(leaf["rollout"]): leaf for leaf in leaves}
-        return Command(update={"wave": Overwrite(wave), "stop_reason": None}, goto="critique")
+        return Command(update={"wave": Overwrite(wave), "stop_reason": None}, goto=ROLLOUT[1])
 
     async def critique(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Ask for the flaws of every answer selected to be refined."""

@@ -15,6 +15,14 @@ from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.tree.tree import Node, merge
 
+ROLLOUT = ("select", "critique", "refine", "evaluate", "backpropagate")
+"""The nodes of one rollout in order, a superstep each; the last leads back to the first."""
+
+
+def supersteps(rollouts: int) -> int:
+    """LangGraph's recursion_limit for so many rollouts, with room for a search taken up again."""
+    return len(ROLLOUT) * (rollouts + 4)
+
 
 def append(records: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> list[Any]:
     """Return `records` with the records of every write after them."""

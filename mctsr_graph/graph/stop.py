@@ -5,12 +5,11 @@ from __future__ import annotations
 from mctsr_graph.calls.request import spent_budget
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.errors import CheckpointError
-from mctsr_graph.graph.state import MCTSrState
+from mctsr_graph.graph.state import ROLLOUT, MCTSrState
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Search, Strategy
 
-# A wave takes five supersteps; finalize and one to spare must fit behind it
-_STEPS_OF_A_WAVE = 7
+_STEPS_LEFT = len(ROLLOUT) + 2  # finalize and one to spare must fit behind a rollout
 # Too few to take a share of failures for a sign
 _FEW_ROLLOUTS = 8
 
@@ -35,7 +34,7 @@ def why_stop(strategy: Strategy, state: MCTSrState, search: Search) -> str | Non
         return "max_calls"
     if context.patience is not None and state["idle_rollouts"] >= context.patience:
         return "patience"
-    if state.get("remaining_steps", _STEPS_OF_A_WAVE) < _STEPS_OF_A_WAVE:
+    if state.get("remaining_steps", _STEPS_LEFT) < _STEPS_LEFT:
         return "recursion_limit"
     return strategy.why_stop(search)
 

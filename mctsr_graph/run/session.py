@@ -31,7 +31,7 @@ from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.identity import fingerprint
 from mctsr_graph.graph.select import seen_by
-from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState
+from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState, supersteps
 from mctsr_graph.graph.stop import why_stop
 from mctsr_graph.judges import JudgeLike, as_court, as_judge
 from mctsr_graph.models.load import load_model
@@ -115,7 +115,7 @@ class SearchRun:
         self.input: MCTSrInput | None = {"problem": wanted.problem}
         self.left = True
         here: RunnableConfig = {
-            "recursion_limit": 5 * wanted.context.max_rollouts + 20,  # five supersteps a rollout
+            "recursion_limit": supersteps(wanted.context.max_rollouts),
             # Named even where nothing is kept: inside a node of another graph the search would
             # else take that graph's checkpointer, place and context for its own
             "configurable": {"thread_id": wanted.thread_id},

@@ -21,6 +21,7 @@ from langgraph.types import Overwrite, StateSnapshot
 
 from mctsr_graph.errors import CheckpointError, ConfigError
 from mctsr_graph.graph.rollout import Leaf
+from mctsr_graph.graph.state import ROLLOUT
 from mctsr_graph.run.steering_acts import (
     Act,
     Change,
@@ -225,7 +226,7 @@ class _Paused:
         if change.to_judge is not None:
             number = rollouts + 1
             patch = merge(patch, [_later(tree, rollouts)])
-            as_node = "refine"
+            as_node = ROLLOUT[ROLLOUT.index("evaluate") - 1]
             wave = Overwrite({str(number): {**change.to_judge, "rollout": number}})
         elif change.wave is not None:
             as_node, wave = "critique", change.wave
