@@ -118,7 +118,7 @@ def search(
             left = budget - moment.calls
             if left < dearest:
                 ended = _searched(context, world, number, budget, rule, moment)
-            elif why_decided(moment.tree, moment.rollouts, left, context):
+            elif why_decided(moment.tree, left, context):
                 ended = moment
             else:
                 break  # so far a larger budget makes no difference
@@ -140,7 +140,7 @@ def _searched(
     """A search as it is when its calls are spent, or it is sure."""
     for moment in simulated_search(world, number, context, rule, budget, begin=begin):
         left = budget - moment.calls
-        if left <= 0 or why_decided(moment.tree, moment.rollouts, left, context):
+        if left <= 0 or why_decided(moment.tree, left, context):
             break
     return moment
 
@@ -184,7 +184,6 @@ ABLATIONS: dict[str, Policy] = {
     "tuned without early stops": tuned_with(**NEVER_EARLY),
     "tuned, choice by majority": tuned_with(select="majority"),
     "tuned, choice by q": tuned_with(select="max_q"),
-    "tuned, selection by Thompson sampling": tuned_with(selection="thompson", drafts=1),
 }
 
 

@@ -15,7 +15,6 @@ between a logged UCB and ours, points.
 from __future__ import annotations
 
 import json
-import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def replay(logged: list[dict[str, Any]]) -> tuple[int, int, float]:
         parent = None if node["parent"] is None else str(node["parent"])
         if parent is not None:
             total += 1
-            right += select(tree, CONTEXT, random.Random(0)) == parent
+            right += select(tree, CONTEXT) == parent
             reward = waiting[int(parent)].pop(0)
             tree = merge(tree, [add_rewards(tree, parent, [reward])])
         child = new_node(

@@ -31,7 +31,7 @@ def right(world: World, number: int, budget: int, reward_calls: int, knows: bool
     rule = None if knows else partial(by_information, kinds=KINDS, reward_calls=1)
     for moment in simulated_search(world, number, TUNED, rule, budget, reward_calls):
         left = budget - moment.calls
-        if left <= 0 or why_decided(moment.tree, moment.rollouts, left, TUNED):
+        if left <= 0 or why_decided(moment.tree, left, TUNED):
             break
     node = CHOICES[TUNED.select](moment.tree, TUNED)
     return node is not None and moment.tree[node]["final_answer"] == world.problem(number).gold

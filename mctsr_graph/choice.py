@@ -94,7 +94,6 @@ CHOICES: dict[str, ChoiceRule] = {
     "max_q": max_q,
     "majority": majority,
     "weighted": weighted,
-    "playoff": weighted,  # until `playoff` has asked the judge
 }
 """The rules that the setting `select` can name."""
 

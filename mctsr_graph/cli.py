@@ -28,6 +28,7 @@ from .errors import (
     SearchInterrupted,
     UnknownModelError,
 )
+from .fingerprint import stored_context
 from .learning import learn_prior
 from .running import SearchControl, need_sqlite
 from .solve import solve
@@ -201,7 +202,7 @@ def resume_command(
     with _explained(err, show_tree, as_json, file), notes(err):
         stored = _chosen(file, search)
         more = {"max_rollouts": rollouts} if rollouts is not None else {}
-        context = MCTSrContext(**{**stored.settings, **more})
+        context = stored_context({**stored.settings, **more})
         name = model or stored.model or None
         thread_id = stored.thread_id
         _run(err, stored.problem, name, context, file, thread_id, show_tree, as_json, live, page)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from .branches import pending
-from .config import MCTSrContext
+from .fingerprint import stored_context
 from .graph import create_mctsr
 from .journal import CallJournal
 from .running import need_sqlite
@@ -166,7 +166,7 @@ def _opened(where: _Where, model: str | None = None) -> Iterator[_Search]:
             yield _Search(
                 graph.compile(checkpointer=saver, name="mctsr"),
                 {"configurable": {"thread_id": stored.thread_id}},
-                MCTSrContext(**stored.settings).max_rollouts,
+                stored_context(stored.settings).max_rollouts,
                 where.file,
             )
 

@@ -96,15 +96,6 @@ class MCTSrContext(BaseModel):
             "the budgets still allow stated its rival"
         ),
     ] = False
-    class_patience: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=4096,
-            description="stop after so many rollouts in a row without a new final answer; null: "
-            "never",
-        ),
-    ] = None
     patience: Annotated[
         int | None,
         Field(
@@ -201,26 +192,15 @@ class MCTSrContext(BaseModel):
         ),
     ] = False
     selection: Annotated[
-        Literal["greedy", "importance", "thompson", "information"],
+        Literal["greedy", "information"],
         Field(
-            description="the highest UCT; a draw by softmax(UCT / importance_temperature); a "
-            "draw from the posteriors of refining each node and of a fresh answer; or whichever "
-            "of a fresh answer, a refinement and a reward tells most about the right answer"
+            description="the highest UCT; or whichever of a fresh answer, a refinement and a "
+            "reward tells most about the right answer"
         ),
     ] = _by_profile(paper="greedy", official="greedy", tuned="information")
-    importance_temperature: Annotated[
-        Points, Field(gt=0, le=1000, description="softmax temperature of 'importance', points")
-    ] = 10.0
     exploration_constant: Annotated[
         Points, Field(ge=0, le=1000, description="c of Eq. 4, points")
     ] = 1.4
-    exploration_unit: Annotated[
-        Literal["points", "spread"],
-        Field(
-            description="what exploration_constant counts: points, or standard deviations of the "
-            "rewards so far"
-        ),
-    ] = "points"
     epsilon: Annotated[Points, Field(gt=0, le=1, description="epsilon of Eq. 4, visits")] = 1e-5
     log_term: Annotated[
         Literal["ln(N+1)", "ln(N)+1"],
@@ -242,27 +222,14 @@ class MCTSrContext(BaseModel):
     ] = "self"
     reward_samples: Annotated[int, Field(ge=1, le=64, description="rewards of a new answer")] = 1
     value: Annotated[
-        Literal["min_mean", "mean", "lower_bound"],
-        Field(
-            description="value of a node's own rewards: Eq. 2, their mean, or their mean less its "
-            "standard error (of 30 points a reward)"
-        ),
+        Literal["min_mean", "mean"],
+        Field(description="value of a node's own rewards: Eq. 2, or their mean"),
     ] = "min_mean"
-    finalist_rewards: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=64,
-            description="rewards that each of the three best answers gets before the choice, as "
-            "far as the budgets allow; null: those it has",
-        ),
-    ] = None
     select: Annotated[
-        Literal["max_q", "majority", "weighted", "playoff"],
+        Literal["max_q", "majority", "weighted"],
         Field(
             description="the answer returned: the highest q; one of the most frequent final "
-            "answer; of the likeliest final answer, by votes, refinements and rewards; or of the "
-            "winner of a comparison of the likeliest three"
+            "answer; or of the likeliest final answer, by votes, refinements and rewards"
         ),
     ] = _by_profile(paper="max_q", official="max_q", tuned="weighted")
     prior: Annotated[
@@ -369,7 +336,6 @@ class MCTSrContext(BaseModel):
 
     def of_role(self, name: str, role: str) -> Any:
         """The setting `name` ("temperature", "max_tokens") of a role ("draft", ...)."""
-        role = "evaluate" if role == "compare" else role
         return getattr(self, f"{role}_{name}")
 
     @property

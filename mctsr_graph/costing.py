@@ -8,10 +8,6 @@ from __future__ import annotations
 from .config import MCTSrContext
 from .tasks import Task
 
-FINALISTS = 3
-"""Answers that are topped up and compared before the choice, at most."""
-_A_COMPARISON = 2  # both orders
-
 
 def calls_of(task: Task, context: MCTSrContext, reward_calls: int) -> int:
     """Calls of a rollout, at most."""
@@ -29,15 +25,4 @@ def least_calls(context: MCTSrContext, reward_calls: int) -> int:
     """Calls of the cheapest rollout that the selection can choose."""
     if context.selection == "information":
         return 1
-    if context.selection == "thompson":
-        return calls_of(Task("draft"), context, reward_calls)
     return calls_of(Task("refine"), context, reward_calls)
-
-
-def calls_of_finals(context: MCTSrContext, reward_calls: int) -> int:
-    """Calls kept back for what is asked before the choice."""
-    pairs = FINALISTS * (FINALISTS - 1) // 2
-    calls = _A_COMPARISON * pairs if context.select == "playoff" else 0
-    if context.finalist_rewards is not None:
-        calls += FINALISTS * context.finalist_rewards * reward_calls
-    return calls

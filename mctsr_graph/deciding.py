@@ -11,23 +11,16 @@ from .evidence import Evidence, class_of, evidence_of
 from .tree import Node, roots
 
 
-def why_decided(
-    tree: Mapping[str, Node], rollouts: int, left: int, context: MCTSrContext
-) -> str | None:
+def why_decided(tree: Mapping[str, Node], left: int, context: MCTSrContext) -> str | None:
     """The reason why no further rollout is worth its calls, or None.
 
     Args:
         tree: The tree.
-        rollouts: Rollouts finished.
         left: Rollouts that the budgets still allow, at most.
         context: The settings.
     """
     if context.agree is not None and _agree(tree, context.agree):
         return "agreed"
-    if context.class_patience is not None:
-        newest = _newest_class(tree)
-        if rollouts - newest >= context.class_patience:
-            return "no_new_answer"
     if context.confidence is None and not context.settle:
         return None
     evidence = evidence_of(tree)
@@ -51,16 +44,6 @@ def _agree(tree: Mapping[str, Node], count: int) -> bool:
     drafts = [tree[root] for root in roots(tree) if not tree[root]["dummy"]][:count]
     keys = {class_of(node["final_answer"]) for node in drafts}
     return len(drafts) == count and len(keys) == 1 and None not in keys
-
-
-def _newest_class(tree: Mapping[str, Node]) -> int:
-    """Number of the rollout that found the newest class."""
-    first: dict[str, int] = {}
-    for node in tree.values():
-        key = class_of(node["final_answer"])
-        if key is not None:
-            first.setdefault(key, node["rollout"])
-    return max(first.values(), default=0)
 
 
 def _is_settled(evidence: Evidence, left: int, context: MCTSrContext) -> bool:

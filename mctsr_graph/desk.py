@@ -73,10 +73,6 @@ class Desk:
         """Have every case judged at once."""
         return await self.court.rewards(cases, asker, self.prompts, way)
 
-    async def compare(self, matches: Sequence[Case], asker: Asker, way: Way) -> list[Reply]:
-        """Have pairs of answers compared at once."""
-        return await self.court.compare(matches, asker, self.prompts, way)
-
     def search_id(self, state: MCTSrState, problem: str, run: Run) -> str:
         """The id under which the journal keeps the calls of this search.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,7 +30,7 @@ from .errors import (
     SearchInterrupted,
 )
 from .events import Event
-from .fingerprint import fingerprint
+from .fingerprint import check_stored, fingerprint
 from .graph import create_mctsr
 from .journal import CallJournal
 from .judges import JudgeLike, as_court, as_judge
@@ -146,12 +147,14 @@ class SearchRun:
 
         Raises:
             FingerprintMismatchError: it is this problem, but another search.
+            CheckpointError: so too, and it was told what this version has no more.
         """
         values = found.values
         if values.get("problem") != self._wanted.problem or not values.get("tree"):
             return None
-        known = (found.metadata or {}).get("mctsr_fingerprint", self._wanted.fingerprint)
-        if known != self._wanted.fingerprint:
+        told: dict[str, Any] = dict(found.metadata or {})
+        if told.get("mctsr_fingerprint", self._wanted.fingerprint) != self._wanted.fingerprint:
+            check_stored(json.loads(told.get("mctsr_settings", "{}")))
             raise FingerprintMismatchError(
                 f"thread {self._wanted.thread_id!r} holds a search for this problem with other "
                 "settings, prompts or another model; take those, or another thread_id"
@@ -171,9 +174,8 @@ class SearchRun:
 
     def _chosen_again(self) -> StateUpdate | None:
         values, context, strategy = self._values, self._wanted.context, self._wanted.strategy
-        tree, best = values["tree"], values["best"]
-        if not strategy.asks(context):
-            best = strategy.choose(tree, context)
+        tree = values["tree"]
+        best = strategy.choose(tree, context)
         choice = explain(tree, context, strategy.name(context), best)
         if choice == values["choice"] or best is None:
             return None

@@ -16,20 +16,14 @@ from typing import TYPE_CHECKING
 from .branches import in_play, live_children
 from .one_level import one_level
 from .tree import Node, Patch, Tree, path_to_root
-from .values import backed_up_q, bonus, exploration_scale, q_of, raw_q
+from .values import backed_up_q, bonus, q_of, raw_q
 
 if TYPE_CHECKING:
     from .config import MCTSrContext
 
 
-def uct(
-    tree: Mapping[str, Node],
-    node: Node,
-    context: MCTSrContext,
-    in_flight: int = 0,
-    scale: float = 1.0,
-) -> float:
-    """Upper confidence bound of a node, points (Eq. 4), with `exploration_scale`.
+def uct(tree: Mapping[str, Node], node: Node, context: MCTSrContext, in_flight: int = 0) -> float:
+    """Upper confidence bound of a node, points (Eq. 4).
 
     Each leaf `in_flight` counts as a visit and costs `virtual_loss`, so that leaves selected
     at once spread out.
@@ -40,7 +34,7 @@ def uct(
     parent = node["parent"]
     parent_visits = len(tree[parent]["rewards"]) if parent is not None else 0
     visits = len(node["rewards"]) + in_flight
-    return q_of(node) + bonus(parent_visits, visits, context, scale) - loss
+    return q_of(node) + bonus(parent_visits, visits, context) - loss
 
 
 def is_fully_expanded(tree: Mapping[str, Node], node: Node, context: MCTSrContext) -> bool:
@@ -65,17 +59,13 @@ def is_candidate(tree: Mapping[str, Node], node: Node, context: MCTSrContext) ->
 def select(
     tree: Mapping[str, Node],
     context: MCTSrContext,
-    rng: random.Random,
     in_flight: Mapping[str, int] | None = None,
 ) -> str | None:
     """Choose the node to refine next; None where no node is a candidate.
 
     `in_flight` counts the leaves already selected by node id. The earliest of equals wins.
     """
-    in_flight = in_flight or {}
-    if context.selection == "importance":
-        return _draw(tree, context, rng, in_flight)
-    highest = _highest(tree, context, in_flight, 1)
+    highest = _highest(tree, context, in_flight or {}, 1)
     return highest[0] if highest else None
 
 
@@ -85,20 +75,15 @@ def select_wave(
     """Choose `width` nodes to refine at once, the same one more than once if it is best."""
     in_flight: Counter[str] = Counter()
     wave: list[str] = []
-    if context.selection == "greedy":
-        # A leaf in flight only lowers a node: the next ones are among those highest now, too
-        highest, scale = _highest(tree, context, in_flight, width), exploration_scale(tree, context)
+    # A leaf in flight only lowers a node: the next ones are among those highest now, too
+    highest = _highest(tree, context, in_flight, width)
 
-        def value(node_id: str) -> float:
-            return uct(tree, tree[node_id], context, in_flight[node_id], scale)
+    def value(node_id: str) -> float:
+        return uct(tree, tree[node_id], context, in_flight[node_id])
 
-        while highest and len(wave) < width:
-            wave.append(max(highest, key=value))
-            in_flight[wave[-1]] += 1
-        return wave
-    while len(wave) < width and (chosen := select(tree, context, rng, in_flight)) is not None:
-        in_flight[chosen] += 1
-        wave.append(chosen)
+    while highest and len(wave) < width:
+        wave.append(max(highest, key=value))
+        in_flight[wave[-1]] += 1
     return wave
 
 
@@ -108,38 +93,18 @@ def _highest(
     """The `count` candidates with the highest UCT, the earliest of equals, in order of creation."""
     best: list[tuple[float, int, str]] = []  # a heap, the lowest and latest first
     most_visits = max([len(node["rewards"]) for node in tree.values()], default=0)
-    scale = exploration_scale(tree, context)
-    ceiling = bonus(most_visits, 1, context, scale)  # no node has a larger bonus
+    ceiling = bonus(most_visits, 1, context)  # no node has a larger bonus
     lowest = -math.inf
     for order, (node_id, node) in enumerate(in_play(tree).items()):
         # Most nodes cannot win even so; passing them over keeps a large tree cheap
         if "uct" not in node and q_of(node) + ceiling <= lowest:
             continue
-        value = uct(tree, node, context, in_flight.get(node_id, 0), scale)
+        value = uct(tree, node, context, in_flight.get(node_id, 0))
         if value > lowest and is_candidate(tree, node, context):
             push = heapreplace if len(best) == count else heappush
             push(best, (value, -order, node_id))
             lowest = best[0][0] if len(best) == count else -math.inf
     return [node_id for _, _, node_id in sorted(best, key=lambda one: -one[1])]
-
-
-def _draw(
-    tree: Mapping[str, Node],
-    context: MCTSrContext,
-    rng: random.Random,
-    in_flight: Mapping[str, int],
-) -> str | None:
-    scale = exploration_scale(tree, context)
-    values = {
-        node_id: uct(tree, node, context, in_flight.get(node_id, 0), scale)
-        for node_id, node in in_play(tree).items()
-        if is_candidate(tree, node, context)
-    }
-    if not values:
-        return None
-    highest = max(values.values())  # subtracted so that exp cannot overflow
-    weights = [math.exp((v - highest) / context.importance_temperature) for v in values.values()]
-    return rng.choices(list(values), weights)[0]
 
 
 def new_node(

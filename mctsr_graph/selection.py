@@ -16,7 +16,6 @@ from .search import select_wave
 from .state import MCTSrState
 from .stopping import affordable, affordable_kinds, affordable_width
 from .tasks import KINDS, Kind, SelectionRule, Task
-from .thompson import thompson
 from .tree import Node
 
 
@@ -47,14 +46,6 @@ def by_information(
     ]
 
 
-RULES: dict[str, SelectionRule] = {
-    "greedy": select_wave,
-    "importance": select_wave,
-    "thompson": thompson,
-}
-"""The rules that the setting `selection` can name, but for "information"."""
-
-
 def next_tasks(
     state: MCTSrState, context: MCTSrContext, reward_calls: int, rule: SelectionRule | None
 ) -> tuple[list[Task], str]:
@@ -72,8 +63,7 @@ def next_tasks(
     if rule is None and context.selection == "information":
         kinds = affordable_kinds(state, context, reward_calls)
         rule = partial(by_information, kinds=kinds, reward_calls=reward_calls)
-    rule = rule or RULES[context.selection]
-    tasks = tasks_of_wave(state["tree"], context, rng, width, done + 1, rule)
+    tasks = tasks_of_wave(state["tree"], context, rng, width, done + 1, rule or select_wave)
     kept = affordable(tasks, state, context, reward_calls)
     return kept, "max_calls" if tasks else "exhausted"
 

@@ -35,6 +35,7 @@ from .acts import (
 from .branches import pending
 from .config import MCTSrContext
 from .errors import CheckpointError, ConfigError
+from .fingerprint import stored_context
 from .leaves import Leaf
 from .strategy import Strategy
 from .tree import Patch, Tree, merge
@@ -179,7 +180,7 @@ class _Paused:
         self._found = found
         self._config = config
         told: dict[str, Any] = dict(found.metadata or {})
-        self._context = context or MCTSrContext(**json.loads(told.get("mctsr_settings", "{}")))
+        self._context = context or stored_context(json.loads(told.get("mctsr_settings", "{}")))
         place = {**config["configurable"]}
         place.pop("checkpoint_id", None)
         self.thread = _signed({**config, "configurable": place}, found)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .calls import spent_budget
 from .config import MCTSrContext
-from .costing import calls_of, calls_of_finals, least_calls
+from .costing import calls_of, least_calls
 from .deciding import why_decided
 from .errors import CheckpointError
 from .state import MCTSrState
@@ -41,7 +41,7 @@ def why_stop(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> str
     if state.get("remaining_steps", _STEPS_OF_A_WAVE) < _STEPS_OF_A_WAVE:
         return "recursion_limit"
     left = rollouts_left(state, context, reward_calls)
-    return why_decided(state["tree"], state["rollouts"], left, context)
+    return why_decided(state["tree"], left, context)
 
 
 def _fails_too_often(state: MCTSrState, context: MCTSrContext) -> bool:
@@ -65,7 +65,7 @@ def affordable(
     """The first of `tasks` for which the budget of calls leaves room."""
     if context.max_calls is None:
         return list(tasks)
-    left, kept = _calls_left(state, context, reward_calls), []
+    left, kept = _calls_left(state, context), []
     for task in tasks:
         left -= calls_of(task, context, reward_calls)
         if left < 0:
@@ -89,12 +89,11 @@ def rollouts_left(state: MCTSrState, context: MCTSrContext, reward_calls: int) -
 
 def _least_left(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> int:
     """How many of the cheapest rollouts the budget of calls has room for."""
-    return _calls_left(state, context, reward_calls) // least_calls(context, reward_calls)
+    return _calls_left(state, context) // least_calls(context, reward_calls)
 
 
-def _calls_left(state: MCTSrState, context: MCTSrContext, reward_calls: int) -> int:
-    spent = total_cost(state["usage"])["calls"]
-    return (context.max_calls or 0) - spent - calls_of_finals(context, reward_calls)
+def _calls_left(state: MCTSrState, context: MCTSrContext) -> int:
+    return (context.max_calls or 0) - total_cost(state["usage"])["calls"]
 
 
 def check_tree(state: MCTSrState) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -11,6 +12,7 @@ from langgraph.types import StateSnapshot
 
 from .config import MCTSrContext
 from .errors import CheckpointError
+from .fingerprint import known_settings, lost_settings
 from .graph import create_mctsr
 from .models.scripted import ScriptedChatModel
 from .running import SearchRun, Wanted
@@ -59,13 +61,18 @@ def stored_searches(path: str | Path) -> list[StoredSearch]:
 def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
     """What a search that a file holds has found so far."""
     # Nothing is asked of the model: what the state holds is read as a running search reads it
-    context, model = MCTSrContext(**stored.settings), ScriptedChatModel(replies=[])
+    context = MCTSrContext(**known_settings(stored.settings))
+    model = ScriptedChatModel(replies=[])
     wanted = Wanted(stored.problem, model, context, thread_id=stored.thread_id)
     with open_file(path) as saver:
         search = SearchRun(wanted, saver, None)
         values = search.graph.get_state({"configurable": {"thread_id": stored.thread_id}}).values
     search.note("values", values, None, None)
-    return search.so_far(stored.stop_reason)
+    found = search.so_far(stored.stop_reason)
+    rule = lost_settings(stored.settings).get("select")
+    if rule is None or found.choice is None:
+        return found
+    return replace(found, choice={**found.choice, "rule": rule})
 
 
 def _stored(thread_id: str, state: StateSnapshot) -> StoredSearch:

@@ -43,10 +43,6 @@ class Strategy:
             )
         return node
 
-    def asks(self, context: MCTSrContext) -> bool:
-        """Whether the choice takes calls: a play-off."""
-        return self.choice is None and context.select == "playoff"
-
     def name(self, context: MCTSrContext) -> str:
         """What the way of choosing is called."""
         return context.select if self.choice is None else _name(self.choice)

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import mctsr_graph.cli
-from mctsr_graph import MCTSrContext, ScriptedChatModel, learn_prior, solve
+from mctsr_graph import CheckpointError, MCTSrContext, ScriptedChatModel, learn_prior, solve
 from mctsr_graph.cli import app
+from mctsr_graph.stored import stored_searches, stored_solution
 
 from .conftest import keyed_reply
 
@@ -214,6 +217,7 @@ CHILD = """
 import sys
 from mctsr_graph import ScriptedChatModel
 from mctsr_graph.cli import app
+from mctsr_graph.stored import stored_searches, stored_solution
 from tests.conftest import keyed_reply
 
 sys.modules["mctsr_graph.running"].load_model = lambda name: ScriptedChatModel(
@@ -392,3 +396,70 @@ def test_a_file_without_searches_is_named(tmp_path: Path, command: str) -> None:
     other.write_text("not a database " * 100)
     result = mctsr(command, str(other))
     assert (result.exit_code, "holds no searches" in " ".join(result.stderr.split())) == (2, True)
+
+
+# --------------------------------------------------------------------------- earlier versions
+def kept_by_an_earlier_version(file: Path, **settings: Any) -> str:
+    """A search that was also given settings which this version does not have."""
+    mctsr("solve", "How many?", "-m", "x", "--rollouts", "2", "--checkpoint", str(file))
+    with closing(sqlite3.connect(file)) as db, db:
+        for row, told in db.execute("SELECT rowid, metadata FROM checkpoints").fetchall():
+            metadata = json.loads(told)
+            given = {**json.loads(metadata["mctsr_settings"]), **settings}
+            metadata["mctsr_settings"] = json.dumps(given)
+            new = json.dumps(metadata).encode()
+            db.execute("UPDATE checkpoints SET metadata = ? WHERE rowid = ?", (new, row))
+    return str(file)
+
+
+def test_deleted_settings_that_changed_nothing_are_dropped(
+    model: ScriptedChatModel, tmp_path: Path
+) -> None:
+    neutral: dict[str, Any] = {
+        "class_patience": None,
+        "exploration_unit": "points",
+        "finalist_rewards": None,
+        "importance_temperature": 10.0,
+    }
+    file = kept_by_an_earlier_version(tmp_path / "old.db", **neutral, selection="greedy")
+    made = len(model.calls)
+    solution = json.loads(mctsr("resume", file, "--rollouts", "3", "--json").stdout)
+    assert (solution["rollouts"], len(model.calls)) == (3, made + 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("class_patience", 4),
+        ("exploration_unit", "spread"),
+        ("finalist_rewards", 2),
+        ("importance_temperature", 5.0),
+        ("selection", "importance"),
+        ("selection", "thompson"),
+        ("select", "playoff"),
+        ("value", "lower_bound"),
+    ],
+)
+def test_a_search_with_a_deleted_setting_is_shown_and_not_gone_on_with(
+    model: ScriptedChatModel, tmp_path: Path, name: str, value: Any
+) -> None:
+    file = kept_by_an_earlier_version(tmp_path / "old.db", **{name: value})
+    made = len(model.calls)
+    assert "How many?" in mctsr("list", file).stdout
+    viewed = mctsr("view", file, "--format", "text")
+    assert (viewed.exit_code, "*best*" in viewed.stdout) == (0, True)
+    for command in (("resume", file), ("steer", file, "expand", "0")):
+        refused = mctsr(*command)
+        told = " ".join(refused.stderr.split())
+        assert (refused.exit_code, f"with {name} = {value!r}, which" in told) == (2, True)
+    context, mine = MCTSrContext(max_rollouts=9, seed=1), stored_searches(file)[0].thread_id
+    with pytest.raises(CheckpointError, match=f"with {name} = {value!r}, which this version"):
+        solve("How many?", model, context=context, checkpointer=file, thread_id=mine)
+    assert len(model.calls) == made
+
+
+def test_the_choice_of_a_search_with_a_deleted_rule_is_still_named_by_it(tmp_path: Path) -> None:
+    file = kept_by_an_earlier_version(tmp_path / "old.db", select="playoff")
+    choice = stored_solution(file, stored_searches(file)[0]).choice
+    assert choice is not None
+    assert choice["rule"] == "playoff"

@@ -26,7 +26,7 @@ from mctsr_graph import (
     solve,
 )
 from mctsr_graph.calls import label_of
-from mctsr_graph.fingerprint import fingerprint
+from mctsr_graph.fingerprint import fingerprint, thread_name
 from mctsr_graph.journal import CallJournal, Slot, hash_request
 from mctsr_graph.savers import file_lease
 
@@ -240,3 +240,22 @@ def test_the_fingerprint_knows_problem_settings_words_and_model() -> None:
     ]
     assert len({base, *others}) == 5
     assert label_of(Named(replies=[])) == "Named:small"
+
+
+@pytest.mark.parametrize(
+    ("profile", "told"),
+    [
+        ("paper", "c03e1c0c44c778156f77e0a49334d782"),
+        ("official", "b02f020a1d7f3e55d3891016b37632a0"),
+        ("tuned", "52d3646a09d277b788e9a8fffca08078"),
+    ],
+)
+def test_a_fingerprint_is_what_it_was_when_there_were_more_settings(
+    profile: Any, told: str
+) -> None:
+    context, model = MCTSrContext(profile=profile), ScriptedChatModel(replies=[])
+    assert fingerprint("What is 2 + 2?", context, Prompts(), model) == told
+
+
+def test_a_thread_name_is_what_it_was_when_there_were_more_settings() -> None:
+    assert thread_name(MCTSrContext(), "a", 1) == "2bf84ec867c769099bf3e035f4aacbd0"

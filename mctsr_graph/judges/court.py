@@ -14,7 +14,7 @@ from mctsr_graph.config import MCTSrContext, allowed_values
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.judges.base import Case, Judge, judge_all, label_of_judge, name_of
 from mctsr_graph.judges.logits import Logits
-from mctsr_graph.judges.pairwise import Match, Pairwise
+from mctsr_graph.judges.pairwise import Pairwise
 from mctsr_graph.judges.rubric import Rubric
 from mctsr_graph.judges.self_evaluation import SelfEvaluation
 from mctsr_graph.judges.verifier import Check, Verifier
@@ -77,24 +77,6 @@ class Court:
         together = [case for group in cases for case in group]
         replies = iter(await judge_all(judge, together, self._its(asker), prompts, way))
         return [[next(replies) for _ in group] for group in cases]
-
-    async def compare(
-        self, matches: Sequence[Case], asker: Asker, prompts: Prompts, way: Way
-    ) -> list[Reply]:
-        """Have pairs of answers compared at once, in both orders, by the pairwise judge.
-
-        Args:
-            matches: Each an answer, and in `known` the one other that it meets. Rollout and
-                sample tell them apart in the journal.
-            asker: Asks the model of the search.
-            prompts: The words of the search.
-            way: How to wait.
-
-        Returns:
-            The share of wins of each first answer (1, 1/2 or 0), or a failure.
-        """
-        judge = self.judge if isinstance(self.judge, Pairwise) else Pairwise()
-        return await judge_all(Match(judge), matches, self._its(asker), prompts, way)
 
     def _judge(self, context: MCTSrContext) -> Judge:
         return self.judge if self.judge is not None else NAMED[context.judge]

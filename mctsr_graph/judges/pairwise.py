@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +14,6 @@ from mctsr_graph.calls import Request, derive_seed
 from mctsr_graph.defuse import hide_scores
 from mctsr_graph.errors import ReplyError
 from mctsr_graph.judges.base import Case, Clerk
-from mctsr_graph.usage import Role
 
 _TAG = re.compile(r"</?\s*solution_[ab]\s*>", re.IGNORECASE)
 _WINNER = r"[^\w\n]*(?:solution[ _])?(a|b|equal|tie|draw|both|neither)[^\w\n]*"
@@ -53,25 +51,17 @@ class Pairwise:
         others = case.others
         rng = random.Random(derive_seed(clerk.context.seed, "rivals", case.rollout, case.sample))
         rivals = rng.sample(others, min(self.rivals, len(others)))
-        pairs = [(case.answer, rival) for rival in rivals]
-        wins = await self.compare(case.problem, pairs, clerk)
+        orders = [
+            order for rival in rivals for order in ((case.answer, rival), (rival, case.answer))
+        ]
+        firsts = await clerk.ask_all(
+            [self._request(case.problem, *order, clerk) for order in orders]
+        )
+        pairs = zip(firsts[::2], firsts[1::2], strict=True)
+        wins: list[float] = [(one + 1.0 - two) / 2 for one, two in pairs]  # 1/2 is a draw
         return 200.0 * (sum(wins) + 0.5) / (len(wins) + 1) - 100.0
 
-    async def compare(
-        self,
-        problem: str,
-        pairs: Sequence[tuple[str, str]],
-        clerk: Clerk,
-        role: Role = "evaluate",
-    ) -> list[float]:
-        """How often the first answer of each pair wins: 1, 0, or 1/2 for a draw."""
-        orders = [order for a, b in pairs for order in ((a, b), (b, a))]
-        firsts = await clerk.ask_all(
-            [self._request(problem, *order, clerk, role) for order in orders]
-        )
-        return [(one + 1.0 - two) / 2 for one, two in zip(firsts[::2], firsts[1::2], strict=True)]
-
-    def _request(self, problem: str, a: str, b: str, clerk: Clerk, role: Role) -> Request:
+    def _request(self, problem: str, a: str, b: str, clerk: Clerk) -> Request:
         def asking(words: str) -> list[BaseMessage]:
             shown = [
                 f"<solution_{name}>\n{_TAG.sub('', hide_scores(answer).text)}\n</solution_{name}>"
@@ -81,20 +71,7 @@ class Pairwise:
             return [SystemMessage(clerk.prompts.system), HumanMessage(text)]
 
         whole = f"{self.ask} {self.end}"
-        return Request(role, asking(whole), read_verdict, lambda: asking(self.end))
-
-
-@dataclass(frozen=True)
-class Match:
-    """Rewards an answer with 1, 1/2 or 0 for a match against the one other known: a play-off."""
-
-    judge: Pairwise
-
-    async def reward(self, case: Case, clerk: Clerk) -> float:
-        """Return the share of wins."""
-        pairs = [(case.answer, case.known[0])]
-        [share] = await self.judge.compare(case.problem, pairs, clerk, "compare")
-        return share
+        return Request("evaluate", asking(whole), read_verdict, lambda: asking(self.end))
 
 
 def read_verdict(reply: str) -> float:
