@@ -37,7 +37,7 @@ from mctsr_graph.prompts import critique_messages, evaluate_messages, refine_mes
 
 LEAVES, SCORES = 8, 4
 LENGTHS = {"critique": 24, "refine": 24, "evaluate": 8}  # most new tokens
-BACKENDS = ("chat_huggingface", "generate", "generate_padded", "continuous", "inflight")
+BACKENDS = ("chat_huggingface", "generate", "generate_padded", "inflight")
 USUAL = ["chains", "one_problem", "search", "decoding"]
 MEASURES = (*USUAL, "chains_again")
 SEARCHED = ("chat_huggingface", "inflight")
@@ -99,8 +99,7 @@ def backend(name: str, model: Any, tokenizer: Any) -> Ask:
         "chat_huggingface": _chat_huggingface,
         "generate": lambda m, t: _generate(m, t, width=1),
         "generate_padded": lambda m, t: _generate(m, t, width=LEAVES * SCORES),
-        "continuous": lambda m, t: _ours(m, t, "continuous"),
-        "inflight": lambda m, t: _ours(m, t, "inflight"),
+        "inflight": _ours,
     }
     return makers[name](model, tokenizer)
 
@@ -151,10 +150,10 @@ def _generate(model: Any, tokenizer: Any, width: int) -> Ask:
     return ask
 
 
-def _ours(model: Any, tokenizer: Any, engine: Any) -> Ask:
+def _ours(model: Any, tokenizer: Any) -> Ask:
     from mctsr_graph.models import ChatTransformers
 
-    chat = ChatTransformers.from_loaded(model, tokenizer, temperature=0, engine=engine)
+    chat = ChatTransformers.from_loaded(model, tokenizer, temperature=0)
 
     def ask(conversations: list[list[BaseMessage]], limit: int) -> list[str]:
         async def all_at_once() -> list[AIMessage]:
@@ -211,15 +210,13 @@ def measured(work: Callable[[], list[str]], model: Any) -> dict[str, Any]:
     return {**{k: round(v, 2) for k, v in told.items()}, **counts, "texts": digest}
 
 
-def decoding(name: str, model: Any, bandwidth: float, context: int, count: int) -> dict[str, Any]:
-    """Tokens a second of our engines after the prefill, alone and as part of the limit."""
+def decoding(model: Any, bandwidth: float, context: int, count: int) -> dict[str, Any]:
+    """Tokens a second of our engine after the prefill, alone and as part of the limit."""
     from mctsr_graph.models.engine.protocol import Request
     from mctsr_graph.models.weights import engine_of
 
-    engine_of(model, name, {}).close()  # that of the other measures
-    engine, told = engine_of(model, name, {"compile_after": 0}), {}
-    if model.device.type == "cuda":  # parts are compiled
-        engine.submit(Request(ids=[1], max_new=16)).result()
+    engine_of(model, {}).close()  # that of the other measures
+    engine, told = engine_of(model, {}), {}
     for rows in (1, 8, 32, 64):
         for _ in range(2):  # the first time captures graphs
             times: list[float] = []
@@ -271,9 +268,9 @@ def one(name: str, options: argparse.Namespace) -> dict[str, Any]:
     }
     wanted = [m for m in options.measures if m in work and (m != "search" or name in SEARCHED)]
     told |= {measure: measured(work[measure], model) for measure in wanted}
-    if "decoding" in options.measures and options.shape and name in ("continuous", "inflight"):
+    if "decoding" in options.measures and options.shape and name == "inflight":
         told["decoding"] = decoding(
-            name, model, options.bandwidth * 1e12, options.context, options.tokens
+            model, options.bandwidth * 1e12, options.context, options.tokens
         )
     told["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     device = platform.processor() or platform.machine()

@@ -1,4 +1,4 @@
-"""The stops that look at the answers: agreed, confident, settled, no_new_answer."""
+"""The stops that look at the answers: agreed, confident, settled."""
 
 from __future__ import annotations
 
@@ -65,11 +65,6 @@ def test_a_majority_is_settled_by_more_than_what_is_left() -> None:
     # 4 against 1, 3 calls left: 4 against 4 is a tie, which other evidence decides
     assert search(["5"] * 4 + ["6"], "6", settle=True, select="majority", max_calls=8).rollouts
     assert not search(["5"] * 5 + ["6"], "6", settle=True, select="majority", max_calls=9).rollouts
-
-
-def test_no_new_answer_ends_the_search() -> None:
-    found = search(["5", "6"], "5", class_patience=4, max_calls=99)
-    assert (found.stop_reason, found.rollouts) == ("no_new_answer", 4)
 
 
 def test_what_is_settled_would_not_have_changed() -> None:

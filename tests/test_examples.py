@@ -17,6 +17,7 @@ EXPECTED = {
     "resume": "2 rollouts, 10 calls made this time\n4 rollouts, 8 calls made this time\n"
     "4 rollouts, 0 calls made this time\n",
     "own_judge": "26 [[-100.0, -100.0], [100.0, 100.0], [100.0]]\n0 calls for rewards",
+    "own_strategy": "26 [None, None, None, '0', '3']",
     "second_judge": "26 [[-95.0, -95.0], [90.0, 90.0], [90.0]]\n5 of 10 calls",
     "tracing": "rollout 0: draft took 70 tokens\nrollout 0: evaluate took 182 tokens\n"
     "rollout 1: critique took 145 tokens\n",

@@ -181,15 +181,20 @@ async def test_the_tree_does_not_depend_on_which_call_returns_first() -> None:
             await asyncio.sleep(0.002 * (len(self.calls) * 5 % 4))
             return await super()._agenerate(messages, stop, run_manager, **kwargs)
 
-    settings = {"max_rollouts": 12, "width": 4, "selection": "importance", "seed": 3}
+    settings = {"max_rollouts": 12, "width": 4, "seed": 3}
     calm = run(ScriptedChatModel(replies=keyed_reply), **settings)["tree"]
     assert run(ScriptedChatModel(replies=late), **settings)["tree"] == calm
     assert (await arun(Jittery(replies=keyed_reply), **settings))["tree"] == calm
 
 
 def test_another_seed_gives_another_search(keyed: ScriptedChatModel) -> None:
-    settings = {"max_rollouts": 12, "selection": "importance", "importance_temperature": 100}
-    trees = [run(keyed, seed=seed, **settings)["tree"] for seed in (1, 1, 2)]
+    def drawn(tree: Any, context: Any, rng: Any, width: int) -> list[str]:
+        return list(rng.choices(list(tree), k=width))
+
+    graph, trees = create_mctsr(keyed, selection=drawn).compile(), []
+    for seed in (1, 1, 2):
+        context = MCTSrContext(max_rollouts=12, seed=seed)
+        trees.append(graph.invoke(PROBLEM, context=context, output_keys=["tree"])["tree"])
     assert trees[0] == trees[1] != trees[2]
 
 

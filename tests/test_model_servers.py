@@ -20,7 +20,7 @@ from langchain_openai import ChatOpenAI
 import mctsr_graph
 from mctsr_graph import MCTSrContext, SearchFailedError, Solution, asolve, solve
 from mctsr_graph.calls import retry
-from mctsr_graph.calls.retry import Tally, classify, time_limit, with_retries
+from mctsr_graph.calls.retry import classify, time_limit, with_retries
 
 from .faults import Fault
 from .faults.server import MODES, FaultServer
@@ -127,9 +127,7 @@ def error_of(function: Callable[..., Any], *args: Any) -> Exception:
 
 
 # --------------------------------------------------------------------------- one call
-def ask(
-    way: str, server: FaultServer, mode: str, tally: Tally, deadline: float = 60.0
-) -> AIMessage:
+def ask(way: str, server: FaultServer, mode: str, deadline: float = 60.0) -> AIMessage:
     """One call with retries."""
     how: dict[str, Any] = {"attempts": ATTEMPTS, "deadline": deadline, "rng": random.Random(0)}
 
@@ -141,13 +139,13 @@ def ask(
             return model.invoke("hi")
 
         try:
-            with_retries(call, sleep=sleep_here, tally=tally, **how).send(None)
+            with_retries(call, sleep=sleep_here, **how).send(None)
         except StopIteration as done:
             return done.value
 
     async def awaiting(model: ChatOpenAI) -> Any:
         return await with_retries(
-            lambda: model.ainvoke("hi"), sleep=asyncio.sleep, limit=time_limit, tally=tally, **how
+            lambda: model.ainvoke("hi"), sleep=asyncio.sleep, limit=time_limit, **how
         )
 
     reply: AIMessage = use(
@@ -172,14 +170,12 @@ def test_a_transient_fault_heals_or_ends_after_the_last_attempt(
     server: FaultServer, way: str, mode: str
 ) -> None:
     server.plan(Fault(mode, times=ATTEMPTS - 1))
-    tally = Tally()
-    assert "\\boxed{0}" in ask(way, server, mode, tally).text
-    assert (tally.attempts, len(server.seen)) == (ATTEMPTS, ATTEMPTS)
+    assert "\\boxed{0}" in ask(way, server, mode).text
+    assert len(server.seen) == ATTEMPTS
     server.plan(Fault(mode))
-    tally = Tally()
-    error = error_of(ask, way, server, mode, tally)
+    error = error_of(ask, way, server, mode)
     assert classify(error) == "transient"
-    assert (tally.attempts, len(server.seen)) == (ATTEMPTS, ATTEMPTS)
+    assert len(server.seen) == ATTEMPTS
     assert f"{ATTEMPTS} of {ATTEMPTS} attempts" in error.__notes__[-1]
 
 
@@ -196,10 +192,9 @@ def test_every_other_error_costs_exactly_one_request(
     server: FaultServer, way: str, kind: str, mode: str
 ) -> None:
     server.plan(Fault(mode))
-    tally = Tally()
-    error = error_of(ask, way, server, mode, tally)
+    error = error_of(ask, way, server, mode)
     assert classify(error) == kind
-    assert (tally.attempts, len(server.seen)) == (1, 1)
+    assert len(server.seen) == 1
 
 
 @both_ways
@@ -210,7 +205,7 @@ def test_a_reply_that_is_only_odd_arrives(
     server: FaultServer, way: str, outcome: str, mode: str
 ) -> None:
     server.plan(Fault(mode))
-    reply = ask(way, server, mode, Tally())
+    reply = ask(way, server, mode)
     text = reply.text.strip()
     assert {"answer": "\\boxed{0}" in text, "part": text == "Answer", "empty": not text}[outcome]
     assert len(server.seen) == 1
@@ -230,7 +225,7 @@ def test_only_these_fields_tell_empty_replies_apart(
     server: FaultServer, mode: str, finish: str, refusal: str | None
 ) -> None:
     server.plan(Fault(mode))
-    reply = ask("sync", server, mode, Tally())
+    reply = ask("sync", server, mode)
     assert reply.response_metadata["finish_reason"] == finish
     assert reply.additional_kwargs["refusal"] == refusal
 
@@ -241,11 +236,11 @@ def test_the_deadline_ends_what_no_timeout_of_the_client_ends(
 ) -> None:
     monkeypatch.setitem(HANGS, mode, 30.0)
     server.plan(Fault(mode))
-    began, tally = time.monotonic(), Tally()
+    began = time.monotonic()
     with pytest.raises(TimeoutError, match="no reply within"):
-        ask("async", server, mode, tally, deadline=0.3)
+        ask("async", server, mode, deadline=0.3)
     assert 0.3 <= time.monotonic() - began < 3
-    assert (tally.attempts, len(server.seen)) == (1, 1)
+    assert len(server.seen) == 1
 
 
 @both_ways
@@ -255,10 +250,9 @@ def test_a_server_that_is_not_there_is_a_transient_fault(
     monkeypatch.setattr(retry, "FIRST_DELAY", 0.002)
     with FaultServer() as server:
         pass
-    tally = Tally()
-    with pytest.raises(openai.APIConnectionError):
-        ask(way, server, "", tally)
-    assert tally.attempts == ATTEMPTS
+    with pytest.raises(openai.APIConnectionError) as caught:
+        ask(way, server, "")
+    assert f"{ATTEMPTS} of {ATTEMPTS} attempts" in caught.value.__notes__[-1]
 
 
 # --------------------------------------------------------------------------- a whole search

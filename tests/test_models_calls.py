@@ -351,14 +351,9 @@ def test_several_scores_share_a_forward(chat: ChatTransformers, model: Any) -> N
     assert len({tuple(logp) for logp in every}) == 6
 
 
-def test_scores_need_numbers_and_an_engine_that_shows_logits(
-    chat: ChatTransformers, model: Any, tokenizer: Any
-) -> None:
+def test_scores_need_numbers(chat: ChatTransformers) -> None:
     with pytest.raises(ConfigError, match="two numbers"):
         chat.score([HumanMessage("hi")], labels=[3])
-    other = ChatTransformers.from_loaded(model, tokenizer, engine="continuous")
-    with pytest.raises(ConfigError, match="inflight"):
-        other.score([HumanMessage("hi")])
 
 
 def test_models_without_slots_score_the_same_way(tokenizer: Any) -> None:

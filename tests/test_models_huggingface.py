@@ -234,6 +234,12 @@ def test_wrong_settings(chat: ChatTransformers, wrong: dict[str, Any]) -> None:
         ChatTransformers(model_id="x", **wrong)
 
 
+@pytest.mark.parametrize("engine", ["continuous", None])
+def test_an_engine_that_is_none(engine: Any) -> None:
+    with pytest.raises(ConfigError, match=f"engine is {engine!r}, allowed 'auto', 'inflight'"):
+        ChatTransformers(model_id="x", engine=engine)
+
+
 def test_calls_log_no_warnings(chat: ChatTransformers, model: Any, caplog: Any) -> None:
     logger = logging.getLogger("transformers")
     logger.addHandler(caplog.handler)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -303,18 +302,18 @@ def test_the_limit_of_children_can_be_chosen() -> None:
 
 def test_the_higher_uct_wins() -> None:
     tree = grow(PAPER, (None, [10.0]), (None, [30.0]), (None, [20.0]))
-    assert select(tree, PAPER, RNG) == "1"
+    assert select(tree, PAPER) == "1"
 
 
 def test_of_equals_the_earliest_wins() -> None:
     tree = grow(PAPER, (None, [10.0]), (None, [30.0]), (None, [30.0]))
-    assert select(tree, PAPER, RNG) == "1"
+    assert select(tree, PAPER) == "1"
 
 
 def test_of_equal_values_the_less_visited_wins() -> None:
     tree = grow(PAPER, (None, [0.0]), ("0", [50.0, 50.0]), ("0", [50.0]))
     assert tree["1"]["q"] == tree["2"]["q"] == 50.0
-    assert select(tree, PAPER, RNG) == "2"
+    assert select(tree, PAPER) == "2"
 
 
 def test_a_little_less_value_is_outweighed_by_a_larger_bonus() -> None:
@@ -322,13 +321,13 @@ def test_a_little_less_value_is_outweighed_by_a_larger_bonus() -> None:
     #    /               \
     # 1: 50, 50        2: 49.6         51.037610 and 51.067399
     tree = grow(PAPER, (None, [0.0, 0.0]), ("0", [50.0, 50.0]), ("0", [49.6]))
-    assert select(tree, PAPER, RNG) == "2"
+    assert select(tree, PAPER) == "2"
     tree = grow(PAPER, (None, [0.0, 0.0]), ("0", [50.0, 50.0]), ("0", [49.5]))
-    assert select(tree, PAPER, RNG) == "1"
+    assert select(tree, PAPER) == "1"
 
 
 def test_a_deep_node_may_win() -> None:
-    assert select(grow(PAPER, *HAND), PAPER, RNG) == "2"
+    assert select(grow(PAPER, *HAND), PAPER) == "2"
 
 
 def test_a_fully_expanded_node_is_passed_over() -> None:
@@ -337,7 +336,7 @@ def test_a_fully_expanded_node_is_passed_over() -> None:
     # 1: 92 (at the greatest depth)
     context = MCTSrContext(max_children=1, max_depth=1)
     tree = grow(context, (None, [90.0]), ("0", [92.0]), (None, [50.0]))
-    assert select(tree, context, RNG) == "2"
+    assert select(tree, context) == "2"
 
 
 def test_max_depth_keeps_a_node_from_being_refined() -> None:
@@ -345,21 +344,18 @@ def test_max_depth_keeps_a_node_from_being_refined() -> None:
     tree = grow(shallow, *HAND)
     candidates = [node_id for node_id in tree if is_candidate(tree, tree[node_id], shallow)]
     assert candidates == ["0", "1", "3"]
-    assert select(tree, shallow, RNG) == "1"
+    assert select(tree, shallow) == "1"
 
 
 def test_nothing_is_selected_from_an_exhausted_tree() -> None:
     tiny = MCTSrContext(max_depth=1, max_children=1)
     tree = grow(tiny, (None, [10.0]), ("0", [40.0]))
-    for selection in ("greedy", "importance"):
-        context = tiny.model_copy(update={"selection": selection})
-        assert select(tree, context, RNG) is None
-        assert select_wave(tree, context, RNG, 4) == []
+    assert select(tree, tiny) is None
+    assert select_wave(tree, tiny, RNG, 4) == []
 
 
-@pytest.mark.parametrize("selection", ["greedy", "importance"])
-def test_nothing_is_selected_from_an_empty_tree(selection: Any) -> None:
-    assert select({}, MCTSrContext(selection=selection), RNG) is None
+def test_nothing_is_selected_from_an_empty_tree() -> None:
+    assert select({}, PAPER) is None
 
 
 def test_the_official_code_selects_by_the_stale_uct() -> None:
@@ -373,7 +369,7 @@ def test_the_official_code_selects_by_the_stale_uct() -> None:
     context = MCTSrContext(profile="official", max_depth=2)
     tree = grow(context, (None, [95.0]), ("0", [-90.0]), ("1", [70.0]), (None, [20.0]))
     assert tree["0"]["uct"] == 2.5
-    assert select(tree, context, RNG) == "3"
+    assert select(tree, context) == "3"
 
 
 # Several leaves at once
@@ -402,38 +398,8 @@ def test_a_wave_may_take_one_node_twice_when_it_is_the_only_one() -> None:
 
 def test_leaves_in_flight_elsewhere_are_taken_into_account() -> None:
     tree = grow(PAPER, (None, [50.0]), (None, [40.0]))
-    assert select(tree, PAPER, RNG, {"0": 1}) == "1"
-    assert select(tree, PAPER, RNG, {"0": 1, "1": 1}) == "0"
-
-
-# Selection by importance
-
-
-def test_importance_selection_is_a_softmax_even_where_every_uct_is_negative() -> None:
-    context = MCTSrContext(selection="importance", importance_temperature=10)
-    tree = grow(context, (None, [-10.0]), (None, [-20.0]), (None, [-40.0]))
-    counts = Counter(select(tree, context, random.Random(seed)) for seed in range(4000))
-    total = 1 + math.exp(-1) + math.exp(-3)
-    expected = {"0": 1 / total, "1": math.exp(-1) / total, "2": math.exp(-3) / total}
-    assert expected == pytest.approx({"0": 0.705385, "1": 0.259496, "2": 0.035119}, abs=5e-7)
-    found = {node_id: count / 4000 for node_id, count in counts.items()}
-    assert found == pytest.approx(expected, abs=0.03)
-
-
-def test_importance_selection_draws_candidates_only() -> None:
-    context = MCTSrContext(selection="importance", importance_temperature=1000, max_depth=1)
-    tree = grow(context, (None, [0.0]), ("0", [90.0]), (None, [0.0]))
-    drawn = {select(tree, context, random.Random(seed)) for seed in range(100)}
-    assert drawn == {"0", "2"}
-
-
-@pytest.mark.parametrize("rewards", [(-100.0, 100.0), (-100.0, -99.0)])
-def test_a_cold_importance_selection_is_greedy_and_does_not_overflow(
-    rewards: tuple[float, float],
-) -> None:
-    context = MCTSrContext(selection="importance", importance_temperature=1e-3)
-    tree = grow(context, *((None, [reward]) for reward in rewards))
-    assert {select(tree, context, random.Random(seed)) for seed in range(50)} == {"1"}
+    assert select(tree, PAPER, {"0": 1}) == "1"
+    assert select(tree, PAPER, {"0": 1, "1": 1}) == "0"
 
 
 # The answer to return

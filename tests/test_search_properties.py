@@ -47,7 +47,6 @@ OPERATIONS: st.SearchStrategy[list[Operation]] = st.lists(
 )
 SETTINGS: dict[str, st.SearchStrategy[Any]] = {
     "profile": st.sampled_from(PROFILES),
-    "selection": st.sampled_from(["greedy", "importance"]),
     "exploration_constant": st.sampled_from([0.0, 1.4, 30.0, 200.0]),
     "log_term": st.sampled_from(["ln(N+1)", "ln(N)+1"]),
     "epsilon": st.sampled_from([1e-5, 1.0]),
@@ -287,7 +286,7 @@ def test_the_greedy_choice_is_the_first_candidate_with_the_highest_uct(
 ) -> None:
     for tree, _ in trees(operations, context):
         in_flight = Counter(str(pick % len(tree)) for pick in flying)
-        found = select(tree, context, random.Random(0), in_flight)
+        found = select(tree, context, in_flight)
         assert found == slow_select(tree, context, in_flight)
 
 
@@ -323,7 +322,7 @@ def test_the_same_seed_gives_the_same_choice_and_the_same_wave(
 ) -> None:
     tree, again = grow(operations, context), grow(operations, context)
     first, second = random.Random(seed), random.Random(seed)
-    assert select(tree, context, first) == select(again, context, second)
+    assert select(tree, context) == select(again, context)
     assert select_wave(tree, context, first, 5) == select_wave(again, context, second, 5)
 
 
@@ -376,7 +375,7 @@ def test_an_official_search_stores_the_values_of_the_full_sweep(
         tree = joined(tree, None, reward, context)
         oracle.update(tree)
     for again, reward in rollouts:
-        chosen = select(tree, context, random.Random(0))
+        chosen = select(tree, context)
         if chosen is None:
             break
         tree = merge(tree, [add_rewards(tree, chosen, [again])])

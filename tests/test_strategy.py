@@ -90,13 +90,6 @@ def test_a_choice_rule_chooses_and_is_named() -> None:
     assert found.choice["rule"] == "tests.test_strategy.longest"
 
 
-def test_a_choice_rule_goes_before_a_play_off() -> None:
-    context = MCTSrContext(max_rollouts=2, select="playoff")
-    scripted = model()
-    solve("p", scripted, context=context, choice=longest)
-    assert "compare" not in {call.role for call in scripted.calls}
-
-
 def test_a_choice_that_is_no_node_is_refused() -> None:
     with pytest.raises(ConfigError, match="returned '99', allowed None or the id of a node"):
         solve("p", model(), context=FOUR, choice=lambda tree, context: "99")

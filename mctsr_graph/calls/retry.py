@@ -14,7 +14,6 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar
 
@@ -54,16 +53,6 @@ _NO_KEY = re.compile("api[_ ]?key|credentials")
 _MALFORMED = re.compile("choices|nonetype|no generations|unexpected response type|errors? for ai")
 
 
-@dataclass
-class Tally:
-    """What a call has taken so far; right whether it returns or raises."""
-
-    attempts: int = 0
-    """Attempts begun, the current one included."""
-    seconds: float = 0.0
-    """Seconds of all attempts and the waits between them, up to the last attempt's end."""
-
-
 @asynccontextmanager
 async def time_limit(seconds: float) -> AsyncIterator[None]:
     """Cancel what is awaited inside after so many seconds, and raise TimeoutError."""
@@ -86,7 +75,6 @@ async def with_retries(
     rng: random.Random,
     limit: Callable[[float], AbstractAsyncContextManager[Any]] = nullcontext,
     now: Callable[[], float] = time.monotonic,
-    tally: Tally | None = None,
 ) -> Value:
     """Return what `call` returns; try again after a transient error, and after no other.
 
@@ -102,28 +90,25 @@ async def with_retries(
         rng: Draws the waits; not shared between threads.
         limit: `time_limit` where `call` is really awaited.
         now: Seconds since any fixed moment.
-        tally: Where to count.
 
     Raises:
         TimeoutError: The deadline passed during an attempt under `limit`.
         Exception: The last error of `call`, with a note on the attempts. At once, if it is not
             transient, or if the wait before the next attempt would reach the deadline.
     """
-    tally, began = tally or Tally(), now()
+    began, attempt = now(), 0
     while True:
-        tally.attempts += 1
+        attempt += 1
         try:
             async with limit(began + deadline - now()):
                 return await call()
         except Exception as error:
-            kind, wait = classify(error), delay(tally.attempts, rng, retry_after(error))
+            kind, wait = classify(error), delay(attempt, rng, retry_after(error))
             spent = now() - began
-            if kind != "transient" or tally.attempts >= attempts or spent + wait >= deadline:
-                made = f"{tally.attempts} of {attempts} attempts"
+            if kind != "transient" or attempt >= attempts or spent + wait >= deadline:
+                made = f"{attempt} of {attempts} attempts"
                 error.add_note(f"{kind} error after {made} and {spent:.1f} s")
                 raise
-        finally:
-            tally.seconds = now() - began
         await sleep(wait)
 
 

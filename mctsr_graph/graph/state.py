@@ -50,7 +50,7 @@ class MCTSrOutput(TypedDict):
     """Model calls and tokens by role."""
     stop_reason: str | None
     """max_rollouts, max_calls, max_tokens, max_seconds, max_cost, patience, agreed, confident,
-    settled, no_new_answer, exhausted, failed or recursion_limit; None while the search runs."""
+    settled, exhausted, failed or recursion_limit; None while the search runs."""
     choice: Choice | None
     """Why this answer; None until the search is over."""
 

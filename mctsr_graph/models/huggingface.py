@@ -23,7 +23,7 @@ from langchain_core.runnables.config import (
 )
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.engine.protocol import ContextLengthError, Engine
@@ -56,9 +56,7 @@ class ChatTransformers(BaseChatModel, Sampling, LogitScores):
         trust_remote_code: True runs Python code that comes with the model.
         model_kwargs: More for `from_pretrained` of the model: device_map, quantization_config,
             attn_implementation, ...
-        engine: "inflight" is this package's; "continuous" is transformers' own continuous
-            batching, for CUDA with flash attention; "auto" is the first, which was faster on
-            an H100 without the package flash-attn.
+        engine: "inflight" is this package's; "auto" chooses it.
         limits: Bounds of the engine by name, see `mctsr_graph.models.engine.inflight.Limits`. Chat
             models that wrap the same loaded model share the engine of the first.
         streaming: True lets `invoke` stream inside, False never, as LangChain has it.
@@ -72,12 +70,19 @@ class ChatTransformers(BaseChatModel, Sampling, LogitScores):
     revision: str | None = None
     trust_remote_code: bool = False
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
-    engine: Literal["auto", "inflight", "continuous"] = "auto"
+    engine: Literal["auto", "inflight"] = "auto"
     limits: dict[str, float] = Field(default_factory=dict)
     streaming: bool | None = None
     shares_prompts: ClassVar = True
     """Calls of one prompt compute it once, whether they are one call or several."""
     _weights: Weights = PrivateAttr(default_factory=Weights)
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _known_engine(cls, engine: Any) -> Any:
+        if engine not in ("auto", "inflight"):
+            raise ConfigError(f"engine is {engine!r}, allowed 'auto', 'inflight'")
+        return engine
 
     @classmethod
     def from_loaded(cls, model: Any, tokenizer: Any, **kwargs: Any) -> ChatTransformers:
@@ -269,7 +274,7 @@ class ChatTransformers(BaseChatModel, Sampling, LogitScores):
         with self._weights.lock:
             engine = self._weights.engine
             if engine is None or engine.closed:
-                engine = engine_of(model, self.engine, self.limits)
+                engine = engine_of(model, self.limits)
                 self._weights.engine = engine
             return engine
 

@@ -9,7 +9,7 @@ from typing import Any
 from mctsr_graph.errors import ConfigError, MissingExtraError
 from mctsr_graph.models.engine.protocol import Engine
 
-_ENGINES: weakref.WeakValueDictionary[tuple[int, str], Engine] = weakref.WeakValueDictionary()
+_ENGINES: weakref.WeakValueDictionary[int, Engine] = weakref.WeakValueDictionary()
 _ENGINES_LOCK = threading.Lock()
 # transformers changes torch for all threads while it loads: the default dtype, how parameters begin
 _READING = threading.Lock()
@@ -27,20 +27,15 @@ class Weights:
         return self  # a copy of the settings needs no copy of the weights
 
 
-def engine_of(model: Any, kind: str, limits: dict[str, Any]) -> Engine:
+def engine_of(model: Any, limits: dict[str, Any]) -> Engine:
     """The engine of a loaded model: one for each, however many chat models wrap it."""
-    from mctsr_graph.models.engine.continuous import ContinuousEngine
     from mctsr_graph.models.engine.inflight import InflightEngine, Limits
 
-    engine: Engine | None
-    # As measured: benchmarks/results/backend-h100.json. With flash-attn "continuous" may differ
-    kind = "inflight" if kind == "auto" else kind
-    made: Any = {"inflight": InflightEngine, "continuous": ContinuousEngine}[kind]
     with _ENGINES_LOCK:
-        engine = _ENGINES.get((id(model), kind))
+        engine = _ENGINES.get(id(model))
         if engine is None or engine.closed:
-            engine = made(model, Limits(**limits))
-            _ENGINES[id(model), kind] = engine
+            engine = InflightEngine(model, Limits(**limits))
+            _ENGINES[id(model)] = engine
         return engine
 
 

@@ -12,11 +12,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mctsr_graph.models.engine.compiled_parts import CompiledParts
 from mctsr_graph.models.engine.decode_attention import decode_attention, suits
 from mctsr_graph.models.engine.protocol import is_out_of_memory
 
@@ -40,10 +38,6 @@ class Graphs:
     def __init__(self, model: Any, *, enabled: bool, by_length: bool = False) -> None:
         self._model = model
         self.enabled, self._by_length = enabled, by_length
-        self.compile_after: float = math.inf
-        """Steps after which parts of the model are compiled, for it takes as long as so many."""
-        self._steps = 0
-        self._parts: CompiledParts | None = None
         self._checked = self._full = False
         self._pool: Any = None  # of memory, shared: what one graph leaves is copied at once
         self._captured: dict[tuple[int, int], tuple[Any, torch.Tensor, torch.Tensor]] = {}
@@ -69,14 +63,8 @@ class Graphs:
         read.
         """
         rows, reach = inputs.shape[1], window.reach
-        if self.enabled and self._steps >= self.compile_after:
-            self.clear()
-            self._parts, self._checked = CompiledParts(self._model), False
-            self.compile_after = math.inf
         while self.enabled and not self._full:
-            # To torch.compile one row is another case, which it would compile anew
-            least = 2 if self._parts is not None else 1
-            window.hi = size = min(_bucket(max(rows, least)), window.slots)
+            window.hi = size = min(_bucket(rows), window.slots)
             whole = -(-reach // _REACH) * _REACH
             window.reach = window.columns if self._by_length else min(whole, window.columns)
             key = (size, window.reach)
@@ -84,7 +72,6 @@ class Graphs:
                 graph, still, logits = self._captured[key]
                 still.copy_(_padded(inputs, size))
                 graph.replay()
-                self._steps += 1
                 return logits[:rows].clone()
         window.hi, window.reach = rows, reach
         return None
@@ -99,9 +86,6 @@ class Graphs:
             # The end of a capture that ran out of memory raises something else
             if any(is_out_of_memory(e) for e in (error, error.__context__) if e is not None):
                 self._full = True  # until the memory moves; an eager step needs less
-            elif self._parts is not None:
-                self._parts = None
-                _log.info("steps run without compiled parts: %s", error)
             elif self._by_length:
                 self._by_length = False
                 _log.info("steps run with the model's own attention: %s", error)
@@ -138,15 +122,11 @@ class Graphs:
             self._checked = True
         return graph, still, logits
 
-    @contextlib.contextmanager
-    def _better(self, window: Any) -> Iterator[None]:
+    def _better(self, window: Any) -> contextlib.AbstractContextManager[None]:
         """Let the model's forwards be what is to be captured."""
-        with contextlib.ExitStack() as stack:
-            if self._by_length:
-                stack.enter_context(decode_attention(self._model, window))
-            if self._parts is not None:
-                stack.enter_context(self._parts.used())
-            yield
+        if self._by_length:
+            return decode_attention(self._model, window)
+        return contextlib.nullcontext()
 
 
 def _padded(inputs: torch.Tensor, rows: int) -> torch.Tensor:

@@ -37,9 +37,6 @@ class Limits:
         store_tokens: Most tokens of the prefix store; None takes the last third, 0 has none.
         prefill_tokens: Most prompt tokens of one forward.
         idle_seconds: After so long without a request the thread ends and the slots are freed.
-        compile_after: On CUDA, steps after which parts of the model are compiled with
-            torch.compile. That makes steps 10 to 20 % shorter, but everything waits for it once,
-            up to a minute on a busy machine: by then steps have lost about as much.
         packed_bytes: On CPU, most bytes of a second copy of the model's matrices, in the layout
             that is read fastest; 0 has none. It takes half of a forward's time or less.
     """
@@ -49,7 +46,6 @@ class Limits:
     store_tokens: int | None = None
     prefill_tokens: int = 4096
     idle_seconds: float = 1.0
-    compile_after: float = 20_000
     packed_bytes: int = 2 << 30
 
 
@@ -178,7 +174,6 @@ class InflightEngine:
         if memory:
             kept = limits.store_tokens if limits.store_tokens is not None else room // 3
             memory.store = PrefixStore(kept)
-            memory.graphs.compile_after = limits.compile_after
         device = "cuda" if self._model.device.type == "cuda" else "other"
         return Batch(
             memory or SoloMemory(self._model),
