@@ -23,7 +23,6 @@ from mctsr_graph import (
     ConfigError,
     FingerprintMismatchError,
     MCTSrContext,
-    Prompts,
     ReplyError,
     ScoreError,
     ScriptedChatModel,
@@ -33,9 +32,7 @@ from mctsr_graph import (
     solve,
 )
 from mctsr_graph.calls import sync_async
-from mctsr_graph.calls.ask import Asker
-from mctsr_graph.calls.request import Budget, Request
-from mctsr_graph.calls.usage import add_usage
+from mctsr_graph.calls.request import Request
 from mctsr_graph.judges import (
     Case,
     Clerk,
@@ -45,7 +42,6 @@ from mctsr_graph.judges import (
     Rubric,
     SelfEvaluation,
     Verifier,
-    as_court,
 )
 from mctsr_graph.judges.base import label_of_judge
 from mctsr_graph.judges.pairwise import read_verdict
@@ -461,21 +457,6 @@ async def test_a_rollout_begins_only_where_the_calls_of_its_rewards_are_left(
     assert len(model.calls) == made
 
 
-@pytest.mark.parametrize(
-    ("judge", "limit", "rollouts"),
-    [(Pairwise(rivals=5), 7 + 22 + 3 * 6 * 10, 2), (Verifier(lambda p, a: -50.0), 7, 3)],
-)
-def test_the_calls_that_finalists_need_are_kept_back(judge: Any, limit: int, rollouts: int) -> None:
-    model = ScriptedChatModel(
-        replies=lambda call: "Better: A" if call.role == "evaluate" else keyed_reply(call)
-    )
-    context = MCTSrContext(max_rollouts=99, max_calls=limit, finalist_rewards=6)
-    solution = solve("How many?", model, judge=judge, context=context)
-    assert (solution.rollouts, solution.failures) == (rollouts, [])
-    assert len(model.calls) <= limit
-    assert sum(len(node["rewards"]) >= 6 for node in solution.tree.values()) >= 3
-
-
 @pytest.mark.parametrize("judge", [Pairwise(rivals=5), Verifier(lambda p, a: "{1}" in a)])
 def test_profile_tuned_uses_the_calls_and_no_more_whatever_the_judge_takes(judge: Any) -> None:
     for limit in range(2, 25):
@@ -607,7 +588,7 @@ def shown(call: ScriptedCall) -> tuple[str, str]:
 
 
 def longer(call: ScriptedCall) -> str:
-    if call.role in ("evaluate", "compare"):
+    if call.role == "evaluate":
         one, two = (len(text) for text in shown(call))
         return f"Better: {'A' if one > two else 'B'}"
     lengths = {0: 3, 1: 9, 2: 6}
@@ -661,31 +642,6 @@ def test_an_answer_cannot_close_its_own_frame() -> None:
     for call in model.calls:
         if call.role == "evaluate":
             assert str(call.messages[-1].content).count("solution_") == 4
-
-
-def test_a_play_off_is_a_role_of_its_own() -> None:
-    model = ScriptedChatModel(replies=longer)
-    context = MCTSrContext()
-    asker = Asker(model, context, Budget(context, [], 0.0))
-    matches = [Case("P", a, 5, i, (b,)) for i, (a, b) in enumerate([("xx", "x"), ("x", "xx")])]
-    court = as_court(None, None)
-    found = sync_async.run_blocking(court.compare(matches, asker, Prompts(), sync_async.BLOCKING))
-    assert [reply.value for reply in found] == [1.0, 0.0]
-    assert {call.role for call in model.calls} == {"compare"}
-    assert {(call.rollout, call.sample) for call in model.calls} == {
-        (5, 0),
-        (5, 1),
-        (5, 1000),
-        (5, 1001),
-    }
-    usage = add_usage([{"compare": reply.cost} for reply in found])
-    assert {role: cost["calls"] for role, cost in usage.items()} == {
-        "draft": 0,
-        "critique": 0,
-        "refine": 0,
-        "evaluate": 0,
-        "compare": 4,
-    }
 
 
 # --------------------------------------------------------------------------- a reward model

@@ -67,7 +67,7 @@ def told(solution: Solution) -> str:
     "settings",
     [
         {"profile": "paper"},
-        {"profile": "paper", "selection": "importance", "reward_samples": 2},
+        {"profile": "official", "reward_samples": 2},
         {"profile": "tuned", **ENDLESS},
     ],
 )
