@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
-from mctsr_graph.strategies.choice import Choice
 
 from mctsr_graph import (
     CallJournal,
@@ -25,6 +24,7 @@ from mctsr_graph.judges import Pairwise
 from mctsr_graph.run.session import SearchControl, Wanted
 from mctsr_graph.run.steering import add_answer, ask_rewards, expand, prune, steer
 from mctsr_graph.settings.prior import Prior
+from mctsr_graph.strategies.choose import Choice
 
 from .conftest import as_json
 
@@ -41,16 +41,10 @@ def tuned(**given: Any) -> MCTSrContext:
 
 
 def five(call: Any) -> str:
-    """Replies of five final answers; the first of two always wins."""
-    if call.role == "compare":
-        return "Better: A"
+    """Replies of five final answers."""
     if call.role == "evaluate":
         return f"Score: {(37 * call.rollout + 11 * call.sample) % 90 - 20}"
     return f"Text {call.role} {call.rollout} {call.sample}: \\boxed{{{call.rollout % 5}}}"
-
-
-def calls_of(model: ScriptedChatModel, role: str) -> int:
-    return sum(call.role == role for call in model.calls)
 
 
 # The same search, however it is run
@@ -99,10 +93,9 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(after: int) -> None:
 
 
 def test_a_journal_makes_the_search_again_without_a_call(tmp_path: Path) -> None:
-    context = tuned(finalist_rewards=3, select="playoff")
+    context = tuned()
     with CallJournal(tmp_path / "calls.sqlite") as journal:
         first = solve(PROBLEM, WORLD.model(), context=context, journal=journal)
-        silent = ScriptedChatModel(replies=[])
         silent = WORLD.model()
         again = solve(PROBLEM, silent, context=context, journal=journal)
     assert as_json(again.tree) == as_json(first.tree)
@@ -161,24 +154,24 @@ def test_a_wish_goes_before_what_tells_most() -> None:
 # Budgets
 
 
-@pytest.mark.parametrize("selection", ["greedy", "importance", "thompson", "information"])
+@pytest.mark.parametrize("profile", ["paper", "official", "tuned"])
 @pytest.mark.parametrize("judge", ["self", "pairwise", "rubric", "verifier", "five rivals"])
-def test_the_budget_of_calls_is_never_exceeded(selection: Any, judge: str) -> None:
+def test_the_budget_of_calls_is_never_exceeded(profile: str, judge: str) -> None:
     judges: dict[str, Any] = {"verifier": lambda p, a: "3" in a, "five rivals": Pairwise(5)}
 
     def reply(call: Any) -> str:
         return "Better: A" if judge == "pairwise" and call.role == "evaluate" else five(call)
 
     for limit in (4, 9, 16, 25):
-        for select, extra in (("weighted", {}), ("playoff", {"finalist_rewards": 2})):
-            model = ScriptedChatModel(replies=reply)
-            context = tuned(selection=selection, max_calls=limit, select=select, width=2, **extra)
-            try:
-                found = solve("p", model, context=context, judge=judges.get(judge, judge))
-            except SearchFailedError as error:
-                found = error.solution
-            assert len(model.calls) <= limit
-            assert total_cost(found.usage)["calls"] == len(model.calls)
+        model = ScriptedChatModel(replies=reply)
+        given: Any = {"max_calls": limit, "drafts": 2, "width": 2, "max_rollouts": 99}
+        context = tuned(profile=profile, choice="weighted", **given)
+        try:
+            found = solve("p", model, context=context, judge=judges.get(judge, judge))
+        except SearchFailedError as error:
+            found = error.solution
+        assert len(model.calls) <= limit
+        assert total_cost(found.usage)["calls"] == len(model.calls)
 
 
 def test_money_ends_the_search() -> None:
@@ -190,47 +183,6 @@ def test_money_ends_the_search() -> None:
     cheap = solve(PROBLEM, WORLD.model(), context=context)
     assert cheap.stop_reason == "max_cost"
     assert 0 < cheap.rollouts < 30
-
-
-# The end of a search
-
-
-def test_finalists_are_judged_equally_often() -> None:
-    found = solve(PROBLEM, WORLD.model(), context=tuned(max_calls=60, finalist_rewards=4))
-    assert found.choice is not None
-    best = [one["nodes"] for one in found.choice["classes"][:3]]
-    assert all(max(len(found.tree[n]["rewards"]) for n in nodes) >= 4 for nodes in best[:1])
-
-
-def test_a_play_off_may_overrule_what_was_likeliest() -> None:
-    def against_the_likeliest(call: Any) -> str:
-        if call.role != "compare":
-            return two(call)
-        text = str(call.messages[-1].content)
-        return f"Better: {'A' if text.index('boxed{6}') < text.index('boxed{5}') else 'B'}"
-
-    def two(call: Any) -> str:
-        if call.role == "evaluate":
-            return "Score: 10"
-        stated = (5, 6)[call.sample % 2] if call.role == "draft" else 5 + call.rollout % 2
-        return f"{call.role} {call.rollout} {call.sample} \\boxed{{{stated}}}"
-
-    context = tuned(select="playoff", max_calls=14)
-    model = ScriptedChatModel(replies=against_the_likeliest)
-    found = solve("p", model, context=context)
-    assert found.final_answer == "6"
-    assert calls_of(model, "compare") == 2  # one pair, both orders
-
-
-def test_a_play_off_that_fails_leaves_the_likeliest() -> None:
-    def reply(call: Any) -> str:
-        return "I cannot say." if call.role == "compare" else five(call)
-
-    context = tuned(select="playoff", max_calls=30)
-    found = solve("p", ScriptedChatModel(replies=reply), context=context)
-    assert found.choice is not None
-    assert found.best in found.choice["classes"][0]["nodes"]
-    assert {failure["role"] for failure in found.failures} == {"compare"}
 
 
 # A finished search under another prior
@@ -267,17 +219,6 @@ def kept(saver: InMemorySaver, problem: str, model: Any, context: MCTSrContext) 
     assert state.next == ()
     choice: Choice = state.values["choice"]
     return choice, state.values["answer"], state.values["final_answer"]
-
-
-def test_the_winner_of_a_play_off_stays_under_another_prior() -> None:
-    model, saver = ScriptedChatModel(replies=five), InMemorySaver()
-    context = tuned(select="playoff", max_calls=30)
-    first = solve("p", model, context=context, checkpointer=saver)
-    made = len(model.calls)
-    other = tuned(select="playoff", max_calls=30, prior=SHARP)
-    again = solve("p", model, context=other, checkpointer=saver)
-    assert (again.best, len(model.calls)) == (first.best, made)
-    assert again.choice != first.choice
 
 
 # Odd models
@@ -355,21 +296,6 @@ def test_what_a_person_adds_is_judged_and_what_is_pruned_is_not_best() -> None:
     assert len(tree[newest["id"]]["rewards"]) == 3
 
 
-def test_a_play_off_is_held_anew_when_a_search_goes_on(tmp_path: Path) -> None:
-    """The finalists may be others then, so its calls are others in the journal too."""
-
-    def reply(call: Any) -> str:
-        return f"\\boxed{{{call.sample}}}" if call.role == "draft" else five(call)
-
-    file, model, played = tmp_path / "search.db", ScriptedChatModel(replies=reply), [0]
-    for calls in (20, 40):
-        context = tuned(select="playoff", finalist_rewards=1, max_calls=calls)
-        found = solve("How many?", model, context=context, checkpointer=file)
-        assert (found.stop_reason, found.failures) == ("max_calls", [])
-        played.append(calls_of(model, "compare"))
-    assert played == [0, 6, 12]  # three pairs in both orders, twice
-
-
 # What is left of the calls
 
 
@@ -401,17 +327,12 @@ def test_where_no_answer_is_final_and_the_judge_too_dear_more_are_drafted() -> N
 
 
 @pytest.mark.parametrize("final", [True, False])
-@pytest.mark.parametrize("given", [{}, {"drafts": 3, "width": 3}, {"init": "answer"}])
-def test_selection_by_information_goes_with_profile_official(
-    given: dict[str, Any], final: bool
-) -> None:
+@pytest.mark.parametrize("given", [{}, {"drafts": 3, "width": 3}])
+def test_a_search_may_begin_with_an_answer_and_a_dummy(given: dict[str, Any], final: bool) -> None:
     model = ScriptedChatModel(
         replies=lambda call: five(call) if final else five(call).replace("boxed", "text")
     )
-    context = MCTSrContext(
-        profile="official", selection="information", max_calls=30, max_rollouts=99, **given
-    )
-    found = solve(PROBLEM, model, context=context)
+    found = solve(PROBLEM, model, context=tuned(init="both", max_calls=30, **given))
     assert total_cost(found.usage)["calls"] in (29, 30)
     assert (found.stop_reason, found.failures) == ("max_calls", [])
     assert any(node["q"] is not None for node in found.tree.values())
