@@ -19,8 +19,7 @@ from mctsr_graph.strategies.tuned.belief import believe
 from mctsr_graph.strategies.tuned.evidence import Evidence, evidence_of
 from mctsr_graph.strategies.tuned.learn import learn
 from mctsr_graph.strategies.tuned.rewards import weight_of_rewards
-from mctsr_graph.strategies.uct import add_child, new_node
-from mctsr_graph.tree.tree import Tree, merge
+from mctsr_graph.tree.tree import Tree, add_child, merge, new_node
 
 
 def point(grid: Sequence[object], value: object) -> tuple[float, ...]:

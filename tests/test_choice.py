@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mctsr_graph.strategies.choice import CHOICES, classes_of, explain, representative
 
 from mctsr_graph import MCTSrContext
+from mctsr_graph.strategies.choose import CHOICES, classes_of, explain, representative
 from mctsr_graph.tree.tree import Tree, merge
 
 from .test_belief import tree_of

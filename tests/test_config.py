@@ -38,19 +38,16 @@ WRONG: list[tuple[str, list[Any], str]] = [
     ("init", ["none", None], "'answer', 'dummy', 'both'"),
     ("max_children", [0, 4097, None], "1 to 4096"),
     ("max_depth", [0, 4097, "deep"], "1 to 4096, or null"),
-    ("expansion_rule", ["child_q", None], "'child_q_above', 'child_raw_q_at_least'"),
-    ("merge_equal_answers", ["maybe", None, 2], "true or false"),
     ("width", [0, 257, None], "1 to 256"),
     ("pipelined", ["maybe", None, 2], "true or false"),
-    ("selection", ["best", "importance", "thompson", None], "'greedy', 'information'"),
     ("exploration_constant", [-0.1, 1001, INF, NAN, None], "0 to 1000"),
     ("epsilon", [0, 1.1, NAN, None], "above 0 to 1"),
     ("log_term", ["ln(N)", "ln(1+N)", None], "'ln(N+1)', 'ln(N)+1'"),
     ("virtual_loss", [-1, 201, NAN, None], "0 to 200"),
     ("judge", ["guessed", None], "'self', 'rubric', 'logits', 'pairwise'"),
     ("reward_samples", [0, 65, None], "1 to 64"),
-    ("value", ["median", "lower_bound", None], "'min_mean', 'mean'"),
-    ("select", ["best", "playoff", None], "'max_q', 'majority', 'weighted'"),
+    ("value", ["median", None], "'min_mean', 'mean'"),
+    ("choice", ["best", None], "'max_q', 'majority', 'weighted'"),
     (
         "prior",
         ["usual", 1],
@@ -58,11 +55,6 @@ WRONG: list[tuple[str, list[Any], str]] = [
     ),
     ("full_score_threshold", [-101, 101, NAN, None], "-100 to 100"),
     ("full_score_penalty", [-1, 201, NAN, None], "0 to 200"),
-    ("full_score_rule", ["subtract", None], "'subtract_above', 'replace_from'"),
-    ("score_reader", ["first_number", None], "'whole_reply', 'last_number'"),
-    ("out_of_range", ["clamp", None], "'reject', 'keep'"),
-    ("backpropagation", ["none", None], "'to_root', 'one_level'"),
-    ("refine_sees", ["answer", None], "'answer_and_critique', 'critique'"),
     ("max_retries", [-1, 17, None], "0 to 16"),
     ("max_attempts", [0, 17, None], "1 to 16"),
     ("call_seconds", [0, -1, None], "above 0"),
@@ -85,16 +77,8 @@ DIFFERENCES: dict[str, tuple[Any, Any, Any]] = {
     "max_calls": (None, None, 35),
     "drafts": (1, 1, 2),
     "init": ("answer", "both", "answer"),
-    "expansion_rule": ("child_q_above", "child_raw_q_at_least", "child_q_above"),
-    "merge_equal_answers": (False, True, False),
-    "selection": ("greedy", "greedy", "information"),
-    "select": ("max_q", "max_q", "weighted"),
+    "choice": ("max_q", "max_q", "weighted"),
     "full_score_penalty": (5.0, 45.0, 5.0),
-    "full_score_rule": ("subtract_above", "replace_from", "subtract_above"),
-    "score_reader": ("whole_reply", "last_number", "whole_reply"),
-    "out_of_range": ("reject", "keep", "reject"),
-    "backpropagation": ("to_root", "one_level", "to_root"),
-    "refine_sees": ("answer_and_critique", "critique", "answer_and_critique"),
 }
 
 # What all profiles have
@@ -187,9 +171,12 @@ def test_an_unknown_setting_suggests_the_near_name(name: str, near: str) -> None
 
 
 def test_an_unknown_setting_like_no_other_gets_no_suggestion() -> None:
-    assert message(xyzzy=1).startswith(
-        "'xyzzy' is not a setting; allowed: agree, backpropagation, "
-    )
+    assert message(xyzzy=1).startswith("'xyzzy' is not a setting; allowed: agree, call_seconds, ")
+
+
+def test_a_setting_by_its_old_name_is_understood() -> None:
+    assert MCTSrContext(select="majority") == MCTSrContext(choice="majority")
+    assert message(select="best").startswith("choice is 'best', allowed ")
 
 
 @pytest.mark.parametrize(

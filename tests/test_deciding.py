@@ -55,7 +55,7 @@ def test_confidence_ends_the_search() -> None:
 
 
 def test_a_lead_that_cannot_be_made_up_for_ends_the_search() -> None:
-    found = search(["5"] * 8 + ["6"], "5", settle=True, select="majority", max_calls=12)
+    found = search(["5"] * 8 + ["6"], "5", settle=True, choice="majority", max_calls=12)
     assert found.stop_reason == "settled"
     assert found.final_answer == "5"
     assert total_cost(found.usage)["calls"] < 12
@@ -63,14 +63,14 @@ def test_a_lead_that_cannot_be_made_up_for_ends_the_search() -> None:
 
 def test_a_majority_is_settled_by_more_than_what_is_left() -> None:
     # 4 against 1, 3 calls left: 4 against 4 is a tie, which other evidence decides
-    assert search(["5"] * 4 + ["6"], "6", settle=True, select="majority", max_calls=8).rollouts
-    assert not search(["5"] * 5 + ["6"], "6", settle=True, select="majority", max_calls=9).rollouts
+    assert search(["5"] * 4 + ["6"], "6", settle=True, choice="majority", max_calls=8).rollouts
+    assert not search(["5"] * 5 + ["6"], "6", settle=True, choice="majority", max_calls=9).rollouts
 
 
 def test_what_is_settled_would_not_have_changed() -> None:
     world, stopped = World(skill=0.6, auc=0.65, seed=4), 0
     for number in range(40):
-        given: dict[str, Any] = {"select": "majority", "max_calls": 19, "drafts": 8}
+        given: dict[str, Any] = {"choice": "majority", "max_calls": 19, "drafts": 8}
         problem, model = world.problem(number).text, world.model()
         early = solve(problem, model, context=tuned(settle=True, **given))
         if early.stop_reason == "settled":
@@ -82,5 +82,5 @@ def test_what_is_settled_would_not_have_changed() -> None:
 
 
 def test_a_choice_that_rewards_can_change_is_never_settled() -> None:
-    found = search(["5"] * 8 + ["6"], "5", settle=True, select="weighted", max_calls=12)
+    found = search(["5"] * 8 + ["6"], "5", settle=True, choice="weighted", max_calls=12)
     assert found.stop_reason == "max_calls"

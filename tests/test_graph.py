@@ -28,8 +28,10 @@ from mctsr_graph import (
 )
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.strategies.strategy import Strategy
 
 from .conftest import as_json, keyed_reply
+from .strategies import Drawing
 
 Make = Callable[..., ScriptedChatModel]
 PROBLEM = {"problem": "How many?"}
@@ -37,16 +39,16 @@ EVERYTHING = [*MCTSrState.__annotations__]
 EVERYTHING.remove("remaining_steps")
 
 
-def run(model: Any, **settings: Any) -> dict[str, Any]:
+def run(model: Any, strategy: Strategy | None = None, **settings: Any) -> dict[str, Any]:
     """The whole final state of a search."""
-    graph = create_mctsr(model).compile(name="mctsr")
+    graph = create_mctsr(model, strategy=strategy).compile(name="mctsr")
     context = MCTSrContext(**settings)
     state: dict[str, Any] = graph.invoke(PROBLEM, context=context, output_keys=EVERYTHING)
     return state
 
 
-async def arun(model: Any, **settings: Any) -> dict[str, Any]:
-    graph = create_mctsr(model).compile(name="mctsr")
+async def arun(model: Any, strategy: Strategy | None = None, **settings: Any) -> dict[str, Any]:
+    graph = create_mctsr(model, strategy=strategy).compile(name="mctsr")
     context = MCTSrContext(**settings)
     state: dict[str, Any] = await graph.ainvoke(PROBLEM, context=context, output_keys=EVERYTHING)
     return state
@@ -181,20 +183,15 @@ async def test_the_tree_does_not_depend_on_which_call_returns_first() -> None:
             await asyncio.sleep(0.002 * (len(self.calls) * 5 % 4))
             return await super()._agenerate(messages, stop, run_manager, **kwargs)
 
-    settings = {"max_rollouts": 12, "width": 4, "seed": 3}
+    settings: Any = {"strategy": Drawing(), "max_rollouts": 12, "width": 4, "seed": 3}
     calm = run(ScriptedChatModel(replies=keyed_reply), **settings)["tree"]
     assert run(ScriptedChatModel(replies=late), **settings)["tree"] == calm
     assert (await arun(Jittery(replies=keyed_reply), **settings))["tree"] == calm
 
 
 def test_another_seed_gives_another_search(keyed: ScriptedChatModel) -> None:
-    def drawn(tree: Any, context: Any, rng: Any, width: int) -> list[str]:
-        return list(rng.choices(list(tree), k=width))
-
-    graph, trees = create_mctsr(keyed, selection=drawn).compile(), []
-    for seed in (1, 1, 2):
-        context = MCTSrContext(max_rollouts=12, seed=seed)
-        trees.append(graph.invoke(PROBLEM, context=context, output_keys=["tree"])["tree"])
+    settings: Any = {"strategy": Drawing(), "max_rollouts": 12}
+    trees = [run(keyed, seed=seed, **settings)["tree"] for seed in (1, 1, 2)]
     assert trees[0] == trees[1] != trees[2]
 
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
-from mctsr_graph.strategies.choice import weighted
 
 from mctsr_graph import (
     ConfigError,
@@ -25,6 +24,7 @@ from mctsr_graph.judges import SelfEvaluation
 from mctsr_graph.run import solve_many as many
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.settings.prior import Prior
+from mctsr_graph.strategies.choose import weighted
 from mctsr_graph.strategies.tuned.learn import groups
 
 WORLD = World(skill=0.5, auc=0.7, seed=9)

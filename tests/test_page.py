@@ -16,8 +16,8 @@ import pytest
 from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
 from mctsr_graph.calls.usage import no_usage
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.strategies.uct import add_child, backpropagate, new_node
-from mctsr_graph.tree.tree import Tree, best_node, merge
+from mctsr_graph.strategies.paper import PaperStrategy
+from mctsr_graph.tree.tree import Tree, add_child, best_node, merge, new_node
 from mctsr_graph.viewers.html import render_html
 
 from .conftest import keyed_reply
@@ -89,7 +89,7 @@ def grown(texts: list[str], nodes: int) -> Solution:
             rollout=index,
         )
         tree = merge(tree, [add_child(tree, child)])
-        tree = merge(tree, [backpropagate(tree, child["id"], context)])
+        tree = merge(tree, [PaperStrategy().backpropagate(tree, child["id"], context)])
     best = best_node(tree)
     assert best is not None
     return Solution(

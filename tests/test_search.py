@@ -8,25 +8,58 @@ import random
 from typing import Any
 
 import pytest
-from mctsr_graph.strategies.values import backed_up_q, bonus, raw_q, suppress_full_score
 
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.uct import (
+from mctsr_graph.strategies.official import OfficialStrategy
+from mctsr_graph.strategies.paper import PaperStrategy
+from mctsr_graph.strategies.strategy import Search, strategy_of
+from mctsr_graph.strategies.uct import backed_up_value, bonus, own_value, uct
+from mctsr_graph.tree.tree import (
+    Node,
+    Patch,
+    Tree,
     add_child,
     add_rewards,
-    backpropagate,
-    is_candidate,
-    is_fully_expanded,
+    best_node,
+    merge,
     new_node,
-    select,
-    select_wave,
-    uct,
+    path_to_root,
+    roots,
 )
-from mctsr_graph.tree.tree import Node, Tree, best_node, merge, path_to_root, roots
 
 PAPER = MCTSrContext()
 OFFICIAL = MCTSrContext(profile="official")
-RNG = random.Random(0)
+
+
+def backpropagate(tree: Tree, node_id: str, context: MCTSrContext) -> Patch:
+    """By the strategy of the profile."""
+    return strategy_of(context).backpropagate(tree, node_id, context)
+
+
+def uct_of(tree: Tree, node_id: str, context: MCTSrContext, in_flight: int = 0) -> float:
+    """By the strategy of the profile: "paper" or "official"."""
+    strategy = OfficialStrategy() if context.profile == "official" else PaperStrategy()
+    return strategy.uct(tree, tree[node_id], context, in_flight)
+
+
+def is_fully_expanded(tree: Tree, node_id: str, context: MCTSrContext) -> bool:
+    """By the strategy of the profile, where no depth limits it."""
+    assert context.max_depth is None
+    strategy = OfficialStrategy() if context.profile == "official" else PaperStrategy()
+    return not strategy.is_candidate(tree, tree[node_id], context)
+
+
+def select_wave(tree: Tree, context: MCTSrContext, width: int) -> list[str | None]:
+    """The nodes that the strategy of the profile refines next."""
+    search = Search(tree, context, 0, width, random.Random(0), 1, None)
+    tasks = strategy_of(context).next_tasks(search)
+    assert all(task.kind == "refine" for task in tasks)
+    return [task.node for task in tasks]
+
+
+def select(tree: Tree, context: MCTSrContext) -> str | None:
+    """The node that is refined next."""
+    return next(iter(select_wave(tree, context, 1)), None)
 
 
 def grow(context: MCTSrContext, *nodes: tuple[str | None, list[float]]) -> Tree:
@@ -64,13 +97,19 @@ def values(tree: Tree) -> list[float]:
         ([0.0], 0.0),
     ],
 )
-def test_raw_q_is_halfway_between_the_least_and_the_mean_reward(
+def test_the_own_value_is_halfway_between_the_least_and_the_mean_reward(
     rewards: list[float], expected: float
 ) -> None:
-    assert raw_q(rewards) == expected
+    assert own_value(rewards) == expected
 
 
-#     0: 10, 20           raw q (10 + 15) / 2 = 12.5
+def test_the_own_value_may_be_the_mean_alone() -> None:
+    assert own_value([0.0, 30.0, 60.0], "mean") == 30.0
+    context = MCTSrContext(value="mean")
+    assert values(grow(context, (None, [10.0, 20.0]), ("0", [40.0]))) == [27.5, 40.0]
+
+
+#     0: 10, 20           own value (10 + 15) / 2 = 12.5
 #    /       \
 # 1: 40     3: -30
 #   |
@@ -89,7 +128,7 @@ def test_the_hand_tree_of_the_paper() -> None:
     assert root == 36.25
 
 
-def test_the_hand_tree_of_the_official_code_takes_the_raw_q_of_children() -> None:
+def test_the_hand_tree_of_the_official_code_takes_the_own_values_of_children() -> None:
     root = (12.5 + 40) / 2
     assert values(grow(OFFICIAL, *HAND)) == [26.25, 60.0, 80.0, -30.0]
     assert root == 26.25
@@ -116,14 +155,14 @@ def test_in_the_official_code_the_root_of_a_chain_stays_stale() -> None:
 
 
 def test_a_leaf_is_worth_its_own_rewards_and_a_parent_half_of_its_best_child() -> None:
-    tree = grow(PAPER, *HAND)
-    assert backed_up_q(tree, tree["3"]) == -30.0
-    assert backed_up_q(tree, tree["1"]) == (40 + 80) / 2 == 60.0
+    assert backed_up_value(-30.0, []) == -30.0
+    assert backed_up_value(40.0, [80.0]) == (40 + 80) / 2 == 60.0
+    assert backed_up_value(12.5, [60.0, -30.0]) == 36.25
 
 
 def test_a_new_reward_is_carried_to_every_ancestor_and_to_nothing_else() -> None:
     tree = grow(PAPER, *HAND)
-    tree = merge(tree, [add_rewards(tree, "2", [0.0])])  # raw q (0 + 40) / 2 = 20
+    tree = merge(tree, [add_rewards(tree, "2", [0.0])])  # own value (0 + 40) / 2 = 20
     assert backpropagate(tree, "2", PAPER) == {
         "2": {"q": 20.0},
         "1": {"q": 30.0},  # (40 + 20) / 2
@@ -157,8 +196,9 @@ def test_backpropagating_twice_changes_nothing(context: MCTSrContext) -> None:
 def test_bonus_by_both_readings_of_plus_one(
     log_term: Any, parent_visits: int, visits: int, expected: float
 ) -> None:
-    context = MCTSrContext(log_term=log_term)
-    assert bonus(parent_visits, visits, context) == pytest.approx(expected, abs=5e-7)
+    assert bonus(visits, parent_visits, 1.4, 1e-5, log_term) == pytest.approx(expected, abs=5e-7)
+    found = uct(30.0, visits, parent_visits, 1.4, log_term=log_term)
+    assert found == pytest.approx(30 + expected, abs=5e-7)
     if parent_visits:
         readings = {
             "ln(N+1)": math.log(parent_visits + 1),
@@ -178,31 +218,30 @@ def test_bonus_by_both_readings_of_plus_one(
 def test_uct_of_the_hand_tree(log_term: Any, expected: list[float]) -> None:
     context = MCTSrContext(log_term=log_term)
     tree = grow(context, *HAND)
-    found = [uct(tree, node, context) for node in tree.values()]
+    found = [uct_of(tree, node_id, context) for node_id in tree]
     assert found == pytest.approx(expected, abs=5e-7)
 
 
 def test_a_root_has_no_bonus() -> None:
     tree = grow(PAPER, (None, [30.0]))
-    assert uct(tree, tree["0"], PAPER) == 30.0
+    assert uct_of(tree, "0", PAPER) == 30.0
 
 
 def test_without_exploration_the_uct_is_the_q() -> None:
     greedy = MCTSrContext(exploration_constant=0)
     tree = grow(greedy, *HAND)
-    assert [uct(tree, node, greedy) for node in tree.values()] == values(tree)
+    assert [uct_of(tree, node_id, greedy) for node_id in tree] == values(tree)
 
 
-def test_a_leaf_in_flight_counts_as_a_visit_and_costs_the_virtual_loss() -> None:
+def test_a_leaf_in_flight_counts_as_a_visit() -> None:
     tree = grow(PAPER, *HAND)
-    expected = 60 + 1.037610 - 20  # two visits, then the loss
-    assert uct(tree, tree["1"], PAPER, in_flight=1) == pytest.approx(expected, abs=5e-7)
+    assert uct_of(tree, "1", PAPER, in_flight=1) == pytest.approx(60 + 1.037610, abs=5e-7)
 
 
 def test_the_official_uct_is_the_stored_one_even_where_it_is_stale() -> None:
     tree = grow(OFFICIAL, *CHAIN)
-    assert tree["0"]["uct"] == uct(tree, tree["0"], OFFICIAL) == -25.0
-    assert uct(tree, tree["0"], OFFICIAL, in_flight=1) == -45.0
+    assert tree["0"]["uct"] == uct_of(tree, "0", OFFICIAL) == -25.0
+    assert uct_of(tree, "0", OFFICIAL, in_flight=1) == -25.0
     assert tree["3"]["uct"] == pytest.approx(91.165571, abs=5e-7)
 
 
@@ -215,7 +254,7 @@ def test_an_official_visit_updates_siblings_and_grandparent() -> None:
     tree = grow(OFFICIAL, (None, [10.0]), ("0", [20.0]), ("0", [0.0]), ("1", [5.0]))
     assert tree["0"]["q"] == (10 + 20) / 2 == 15.0
     assert tree["3"]["uct"] == pytest.approx(5 + 1.165571, abs=5e-7)
-    tree = merge(tree, [add_rewards(tree, "1", [0.0])])  # raw q (0 + 10) / 2 = 5
+    tree = merge(tree, [add_rewards(tree, "1", [0.0])])  # own value (0 + 10) / 2 = 5
     tree = merge(tree, [add_child(tree, sprout(tree, "1", [6.0]))])
     tree = merge(tree, [backpropagate(tree, "4", OFFICIAL)])
     assert values(tree) == [(10 + 5) / 2, (5 + 6) / 2, 0.0, 5.0, 6.0]
@@ -236,8 +275,8 @@ def test_an_official_visit_updates_siblings_and_grandparent() -> None:
     ],
 )
 def test_full_scores_are_suppressed(reward: float, paper: float, official: float) -> None:
-    assert suppress_full_score(reward, PAPER) == paper
-    assert suppress_full_score(reward, OFFICIAL) == official
+    assert PaperStrategy().suppressed(reward, PAPER) == paper
+    assert OfficialStrategy().suppressed(reward, OFFICIAL) == official
 
 
 # Full expansion: section 3.4
@@ -260,7 +299,7 @@ def test_fully_expanded_is_the_limit_and_a_better_child(
     leaves = [("0", [reward]) for reward in children]
     for context, expected in ((PAPER, by_paper), (OFFICIAL, by_official)):
         tree = grow(context, (None, [10.0]), *leaves)
-        assert is_fully_expanded(tree, tree["0"], context) is expected
+        assert is_fully_expanded(tree, "0", context) is expected
 
 
 #         0: 10                          0: 10
@@ -275,7 +314,7 @@ def test_fully_expanded_is_the_limit_and_a_better_child(
         (20.0, -80.0, -30.0, 5.0, False, True),
     ],
 )
-def test_the_paper_compares_q_and_the_official_code_raw_q(
+def test_the_paper_compares_q_and_the_official_code_own_values(
     child: float,
     grandchild: float,
     child_q: float,
@@ -286,15 +325,15 @@ def test_the_paper_compares_q_and_the_official_code_raw_q(
     leaves: list[tuple[str | None, list[float]]] = [("0", [child]), ("0", [0.0]), ("0", [0.0])]
     tree = grow(PAPER, (None, [10.0]), *leaves, ("1", [grandchild]))
     assert (tree["1"]["q"], tree["0"]["q"]) == (child_q, root_q)
-    assert is_fully_expanded(tree, tree["0"], PAPER) is by_paper
-    assert is_fully_expanded(tree, tree["0"], OFFICIAL) is by_official
+    assert is_fully_expanded(tree, "0", PAPER) is by_paper
+    assert is_fully_expanded(tree, "0", OFFICIAL) is by_official
 
 
 def test_the_limit_of_children_can_be_chosen() -> None:
     narrow = MCTSrContext(max_children=1)
     tree = grow(narrow, (None, [10.0]), ("0", [80.0]))
-    assert is_fully_expanded(tree, tree["0"], narrow)
-    assert not is_fully_expanded(tree, tree["0"], PAPER)
+    assert is_fully_expanded(tree, "0", narrow)
+    assert not is_fully_expanded(tree, "0", PAPER)
 
 
 # Selection
@@ -342,6 +381,7 @@ def test_a_fully_expanded_node_is_passed_over() -> None:
 def test_max_depth_keeps_a_node_from_being_refined() -> None:
     shallow = MCTSrContext(max_depth=2)
     tree = grow(shallow, *HAND)
+    is_candidate = PaperStrategy().is_candidate
     candidates = [node_id for node_id in tree if is_candidate(tree, tree[node_id], shallow)]
     assert candidates == ["0", "1", "3"]
     assert select(tree, shallow) == "1"
@@ -350,8 +390,7 @@ def test_max_depth_keeps_a_node_from_being_refined() -> None:
 def test_nothing_is_selected_from_an_exhausted_tree() -> None:
     tiny = MCTSrContext(max_depth=1, max_children=1)
     tree = grow(tiny, (None, [10.0]), ("0", [40.0]))
-    assert select(tree, tiny) is None
-    assert select_wave(tree, tiny, RNG, 4) == []
+    assert select_wave(tree, tiny, 1) == select_wave(tree, tiny, 4) == []
 
 
 def test_nothing_is_selected_from_an_empty_tree() -> None:
@@ -382,24 +421,18 @@ def test_virtual_loss_spreads_a_wave() -> None:
     # after 1   30  20  35
     # after 2   30  20  15
     tree = grow(PAPER, (None, [50.0]), (None, [40.0]), (None, [35.0]))
-    assert select_wave(tree, PAPER, RNG, 4) == ["0", "1", "2", "0"]
+    assert select_wave(tree, PAPER, 4) == ["0", "1", "2", "0"]
 
 
 def test_without_virtual_loss_a_wave_goes_to_one_node() -> None:
     context = MCTSrContext(virtual_loss=0)
     tree = grow(context, (None, [50.0]), (None, [40.0]))
-    assert select_wave(tree, context, RNG, 3) == ["0", "0", "0"]
+    assert select_wave(tree, context, 3) == ["0", "0", "0"]
 
 
 def test_a_wave_may_take_one_node_twice_when_it_is_the_only_one() -> None:
     tree = grow(PAPER, (None, [50.0]))
-    assert select_wave(tree, PAPER, RNG, 2) == ["0", "0"]
-
-
-def test_leaves_in_flight_elsewhere_are_taken_into_account() -> None:
-    tree = grow(PAPER, (None, [50.0]), (None, [40.0]))
-    assert select(tree, PAPER, {"0": 1}) == "1"
-    assert select(tree, PAPER, {"0": 1, "1": 1}) == "0"
+    assert select_wave(tree, PAPER, 2) == ["0", "0"]
 
 
 # The answer to return
@@ -411,6 +444,7 @@ def orchard(*nodes: tuple[float, str | None, bool]) -> Tree:
     for reward, final, dummy in nodes:
         node = sprout(tree, None, [reward], final_answer=final, dummy=dummy)
         tree = merge(tree, [add_child(tree, node)])
+        tree = merge(tree, [backpropagate(tree, node["id"], PAPER)])
     return tree
 
 
@@ -447,7 +481,7 @@ def test_the_best_node_has_the_highest_q_after_the_search_below_it() -> None:
 # Nodes and patches
 
 
-def test_a_new_node_is_a_leaf_with_its_own_value() -> None:
+def test_a_new_node_is_a_leaf_whose_value_is_not_set_yet() -> None:
     tree = grow(PAPER, (None, [10.0]))
     node = new_node(
         tree,
@@ -469,7 +503,7 @@ def test_a_new_node_is_a_leaf_with_its_own_value() -> None:
         "final_answer": "26",
         "critique": "Why?",
         "rewards": [10.0, 20.0],
-        "q": 12.5,
+        "q": None,
         "duplicate_of": None,
         "truncated": False,
         "suspicious": False,
@@ -519,6 +553,6 @@ def test_nothing_changes_what_it_is_given() -> None:
     grown = merge(tree, patches)
     for context in (PAPER, OFFICIAL):
         merge(grown, [backpropagate(grown, "4", context)])
-        select_wave(tree, context, random.Random(0), 3)
+        select_wave(tree, context, 3)
     assert (tree, child, patches) == before
     assert grown["0"]["children"] == ["1", "3", "4"]

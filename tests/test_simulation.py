@@ -22,6 +22,7 @@ WORLD = World(skill=0.4, auc=0.7, class_spread=10.0, seed=3)
         {"profile": "paper", "max_rollouts": 6, "width": 3, "reward_samples": 2},
         {"profile": "official", "max_rollouts": 6},
         {"profile": "official", "max_rollouts": 6, "seed": 2, "width": 2},
+        {"choice": "majority", "max_rollouts": 6, "drafts": 2},
         {
             "profile": "tuned",
             "max_rollouts": 12,

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
-from mctsr_graph.strategies.selection import tasks_of_wave
 
 from mctsr_graph import (
     CheckpointError,
@@ -24,6 +23,7 @@ from mctsr_graph import (
     create_mctsr,
     solve,
 )
+from mctsr_graph.graph.select import next_tasks
 from mctsr_graph.run.sqlite_saver import open_file
 from mctsr_graph.run.steering import (
     Act,
@@ -41,9 +41,10 @@ from mctsr_graph.run.steering import (
     unpin,
 )
 from mctsr_graph.run.stored import stored_searches
-from mctsr_graph.strategies.uct import backpropagate, new_node, select, select_wave
+from mctsr_graph.strategies.paper import PaperStrategy
+from mctsr_graph.strategies.strategy import Search
 from mctsr_graph.tree.steered import in_play
-from mctsr_graph.tree.tree import Tree, best_node, merge, path_to_root
+from mctsr_graph.tree.tree import Tree, best_node, merge, new_node, path_to_root
 from mctsr_graph.viewers.text import render_text
 
 from .conftest import as_json, keyed_reply
@@ -63,8 +64,14 @@ def tree_of(*nodes: tuple[str | None, float, dict[str, Any]]) -> Tree:
         if parent is not None:
             patch[parent] = {"children": [*tree[parent]["children"], node["id"]]}
         tree = merge(tree, [patch])
-        tree = merge(tree, [backpropagate(tree, node["id"], PAPER)])
+        tree = merge(tree, [PaperStrategy().backpropagate(tree, node["id"], PAPER)])
     return tree
+
+
+def select(tree: Tree, context: MCTSrContext) -> str | None:
+    """The node that is refined next."""
+    [task] = PaperStrategy().next_tasks(Search(tree, context, 0, 1, random.Random(0), 1, None))
+    return task.node
 
 
 # --------------------------------------------------------------------------- what is in play
@@ -73,7 +80,8 @@ def test_a_pruned_branch_is_neither_selected_nor_returned_nor_counted() -> None:
     assert list(in_play(tree)) == ["0", "3"]
     assert best_node(tree) == "3"
     assert tree["0"]["q"] == (10 + 20) / 2
-    assert set(select_wave(tree, PAPER, random.Random(0), 50)) == {"0", "3"}
+    search = Search(tree, PAPER, 0, 9, random.Random(0), 1, None)
+    assert {task.node for task in PaperStrategy().next_tasks(search)} == {"0", "3"}
 
 
 def test_a_pruned_child_does_not_fill_its_parent() -> None:
@@ -108,7 +116,9 @@ def test_marks_that_were_taken_away_mean_nothing() -> None:
 
 def test_a_wish_goes_before_uct_and_takes_its_own_rollout_only() -> None:
     tree = tree_of((None, 90, {}), ("0", -90, {"wishes": {"6": None, "7": "flaw"}}))
-    wave = tasks_of_wave(tree, MCTSrContext(virtual_loss=0), random.Random(0), 4, 5, select_wave)
+    context = MCTSrContext(virtual_loss=0)
+    search = Search(tree, context, 4, 4, random.Random(0), 1, None)
+    wave, _ = next_tasks(PaperStrategy(), search)
     assert [task.node for task in wave] == ["0", "1", "1", "0"]
 
 

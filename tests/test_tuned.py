@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
-from mctsr_graph.strategies.choice import Choice
 
 from mctsr_graph import (
     CallJournal,
@@ -25,6 +24,7 @@ from mctsr_graph.judges import Pairwise
 from mctsr_graph.run.session import SearchControl, Wanted
 from mctsr_graph.run.steering import add_answer, ask_rewards, expand, prune, steer
 from mctsr_graph.settings.prior import Prior
+from mctsr_graph.strategies.choose import Choice
 
 from .conftest import as_json
 
@@ -93,10 +93,9 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(after: int) -> None:
 
 
 def test_a_journal_makes_the_search_again_without_a_call(tmp_path: Path) -> None:
-    context = tuned(reward_samples=3)
+    context = tuned()
     with CallJournal(tmp_path / "calls.sqlite") as journal:
         first = solve(PROBLEM, WORLD.model(), context=context, journal=journal)
-        silent = ScriptedChatModel(replies=[])
         silent = WORLD.model()
         again = solve(PROBLEM, silent, context=context, journal=journal)
     assert as_json(again.tree) == as_json(first.tree)
@@ -155,9 +154,9 @@ def test_a_wish_goes_before_what_tells_most() -> None:
 # Budgets
 
 
-@pytest.mark.parametrize("selection", ["greedy", "information"])
+@pytest.mark.parametrize("profile", ["paper", "official", "tuned"])
 @pytest.mark.parametrize("judge", ["self", "pairwise", "rubric", "verifier", "five rivals"])
-def test_the_budget_of_calls_is_never_exceeded(selection: Any, judge: str) -> None:
+def test_the_budget_of_calls_is_never_exceeded(profile: str, judge: str) -> None:
     judges: dict[str, Any] = {"verifier": lambda p, a: "3" in a, "five rivals": Pairwise(5)}
 
     def reply(call: Any) -> str:
@@ -165,7 +164,8 @@ def test_the_budget_of_calls_is_never_exceeded(selection: Any, judge: str) -> No
 
     for limit in (4, 9, 16, 25):
         model = ScriptedChatModel(replies=reply)
-        context = tuned(selection=selection, max_calls=limit, width=2)
+        given: Any = {"max_calls": limit, "drafts": 2, "width": 2, "max_rollouts": 99}
+        context = tuned(profile=profile, choice="weighted", **given)
         try:
             found = solve("p", model, context=context, judge=judges.get(judge, judge))
         except SearchFailedError as error:
@@ -327,17 +327,12 @@ def test_where_no_answer_is_final_and_the_judge_too_dear_more_are_drafted() -> N
 
 
 @pytest.mark.parametrize("final", [True, False])
-@pytest.mark.parametrize("given", [{}, {"drafts": 3, "width": 3}, {"init": "answer"}])
-def test_selection_by_information_goes_with_profile_official(
-    given: dict[str, Any], final: bool
-) -> None:
+@pytest.mark.parametrize("given", [{}, {"drafts": 3, "width": 3}])
+def test_a_search_may_begin_with_an_answer_and_a_dummy(given: dict[str, Any], final: bool) -> None:
     model = ScriptedChatModel(
         replies=lambda call: five(call) if final else five(call).replace("boxed", "text")
     )
-    context = MCTSrContext(
-        profile="official", selection="information", max_calls=30, max_rollouts=99, **given
-    )
-    found = solve(PROBLEM, model, context=context)
+    found = solve(PROBLEM, model, context=tuned(init="both", max_calls=30, **given))
     assert total_cost(found.usage)["calls"] in (29, 30)
     assert (found.stop_reason, found.failures) == ("max_calls", [])
     assert any(node["q"] is not None for node in found.tree.values())

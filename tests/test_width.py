@@ -26,8 +26,10 @@ from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.run.steering import edit_critique, steer
+from mctsr_graph.strategies.strategy import Strategy
 
 from .conftest import as_json, keyed_reply
+from .strategies import Drawing
 
 PROBLEM = "How many?"
 WORLD = World(skill=0.4, auc=0.7, seed=3)
@@ -51,10 +53,17 @@ class Restless(ScriptedChatModel):
         return await super()._agenerate(messages, stop, run_manager, **more)
 
 
-def found(context: MCTSrContext, model: Any, problem: str = PROBLEM, awaited: bool = True) -> Any:
+def found(
+    context: MCTSrContext,
+    model: Any,
+    problem: str = PROBLEM,
+    awaited: bool = True,
+    strategy: Strategy | None = None,
+) -> Any:
+    given: Any = {"context": context, "strategy": strategy}
     if awaited:
-        return asyncio.run(asolve(problem, model, context=context))
-    return solve(problem, model, context=context)
+        return asyncio.run(asolve(problem, model, **given))
+    return solve(problem, model, **given)
 
 
 def told(solution: Solution) -> str:
@@ -64,23 +73,23 @@ def told(solution: Solution) -> str:
 @pytest.mark.parametrize("awaited", [True, False])
 @pytest.mark.parametrize("width", [4, 16])
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "strategy"),
     [
-        {"profile": "paper"},
-        {"profile": "paper", "reward_samples": 2},
-        {"profile": "tuned", **ENDLESS},
+        ({"profile": "paper"}, None),
+        ({"profile": "paper", "reward_samples": 2}, Drawing()),
+        ({"profile": "tuned", **ENDLESS}, None),
     ],
 )
 def test_a_seed_gives_the_same_tree_whatever_finishes_first(
-    settings: dict[str, Any], width: int, awaited: bool
+    settings: dict[str, Any], strategy: Strategy | None, width: int, awaited: bool
 ) -> None:
     context = MCTSrContext(max_rollouts=ROLLOUTS, width=width, seed=5, **settings)
     problem = WORLD.problem(1).text
-    calm = told(found(context, WORLD.model(), problem))
+    calm = told(found(context, WORLD.model(), problem, strategy=strategy))
     for pipelined in (False, True):
         restless = Restless(replies=WORLD.reply)
         again = context.model_copy(update={"pipelined": pipelined})
-        assert told(found(again, restless, problem, awaited)) == calm
+        assert told(found(again, restless, problem, awaited, strategy)) == calm
 
 
 def test_another_seed_gives_another_tree() -> None:

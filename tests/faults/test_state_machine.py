@@ -11,11 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from langgraph.checkpoint.memory import InMemorySaver
-from mctsr_graph.strategies.values import backed_up_q
 
 from mctsr_graph import MCTSrContext, MCTSrError, ScriptedChatModel, create_mctsr
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.strategies.uct import is_candidate, uct
+from mctsr_graph.strategies.paper import PaperStrategy
+from mctsr_graph.strategies.uct import backed_up_value, own_value
 from mctsr_graph.tree.tree import Tree, best_node, merge
 from tests.conftest import keyed_reply
 
@@ -102,6 +102,7 @@ class Searches(RuleBasedStateMachine):
 def check(values: dict[str, Any]) -> None:
     """The invariants of a search at rest."""
     tree: Tree = values.get("tree") or {}
+    paper = PaperStrategy()
     assert list(tree) == [str(n) for n in range(len(tree))]
     for node_id, node in tree.items():
         assert node["id"] == node_id
@@ -110,8 +111,9 @@ def check(values: dict[str, Any]) -> None:
         assert all(math.isfinite(r) and -100 <= r <= 95 for r in node["rewards"])
         assert node["children"] == sorted(set(node["children"]), key=int)
         assert all(tree[child]["parent"] == node_id for child in node["children"])
-        assert math.isclose(node["q"], backed_up_q(tree, node))
-        assert math.isfinite(uct(tree, node, MCTSrContext()))
+        below = [tree[child]["q"] for child in node["children"]]
+        assert math.isclose(node["q"], backed_up_value(own_value(node["rewards"]), below))
+        assert math.isfinite(paper.uct(tree, node, MCTSrContext()))
         if node["parent"] is not None:
             parent = tree[node["parent"]]
             assert node_id in parent["children"]
@@ -123,7 +125,9 @@ def check(values: dict[str, Any]) -> None:
     assert not set(made) & lost
     assert set(made) | lost == set(range(values.get("rollouts", 0) + 1)) or not tree
     assert values.get("best") == best_node(tree)
-    assert tree == {} or any(is_candidate(tree, node, MCTSrContext()) for node in tree.values())
+    assert tree == {} or any(
+        paper.is_candidate(tree, node, MCTSrContext()) for node in tree.values()
+    )
     assert merge(tree, [tree]) == tree
     assert json.loads(json.dumps(values["tree"])) == tree
 
