@@ -27,6 +27,7 @@ from typing import NamedTuple, TypedDict
 
 from benchmarks.hostile_catalogue import LONGEST_REPLY, maths_texts, not_scores, reply_texts
 from mctsr_graph.benchmark.worker import MathsChecker
+from mctsr_graph.defuse import defuse_control_tokens, hide_scores
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.text.final_answer import answer_key, extract_final_answer
 from mctsr_graph.text.score import parse_score
@@ -114,6 +115,18 @@ def key_fault(answer: str) -> str:
     return "" if answer_key(key) == key else "the key of the key is another"
 
 
+def defused_fault(text: str) -> str:
+    """Tell what is wrong with a text whose control tokens are broken, or ""."""
+    defused = defuse_control_tokens.__wrapped__(text)
+    return "" if defused.replace("\u200b", "") == text.replace("\u200b", "") else "text is lost"
+
+
+def shown_fault(answer: str) -> str:
+    """Tell what is wrong with what a judge is shown of an answer, or ""."""
+    shown = hide_scores.__wrapped__(answer)
+    return "" if shown.hidden or shown.text == answer else "another text, and nothing hidden"
+
+
 def try_parser(texts: dict[str, str], fault_of: Callable[[str], str]) -> Part:
     """Give every text to a parser, once for the time and once for the memory."""
     outcomes = [
@@ -196,6 +209,8 @@ def run(seconds: float) -> dict[str, Part]:
         "parse_score, no score": try_parser(not_scores(), no_score_fault),
         "extract_final_answer": try_parser(texts, extractor_fault),
         "answer_key": try_parser(texts, key_fault),
+        "defuse_control_tokens": try_parser(texts, defused_fault),
+        "hide_scores": try_parser(texts, shown_fault),
         "maths checker": try_checker(seconds),
     }
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import faulthandler
 import json
 import os
 import shutil
 import sys
-import time
 
 # Checkpoints hold plain JSON types: with this set, anything else would not come back
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
@@ -19,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph import ReplyError, ScriptedChatModel
+from mctsr_graph import ScriptedChatModel
 from mctsr_graph.models.scripted import ScriptedCall
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
@@ -30,6 +29,18 @@ def pytest_runtest_setup() -> None:
     from pytest_socket import socket_allow_hosts
 
     socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
+
+
+def pytest_unconfigure() -> None:
+    """A thread that a failed test has left waiting does not keep the process for ever."""
+    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of the embedded model may take longer: to unpack it, too, where none has before."""
+    for item in items:
+        if item.get_closest_marker("embedded") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(autouse=True)
@@ -95,17 +106,3 @@ def scripted() -> Callable[..., ScriptedChatModel]:
 def as_json(value: Any) -> str:
     """A value in a form that can be compared."""
     return json.dumps(value, sort_keys=True)
-
-
-def _once(function: Callable[[str], Any], text: str) -> float:
-    began = time.thread_time()
-    with contextlib.suppress(ReplyError):
-        function(text)
-    return time.thread_time() - began
-
-
-def seconds(function: Callable[[str], Any], text: str) -> float:
-    """CPU seconds that a function takes for a text. A score or an error, both are an end."""
-    spent = min(_once(function, text) for _ in range(3))  # a busy machine makes some slower
-    # Coverage watches each line, which makes a loop several times slower
-    return spent if sys.gettrace() is None else spent / 3

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -241,8 +240,7 @@ def test_a_signal_prints_the_best_so_far_and_how_to_go_on(
         env={**os.environ, "COLUMNS": "200"},
     ) as child:
         assert child.stderr is not None
-        while not child.stderr.readline().startswith("rollout 3 "):
-            time.sleep(0.01)
+        assert any(line.startswith("rollout 3 ") for line in child.stderr)
         child.send_signal(number)
         out, err = child.communicate(timeout=30)
     assert child.returncode == 128 + number

@@ -226,7 +226,8 @@ def test_questions_are_answered_in_turn_with_steps(model: Any, monkeypatch: Any)
     with engine._changed:  # more than can run
         rows = [engine.submit(Request(ids=[i, i], max_new=150)) for i in range(80)]
     tree = TokenTree([1, 2, 3], [-1, -1, 0])
-    while not steps[0]:
+    deadline = time.monotonic() + 30
+    while not steps[0] and time.monotonic() < deadline:
         time.sleep(0.001)
     with engine._changed:
         first = turns[0]

@@ -139,7 +139,7 @@ def test_another_thread_may_use_the_device(captured: list[Graphs]) -> None:
             a = torch.ones(500, 500, device="cuda")
             float((a @ a).sum())
 
-    other = threading.Thread(target=work)
+    other = threading.Thread(target=work, daemon=True)  # should a request fail
     other.start()
     engine, asked = InflightEngine(model), requests(20)
     futures = submit(engine, asked)

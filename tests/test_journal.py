@@ -165,7 +165,9 @@ async def test_two_tasks_on_one_search_likewise(tmp_path: Path) -> None:
     slow = ScriptedChatModel(replies=keyed_reply, latency=0.05)
     file = tmp_path / "search.db"
     first = asyncio.create_task(asolve("How many?", slow, checkpointer=file))
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(30):
+        while not slow.calls:
+            await asyncio.sleep(0.001)
     with pytest.raises(SearchLockedError):
         await asolve("How many?", slow, checkpointer=file)
     first.cancel()

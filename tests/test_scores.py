@@ -15,7 +15,7 @@ from benchmarks.judge_replies import main, measure
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.text.score import last_number_after_score, parse_score
 
-from .conftest import seconds
+from .growth import MOST, growth
 
 # Bad and good outputs of judges: reply and score, or the code of the error.
 CATALOGUE: list[tuple[str, float | str]] = [
@@ -234,8 +234,8 @@ def test_none_is_an_empty_reply() -> None:
 
 
 @pytest.mark.parametrize("reply", HOSTILE, ids=lambda value: repr(value[:24]))
-def test_long_text_is_read_fast(reply: str) -> None:
-    assert seconds(parse_score, reply[:200_000]) < 0.5
+def test_long_text_costs_as_much_as_it_is_long(reply: str) -> None:
+    assert growth(parse_score, reply[:200_000]) <= MOST
 
 
 _PIECES = (

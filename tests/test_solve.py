@@ -223,8 +223,9 @@ async def test_a_cancelled_task_leaves_a_search_that_goes_on(
     whole = solve("How many?", keyed, context=context)
     slow = ScriptedChatModel(replies=keyed_reply, latency=0.01)
     task = asyncio.create_task(asolve("How many?", slow, context=context, checkpointer=file))
-    while len(slow.calls) < after:
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(30):
+        while len(slow.calls) < after:
+            await asyncio.sleep(0.001)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -256,9 +257,7 @@ def test_a_search_survives_kill_9_and_loses_no_finished_rollout(tmp_path: Path, 
     command = [sys.executable, "-c", CHILD, str(file), str(width)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
         assert child.stdout is not None
-        told = 0
-        while told < 7:
-            told = int(child.stdout.readline())
+        told = next(int(line) for line in child.stdout if int(line) >= 7)
         child.send_signal(signal.SIGKILL)
         told = max([told, *(int(line) for line in child.stdout.read().split())])
     model = ScriptedChatModel(replies=keyed_reply)

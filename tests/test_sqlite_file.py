@@ -74,7 +74,7 @@ def test_a_file_that_cannot_hold_a_journal_is_an_error_at_once(tmp_path: Path) -
 
 
 def test_twenty_threads_open_new_files_at_once(tmp_path: Path) -> None:
-    together = threading.Barrier(20)
+    together = threading.Barrier(20, timeout=30)
 
     def use(path: Path) -> None:
         together.wait()

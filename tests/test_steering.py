@@ -224,8 +224,9 @@ def test_the_critique_in_flight_is_edited_without_a_second_pause() -> None:
 
 def test_an_edited_critique_outlives_another_act_before_it_is_used() -> None:
     graph, _ = start(interrupt_before=["refine"])
-    while graph.get_state(THREAD).values["rollouts"] < 2:
+    for _ in range(2):
         graph.invoke(None, THREAD, context=SIX)
+    assert graph.get_state(THREAD).values["rollouts"] == 2
     steer(graph, THREAD, edit_critique("Multiply."), by="Ann")
     parent = graph.get_state(THREAD).values["wave"]["3"]["parent"]
     after = steer(graph, THREAD, pin("0"), by="Bob")

@@ -130,7 +130,9 @@ def test_a_person_may_look_before_each_refinement() -> None:
     )
     context, pauses = tuned(effort="low"), 0
     graph.invoke({"problem": PROBLEM}, THREAD, context=context)
-    while graph.get_state(THREAD).next == ("refine",):
+    for _ in range(context.max_rollouts):
+        if graph.get_state(THREAD).next != ("refine",):
+            break
         pauses += 1
         graph.invoke(None, THREAD, context=context)
     values = graph.get_state(THREAD).values

@@ -103,13 +103,17 @@ def test_another_seed_gives_another_tree() -> None:
 
 def test_a_pipelined_leaf_does_not_wait_for_the_slowest() -> None:
     ends: list[tuple[str | None, int]] = []
+    others = [("evaluate", 2), ("evaluate", 3)]
 
     class Uneven(ScriptedChatModel):
         async def _agenerate(
             self, messages: Any, stop: Any = None, run_manager: Any = None, **k: Any
         ):
             role, rollout = (run_manager.metadata[f"mctsr_{n}"] for n in ("role", "rollout"))
-            await asyncio.sleep(0.2 if (role, rollout) == ("critique", 1) else 0.001)
+            if (role, rollout) == ("critique", 1) and pipelined:
+                async with asyncio.timeout(10):
+                    while not set(others) <= set(ends):
+                        await asyncio.sleep(0.001)
             ends.append((role, rollout))
             return await super()._agenerate(messages, stop, run_manager, **k)
 
@@ -117,7 +121,7 @@ def test_a_pipelined_leaf_does_not_wait_for_the_slowest() -> None:
         ends.clear()
         context = MCTSrContext(max_rollouts=3, width=3, pipelined=pipelined)
         found(context, Uneven(replies=keyed_reply))
-        judged = max(i for i, end in enumerate(ends) if end in (("evaluate", 2), ("evaluate", 3)))
+        judged = min(i for i, end in enumerate(ends) if end in others)
         assert (judged < ends.index(("critique", 1))) is pipelined
 
 
