@@ -9,6 +9,7 @@ from logits, penalties of the model's generation config. Prefixes are shared by 
 from __future__ import annotations
 
 import atexit
+import inspect
 import logging
 import threading
 import weakref
@@ -17,6 +18,7 @@ from typing import Any
 
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.engine import (
+    ENDING,
     ContextLengthError,
     EngineError,
     Finish,
@@ -25,19 +27,25 @@ from mctsr_graph.models.engine import (
     TokenTree,
 )
 from mctsr_graph.models.inflight import Limits, free_bytes
-from mctsr_graph.models.tasks import Job
+from mctsr_graph.models.tasks import Job, fail_all
 from mctsr_graph.models.trial import slots_of
 
 _log = logging.getLogger(__name__)
 _PAGE = 32  # transformers' 256 is longer than most prefixes of a search
+_SET = frozenset({"page_size", "per_request_processors", "auto_switch_to_flash"})
 _POLL = 0.05  # seconds between looks at cancelled futures
 _OPEN: weakref.WeakSet[ContinuousEngine] = weakref.WeakSet()
 
 
 class ContinuousEngine:
-    """As `InflightEngine`, within what the module's docstring says."""
+    """As `InflightEngine`, within what the module's docstring says.
+
+    Raises:
+        ConfigError: the installed transformers has no continuous batching of this kind.
+    """
 
     def __init__(self, model: Any, limits: Limits | None = None) -> None:
+        settings_class()
         self._model, self._limits = model, limits or Limits()
         self._lock = threading.Lock()
         self._closed = self._warned = False
@@ -53,7 +61,7 @@ class ContinuousEngine:
 
         Raises:
             ContextLengthError: prompt and new tokens are more than all memory.
-            EngineError: the engine is closed, or its manager takes no requests.
+            EngineError: the engine is closed or does not start, or its manager takes no requests.
         """
         job = Job(request)
         if request.seed is not None and request.temperature > 0 and not self._warned:
@@ -66,11 +74,15 @@ class ContinuousEngine:
                     f"prompt and max_tokens are {len(request.ids) + request.max_new} tokens; "
                     f"the engine's memory holds {self._room}"
                 )
-            for sample in range(request.n):
-                name = self._manager.add_request(request.ids, **_settings(request, self._model))
-                if name is None:
-                    raise EngineError("transformers' continuous batching takes no requests")
-                self._running[name] = job, sample
+            try:
+                for sample in range(request.n):
+                    name = self._manager.add_request(request.ids, **_settings(request, self._model))
+                    if name is None:
+                        raise EngineError("transformers' continuous batching takes no requests")
+                    self._running[name] = job, sample
+            except Exception as error:
+                job.fail(error)  # so that the samples taken before are dropped
+                raise
         return job.future
 
     def score(self, ids: list[int], tree: TokenTree) -> Future[list[float]]:
@@ -90,25 +102,32 @@ class ContinuousEngine:
         """Fail what is left and end the threads. Safe to call twice."""
         with self._lock:
             self._closed = True
-            reader = self._reader
+            reader, left = self._reader, {job for job, _ in self._running.values()}
+        fail_all(left, "the engine was closed")
         if reader is not None and reader is not threading.current_thread():
             reader.join(timeout=30)
 
     def _start(self) -> None:
-        if self._closed:
+        if self._closed or ENDING.is_set():
             raise EngineError("the engine is closed")
         if self._reader is not None:
             return
-        self._manager = self._made()
-        self._manager.start()
         # Not a daemon, as transformers' own thread is none: the reader ends it with the program
-        self._reader = threading.Thread(target=self._read, name="mctsr-graph-reader")
-        self._reader.start()
+        reader = threading.Thread(target=self._read, name="mctsr-graph-reader")
+        try:
+            self._manager = self._made()
+            self._manager.start()
+            reader.start()
+        except Exception as error:
+            self._halt()
+            raise EngineError(
+                f"transformers' continuous batching does not start: {type(error).__name__}: {error}"
+            ) from error
+        self._reader = reader
 
     def _made(self) -> Any:
         import torch
         from transformers import GenerationConfig
-        from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
         if self._model.device.type == "cuda":  # it prepares a plan, slowly, for each new shape
             torch.backends.cuda.enable_cudnn_sdp(False)
@@ -123,7 +142,7 @@ class ContinuousEngine:
         sampled.eos_token_id, sampled.pad_token_id = -1, 0
         return self._model.init_continuous_batching(
             generation_config=sampled,
-            continuous_batching_config=ContinuousBatchingConfig(
+            continuous_batching_config=settings_class()(
                 page_size=_PAGE,
                 num_blocks=self._room // _PAGE,
                 max_batch_tokens=min(self._limits.prefill_tokens, self._room),
@@ -134,6 +153,17 @@ class ContinuousEngine:
 
     def _read(self) -> None:
         """Take results until there is nothing to do for a while; then end both threads."""
+        try:
+            left, cause = self._until_over()
+            why = "the engine was closed" if cause is None else f"the engine stopped: {cause}"
+        except BaseException as error:  # nobody may wait for a thread that is gone
+            why, cause = f"the engine's reader ended: {type(error).__name__}: {error}", error
+            with self._lock:
+                left = self._halt()
+        fail_all(left, why, cause)  # not under the lock: a callback may ask again
+
+    def _until_over(self) -> tuple[set[Job], BaseException | None]:
+        """Those that still wait, and what ended transformers' own thread."""
         idle = 0.0
         while True:
             result = self._manager.get_result(timeout=_POLL)
@@ -145,16 +175,23 @@ class ContinuousEngine:
                 dead = not self._manager.is_running()
                 over = self._closed or dead or not threading.main_thread().is_alive()
                 if over or idle > self._limits.idle_seconds:
-                    self._end("the engine stopped" if dead else "the engine was closed")
-                    return
+                    status = self._manager.background_thread_status
+                    gone = status.fatal_error or RuntimeError("transformers' thread is gone")
+                    return self._halt(), gone if dead else None
 
-    def _end(self, why: str) -> None:
-        for job, _ in self._running.values():
-            job.fail(EngineError(why))
+    def _halt(self) -> set[Job]:
+        """End transformers' thread, forget all requests and return those that still wait."""
+        manager, self._manager = self._manager, None
+        try:
+            if manager is not None:
+                manager.stop(block=True, timeout=30, hard_stop=True)
+        except BaseException:  # those that wait are told all the same; the next makes another
+            _log.warning("transformers' continuous batching did not stop", exc_info=True)
+        left = {job for job, _ in self._running.values()}
         self._running.clear()
         self._told.clear()
-        self._manager.stop(block=True, timeout=30, hard_stop=True)
-        self._manager = self._reader = None
+        self._reader = None
+        return left
 
     def _drop_cancelled(self) -> None:
         for name, (job, _) in list(self._running.items()):
@@ -199,6 +236,24 @@ class ContinuousEngine:
         return new, "length" if result.is_finished() else None
 
 
+def settings_class() -> Any:
+    """What sets up transformers' continuous batching.
+
+    Raises:
+        ConfigError: the installed one is not there, or lacks what is set here.
+    """
+    from transformers.generation import configuration_utils
+
+    found: Any = getattr(configuration_utils, "ContinuousBatchingConfig", None)
+    lacks = _SET - inspect.signature(found).parameters.keys() if found else _SET
+    if lacks:
+        raise ConfigError(
+            'engine="continuous" needs a newer transformers, whose ContinuousBatchingConfig has '
+            f'{", ".join(sorted(lacks))}; engine="inflight" works with the one installed'
+        )
+    return found
+
+
 def _settings(request: Request, model: Any) -> dict[str, Any]:
     hot = request.temperature > 0
     everything = model.config.get_text_config().vocab_size
@@ -214,5 +269,6 @@ def _settings(request: Request, model: Any) -> dict[str, Any]:
 
 @atexit.register
 def _close_all() -> None:
+    ENDING.set()
     for engine in list(_OPEN):
         engine.close()
