@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from tests.engine_models import VOCABULARY, counting, plain, tiny
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
+from mctsr_graph.models.engine.forward_names import ForwardNames, cache_of  # noqa: E402
 from mctsr_graph.models.engine.inflight import InflightEngine, Limits  # noqa: E402
 from mctsr_graph.models.engine.solo import SoloMemory  # noqa: E402
 
@@ -124,6 +126,19 @@ OTHERS = {
             "shared_expert_intermediate_size": 16,
         },
     ),
+    "state space": ("Mamba", {}),
+    "state space of two kinds": (
+        "Bamba",
+        {
+            "mamba_n_heads": 8,
+            "mamba_d_head": 8,
+            "mamba_expand": 2,
+            "mamba_d_state": 16,
+            "attn_layer_indices": [1],
+        },
+    ),
+    "a state of its own": ("Rwkv", {}),
+    "no cache": ("OpenAIGPT", {}),
 }
 
 
@@ -139,6 +154,63 @@ def test_models_that_do_not_see_everything_are_exact_without_a_store(kind: str) 
         assert [s.ids for s in future.result(timeout=30)] == [wanted] * 2
     assert isinstance(engine._batch.memory, SoloMemory)
     engine.close()
+
+
+class Wrapper(torch.nn.Module):  # as PEFT does it: no name in its own signature
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.model(*args, **kwargs)
+
+
+class Old(torch.nn.Module):
+    def forward(self, input_ids: Any, past_key_values: Any = None, **more: Any) -> Any:
+        """As code that comes with a model has it."""
+
+
+class Renamed(torch.nn.Module):
+    def new(self, input_ids: Any, cache: Any = None, logits_to_keep: int = 0) -> Any:
+        """What is there."""
+
+    @functools.wraps(new)
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """As transformers renames an argument."""
+
+
+class OldState(torch.nn.Module):
+    def forward(self, input_ids: Any, cache_params: Any = None, cache_position: Any = None) -> Any:
+        """As earlier releases have it."""
+
+
+class Without(torch.nn.Module):
+    def forward(self, input_ids: Any, use_cache: bool = True) -> Any:
+        """Only a word that is alike."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "cache"),
+    [(Old, "past_key_values"), (Renamed, "cache"), (OldState, "cache_params"), (Without, "")],
+)
+def test_the_model_itself_says_what_its_cache_is_called(kind: Any, cache: str) -> None:
+    for model in (kind(), Wrapper(kind()), Wrapper(Wrapper(kind()))):
+        assert ForwardNames.of(model).cache == cache
+    assert ("logits_to_keep" in ForwardNames.of(Wrapper(kind())).every) == (kind is Renamed)
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values", "cache_params", None])
+def test_a_cache_is_found_in_an_output_without_asking_for_a_name_that_warns(name: Any) -> None:
+    class Output(dict[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            raise FutureWarning(key)
+
+        __contains__ = get = __getitem__
+
+    held = object()
+    assert cache_of(Output({"logits": 1, **({name: held} if name else {})})) is (
+        held if name else None
+    )
 
 
 @pytest.mark.parametrize("kind", ["GPT2", "GPTNeoX", "OPT", "Qwen2", "Phi3", "Gemma"])

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from langchain_core.messages import HumanMessage
 
-from mctsr_graph.models.engine.protocol import ContextLengthError, EngineError, Request
-from tests.engine_models import VOCABULARY, plain, tiny
+from mctsr_graph.models.engine.protocol import ContextLengthError, EngineError, Request, TokenTree
+from mctsr_graph.models.huggingface import ChatTransformers
+from tests.engine_models import VOCABULARY, chatml_tokenizer, plain, tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
+from mctsr_graph.models.engine import batch as batches  # noqa: E402
 from mctsr_graph.models.engine import inflight, slot_layer  # noqa: E402
 from mctsr_graph.models.engine.batch import Batch  # noqa: E402
 from mctsr_graph.models.engine.inflight import InflightEngine, Limits  # noqa: E402
-from mctsr_graph.models.engine.jobs import Job  # noqa: E402
+from mctsr_graph.models.engine.jobs import Job, Row  # noqa: E402
+from mctsr_graph.models.engine.packed import PackedLinears  # noqa: E402
 from mctsr_graph.models.engine.probe import slots_of  # noqa: E402
 from mctsr_graph.models.engine.slot_layer import Stacks  # noqa: E402
+from mctsr_graph.models.engine.slots import SlotMemory  # noqa: E402
 
 POISON = VOCABULARY - 1
 PROMPTS = [[i, i + 1, i + 2] for i in range(10, 16)]
@@ -52,11 +60,17 @@ def check(model: Any, futures: list[Any]) -> None:
         assert [s.ids for s in future.result(timeout=30)] == [plain(model, ids, 8)]
 
 
-def held(engine: InflightEngine) -> tuple[int, int]:
-    """Rows in use and numbers held by slots, once the engine is idle."""
+def idle(engine: Any) -> None:
+    """Wait until the engine is idle."""
     deadline = time.monotonic() + 10
     while engine._thread is not None and time.monotonic() < deadline:
         time.sleep(0.01)
+    assert engine._thread is None
+
+
+def held(engine: InflightEngine) -> tuple[int, int]:
+    """Rows in use and numbers held by slots, once the engine is idle."""
+    idle(engine)
     memory = engine._batch.memory
     assert (engine._batch._rows, list(engine._batch._waiting)) == ([], [])
     assert not engine._batch.busy
@@ -186,7 +200,6 @@ def test_newcomers_wait_for_each_other_where_a_forward_is_dear(model: Any) -> No
         rows.append(len(batch._rows))
     # The first waits 4 steps; the others 1 + 2 + 2 + 2 = 7, which is as many as rows run by then
     assert rows == [6, 6, 6, 7, 7, 7, 7, 9]
-    batch.fail(EngineError("enough"))
 
 
 @torch.inference_mode()
@@ -314,6 +327,259 @@ def test_what_can_never_fit_is_refused_alone(model: Any) -> None:
         engine.submit(Request(ids=[1] * 45, max_new=6)).result(timeout=30)
     check(model, futures)
     engine.close()
+
+
+LIMIT = 10.0  # seconds, ten times what it takes at most to be told
+FAULTS = [
+    ImportError("lost"),
+    FutureWarning("lost"),
+    torch.OutOfMemoryError("out of memory"),
+    SystemExit("lost"),
+]
+# Where the engine's thread can end, before and after its memory is made
+BEFORE = {
+    "import": (sys.modules, "torch"),
+    "trial": (inflight, "slots_of"),
+    "packing": (inflight, "PackedLinears"),
+}
+BETWEEN = {
+    "import again": (sys.modules, "torch"),
+    "waiting for newcomers": (InflightEngine, "_gather"),
+    "taking newcomers": (Batch, "add"),
+    "dropping the cancelled": (Batch, "_sweep"),
+    "counting newcomers": (Batch, "_newcomers"),
+    "making room": (SlotMemory, "expect"),
+    "grouping prompts": (batches, "plan"),
+    "looking up prefixes": (SlotMemory, "known"),
+    "after a forward": (Batch, "_accept"),
+    "freeing a slot": (SlotMemory, "leave"),
+    "using packed weights": (PackedLinears, "used"),
+}
+# Here an exception is put down to a request; only what is no Exception ends the thread
+WITHIN = {
+    "prompts": (SlotMemory, "join"),
+    "samples of one prompt": (SlotMemory, "fork"),
+    "a step": (SlotMemory, "step"),
+    "during a forward": (SlotMemory, "_forward"),
+    "scores": (SlotMemory, "score"),
+    "sampling": (batches, "draw"),
+    "delivering a token": (Row, "add"),
+    "delivering a result": (Job, "finish"),
+}
+CASES = [
+    pytest.param(place, error, places is not BEFORE, id=f"{name}-{type(error).__name__}")
+    for places in (BEFORE, BETWEEN, WITHIN)
+    for name, place in places.items()
+    for error in (FAULTS if places is not WITHIN else FAULTS[-1:])
+    if place[0] is not sys.modules or isinstance(error, ImportError)
+]
+
+
+def break_(patch: Any, place: tuple[Any, str], error: BaseException) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise error
+
+    owner, name = place
+    if owner is sys.modules:
+        patch.setitem(owner, name, None)  # as where it is not installed
+    else:
+        patch.setattr(owner, name, broken)
+
+
+def ask(engine: InflightEngine) -> tuple[list[Any], list[Any]]:
+    """Requests and a question that come in together, and what was delivered."""
+    told: list[Any] = []
+    with engine._changed:
+        futures = [*submit(engine, n=2), engine.score([1, 2], TokenTree([1, 2], [-1, 0]))]
+        for future in futures:
+            future.add_done_callback(told.append)
+    return futures, told
+
+
+@pytest.mark.parametrize(("place", "error", "warm"), CASES)
+def test_whatever_ends_the_thread_is_told_to_all_once(
+    model: Any, monkeypatch: Any, place: Any, error: BaseException, warm: bool
+) -> None:
+    engine = InflightEngine(model, Limits(idle_seconds=0.05))
+    if warm:
+        engine.submit(Request(ids=[1])).result(timeout=30)
+        held(engine)
+    with monkeypatch.context() as patch:
+        break_(patch, place, error)
+        futures, told = ask(engine)
+        errors = [future.exception(timeout=LIMIT) for future in futures]
+        failed = [e for e in errors if e is not None]  # some were served before it came to that
+        assert len(failed) >= len(PROMPTS) - 1
+        assert len(set(map(id, failed))) == len(failed)  # each may add notes to its own
+        for one in failed:
+            assert type(one) is EngineError
+            assert isinstance(one.__cause__, type(error))
+            assert type(one.__cause__).__name__ in str(one)
+    assert sorted(map(id, told)) == sorted(map(id, futures))
+    check(model, submit(engine))  # by another thread
+    assert held(engine) == (0, 0)
+    engine.close()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_an_end_while_slots_are_freed_is_told(model: Any, monkeypatch: Any, busy: bool) -> None:
+    """In the idle path, and while the engine is closed."""
+    engine = InflightEngine(model, Limits(idle_seconds=0.05))
+    engine.submit(Request(ids=[1])).result(timeout=30)
+    idle(engine)
+    with monkeypatch.context() as patch:
+        break_(patch, (SlotMemory, "release"), SystemExit("lost"))
+        futures, told = ask(engine)
+        if busy:
+            engine.close()
+        for future in futures:
+            assert busy == isinstance(future.exception(timeout=LIMIT), EngineError)
+        idle(engine)
+    assert sorted(map(id, told)) == sorted(map(id, futures))
+    if not busy:
+        check(model, submit(engine))
+    engine.close()
+
+
+def test_a_thread_that_cannot_start_is_told(model: Any, monkeypatch: Any) -> None:
+    engine = InflightEngine(model, Limits(idle_seconds=0.05))
+    with monkeypatch.context() as patch:
+        break_(patch, (threading.Thread, "start"), RuntimeError("can't start new thread"))
+        with pytest.raises(EngineError, match="can't start new thread"):
+            engine.submit(Request(ids=[1]))
+        assert engine._inbox == []
+    check(model, submit(engine))
+    engine.close()
+
+
+def test_a_request_at_the_end_of_the_interpreter_is_refused(model: Any, monkeypatch: Any) -> None:
+    ending = threading.Event()
+    ending.set()
+    monkeypatch.setattr(inflight, "ENDING", ending)
+    with pytest.raises(EngineError, match="closed"):
+        InflightEngine(model).submit(Request(ids=[1]))
+
+
+def test_who_is_told_may_ask_again_in_the_same_thread(model: Any, monkeypatch: Any) -> None:
+    engine, again = InflightEngine(model, Limits(idle_seconds=0.05)), SimpleQueue[Any]()
+    engine.submit(Request(ids=[1])).result(timeout=30)
+    with monkeypatch.context() as patch:
+        break_(patch, (Batch, "_sweep"), SystemExit("lost"))
+        with engine._changed:
+            future = engine.submit(Request(ids=PROMPTS[0], max_new=8))
+            future.add_done_callback(lambda _: patch.undo())
+            future.add_done_callback(
+                lambda _: again.put(engine.submit(Request(ids=PROMPTS[0], max_new=8)))
+            )
+        assert isinstance(future.exception(timeout=LIMIT), EngineError)
+    [sample] = again.get(timeout=LIMIT).result(timeout=LIMIT)
+    assert sample.ids == plain(model, PROMPTS[0], 8)
+    engine.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_callback_that_ends_the_thread_keeps_it_from_nobody(
+    engine: InflightEngine, model: Any, monkeypatch: Any
+) -> None:
+    def ends(_: Any) -> None:
+        raise SystemExit("mine")
+
+    with monkeypatch.context() as patch:
+        break_(patch, (Batch, "_sweep"), RuntimeError("lost"))
+        with engine._changed:
+            futures = submit(engine)
+            for future in futures:
+                future.add_done_callback(ends)
+        for future in futures:
+            assert isinstance(future.exception(timeout=LIMIT), EngineError)
+    check(model, submit(engine))
+
+
+@pytest.mark.parametrize("wrong", [{"ids": None}, {"ids": [1], "n": "two"}, {"ids": [1], "n": 0}])
+def test_a_request_that_cannot_be_read_fails_alone(
+    engine: InflightEngine, model: Any, wrong: dict[str, Any]
+) -> None:
+    with engine._changed:
+        bad, futures = engine.submit(Request(**wrong)), submit(engine)
+    assert bad.exception(timeout=LIMIT) is not None
+    check(model, futures)
+
+
+def test_closing_tells_all_even_while_a_forward_stands_still(model: Any, monkeypatch: Any) -> None:
+    engine, begun, go = InflightEngine(model), threading.Event(), threading.Event()
+    engine.submit(Request(ids=[1])).result(timeout=30)
+
+    def still(*_: Any) -> None:
+        begun.set()
+        go.wait(30)
+
+    with monkeypatch.context() as patch:
+        spoil(patch, model, still)
+        futures, told = ask(engine)
+        assert begun.wait(LIMIT)
+        closing = threading.Thread(target=engine.close)
+        closing.start()
+        for future in futures:
+            with pytest.raises(EngineError, match="closed"):
+                future.result(timeout=LIMIT)
+        go.set()
+        closing.join(LIMIT)
+    assert not closing.is_alive()
+    assert sorted(map(id, told)) == sorted(map(id, futures))
+    assert engine._batch is None
+
+
+async def first_chunk(chat: ChatTransformers) -> Any:
+    return [chunk async for chunk in chat.astream("1")]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda chat: chat.invoke("1"),
+        lambda chat: asyncio.run(chat.ainvoke("1")),
+        lambda chat: list(chat.stream("1")),
+        lambda chat: asyncio.run(first_chunk(chat)),
+        lambda chat: chat.batch(["1", "2"]),
+        lambda chat: chat.generate([[HumanMessage("1")], [HumanMessage("2")]]),
+        lambda chat: chat.score([HumanMessage("1")], labels=(1, 2)),
+        lambda chat: asyncio.run(chat.ascore([HumanMessage("1")], labels=(1, 2))),
+    ],
+    ids=["invoke", "ainvoke", "stream", "astream", "batch", "generate", "score", "ascore"],
+)
+@pytest.mark.parametrize("place", [(Batch, "_sweep"), (threading.Thread, "start")])
+def test_each_call_of_a_chat_model_ends_with_the_error(
+    monkeypatch: Any, call: Callable[[ChatTransformers], Any], place: Any
+) -> None:
+    chat = ChatTransformers.from_loaded(
+        tiny(vocab_size=320), chatml_tokenizer(), max_tokens=3, limits={"idle_seconds": 0.05}
+    )
+    chat.invoke("1")
+    idle(chat._weights.engine)
+    start, outcome = threading.Thread.start, Future[Any]()
+
+    def asks() -> None:
+        try:
+            outcome.set_result(call(chat))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name == "mctsr-graph-engine":
+            raise RuntimeError("lost")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        break_(patch, place, FutureWarning("lost"))
+        if place[0] is threading.Thread:
+            patch.setattr(*place, refused)
+        asking = threading.Thread(target=asks, daemon=True)
+        start(asking)
+        with pytest.raises(EngineError, match="lost"):
+            outcome.result(timeout=LIMIT)
+        asking.join(LIMIT)
+    assert chat.invoke("1").content is not None
+    chat.close()
 
 
 def test_closing_fails_what_is_left(model: Any) -> None:

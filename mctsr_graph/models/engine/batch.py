@@ -45,7 +45,8 @@ class Batch:
         self._waiting: deque[Row] = deque()
         self._questions: list[Question] = []
         self._waited = 0  # steps that newcomers have waited, added up
-        self._tasks: set[Job | Question] = set()  # all, whatever else they are part of
+        self.tasks: set[Job | Question] = set()
+        """All that are not done, whatever else they are part of."""
 
     @property
     def busy(self) -> bool:
@@ -53,11 +54,17 @@ class Batch:
         return bool(self._rows or self._waiting or self._questions)
 
     def add(self, task: Job | Question) -> None:
-        """Take a task over."""
-        self._tasks.add(task)
+        """Take a task over. One that cannot be read fails alone."""
+        self.tasks.add(task)
         if isinstance(task, Question):
             self._questions.append(task)
             return
+        try:
+            self._wait(task)
+        except Exception as error:
+            task.fail(error)
+
+    def _wait(self, task: Job) -> None:
         rows = [Row(task, j) for j in range(task.request.n)]
         if rows[0].longest > self._limits[1]:
             task.fail(
@@ -85,13 +92,8 @@ class Batch:
         """How many could be let in. Each forward of theirs holds up every row that runs."""
         return len(self._questions) + min(len(self._waiting), self._most - len(self._rows))
 
-    def fail(self, error: BaseException) -> None:
-        """Fail everything. The batch is of no use afterwards."""
-        for task in self._tasks:
-            task.fail(error)
-
     def _sweep(self) -> None:
-        self._tasks = {task for task in self._tasks if not task.future.done()}
+        self.tasks = {task for task in self.tasks if not task.future.done()}
         self._waiting = deque(row for row in self._waiting if not row.job.future.done())
         done = [i for i, row in enumerate(self._rows) if row.job.future.done()]
         for i in reversed(done):

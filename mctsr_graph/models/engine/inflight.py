@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mctsr_graph.models.engine.batch import Batch
-from mctsr_graph.models.engine.jobs import Job, Question
+from mctsr_graph.models.engine.jobs import Job, Question, fail_all
 from mctsr_graph.models.engine.packed import PackedLinears
 from mctsr_graph.models.engine.prefix import PrefixStore
 from mctsr_graph.models.engine.probe import slots_of
-from mctsr_graph.models.engine.protocol import EngineError, Request, Sample, TokenTree
+from mctsr_graph.models.engine.protocol import ENDING, EngineError, Request, Sample, TokenTree
 from mctsr_graph.models.engine.solo import SoloMemory
 
 _PLENTY = 1 << 40  # tokens, where memory is not ours to count
@@ -58,7 +58,8 @@ class InflightEngine:
     the rows wait for the other half.
 
     The thread starts with a request and ends when there is none for a while. It never keeps the
-    interpreter from ending.
+    interpreter from ending. Whatever else ends it is told to all that wait, as an `EngineError`;
+    the next request starts it again.
     """
 
     def __init__(self, model: Any, limits: Limits | None = None) -> None:
@@ -78,7 +79,7 @@ class InflightEngine:
         The future fails with `ContextLengthError` where the request is longer than all memory.
 
         Raises:
-            EngineError: the engine is closed.
+            EngineError: the engine is closed, or there can be no more threads.
         """
         job = Job(request)
         self._put(job)
@@ -101,35 +102,45 @@ class InflightEngine:
             self._closed = True
             self._changed.notify_all()
             threads = (self._thread, self._ending)
+            left = self._taken()
+        fail_all(left, "the engine was closed")
         for thread in threads:  # one that the interpreter's end meets inside torch aborts it
             if thread is not None and thread is not threading.current_thread():
                 thread.join(timeout=30)
+        self._batch = self._packed = None
 
     def _put(self, task: Job | Question) -> None:
         with self._changed:
-            if self._closed:
+            if self._closed or ENDING.is_set():
                 raise EngineError("the engine is closed")
             self._inbox.append(task)
             self._changed.notify_all()
-            if self._thread is None or not self._thread.is_alive():  # not alive: after a fork
-                self._thread = threading.Thread(
-                    target=self._run, name="mctsr-graph-engine", daemon=True
-                )
-                self._thread.start()
+            if self._thread is not None and self._thread.is_alive():  # not alive: after a fork
+                return
+            thread = threading.Thread(target=self._run, name="mctsr-graph-engine", daemon=True)
+            self._thread = thread
+            try:
+                thread.start()
+            except Exception as error:
+                self._thread = None  # it cannot be joined
+                raise EngineError(self._ended(error)) from error
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # nobody may wait for a thread that is gone
+            self._ended(error)
+
+    def _serve(self) -> None:
         import torch
 
-        try:
-            with torch.inference_mode():
-                batch = self._batch = self._batch or self._made()
-                most = int(self._limits.packed_bytes)
-                packed = self._packed = self._packed or PackedLinears(self._model, most)
-                while self._receive(batch):
-                    with packed.used():
-                        batch.turn()
-        except BaseException as error:  # nobody may wait for a thread that is gone
-            self._stop(error)
+        with torch.inference_mode():
+            batch = self._batch = self._batch or self._made()
+            most = int(self._limits.packed_bytes)
+            packed = self._packed = self._packed or PackedLinears(self._model, most)
+            while self._receive(batch):
+                with packed.used():
+                    batch.turn()
 
     def _receive(self, batch: Batch) -> bool:
         """Take what was submitted, waiting if there is nothing to do. False: end the thread."""
@@ -138,13 +149,10 @@ class InflightEngine:
                 if not self._inbox:
                     self._changed.wait(self._limits.idle_seconds)
                 self._gather()
-            new, self._inbox = self._inbox, []
-            for task in new:
+            for task in self._inbox:
                 batch.add(task)
-            if self._closed:
-                batch.fail(EngineError("the engine was closed"))
-                self._batch = self._packed = None
-            if not self._closed and batch.busy:
+            self._inbox = []
+            if batch.busy and not self._closed:
                 return True
             batch.memory.release()
             self._thread, self._ending = None, self._thread
@@ -157,15 +165,21 @@ class InflightEngine:
             count = len(self._inbox)
             self._changed.wait(_GATHER)
 
-    def _stop(self, error: BaseException) -> None:
+    def _ended(self, error: BaseException) -> str:
+        """Tell all that wait why the thread ended; the next request starts another."""
+        why = f"the engine's thread ended: {type(error).__name__}: {error}"
         with self._changed:
-            for task in self._inbox:
-                task.fail(error)
-            self._inbox = []
-            if self._batch is not None:
-                self._batch.fail(error)
-                self._batch = None
-            self._thread, self._ending = None, self._thread
+            left = self._taken()
+            self._batch = None
+            self._thread, self._ending = None, self._thread or self._ending
+        fail_all(left, why, error)  # not under the lock: a callback may ask again
+        return why
+
+    def _taken(self) -> list[Job | Question]:
+        """All that is not done; the inbox is empty afterwards."""
+        left = [*self._inbox, *(self._batch.tasks if self._batch is not None else ())]
+        self._inbox = []
+        return left
 
     def _made(self) -> Batch:
         limits, memory = self._limits, slots_of(self._model)
@@ -197,5 +211,6 @@ def free_bytes(model: Any) -> float:
 
 @atexit.register
 def _close_all() -> None:
+    ENDING.set()
     for engine in list(_OPEN):
         engine.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
-from concurrent.futures import Future
+from collections.abc import Iterable
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mctsr_graph.models.engine.protocol import EngineError, Finish, Request, Sample, TokenTree
 
@@ -20,13 +22,22 @@ class Task(Generic[T]):
 
     def resolve(self, result: T) -> None:
         """Deliver, unless it was cancelled or has failed."""
-        if not self.future.done() and self.future.set_running_or_notify_cancel():
+        with contextlib.suppress(InvalidStateError):
             self.future.set_result(result)
 
     def fail(self, error: BaseException) -> None:
         """Deliver an error, unless it was cancelled or has failed."""
-        if not self.future.done() and self.future.set_running_or_notify_cancel():
+        with contextlib.suppress(InvalidStateError):
             self.future.set_exception(error)
+
+
+def fail_all(tasks: Iterable[Task[Any]], why: str, cause: BaseException | None = None) -> None:
+    """Deliver an `EngineError` to each, even where a callback of one raises what ends a thread."""
+    with contextlib.ExitStack() as stack:
+        for task in tasks:
+            error = EngineError(why)  # of its own, as whoever catches it adds notes
+            error.__cause__ = cause
+            stack.callback(task.fail, error)
 
 
 @dataclass(eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mctsr_graph.models.engine.forward_names import ForwardNames
 from mctsr_graph.models.engine.prefix import PrefixStore
 from mctsr_graph.models.engine.slot_layer import layers_of
 from mctsr_graph.models.engine.slots import SlotMemory
@@ -21,6 +22,8 @@ def slots_of(model: Any) -> SlotMemory | None:
     plain = all(type(layer) is DynamicLayer for layer in layers_of(model))
     attention = getattr(model.config, "_attn_implementation", None)
     if not plain or not layers_of(model) or attention not in ("sdpa", "eager"):
+        return None
+    if not ForwardNames.of(model).cache:
         return None
     memory = SlotMemory(model, PrefixStore(64))
     try:

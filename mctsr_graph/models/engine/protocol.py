@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -17,7 +18,15 @@ class ContextLengthError(MCTSrError, ValueError):
 
 
 class EngineError(MCTSrError, RuntimeError):
-    """A request could not be served: the engine was closed, or the model gave no numbers."""
+    """A request could not be served: the engine was closed, or the model gave no numbers.
+
+    Where the engine's thread ended, all that waited for it have one that names the cause. A later
+    request starts another thread.
+    """
+
+
+ENDING = threading.Event()
+"""Set when the interpreter ends: a thread that starts by then is never heard of again."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,12 +8,12 @@ the last. Nothing is concatenated: a step writes one column per row in place.
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mctsr_graph.models.engine.cuda_graphs import Graphs
 from mctsr_graph.models.engine.decode_attention import without_cudnn
+from mctsr_graph.models.engine.forward_names import ForwardNames
 from mctsr_graph.models.engine.prefix import PrefixStore
 from mctsr_graph.models.engine.slot_layer import Layer, Stacks, Window, layers_of
 
@@ -41,7 +41,7 @@ class SlotMemory:
         self._window = Window()
         layers: Any = [Layer(self._window) for _ in layers_of(model)]
         self._cache, self._stacks = Cache(layers=layers), Stacks(layers)
-        self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._names = ForwardNames.of(model)
         self.graphs = Graphs.of(model)
         self.used: list[int] = []
         """Columns in use of each slot."""
@@ -272,13 +272,14 @@ class SlotMemory:
         dtype = self._model.dtype
         mask = torch.zeros(seen.shape, dtype=dtype, device=ids.device)
         mask.masked_fill_(~seen, torch.finfo(dtype).min)
-        options = {"logits_to_keep": keep} if self._keeps else {}
+        options: dict[str, Any] = {self._names.cache: self._cache}
+        if "logits_to_keep" in self._names.every:
+            options["logits_to_keep"] = keep
         with without_cudnn(self._model):
             logits: torch.Tensor = self._model(
                 input_ids=ids,
                 attention_mask=mask[:, None],
                 position_ids=positions,
-                past_key_values=self._cache,
                 use_cache=True,
                 **options,
             ).logits

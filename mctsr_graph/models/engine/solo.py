@@ -10,6 +10,8 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mctsr_graph.models.engine.forward_names import ForwardNames, cache_of
+
 if TYPE_CHECKING:
     import torch
 
@@ -22,7 +24,7 @@ class SoloMemory:
     shares = False
 
     def __init__(self, model: Any) -> None:
-        self._model = model
+        self._model, self._names = model, ForwardNames.of(model)
         self._caches: list[Any] = []  # None: to be computed again, after a failed forward
         self.used: list[int] = []
 
@@ -91,11 +93,14 @@ class SoloMemory:
         """Logits after `ids`, [1, vocabulary], and the cache; with a cache only the last is fed."""
         import torch
 
-        whole = torch.tensor([ids], device=self._model.device)
-        fed = whole if cache is None else whole[:, -1:]
-        name = "cache_params" if hasattr(self._model.config, "state_size") else "past_key_values"
-        options = {} if cache is None else {name: cache}
-        out = self._model(
-            input_ids=fed, attention_mask=torch.ones_like(whole), use_cache=True, **options
-        )
-        return out.logits[:, -1], out[name]
+        device, names = self._model.device, self._names
+        fed = torch.tensor([ids], device=device)
+        options = {"attention_mask": torch.ones_like(fed)}
+        if cache is not None and names.cache:
+            # Without a mask: a state-space model takes one for the tokens fed only
+            fed, options = fed[:, -1:], {names.cache: cache}
+            place = torch.tensor([len(ids) - 1], device=device)
+            places = {"position_ids": place[None], "cache_position": place}
+            options |= {name: value for name, value in places.items() if name in names.every}
+        out = self._model(input_ids=fed, use_cache=True, **options)
+        return out.logits[:, -1], cache_of(out)
