@@ -19,7 +19,7 @@ RESOLVE = echo $(TORCH) | $(UV) pip compile --quiet pyproject.toml - --extra $(E
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock demo test test-fast test-newest test-oldest lint format coverage benchmarks \
-	studio clean
+	docs studio clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -78,8 +78,11 @@ format: $(READY)  ## Put the code into its standard form
 benchmarks: $(READY)  ## Print what a rollout costs as the tree grows
 	$(BIN)/python -m benchmarks.growth
 
+docs: $(READY)  ## Build the documentation as HTML in docs/_build
+	$(BIN)/sphinx-build -W -q -b html docs docs/_build
+
 studio: $(READY)  ## Watch the search in LangGraph Studio (MCTSR_MODEL=demo needs no model)
 	$(BIN)/langgraph dev
 
 clean:  ## Remove the virtual environments and caches
-	rm -rf $(VENV) .venv-lock .venv-newest .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist
+	rm -rf $(VENV) .venv-lock .venv-newest .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist docs/_build
