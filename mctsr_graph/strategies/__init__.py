@@ -6,5 +6,11 @@ Every module of this folder is imported, so that a strategy is there once its fi
 from importlib import import_module
 from pkgutil import walk_packages
 
+from mctsr_graph.strategies.paper import PaperStrategy
+from mctsr_graph.strategies.strategy import Roots, Search, Strategy
+from mctsr_graph.tree.task import Task
+
+__all__ = ["PaperStrategy", "Roots", "Search", "Strategy", "Task"]
+
 for _found in walk_packages(__path__, f"{__name__}."):
     import_module(_found.name)
