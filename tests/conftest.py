@@ -21,6 +21,8 @@ import pytest
 
 from mctsr_graph import ReplyError, ScriptedChatModel
 from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.settings.profiles import PROFILES
+from mctsr_graph.strategies.strategy import _named
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
@@ -90,6 +92,16 @@ def scripted() -> Callable[..., ScriptedChatModel]:
         return ScriptedChatModel(replies=reply, **fields)
 
     return make
+
+
+@pytest.fixture
+def profiles() -> Iterator[None]:
+    """Forget the profiles that a test has made."""
+    known, named = dict(PROFILES), dict(_named)
+    yield
+    for table, before in ((PROFILES, known), (_named, named)):
+        table.clear()
+        table.update(before)  # type: ignore[arg-type]
 
 
 def as_json(value: Any) -> str:

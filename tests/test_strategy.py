@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -31,7 +31,7 @@ from mctsr_graph.settings.context import allowed_values
 from mctsr_graph.settings.profiles import PROFILES
 from mctsr_graph.strategies import PaperStrategy, Roots, Search, Strategy, Task
 from mctsr_graph.strategies.choose import classes_of
-from mctsr_graph.strategies.strategy import _named, strategy_of
+from mctsr_graph.strategies.strategy import strategy_of
 from mctsr_graph.tree.task import Kind
 
 from .conftest import keyed_reply
@@ -66,16 +66,6 @@ class Saying(PaperStrategy):
 
 def model() -> ScriptedChatModel:
     return ScriptedChatModel(replies=keyed_reply)
-
-
-@pytest.fixture
-def profiles() -> Iterator[None]:
-    """Forget the profiles that a test has made."""
-    known, named = dict(PROFILES), dict(_named)
-    yield
-    for table, before in ((PROFILES, known), (_named, named)):
-        table.clear()
-        table.update(before)  # type: ignore[arg-type]
 
 
 # What to do next
