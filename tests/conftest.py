@@ -20,6 +20,8 @@ import pytest
 
 from mctsr_graph import ScriptedChatModel
 from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.settings.profiles import PROFILES
+from mctsr_graph.strategies.strategy import _named
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
@@ -101,6 +103,16 @@ def scripted() -> Callable[..., ScriptedChatModel]:
         return ScriptedChatModel(replies=reply, **fields)
 
     return make
+
+
+@pytest.fixture
+def profiles() -> Iterator[None]:
+    """Forget the profiles that a test has made."""
+    known, named = dict(PROFILES), dict(_named)
+    yield
+    for table, before in ((PROFILES, known), (_named, named)):
+        table.clear()
+        table.update(before)  # type: ignore[arg-type]
 
 
 def as_json(value: Any) -> str:

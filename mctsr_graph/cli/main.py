@@ -39,6 +39,7 @@ from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.session import SearchControl
 from mctsr_graph.run.solve import solve
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.profiles import PROFILES
 
 if TYPE_CHECKING:
     pass
@@ -102,7 +103,7 @@ def solve_command(
         ),
     ] = None,
     profile: Annotated[
-        str, typer.Option(help="The set of settings: paper, official or tuned.")
+        str, typer.Option(help=f"The strategy, with its settings: {', '.join(PROFILES)}.")
     ] = "paper",
     effort: Annotated[
         str | None, typer.Option(help="A budget of model calls: low, medium or high.")

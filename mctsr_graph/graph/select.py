@@ -60,7 +60,7 @@ def _of_wave(strategy: Strategy, search: Search) -> list[Task]:
 
 
 def _checked(tree: Mapping[str, Node], chosen: Any, most: int) -> list[Task]:
-    if not isinstance(chosen, Sequence):
+    if not isinstance(chosen, Sequence) or isinstance(chosen, str):
         raise ConfigError(f"next_tasks returned {chosen!r}, allowed a list of tasks")
     chosen = chosen[:most]
     tasks = [Task("refine", one) if isinstance(one, str) else Task(*one) for one in chosen]

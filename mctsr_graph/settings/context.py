@@ -25,7 +25,7 @@ EFFORTS = {"low": 11, "medium": 35, "high": 131}
 
 
 def _by_profile(name: str, usual: Any) -> Any:
-    """Default of a setting: the usual value, unless the profile has another."""
+    """Default of a setting that a profile of this package changes: the usual value."""
 
     def tell(schema: dict[str, Any]) -> None:
         # Not as "default", which a form would fill in, and so override another profile's value
@@ -33,18 +33,14 @@ def _by_profile(name: str, usual: Any) -> Any:
         told = "; ".join(f"{profile}: {json.dumps(value)}" for profile, value in values.items())
         schema["description"] += f" (by default {told})"
 
-    return Field(
-        default_factory=lambda data: default_of(data["profile"], name, usual),
-        json_schema_extra=tell,
-    )
+    return Field(default_factory=lambda: usual, json_schema_extra=tell)
 
 
 def _by_effort() -> Any:
     """Default of max_calls, which `effort` stands for."""
 
     def calls(data: dict[str, Any]) -> int | None:
-        effort: str | None = data["effort"]
-        return EFFORTS[effort] if effort else default_of(data["profile"], "max_calls", None)
+        return EFFORTS[data["effort"]] if data["effort"] else None
 
     return Field(default_factory=calls)
 
@@ -297,12 +293,16 @@ class MCTSrContext(BaseModel):
     @classmethod
     def _explain(cls, data: Any, handler: Any) -> MCTSrContext:
         """Turn pydantic's report into one line that names value and allowed values."""
+        given: Any = None
         if isinstance(data, dict):
-            data = {RENAMED.get(name, name): value for name, value in data.items()}
+            given = {RENAMED.get(name, name): value for name, value in data.items()}
+            data = {**_defaults(given), **given}
         try:
             context: MCTSrContext = handler(data)
         except ValidationError as error:
             raise ConfigError(_first_problem(cls, error)) from None
+        if given is not None:  # what a profile fills in was not given
+            object.__setattr__(context, "__pydantic_fields_set__", set(given))
         highest = context.full_score_threshold - LOWEST
         if context.full_score_penalty > highest:  # else a reward could fall below the scale
             raise ConfigError(
@@ -320,6 +320,14 @@ class MCTSrContext(BaseModel):
     def belief_prior(self) -> Prior:
         """The prior that beliefs start from."""
         return self.prior if self.prior is not None else USUAL
+
+
+def _defaults(given: dict[str, Any]) -> dict[str, Any]:
+    """What the profile fills in; an effort goes before its budget of calls."""
+    defaults = dict(PROFILES.get(str(given.get("profile", "paper")), {}))
+    if given.get("effort") is not None:
+        defaults.pop("max_calls", None)
+    return defaults
 
 
 def _first_problem(cls: type[MCTSrContext], error: ValidationError) -> str:
