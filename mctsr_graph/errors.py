@@ -17,6 +17,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# A class whose __init__ takes other arguments than its message needs a __reduce__: an error that
+# cannot be unpickled breaks a process pool, or leaves whoever waits for it waiting
+
 
 class MCTSrError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -53,6 +56,9 @@ class ReplyError(MCTSrError, ValueError):
         self.why = message
         self.reply = reply
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.code, self.why, self.reply), self.__dict__
+
 
 class ScoreError(ReplyError):
     """A judge's reply holds no usable score. Never replaced by a neutral number."""
@@ -85,6 +91,9 @@ class SearchFailedError(MCTSrError):
         super().__init__(message)
         self.solution = solution
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (*self.args, self.solution), self.__dict__
+
 
 class SearchInterrupted(KeyboardInterrupt):
     """Ctrl-C during `solve`. `solution` holds the best so far and the whole tree."""
@@ -92,3 +101,6 @@ class SearchInterrupted(KeyboardInterrupt):
     def __init__(self, solution: Any) -> None:
         super().__init__("the search was interrupted")
         self.solution = solution
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.solution,), self.__dict__

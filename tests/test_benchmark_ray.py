@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,11 @@ from mctsr_graph.benchmark import ray_engine
 ROOT = Path(__file__).parent.parent
 
 
-def test_a_lost_node_costs_no_problem_and_grades_none_twice(tmp_path: Path) -> None:
+def printed_by(program: str, folder: Path) -> Any:
     pytest.importorskip("ray", reason="Ray is not installed")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.ray_cluster", str(tmp_path / "ray")],
+        [sys.executable, "-m", program, str(folder)],
         cwd=ROOT,
         env=env,
         capture_output=True,
@@ -28,7 +29,12 @@ def test_a_lost_node_costs_no_problem_and_grades_none_twice(tmp_path: Path) -> N
         timeout=240,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.timeout(300)
+def test_a_lost_node_costs_no_problem_and_grades_none_twice(tmp_path: Path) -> None:
+    found = printed_by("tests.ray_cluster", tmp_path / "ray")
     assert found["unfinished"] == []
     assert len(found["killed_after"]) == 1
     assert sorted(found["ids"]) == [f"p{i}" for i in range(8)]
@@ -38,6 +44,16 @@ def test_a_lost_node_costs_no_problem_and_grades_none_twice(tmp_path: Path) -> N
     assert found["calls_elsewhere"] > 0  # the lost node had worked
     # Ten calls a problem; of those that had not returned, at most two tasks' two are made again
     assert 80 <= found["calls_made"] <= 84
+
+
+@pytest.mark.timeout(300)
+def test_an_actor_that_dies_at_each_start_and_a_dead_journal_end_the_run(tmp_path: Path) -> None:
+    found = printed_by("tests.ray_deaths", tmp_path / "ray")
+    assert "Unfinished: ActorDiedError" in found["dies"]
+    assert found["starts"] == 2
+    assert "Unfinished: ActorDiedError" in found["refuses"]
+    assert "OSError: no such weights" in found["refuses"]
+    assert "CheckpointError: the journal of the run is gone (ActorDiedError" in found["keeper"]
 
 
 def test_ray_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ r"""The program of a maths worker: a process of its own, started and killed by `
 It reads JSON, one object a line, from standard input and answers each with one line:
 
     {"path": [...], "memory": 1000000000}     {"ready": true} or {"missing": "No module ..."}
+                                              or {"failed": "AttributeError: ..."}
     {"gold": "1/2", "prediction": "0.5",      {"verdict": true, false or null, "retire": false}
      "seconds": 3.0}
 
@@ -28,6 +29,7 @@ from typing import Any
 
 _GRACE = 1.0  # seconds after the limit at which a worker whose parent is gone ends itself
 _LOOK_UP = 5.0  # seconds between two looks at whether the parent is still there
+_MOST_TOLD = 150  # characters of an error, so that a reply is short even where all are escaped
 _RECURSION = 4000  # frames; to read 64 nested roots takes more than the usual 1,000
 _PROGRAMS_AND_NETWORK = (
     "os.exec",
@@ -64,7 +66,10 @@ def main() -> None:
     try:
         _prepare(settings)
     except ImportError as error:
-        _say(replies, {"missing": str(error)})
+        _say(replies, {"missing": str(error)[:_MOST_TOLD]})
+        return
+    except Exception as error:
+        _say(replies, {"failed": f"{type(error).__name__}: {error}"[:_MOST_TOLD]})
         return
     _say(replies, {"ready": True})
     while line := _next_line():

@@ -22,6 +22,7 @@ from mctsr_graph.errors import MCTSrError, MissingExtraError
 _PROGRAM = str(Path(__file__).with_name("_worker_main.py"))
 _MEMORY = 1_000_000_000  # bytes of address space for one worker
 _START_SECONDS = 60.0  # half a second, or three on a busy machine, are usual
+_END_SECONDS = 2.0  # in which the system lets go of a process that was killed
 _MAX_REPLY = 1000  # bytes
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONHOME")  # some interpreters do not start without
 _ENVIRONMENT = {
@@ -33,7 +34,7 @@ _ENVIRONMENT = {
 
 
 class WorkerGoneError(Exception):
-    """A worker ended before it got the question, which thus cannot be the reason."""
+    """A worker ended before it got the question, which thus cannot be the reason; says how."""
 
 
 class Worker:
@@ -74,13 +75,14 @@ class Worker:
         Raises:
             WorkerGoneError: The process had ended before it got the question.
             MissingExtraError: math-verify is not installed.
+            MCTSrError: math-verify cannot be used.
         """
         self._wait_for_start()
         self.usable = False
         try:
             self._send({"gold": gold, "prediction": prediction, "seconds": seconds})
         except BrokenPipeError:
-            raise WorkerGoneError from None
+            raise WorkerGoneError(self._end()) from None
         reply = self._receive(seconds)
         if reply is None:
             return None
@@ -93,7 +95,9 @@ class Worker:
             return
         reply = self._receive(_START_SECONDS)
         if reply is None:
-            raise WorkerGoneError
+            raise WorkerGoneError(self._end())
+        if "failed" in reply:
+            raise MCTSrError(f"a maths worker cannot start: {reply['failed']}")
         if "missing" in reply:
             raise MissingExtraError(
                 f"comparing answers needs math-verify ({reply['missing']}): "
@@ -101,13 +105,21 @@ class Worker:
             )
         self._started = True
 
+    def _end(self) -> str:
+        """How the process has ended, in words."""
+        try:
+            status = self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return f"did not say in {_START_SECONDS:g} s that it was ready"
+        return f"ended with status {status}" if status >= 0 else f"was killed by signal {-status}"
+
     def _send(self, message: dict[str, Any]) -> None:
         # ASCII without raw line ends, whatever the texts hold. 24 kB at most, so that it fits
         # into the pipe and never waits.
         self._stdin.write(json.dumps(message).encode("ascii") + b"\n")
 
     def _receive(self, seconds: float) -> dict[str, Any] | None:
-        """Read one reply; None if there is none in time or the process ends."""
+        """Read one reply; None if there is none in time, it is no reply or the process ends."""
         deadline = time.monotonic() + seconds
         poll = select.poll()  # unlike select.select it takes descriptors above 1023
         poll.register(self._stdout, select.POLLIN)
@@ -120,8 +132,11 @@ class Worker:
             if not chunk or len(line) > _MAX_REPLY:
                 return None
             line += chunk
-        reply: dict[str, Any] = json.loads(line)
-        return reply
+        with contextlib.suppress(ValueError):
+            reply = json.loads(line)
+            if isinstance(reply, dict):
+                return reply
+        return None
 
     def kill(self) -> None:
         """Kill the process; another thread may be waiting for its reply."""
@@ -131,7 +146,8 @@ class Worker:
         """Kill the process, wait until it is gone and close the pipes."""
         self.usable = False
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
         self._stdin.close()
         self._stdout.close()
 
@@ -170,10 +186,13 @@ class Pool:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._busy) < self._size)
             self._must_be_open()
-            worker = self._pop_alive() or Worker()
-            self._busy.add(worker)
-            while len(self._idle) < len(self._busy) and self._add_spare():
+            try:
+                worker = self._pop_alive() or Worker()
+            except OSError as error:
+                raise MCTSrError(f"no maths worker can be started: {error}") from error
+            while len(self._idle) <= len(self._busy) and self._add_spare():
                 pass
+            self._busy.add(worker)  # last: nobody else would give back its place
             return worker
 
     def _must_be_open(self) -> None:
@@ -192,22 +211,27 @@ class Pool:
         """Start a spare; it matters only to the next check whether that works."""
         try:
             self._idle.append(Worker())
-        except OSError:
+        except Exception:
             return False
         return True
 
     def _give_back(self, worker: Worker) -> None:
-        if not worker.usable:
-            worker.stop()
+        try:
+            if not worker.usable:
+                worker.stop()
+        finally:
+            self._free(worker)
+
+    def _free(self, worker: Worker) -> None:
         with self._changed:
             self._busy.discard(worker)
+            self._changed.notify_all()  # first, whatever happens then
             if self._closed:
                 worker.stop()
             elif worker.usable:
                 self._idle.insert(0, worker)
             else:
                 self._add_spare()
-            self._changed.notify_all()
 
     def threads(self) -> ThreadPoolExecutor:
         """The threads that wait for `acheck`, so that none of the application's do."""
@@ -233,7 +257,7 @@ class Pool:
             self._changed.wait_for(lambda: not self._busy, timeout=5.0)
             threads = self._threads
         if threads is not None:
-            threads.shutdown(wait=False, cancel_futures=True)
+            threads.shutdown(wait=False)  # whoever still waits for one is told by `_take`
 
     def forget(self) -> None:
         """Start anew in a forked process: two processes must not ask the same worker."""

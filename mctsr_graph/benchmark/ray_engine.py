@@ -20,7 +20,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.journal import CallJournal, Slot
 from mctsr_graph.calls.request import Model
-from mctsr_graph.errors import MissingExtraError
+from mctsr_graph.errors import CheckpointError, MissingExtraError
 from mctsr_graph.models.load import load_model
 
 from .plan import Task
@@ -34,7 +34,7 @@ from .unfinished import Unfinished
 ModelMaker = Callable[[], Model]
 
 _CPUS_OF_A_TASK = 0.25  # it mostly waits
-_MOST_LOSSES = 20  # workers that may die under one problem
+_MOST_LOSSES = 20  # workers that may die under one problem, and starts of one model's actor
 
 
 def on_ray(
@@ -56,6 +56,8 @@ def on_ray(
 
     @asynccontextmanager
     async def engine(folder: RunFolder) -> AsyncIterator[Solve]:
+        # By default Ray begins a task again for ever that takes more memory than there is
+        os.environ.setdefault("RAY_task_oom_retries", str(_MOST_LOSSES))
         import ray
 
         own = not ray.is_initialized()
@@ -72,7 +74,7 @@ def on_ray(
 
 
 def _solver(ray: Any, model: str | ModelMaker | None, hosts: Sequence[Any], calls: Path) -> Solve:
-    from ray.exceptions import RayError, RayTaskError
+    from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -91,10 +93,11 @@ def _solver(ray: Any, model: str | ModelMaker | None, hosts: Sequence[Any], call
             found: dict[str, MethodRecord] = await remote.remote(
                 task, model, keeper, next(next_host)
             )
-        except RayTaskError as error:  # what the task raised
-            raise (error.cause if isinstance(error.cause, Exception) else error) from None
         except RayError as error:
-            raise Unfinished(f"{type(error).__name__}: {error}") from error
+            told = getattr(error, "cause", None) or error  # what the task raised
+            if isinstance(told, Exception) and not isinstance(told, RayError):
+                raise told from None
+            raise Unfinished(f"{type(told).__name__}: {told}") from error
         return found
 
     return solve
@@ -116,8 +119,8 @@ def _hosts(ray: Any, model: str | ModelMaker | None) -> list[Any]:
     host = ray.remote(_ModelHost).options(
         num_cpus=0,
         num_gpus=min(gpus, 1),
-        max_restarts=-1,
-        max_task_retries=-1,
+        max_restarts=_MOST_LOSSES,  # or one that dies at each start is begun again for ever
+        max_task_retries=_MOST_LOSSES,
         max_concurrency=1000,
     )
     return [host.remote(model) for _ in range(max(1, gpus))]
@@ -143,19 +146,36 @@ class _RemoteJournal(CallJournal):
         self._keeper = keeper
 
     def get(self, slot: Slot, request: str) -> AIMessage | None:
-        import ray
-
-        found: AIMessage | None = ray.get(self._keeper.get.remote(tuple(slot), request))
+        found: AIMessage | None = _kept(self._keeper.get.remote(tuple(slot), request))
         return found
 
     def writing(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> Callable[[], None]:
-        import ray
-
         plain = [(tuple(slot), request, reply) for slot, request, reply in replies]
-        return lambda: ray.get(self._keeper.put_all.remote(plain))
+        return lambda: _kept(self._keeper.put_all.remote(plain))
 
     def close(self) -> None:
         """The keeper's to do."""
+
+
+def _kept(reference: Any) -> Any:
+    """What the keeper of the journal returned.
+
+    Raises:
+        CheckpointError: it is gone.
+        Exception: what it raised.
+    """
+    import ray
+    from ray.exceptions import RayError
+
+    try:
+        return ray.get(reference)
+    except RayError as error:
+        told = getattr(error, "cause", None)
+        if isinstance(told, Exception):
+            raise told from None
+        raise CheckpointError(
+            f"the journal of the run is gone ({type(error).__name__}: {error})"
+        ) from error
 
 
 class _ModelHost:

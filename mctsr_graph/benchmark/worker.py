@@ -8,7 +8,6 @@ hold no secret, run nothing they read, and are killed when their time is up. POS
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import os
 import re
@@ -73,7 +72,7 @@ class MathsChecker:
         Raises:
             ConfigError: `seconds` is out of range.
             MissingExtraError: math-verify is not installed.
-            MCTSrError: The checker is closed, or no worker can be started.
+            MCTSrError: The checker is closed, or no worker can be started; says why.
         """
         if not 0 < seconds <= _MAX_SECONDS:
             raise ConfigError(f"seconds is {seconds!r}, but must be above 0, at most 600")
@@ -81,10 +80,16 @@ class MathsChecker:
             return True if gold.strip() else None
         if _is_unfit(gold) or _is_unfit(prediction):
             return None
+        end = ""
         for _ in range(_STARTS):
-            with contextlib.suppress(WorkerGoneError), self._pool.lend() as worker:
-                return worker.compare(gold, prediction, seconds)
-        raise MCTSrError(f"{_STARTS} maths workers in a row ended before they could be asked")
+            try:
+                with self._pool.lend() as worker:
+                    return worker.compare(gold, prediction, seconds)
+            except WorkerGoneError as error:
+                end = str(error)
+        raise MCTSrError(
+            f"{_STARTS} maths workers in a row ended before they could be asked; the last one {end}"
+        )
 
     async def acheck(self, gold: str, prediction: str, *, seconds: float = 3.0) -> bool | None:
         """Do the same as `check` without blocking the event loop.
@@ -92,7 +97,11 @@ class MathsChecker:
         A cancelled check frees its worker when its time is up, at the latest.
         """
         ask = functools.partial(self.check, gold, prediction, seconds=seconds)
-        return await asyncio.get_running_loop().run_in_executor(self._pool.threads(), ask)
+        try:
+            check = asyncio.get_running_loop().run_in_executor(self._pool.threads(), ask)
+        except RuntimeError as error:
+            raise MCTSrError(f"no thread can wait for a maths worker: {error}") from error
+        return await check
 
     @property
     def pids(self) -> tuple[int, ...]:

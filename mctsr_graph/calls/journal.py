@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -18,7 +20,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.finish_reason import reason_of
 from mctsr_graph.calls.sqlite import connected
-from mctsr_graph.errors import JournalMismatchError
+from mctsr_graph.errors import CheckpointError, JournalMismatchError
 
 _SCHEMA = """
 PRAGMA synchronous=NORMAL;
@@ -50,6 +52,7 @@ class CallJournal:
     """
 
     def __init__(self, path: str | Path) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self._taken: dict[object, list[tuple[Any, ...]]] = {}
         """Rows that are still to be written."""
@@ -68,19 +71,37 @@ class CallJournal:
 
     def close(self) -> None:
         """Close the file, with all that was taken over in it."""
-        with self._lock:
+        with self._turn():
             try:
                 self._write_taken()
             finally:
                 self._connection.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Have the file to oneself.
+
+        Raises:
+            CheckpointError: it cannot be read or written, or is closed. No failure of a model,
+                for which a search would ask again or go on without the reply.
+        """
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise CheckpointError(
+                    f"the model calls could not be written to {str(self._path)!r} or read from it "
+                    f"({type(error).__name__}: {error})"
+                ) from error
 
     def get(self, slot: Slot, request: str) -> AIMessage | None:
         """Return the reply recorded in `slot`, or None.
 
         Raises:
             JournalMismatchError: another request was recorded there.
+            CheckpointError: the file cannot be read, or is closed.
         """
-        with self._lock:
+        with self._turn():
             self._write_taken()
             row = self._connection.execute(
                 "SELECT request, reply FROM mctsr_calls WHERE search = ? AND rollout = ? "
@@ -116,9 +137,10 @@ class CallJournal:
         self._taken[key] = rows
 
         def write() -> None:
-            with self._lock:
-                if self._taken.pop(key, None) is not None:
+            with self._turn():
+                if key in self._taken:
                     self._write(rows)
+                    del self._taken[key]
 
         return write
 
@@ -135,7 +157,7 @@ class CallJournal:
 
     def count(self) -> int:
         """Number of calls recorded."""
-        with self._lock:
+        with self._turn():
             self._write_taken()
             row = self._connection.execute("SELECT COUNT(*) FROM mctsr_calls").fetchone()
         return int(row[0])

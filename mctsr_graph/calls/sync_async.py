@@ -121,7 +121,9 @@ class Awaiting:
         try:
             reply = await model.ainvoke(messages, **settings)
         except NotImplementedError:
-            reply = await run_in_executor(None, model.invoke, messages, **settings)
+            # Threads of our own: the loop's few may all be held by calls that hang
+            threads = _threads(_depth.get())
+            reply = await run_in_executor(threads, model.invoke, messages, **settings)
         return reply
 
     async def generate(
