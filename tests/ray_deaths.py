@@ -22,7 +22,7 @@ from mctsr_graph.benchmark.plan import Plan
 from mctsr_graph.benchmark.problems import DataSet, Problem
 from mctsr_graph.benchmark.stand_in import about
 from mctsr_graph.benchmark.store import RunFolder
-from mctsr_graph.journal import CallJournal
+from mctsr_graph.calls.journal import CallJournal
 
 
 def die() -> Any:

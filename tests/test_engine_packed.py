@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph.models.engine.packed import PackedLinears
+from mctsr_graph.models.engine import packed as packed_module
+from mctsr_graph.models.engine.packed import PackedLinears, suits
 from mctsr_graph.models.engine.protocol import Request
 from tests.engine_models import plain, tiny
 
@@ -23,6 +24,13 @@ def logits(model: Any) -> Any:
     return model(input_ids=IDS).logits
 
 
+def needs_kernels(model: Any) -> Any:
+    """The model; skips where this processor has no packed products for its dtype."""
+    if not suits(model):
+        pytest.skip(f"this processor has no packed products in {model.dtype}")
+    return model
+
+
 def patched(model: Any) -> int:
     return sum("forward" in vars(module) for module in model.modules())
 
@@ -30,7 +38,7 @@ def patched(model: Any) -> int:
 @pytest.mark.parametrize("kind", ["Llama", "Qwen2", "GPT2"])  # without biases, with, other layers
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_logits_are_the_same(kind: str, dtype: Any) -> None:
-    model = tiny(kind).to(dtype)
+    model = needs_kernels(tiny(kind).to(dtype))
     packed = PackedLinears(model, PLENTY)
     with torch.inference_mode():
         wanted = logits(model)
@@ -41,8 +49,43 @@ def test_logits_are_the_same(kind: str, dtype: Any) -> None:
     torch.testing.assert_close(found, wanted)
 
 
+def says_no() -> bool:
+    return False
+
+
+def raises(*_: Any) -> Any:
+    raise RuntimeError("bf16 path needs the cpu support avx512bw")
+
+
+def miscounts(*_: Any) -> Any:
+    return torch.ones(2, 2)
+
+
+LACKING = {
+    "it says so": (torch.ops.mkldnn, "_is_mkldnn_bf16_supported", says_no),
+    "no layout": (packed_module, "_packed", raises),
+    "no kernel": (packed_module, "_product", lambda: raises),
+    "a wrong one": (packed_module, "_product", lambda: miscounts),
+}
+
+
+@pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING)
+def test_a_processor_without_the_kernels_has_plain_products(monkeypatch: Any, lacking: Any) -> None:
+    model = tiny().to(torch.bfloat16)
+    wanted = logits(model)
+    monkeypatch.setattr(*lacking, raising=False)
+    assert not suits(model)
+    with PackedLinears(model, PLENTY).used(), torch.inference_mode():
+        assert not patched(model)
+        torch.testing.assert_close(logits(model), wanted)
+    engine = InflightEngine(model, Limits(idle_seconds=0.2))
+    [sample] = engine.submit(Request(ids=[1, 2, 3], max_new=4)).result(30)
+    assert sample.ids == plain(model, [1, 2, 3], 4)
+    engine.close()
+
+
 def test_whoever_computes_gradients_has_the_layers_own_products() -> None:
-    model = tiny()
+    model = needs_kernels(tiny())
     packed = PackedLinears(model, PLENTY)
     with packed.used():
         logits(model).sum().backward()
@@ -50,7 +93,7 @@ def test_whoever_computes_gradients_has_the_layers_own_products() -> None:
 
 
 def test_the_copy_is_no_larger_than_it_may_be_and_tied_weights_are_in_it_once() -> None:
-    model = tiny(tie_word_embeddings=True)
+    model = needs_kernels(tiny(tie_word_embeddings=True))
     linears = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
     every = sum(m.weight.nbytes for m in linears)
     assert len(PackedLinears(model, every)._made) == len(linears)
@@ -71,7 +114,7 @@ def test_layers_that_someone_has_changed_are_left_alone() -> None:
 
 @pytest.mark.parametrize("most", [0, PLENTY])
 def test_the_engine_gives_the_tokens_of_generate_with_and_without(most: int) -> None:
-    model = tiny()
+    model = needs_kernels(tiny()) if most else tiny()
     engine = InflightEngine(model, Limits(idle_seconds=0.2, packed_bytes=most))
     found = engine.submit(Request(ids=[1, 2, 3], n=3, max_new=12)).result(30)
     assert bool(engine._packed._made) == (most > 0)

@@ -24,7 +24,7 @@ class PackedLinears:
     def __init__(self, model: Any, most: int) -> None:
         self._made: list[tuple[dict[str, Any], Callable[..., Any]]] = []
         packed: dict[int, Any] = {}
-        for layer in model.modules() if most > 0 and _suits(model) else ():
+        for layer in model.modules() if most > 0 and suits(model) else ():
             weight: Any = getattr(layer, "weight", None)
             if not _is_plain(layer) or weight.dtype != model.dtype:
                 continue
@@ -47,8 +47,8 @@ class PackedLinears:
                 attributes.pop("forward", None)
 
 
-def _suits(model: Any) -> bool:
-    """Whether the kernels are there for the model's device and dtype."""
+def suits(model: Any) -> bool:
+    """Whether the processor has the kernels for the model's dtype; products stay plain if not."""
     import torch
 
     if model.device.type != "cpu":
