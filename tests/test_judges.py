@@ -36,6 +36,7 @@ from mctsr_graph.calls import sync_async
 from mctsr_graph.calls.ask import Asker
 from mctsr_graph.calls.request import Budget, Request
 from mctsr_graph.calls.usage import add_usage
+from mctsr_graph.graph.labels import label_of
 from mctsr_graph.judges import (
     Case,
     Clerk,
@@ -47,7 +48,6 @@ from mctsr_graph.judges import (
     Verifier,
     as_court,
 )
-from mctsr_graph.judges.base import label_of_judge
 from mctsr_graph.judges.pairwise import read_verdict
 from mctsr_graph.judges.registry import NAMED
 from mctsr_graph.models.scripted import ScriptedCall
@@ -827,4 +827,4 @@ def test_a_reward_model_that_cannot_work_is_refused(fields: dict[str, Any], told
 
 def test_a_key_is_not_in_what_is_kept() -> None:
     judge = ProcessReward("https://x", "m", headers={"Authorization": "Bearer secret"})
-    assert "secret" not in label_of_judge(judge)
+    assert "secret" not in str(label_of(judge))
