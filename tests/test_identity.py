@@ -225,6 +225,7 @@ def test_what_is_made_alike_has_one_label() -> None:
             Fixed(1.0, key="other"),
             closing_over((1, 2)),
             Counting(3),
+            ProcessReward("https://x", "m", headers={"Authorization": "Bearer secret"}),
         ]
 
     one, two = [label_of(a) for a in again()], [label_of(a) for a in again()]

@@ -36,7 +36,6 @@ from mctsr_graph.calls import sync_async
 from mctsr_graph.calls.ask import Asker
 from mctsr_graph.calls.request import Budget, Request
 from mctsr_graph.calls.usage import add_usage
-from mctsr_graph.graph.labels import label_of
 from mctsr_graph.judges import (
     Case,
     Clerk,
@@ -823,8 +822,3 @@ def test_a_wrong_key_of_a_server_ends_the_search(
 def test_a_reward_model_that_cannot_work_is_refused(fields: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
         ProcessReward(**{"url": "http://x/pooling", "model": "m", **fields})
-
-
-def test_a_key_is_not_in_what_is_kept() -> None:
-    judge = ProcessReward("https://x", "m", headers={"Authorization": "Bearer secret"})
-    assert "secret" not in str(label_of(judge))
