@@ -1,4 +1,4 @@
-"""The call journal, the lease, the fingerprint: a search is taken up as itself or not at all."""
+"""The call journal and the lease: a search is taken up as itself or not at all."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ from mctsr_graph import (
     solve,
 )
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
-from mctsr_graph.calls.request import label_of
-from mctsr_graph.graph.identity import fingerprint
 from mctsr_graph.run.sqlite_saver import file_lease
 
 from .conftest import keyed_reply
@@ -203,7 +201,7 @@ solve("How many?", ScriptedChatModel(replies=reply), checkpointer=sys.argv[1])
     assert solve("How many?", model, checkpointer=file).rollouts == 8
 
 
-# --------------------------------------------------------------------------- the fingerprint
+# --------------------------------------------------------------------------- the same search
 def test_a_thread_with_other_settings_is_not_mixed_in(keyed: ScriptedChatModel) -> None:
     saver = InMemorySaver()
     limit = MCTSrContext(max_rollouts=1)
@@ -222,23 +220,3 @@ def test_a_thread_with_other_settings_is_not_mixed_in(keyed: ScriptedChatModel) 
     assert more.rollouts == 2
     other = solve("How few?", keyed, context=limit, checkpointer=saver, thread_id="mine")
     assert (other.problem, other.rollouts) == ("How few?", 1)
-
-
-def test_the_fingerprint_knows_problem_settings_words_and_model() -> None:
-    class Named(ScriptedChatModel):
-        model_name: str = "small"
-
-    context, words = MCTSrContext(), Prompts()
-    base = fingerprint("p", context, words, Named(replies=[]))
-    assert base == fingerprint("p", context, words, Named(replies=[]).bind(stop=["x"]))
-    assert base == fingerprint(
-        "p", MCTSrContext(max_rollouts=99, width=4), words, Named(replies=[])
-    )
-    others = [
-        fingerprint("q", context, words, Named(replies=[])),
-        fingerprint("p", MCTSrContext(seed=1), words, Named(replies=[])),
-        fingerprint("p", context, Prompts(draft="{problem}!"), Named(replies=[])),
-        fingerprint("p", context, words, Named(replies=[], model_name="large")),
-    ]
-    assert len({base, *others}) == 5
-    assert label_of(Named(replies=[])) == "Named:small"

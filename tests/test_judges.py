@@ -43,7 +43,6 @@ from mctsr_graph.judges import (
     SelfEvaluation,
     Verifier,
 )
-from mctsr_graph.judges.base import label_of_judge
 from mctsr_graph.judges.pairwise import read_verdict
 from mctsr_graph.judges.registry import NAMED
 from mctsr_graph.models.scripted import ScriptedCall
@@ -779,8 +778,3 @@ def test_a_wrong_key_of_a_server_ends_the_search(
 def test_a_reward_model_that_cannot_work_is_refused(fields: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
         ProcessReward(**{"url": "http://x/pooling", "model": "m", **fields})
-
-
-def test_a_key_is_not_in_what_is_kept() -> None:
-    judge = ProcessReward("https://x", "m", headers={"Authorization": "Bearer secret"})
-    assert "secret" not in label_of_judge(judge)

@@ -29,7 +29,7 @@ from mctsr_graph import (
     solve,
 )
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.run.session import SearchControl
+from mctsr_graph.run.spec import SearchControl
 
 from .conftest import keyed_reply
 

@@ -21,7 +21,8 @@ from mctsr_graph import (
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.judges import Pairwise
-from mctsr_graph.run.session import SearchControl, Wanted
+from mctsr_graph.run.session import asked
+from mctsr_graph.run.spec import SearchControl
 from mctsr_graph.run.steering import add_answer, ask_rewards, expand, prune, steer
 from mctsr_graph.settings.prior import Prior
 from mctsr_graph.strategies.choose import Choice
@@ -216,7 +217,7 @@ async def test_a_finished_search_chooses_again_under_another_prior() -> None:
 def kept(saver: InMemorySaver, problem: str, model: Any, context: MCTSrContext) -> Any:
     """What a checkpointer holds of a finished search: choice, answer, final answer."""
     graph = create_mctsr(model).compile(checkpointer=saver)
-    thread = Wanted(problem, model, context).thread_id
+    thread = asked(problem, model, {"context": context}).identity.digest
     state = graph.get_state({"configurable": {"thread_id": thread}})
     assert state.next == ()
     choice: Choice = state.values["choice"]

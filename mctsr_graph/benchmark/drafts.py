@@ -9,10 +9,11 @@ from mctsr_graph.calls.ask import Asker
 from mctsr_graph.calls.request import Budget, Model, Reply, Request
 from mctsr_graph.calls.sync_async import AWAITING
 from mctsr_graph.calls.usage import sum_costs
-from mctsr_graph.graph.identity import fingerprint
+from mctsr_graph.graph.identity import identity_of
 from mctsr_graph.graph.rollout import rewards
 from mctsr_graph.graph.services import Desk
-from mctsr_graph.judges import Case, Court
+from mctsr_graph.graph.spec import SearchSpec
+from mctsr_graph.judges import Case
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.text.final_answer import extract_final_answer
@@ -39,9 +40,10 @@ class Drafts:
         self.refinement: list[Reply] = []
         """The critique of the first draft, and the refinement, as far as they could be had."""
         budget = Budget(self.context, [], 0.0)
-        name = fingerprint(self.problem, self.context, self.prompts, self.model)
-        self._asker = Asker(self.model, self.context, budget, self.ledger, f"baselines|{name}")
-        self._desk = Desk(lambda: self.model, self.prompts, Court(), journal=self.ledger)
+        spec = SearchSpec.of(self.model, {"prompts": self.prompts, "journal": self.ledger})
+        name = f"baselines|{identity_of(self.problem, self.context, spec).digest}"
+        self._asker = Asker(self.model, self.context, budget, self.ledger, name)
+        self._desk = Desk(spec)
 
     async def draw(self, count: int) -> None:
         """Have at least `count` drafts."""

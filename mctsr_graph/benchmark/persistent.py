@@ -32,6 +32,10 @@ class Persistent(Runnable[Any, AIMessage]):
         self.bound = model
         self._context = context
 
+    def label_parts(self) -> dict[str, Any]:
+        """What tells it from others: the model."""
+        return {"model": self.bound}
+
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         """Return the model's reply."""
         return run_blocking(self._send(BLOCKING, input, config, kwargs))

@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr, create_model
 
-from mctsr_graph.calls.request import innermost, label_of
+from mctsr_graph.calls.request import innermost, model_name
 from mctsr_graph.calls.sync_async import Scorer
 from mctsr_graph.errors import JournalMismatchError
 
@@ -39,7 +39,7 @@ def about(model: Any) -> About:
     """What has to be known of a model to stand in for it."""
     inner = innermost(model)
     takes_seed = "seed" in getattr(type(inner), "model_fields", {})
-    return About(label_of(model), takes_seed, isinstance(inner, Scorer))
+    return About(model_name(model), takes_seed, isinstance(inner, Scorer))
 
 
 def stand_in(for_model: About, send: Send, score: Score | None = None) -> BaseChatModel:

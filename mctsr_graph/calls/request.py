@@ -152,7 +152,7 @@ def innermost(model: Any) -> Any:
     return model
 
 
-def label_of(model: Any) -> str:
+def model_name(model: Any) -> str:
     """A model's class and name, as far as it says them."""
     model = innermost(model)
     names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))

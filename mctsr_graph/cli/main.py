@@ -35,9 +35,10 @@ from mctsr_graph.errors import (
     SearchFailedError,
     SearchInterrupted,
 )
+from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.run.learn_prior import learn_prior
-from mctsr_graph.run.session import SearchControl
 from mctsr_graph.run.solve import solve
+from mctsr_graph.run.spec import SearchControl, changed
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.profiles import PROFILES
 
@@ -188,7 +189,7 @@ def resume_command(
     with explained(err, show_tree, as_json, file), notes(err):
         stored = chosen(file, search)
         more = {"max_rollouts": rollouts} if rollouts is not None else {}
-        context = MCTSrContext(**{**stored.settings, **more})
+        context = changed(stored_context(stored.settings), **more)
         name = model or stored.model or None
         thread_id = stored.thread_id
         _run(err, stored.problem, name, context, file, thread_id, show_tree, as_json, live, page)

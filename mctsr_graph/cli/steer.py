@@ -14,8 +14,8 @@ import typer
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.cli.terminal import notes, safe, stderr, stdout
 from mctsr_graph.graph.graph import create_mctsr
+from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.run.session import need_sqlite
-from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.text.reward_scale import RANGE
 from mctsr_graph.tree.steered import pending
 from mctsr_graph.viewers.text import render_text
@@ -167,7 +167,7 @@ def _opened(where: _Where, model: str | None = None) -> Iterator[_Search]:
             yield _Search(
                 graph.compile(checkpointer=saver, name="mctsr"),
                 {"configurable": {"thread_id": stored.thread_id}},
-                MCTSrContext(**stored.settings).max_rollouts,
+                stored_context(stored.settings).max_rollouts,
                 where.file,
             )
 

@@ -19,8 +19,8 @@ from rich.text import Text
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.events import Best, Event
-from mctsr_graph.run.session import OnChange, OnEvent, SearchControl
 from mctsr_graph.run.solution import Solution
+from mctsr_graph.run.spec import OnChange, OnEvent, SearchControl
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.viewers.mermaid import render_mermaid
 from mctsr_graph.viewers.rich_tree import rich_tree

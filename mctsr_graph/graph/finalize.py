@@ -24,7 +24,7 @@ async def judge_the_rest(desk: Desk, state: MCTSrState, run: Run) -> dict[str, A
     Returns:
         `all`, the tree as it is then; `tree`, the patch that leads to it; `usage` and `failures`.
     """
-    tree, context, strategy = state["tree"], run.context, desk.strategy(run.context)
+    tree, context, strategy = state["tree"], run.context, desk.spec.strategy(run.context)
     usage: list[Usage] = [state["usage"]]
     lost: list[Failure] = []
     patch: Patch = {}
@@ -53,7 +53,7 @@ async def judge_the_rest(desk: Desk, state: MCTSrState, run: Run) -> dict[str, A
 
 
 def _unjudged(desk: Desk, state: MCTSrState, run: Run) -> list[str]:
-    if desk.court.reward_calls(run.context) or state["stop_reason"] not in _SPENT:
+    if desk.spec.court.reward_calls(run.context) or state["stop_reason"] not in _SPENT:
         return []
     played = in_play(state["tree"]).values()
     return [node["id"] for node in played if not node["rewards"] and not node["dummy"]]

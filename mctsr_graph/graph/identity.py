@@ -1,15 +1,22 @@
-"""Which search is which: the same problem, settings, words and model, and no other."""
+"""Which search is which: the same problem, settings, words, model and judge, and no other.
+
+The identity is made of what was set. A new setting with a default, or a reworded prompt that the
+search does not use, changes none.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import Any
 
-from mctsr_graph.calls.request import label_of
-from mctsr_graph.prompts import Prompts
+from mctsr_graph.graph.labels import label_of
+from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.settings.context import MCTSrContext
+
+VERSION = 2
+"""Of the identity; the first one is in `identity_v1`."""
 
 # What may change while a search goes on: limits, how fast to go, and what is known from elsewhere
 LIMITS = (
@@ -18,7 +25,6 @@ LIMITS = (
     "agree",
     "confidence",
     "settle",
-    "class_patience",
     "patience",
     "max_failures",
     "max_failure_share",
@@ -34,23 +40,63 @@ LIMITS = (
     "pipelined",
     "prior",
 )
+# The texts of `Prompts` by who uses them
+ALWAYS = ("system", "draft", "critique", "refine", "write_again")
+DUMMY = ("dummy_answer",)
+EVALUATIONS = ("evaluate", "evaluate_again", "evaluate_again_system", "evaluate_examples")
 
 
-def fingerprint(
-    problem: str,
-    context: MCTSrContext,
-    prompts: Prompts,
-    model: Any,
-    court: str = "",
-) -> str:
-    """32 hexadecimal digits that tell searches apart; `court` is the label of who judges."""
-    settings = context.model_dump(exclude=set(LIMITS))
-    parts = [problem, label_of(model), settings, asdict(prompts), court]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+@dataclass(frozen=True)
+class Identity:
+    """What tells a search from others."""
+
+    text: str
+    """Canonical JSON: version, problem, profile, settings, prompts, and who searches."""
+    opaque: str = ""
+    """Why nobody can tell whether another search is this one; "" where that can be told."""
+
+    @property
+    def digest(self) -> str:
+        """32 hexadecimal digits."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:32]
 
 
-def thread_name(context: MCTSrContext, *parts: Any) -> str:
+def identity_of(problem: str, context: MCTSrContext, spec: SearchSpec) -> Identity:
+    """What tells a search from others. Models that are named are loaded."""
+    judge = spec.court.judge_of(context)
+    labels = {**spec.labels, **({} if spec.court.judge else {"judge": label_of(judge)})}
+    used = [*ALWAYS, *getattr(judge, "prompts_used", EVALUATIONS)]
+    used += DUMMY if spec.strategy(context).roots(context).dummy else ()
+    parts: dict[str, Any] = {
+        "version": VERSION,
+        "problem": problem,
+        "profile": context.profile,
+        "settings": settings_of(context),
+        "prompts": {name: _digest(getattr(spec.prompts, name)) for name in used},
+        **{name: label.value for name, label in labels.items() if label.value is not None},
+    }
+    return Identity(
+        _canonical(parts), next(filter(None, (la.opaque for la in labels.values())), "")
+    )
+
+
+def settings_of(context: MCTSrContext) -> dict[str, Any]:
+    """The settings that tell searches apart: those that are not their profile's defaults."""
+    usual = type(context)(profile=context.profile).model_dump(mode="json", exclude=set(LIMITS))
+    own = context.model_dump(mode="json", exclude=set(LIMITS))
+    return {name: value for name, value in own.items() if value != usual[name]}
+
+
+def thread_name(context: MCTSrContext, spec: SearchSpec, *parts: Any) -> str:
     """32 hexadecimal digits that name the search of one place: a tool call, a message, ..."""
-    settings = context.model_dump(exclude=set(LIMITS))
-    text = json.dumps([settings, *parts], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    unlike = [label.value for label in spec.labels.values() if label.opaque]
+    given = [context.profile, settings_of(context), *unlike, *parts]
+    return hashlib.sha256(_canonical(given).encode()).hexdigest()[:32]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _digest(text: Any) -> str:
+    return hashlib.sha256(_canonical(text).encode()).hexdigest()[:16]

@@ -26,11 +26,11 @@ async def make_roots(desk: Desk, fresh: MCTSrState, run: Run) -> tuple[Tree, dic
     Returns:
         The tree, and what else of the state is changed.
     """
-    context, strategy = run.context, desk.strategy(run.context)
+    context, strategy = run.context, desk.spec.strategy(run.context)
     wanted = strategy.roots(context)
     drafts = await _drafts(desk, wanted.drafts, fresh, run)
     written = [reply for reply in drafts if reply.code is None]
-    dummies = [desk.prompts.dummy_answer] if wanted.dummy else []
+    dummies = [desk.spec.prompts.dummy_answer] if wanted.dummy else []
     answers = [*(reply.value for reply in written), *dummies]
     fresh["usage"] = add_usage([{"draft": reply.cost} for reply in drafts])
     fresh["seconds"] = max((reply.seconds for reply in drafts), default=0.0)
@@ -57,7 +57,7 @@ async def make_roots(desk: Desk, fresh: MCTSrState, run: Run) -> tuple[Tree, dic
 async def _drafts(desk: Desk, count: int, state: MCTSrState, run: Run) -> list[Reply]:
     if not count:
         return []
-    messages = say.draft_messages(desk.prompts, state["problem"])
+    messages = say.draft_messages(desk.spec.prompts, state["problem"])
     requests = [desk.text("draft", messages, 0, sample) for sample in range(count)]
     return await desk.asker(state, run, strict=True).ask_all(requests, run.way)
 
@@ -66,7 +66,7 @@ async def _judged(
     desk: Desk, answers: Sequence[str], state: MCTSrState, run: Run
 ) -> list[list[Reply]]:
     times = run.context.reward_samples
-    known = [answer for answer in answers if answer != desk.prompts.dummy_answer]
+    known = [answer for answer in answers if answer != desk.spec.prompts.dummy_answer]
     cases = [
         cases_of(state["problem"], [answer] * times, known, first=i * times)
         for i, answer in enumerate(answers)

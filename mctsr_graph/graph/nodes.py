@@ -67,7 +67,10 @@ class Nodes:
     async def select(self, state: MCTSrState, run: Run) -> Command[str]:
         """Choose the leaves of the next wave, or say why the search is over."""
         check_tree(state)
-        strategy, reward_calls = self.desk.strategy(run.context), self.desk.court.reward_calls
+        strategy, reward_calls = (
+            self.desk.spec.strategy(run.context),
+            self.desk.spec.court.reward_calls,
+        )
         search = seen_by(strategy, state, run.context, reward_calls(run.context))
         reason = why_stop(strategy, state, search)
         leaves, reason = ([], reason) if reason else _wave(strategy, search)
@@ -97,7 +100,7 @@ class Nodes:
         idle, failed = state["idle_rollouts"], state["failed_rollouts"]
         leaves, patches = list(state["wave"].values()), []
         for leaf in leaves:
-            node, patch = grow(tree, leaf, self.desk.strategy(run.context), run.context)
+            node, patch = grow(tree, leaf, self.desk.spec.strategy(run.context), run.context)
             tree = merge(tree, [patch])
             patches.append(patch)
             best = self._choose(tree, run.context)
@@ -122,20 +125,20 @@ class Nodes:
         """Return the best answer, and why it is taken for the best."""
         last = await judge_the_rest(self.desk, state, run)
         tree, usage = last.pop("all"), last["usage"]
-        strategy, best = self.desk.strategy(run.context), self._choose(tree, run.context)
+        strategy, best = self.desk.spec.strategy(run.context), self._choose(tree, run.context)
         found = conclude(strategy, tree, run.context, best, state["answer"])
         run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, found["best"], usage))
         return {**last, **found}
 
     def _choose(self, tree: Tree, context: MCTSrContext) -> str | None:
-        return chosen(self.desk.strategy(context), tree, context)
+        return chosen(self.desk.spec.strategy(context), tree, context)
 
     async def _critiqued(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
         def request(leaf: Leaf) -> Request:
             answer = state["tree"][leaf["parent"] or ""]["answer"]
-            messages = say.critique_messages(self.desk.prompts, state["problem"], answer)
+            messages = say.critique_messages(self.desk.spec.prompts, state["problem"], answer)
             return self.desk.text("critique", messages, leaf["rollout"])
 
         wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
@@ -144,14 +147,14 @@ class Nodes:
     async def _refined(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
-        prompts, problem = self.desk.prompts, state["problem"]
+        prompts, problem = self.desk.spec.prompts, state["problem"]
 
         def request(leaf: Leaf) -> Request:
             if leaf["task"] == "draft":
                 messages = say.draft_messages(prompts, problem)
                 return self.desk.text("draft", messages, leaf["rollout"])
             answer, critique = state["tree"][leaf["parent"] or ""]["answer"], leaf["critique"] or ""
-            sees = self.desk.strategy(asker.context).refine_sees_answer
+            sees = self.desk.spec.strategy(asker.context).refine_sees_answer
             messages = say.refine_messages(prompts, problem, answer, critique, sees)
             shorter = say.shorter_refine_messages(prompts, problem, critique)
             return self.desk.text("refine", messages, leaf["rollout"], shorter=shorter)
@@ -162,7 +165,7 @@ class Nodes:
     async def _evaluated(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
-        wants_reward = self.desk.strategy(asker.context).wants_reward
+        wants_reward = self.desk.spec.strategy(asker.context).wants_reward
         leaves = [
             leaf
             for leaf in leaves

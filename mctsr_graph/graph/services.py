@@ -9,18 +9,15 @@ from langchain_core.messages import BaseMessage
 
 from mctsr_graph import prompts as say
 from mctsr_graph.calls.ask import Asker
-from mctsr_graph.calls.journal import CallJournal
-from mctsr_graph.calls.request import Budget, Model, Reply, Request
+from mctsr_graph.calls.request import Budget, Reply, Request
 from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.calls.usage import Role, Usage
-from mctsr_graph.graph.identity import fingerprint
+from mctsr_graph.graph.identity import identity_of
 from mctsr_graph.graph.rollout import longest
+from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.graph.step import Run
-from mctsr_graph.judges import Case, Court
-from mctsr_graph.prompts import Prompts
-from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.strategy import Strategy, label_of_strategy, strategy_of
+from mctsr_graph.judges import Case
 from mctsr_graph.text.final_answer import extract_final_answer
 
 Shorter = Sequence[Callable[[], list[BaseMessage]]]
@@ -28,24 +25,9 @@ Shorter = Sequence[Callable[[], list[BaseMessage]]]
 
 @dataclass(frozen=True)
 class Desk:
-    """One model, one set of prompts, who judges, and how to decide."""
+    """Asks whom a search is made with."""
 
-    model: Callable[[], Model]
-    prompts: Prompts
-    court: Court
-    given: Strategy | None = None
-    """Decides instead of the profile's strategy."""
-    journal: CallJournal | None = None
-
-    def strategy(self, context: MCTSrContext) -> Strategy:
-        """What decides in a search of these settings."""
-        return self.given or strategy_of(context)
-
-    def prepare(self) -> None:
-        """Load the models that are named, which may wait for a disk."""
-        self.model()
-        if self.court.model is not None:
-            self.court.model()
+    spec: SearchSpec
 
     def text(
         self,
@@ -60,7 +42,7 @@ class Desk:
             role,
             messages,
             say.read_text,
-            lambda: say.write_again_messages(self.prompts, messages),
+            lambda: say.write_again_messages(self.spec.prompts, messages),
             shorter,
             lambda text: role == "critique" or extract_final_answer(text) is not None,
             rollout=rollout,
@@ -73,12 +55,12 @@ class Desk:
         usages: list[Usage] = [state["usage"], *(leaf["usage"] for leaf in leaves)]
         budget = Budget(run.context, usages, state["seconds"] + longest(leaves))
         search = f"{state['search']}/{state.get('branch') or ''}"
-        return Asker(self.model(), run.context, budget, self.journal, search, strict)
+        return Asker(self.spec.model(), run.context, budget, self.spec.journal, search, strict)
 
     async def judge(self, cases: list[list[Case]], asker: Asker, way: Way) -> list[list[Reply]]:
         """Have every case judged at once."""
-        strategy = self.strategy(asker.context)
-        return await self.court.rewards(cases, asker, self.prompts, strategy, way)
+        strategy, prompts = self.spec.strategy(asker.context), self.spec.prompts
+        return await self.spec.court.rewards(cases, asker, prompts, strategy, way)
 
     def search_id(self, state: MCTSrState, problem: str, run: Run) -> str:
         """The id under which the journal keeps the calls of this search.
@@ -86,11 +68,9 @@ class Desk:
         It is the same after a crash, even one that lost every checkpoint; but where the thread
         holds this very search as finished, it is to be made anew.
         """
-        if self.journal is None:
+        if self.spec.journal is None:
             return ""
-        others = self.court.label() + label_of_strategy(self.given)
-        told = fingerprint(problem, run.context, self.prompts, self.model(), others)
-        name = f"{run.place}|{told}"
+        name = f"{run.place}|{identity_of(problem, run.context, self.spec).digest}"
         known, _, generation = (state.get("search") or "").rpartition(":")
         if known != name:
             return f"{name}:0"

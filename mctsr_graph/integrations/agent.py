@@ -11,11 +11,13 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import TAG_NOSTREAM
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.usage import Usage, total_cost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.graph import create_mctsr
+from mctsr_graph.graph.spec import SearchOptions
 from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput
 from mctsr_graph.settings.context import MCTSrContext
 
@@ -30,11 +32,10 @@ MCTSrAgent = CompiledStateGraph[MCTSrAgentState, MCTSrContext, MessagesState, Me
 def create_mctsr_agent(
     model: Model | str | None = None,
     *,
-    context: MCTSrContext | None = None,
     name: str = "mctsr_agent",
     stream_tokens: bool = False,
     checkpointer: BaseCheckpointSaver[Any] | bool | None = None,
-    **options: Any,
+    **options: Unpack[SearchOptions],
 ) -> MCTSrAgent:
     """Build an agent that answers the last human message of a conversation by a search.
 
@@ -45,14 +46,13 @@ def create_mctsr_agent(
 
     Args:
         model: As in `create_mctsr`.
-        context: Settings for runs that bring none of their own.
         name: Name of the agent, by which a supervisor or a swarm knows it.
         stream_tokens: Whether the tokens of drafts, critiques, ... show up in
             `stream_mode="messages"` with `subgraphs=True`; without it no chat ever sees them.
         checkpointer: Where conversations are kept; under a parent graph its own is taken.
-        **options: Whatever else `create_mctsr` takes: prompts, journal, ...
+        **options: Whatever else `create_mctsr` takes: context, prompts, journal, ...
     """
-    search = create_mctsr(model, context=context, **options).compile(name="mctsr")
+    search = create_mctsr(model, **options).compile(name="mctsr")
     quiet: Any = search if stream_tokens else search.with_config(tags=[TAG_NOSTREAM])
 
     def reply(state: MCTSrAgentState) -> dict[str, list[AIMessage]]:

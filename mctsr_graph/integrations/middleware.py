@@ -9,14 +9,18 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.messages.ai import add_usage
+from langchain_core.runnables import RunnablePassthrough
 from langgraph.constants import TAG_NOSTREAM
+from typing_extensions import Unpack
 
+from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import MissingExtraError, SearchFailedError
 from mctsr_graph.graph.identity import thread_name
 from mctsr_graph.integrations.agent import as_message, last_question
 from mctsr_graph.run.solution import Solution
-from mctsr_graph.run.solve import asolve, check_options, solve
-from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.run.solve import search_for
+from mctsr_graph.run.spec import MiddlewareOptions, SolveSpec, check_options
+from mctsr_graph.run.ways import AWAITING, BLOCKING, Way
 
 try:
     from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
@@ -25,6 +29,7 @@ except ImportError as error:
         'MCTSrMiddleware needs langchain: pip install "mctsr-graph[agents]"'
     ) from error
 
+_NO_MODEL: Any = RunnablePassthrough()  # each call brings its own
 _logger = logging.getLogger(__name__)
 
 
@@ -46,25 +51,22 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
 
     Args:
         predicate: Says of a `ModelRequest` whether to search; by default always.
-        context: The settings; by default profile "paper".
         problem: Makes the problem of a `ModelRequest`.
-        **options: Whatever else `solve` takes: prompts, checkpointer, journal, ...
+        **options: Whatever else `solve` takes: context, prompts, checkpointer, journal, ...
     """
 
     def __init__(
         self,
         *,
         predicate: Callable[[ModelRequest[Any]], bool] = lambda request: True,
-        context: MCTSrContext | None = None,
         problem: Callable[[ModelRequest[Any]], str] | None = None,
-        **options: Any,
+        **options: Unpack[MiddlewareOptions],
     ) -> None:
         super().__init__()
-        check_options(options, ("thread_id", "on_event"), "MCTSrMiddleware")
+        check_options(options, MiddlewareOptions, "MCTSrMiddleware")
         self._predicate = predicate
         self._problem = problem or (lambda request: problem_of(request.messages))
-        self._context = MCTSrContext.model_validate(context or {})
-        self._options = options
+        self._asked = SolveSpec.of(_NO_MODEL, options)
 
     def wrap_model_call(
         self,
@@ -72,18 +74,11 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         handler: Callable[[ModelRequest[Any]], ModelResponse[Any]],
     ) -> ModelResponse[Any]:
         """Answer a model call by a search, or pass it on."""
-        if not self._is_wanted(request):
+
+        async def call(request: ModelRequest[Any]) -> ModelResponse[Any]:
             return handler(request)
-        first = handler(_unheard(request)) if request.tools else None
-        if first is not None and _calls_tools(first):
-            return first
-        try:
-            found = solve(**self._search(request))
-        except SearchFailedError as error:
-            found = _failed(error)
-        if found.answer is None:
-            return first or handler(request)
-        return _answered(found, first)
+
+        return run_blocking(self._answer(request, call, BLOCKING))
 
     async def awrap_model_call(
         self,
@@ -91,37 +86,45 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
         """As `wrap_model_call`, awaited."""
+        return await self._answer(request, handler, AWAITING)
+
+    async def _answer(
+        self,
+        request: ModelRequest[Any],
+        call: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
+        way: Way,
+    ) -> ModelResponse[Any]:
         if not self._is_wanted(request):
-            return await handler(request)
-        first = await handler(_unheard(request)) if request.tools else None
+            return await call(request)
+        first = await call(_unheard(request)) if request.tools else None
         if first is not None and _calls_tools(first):
             return first
         try:
-            found = await asolve(**self._search(request))
+            found = await search_for(self._search(request), way)
         except SearchFailedError as error:
             found = _failed(error)
         if found.answer is None:
-            return first or await handler(request)
+            return first or await call(request)
         return _answered(found, first)
 
     def _is_wanted(self, request: ModelRequest[Any]) -> bool:
         return request.response_format is None and self._predicate(request)
 
-    def _search(self, request: ModelRequest[Any]) -> dict[str, Any]:
+    def _search(self, request: ModelRequest[Any]) -> SolveSpec:
         model: Any = request.model
         if request.model_settings:
             model = model.bind(**request.model_settings)
-        info, asked = request.runtime.execution_info, [m.id for m in request.messages]
+        info, ids = request.runtime.execution_info, [m.id for m in request.messages]
         problem, thread = self._problem(request), info.thread_id if info else None
-        return {
-            "problem": problem,
-            "model": model,
-            "context": self._context,
+        asked = self._asked
+        search = replace(asked.search, model=lambda: model)
+        return asked.about(
+            problem,
+            search=search,
             # The same when the agent is resumed, and no other call's
-            "thread_id": thread_name(self._context, thread, asked, problem),
-            "on_event": request.runtime.stream_writer,
-            **self._options,
-        }
+            thread_id=thread_name(asked.context, search, thread, ids, problem),
+            on_event=request.runtime.stream_writer,
+        )
 
 
 def problem_of(messages: Sequence[AnyMessage]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -12,15 +11,18 @@ from typing import Any, Literal
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.prebuilt import ToolRuntime
 from pydantic import BaseModel, Field, create_model
+from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Model
+from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import ConfigError, SearchFailedError
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity import thread_name
-from mctsr_graph.models.load import lazy_model
-from mctsr_graph.run.session import Checkpointer, need_sqlite
+from mctsr_graph.run.session import need_sqlite
 from mctsr_graph.run.solution import Solution
-from mctsr_graph.run.solve import asolve, check_options, solve
+from mctsr_graph.run.solve import search_for
+from mctsr_graph.run.spec import SolveSpec, ToolOptions, changed, check_options
+from mctsr_graph.run.ways import AWAITING, BLOCKING, Way
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.text.reward_scale import RANGE
 
@@ -30,7 +32,6 @@ DESCRIPTION = (
     "problem: nothing else of the conversation is seen."
 )
 _MOST_JUSTIFICATION = 1500  # characters of the answer that the agent is shown
-_OURS = ("checkpointer", "thread_id", "on_event", "control")
 _NO_GRAPH: Any = None  # LangGraph fills in the runtime; a tool called by hand has none
 _logger = logging.getLogger(__name__)
 
@@ -38,12 +39,10 @@ _logger = logging.getLogger(__name__)
 def create_mctsr_tool(
     model: Model | str | None = None,
     *,
-    context: MCTSrContext | None = None,
     name: str = "solve_math",
     description: str = DESCRIPTION,
     per_call: Mapping[str, int | float | Sequence[str]] | None = None,
-    checkpointer: Checkpointer | None = None,
-    **options: Any,
+    **options: Unpack[ToolOptions],
 ) -> BaseTool:
     """Make a tool that answers a problem by a search.
 
@@ -58,56 +57,43 @@ def create_mctsr_tool(
 
     Args:
         model: As in `solve`; a name is loaded at the first call.
-        context: The settings; by default profile "paper".
         name: Name of the tool.
         description: What the agent's model reads.
         per_call: Settings that a call may choose itself, with the owner's limit: the highest
             number, or the allowed words, as in `{"max_rollouts": 32, "profile": ["paper"]}`.
             Nothing else of `context` can be changed by a call.
-        checkpointer: Where searches are kept, as in `solve`. The same call of an agent that was
-            killed and is resumed then goes on where its search stopped.
-        **options: Whatever else `solve` takes: prompts, journal, ...
+        **options: Whatever else `solve` takes: context, prompts, journal, ... With a checkpointer
+            the same call of an agent that was killed and is resumed goes on where its search
+            stopped.
 
     Raises:
         ConfigError: A setting in `per_call` or an option is unknown, or its limit is out of range.
         MissingExtraError: A checkpointer needs packages that are missing.
     """
-    check_options(options, _OURS, "a tool")
-    if checkpointer is not None:
+    check_options(options, ToolOptions, "a tool")
+    asked = SolveSpec.of(model, options)
+    if asked.checkpointer is not None:
         need_sqlite()
-    default, load = MCTSrContext.model_validate(context or {}), lazy_model(model)
 
-    def wanted(problem: str, chosen: dict[str, Any], runtime: Any) -> dict[str, Any]:
-        settings = default.model_dump(exclude_unset=True)
-        settings |= {key: value for key, value in chosen.items() if value is not None}
-        own = MCTSrContext(**settings)
-        return {
-            "context": own,
-            "checkpointer": checkpointer,
-            "thread_id": _thread_of(runtime, problem, own),
-            "on_event": _forwarding(runtime),
-            **options,
-        }
+    async def search(way: Way, problem: str, runtime: Any, chosen: dict[str, Any]) -> Any:
+        try:
+            await way.call(asked.search.load)
+            return _told(await search_for(_of_call(asked, problem, runtime, chosen), way))
+        except Exception as error:
+            raise _failed(error) from error
 
     def call(problem: str, runtime: ToolRuntime = _NO_GRAPH, **chosen: Any) -> Any:
-        try:
-            return _told(solve(problem, load(), **wanted(problem, chosen, runtime)))
-        except Exception as error:
-            raise _failed(error) from error
+        return run_blocking(search(BLOCKING, problem, runtime, chosen))
 
     async def acall(problem: str, runtime: ToolRuntime = _NO_GRAPH, **chosen: Any) -> Any:
-        try:
-            loaded = await asyncio.to_thread(load)
-            return _told(await asolve(problem, loaded, **wanted(problem, chosen, runtime)))
-        except Exception as error:
-            raise _failed(error) from error
+        return await search(AWAITING, problem, runtime, chosen)
 
     return StructuredTool.from_function(
         func=call,
         coroutine=acall,
         name=name,
         description=description,
-        args_schema=_arguments(per_call or {}, default),
+        args_schema=_arguments(per_call or {}, asked.context),
         response_format="content_and_artifact",
         handle_tool_error=True,
         handle_validation_error=_wrong_argument,
@@ -132,12 +118,20 @@ def _arguments(per_call: Mapping[str, Any], default: MCTSrContext) -> type[BaseM
     return create_model("MCTSrToolInput", **fields)
 
 
-def _thread_of(runtime: ToolRuntime | None, problem: str, context: MCTSrContext) -> str | None:
-    """Name of the search of one tool call: the same when the agent is resumed, and no other's."""
-    if runtime is None or runtime.tool_call_id is None:
-        return None  # called by hand: as `solve` names it
-    agent = runtime.config.get("configurable", {}).get("thread_id")
-    return thread_name(context, agent, runtime.tool_call_id, problem)
+def _of_call(
+    asked: SolveSpec, problem: str, runtime: ToolRuntime | None, chosen: dict[str, Any]
+) -> SolveSpec:
+    """What one call of the tool asks for."""
+    context = changed(
+        asked.context, **{name: value for name, value in chosen.items() if value is not None}
+    )
+    thread_id = None  # called by hand: as `solve` names it
+    if runtime is not None and runtime.tool_call_id is not None:
+        # The same when the agent is resumed, and no other call's
+        agent = runtime.config.get("configurable", {}).get("thread_id")
+        thread_id = thread_name(context, asked.search, agent, runtime.tool_call_id, problem)
+    events = _forwarding(runtime)
+    return asked.about(problem, context=context, thread_id=thread_id, on_event=events)
 
 
 def _forwarding(runtime: ToolRuntime | None) -> Callable[[Event], None] | None:

@@ -6,7 +6,7 @@ import math
 import numbers
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from mctsr_graph.calls.ask import Asker, First, shorten
@@ -118,8 +118,11 @@ class Clerk:
 class Judge(Protocol):
     """Rewards answers. Frozen: a search may ask it from several threads at once.
 
-    `name` (optional) names it in messages. It is part of a search's fingerprint, as the fields
-    are of a judge that is a dataclass; by default it is the name of the class.
+    `name` (optional) names it in messages; by default it is the name of the class. A kept search
+    is taken up by the same judge only: by its class, code and fields, or `label_parts()`
+    (optional), a dict of what tells it from others of its class.
+    `prompts_used` (optional) are the names of the texts of `Prompts` that it asks by, besides
+    those of the draft; by default all for evaluations.
     `first_request` (optional) takes what `reward` takes, and returns what that asks first, alone.
     So a model that can give several replies is asked once for all samples of an answer.
     `reward_calls` (optional) is how many requests `reward` makes at most, from 0, where no reply
@@ -196,8 +199,3 @@ def name_of(judge: Judge) -> str:
     """What messages call a judge."""
     kind = type(judge)
     return str(getattr(judge, "name", f"{kind.__module__}.{kind.__qualname__}"))
-
-
-def label_of_judge(judge: Judge) -> str:
-    """What tells a judge from others in a search's fingerprint."""
-    return f"{name_of(judge)} {judge!r}" if is_dataclass(judge) else name_of(judge)

@@ -35,6 +35,7 @@ class Pairwise:
     """
 
     name: ClassVar = "pairwise"
+    prompts_used: ClassVar = ()
     rivals: int = 2
     """Other answers that it meets at a time, drawn anew each time; 2 calls each."""
     ask: str = (

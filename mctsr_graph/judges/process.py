@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.messages.ai import UsageMetadata
@@ -31,6 +31,7 @@ class ProcessReward:
     step_end="<extra_0>")`.
     """
 
+    prompts_used: ClassVar = ()
     url: str
     """Address of the pooling API, http or https."""
     model: str

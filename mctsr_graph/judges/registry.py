@@ -9,10 +9,10 @@ from typing import Any
 from langchain_core.runnables import Runnable
 
 from mctsr_graph.calls.ask import Asker
-from mctsr_graph.calls.request import Model, Reply, label_of
+from mctsr_graph.calls.request import Model, Reply
 from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.judges.base import Case, Judge, judge_all, label_of_judge, name_of
+from mctsr_graph.judges.base import Case, Judge, judge_all, name_of
 from mctsr_graph.judges.logits import Logits
 from mctsr_graph.judges.pairwise import Pairwise
 from mctsr_graph.judges.rubric import Rubric
@@ -50,18 +50,13 @@ class Court:
         Raises:
             ConfigError: the judge tells something else.
         """
-        judge = self._judge(context)
+        judge = self.judge_of(context)
         calls = getattr(judge, "reward_calls", 1)
         if not isinstance(calls, int) or calls < 0:
             raise ConfigError(
                 f"reward_calls of {name_of(judge)} is {calls!r}, allowed a whole number from 0"
             )
         return calls
-
-    def label(self) -> str:
-        """What tells it from others in a search's fingerprint."""
-        judge = label_of_judge(self.judge) if self.judge is not None else ""
-        return f"{judge}|{label_of(self.model()) if self.model is not None else ''}"
 
     async def rewards(
         self,
@@ -80,12 +75,13 @@ class Court:
             strategy: How scores are read.
             way: How to wait.
         """
-        judge = self._judge(asker.context)
+        judge = self.judge_of(asker.context)
         together = [case for group in cases for case in group]
         replies = iter(await judge_all(judge, together, self._its(asker), prompts, strategy, way))
         return [[next(replies) for _ in group] for group in cases]
 
-    def _judge(self, context: MCTSrContext) -> Judge:
+    def judge_of(self, context: MCTSrContext) -> Judge:
+        """Who judges in a search of these settings."""
         return self.judge if self.judge is not None else NAMED[context.judge]
 
     def _its(self, asker: Asker) -> Asker:

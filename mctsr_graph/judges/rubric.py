@@ -40,6 +40,7 @@ class Rubric:
     """
 
     name: ClassVar = "rubric"
+    prompts_used: ClassVar = ()
     criteria: tuple[Criterion, ...] = CRITERIA
     begin: str = (
         "Now grade the solution above as a strict examiner. First solve the problem in a few "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mctsr_graph.judges.base import Case, Clerk
 from mctsr_graph.text.reward_scale import scaled
@@ -23,6 +23,7 @@ class Verifier:
     """
 
     reward_calls: ClassVar[int] = 0
+    prompts_used: ClassVar[Sequence[str]] = ()
     check: Check = field(repr=False)
 
     @property
@@ -30,6 +31,10 @@ class Verifier:
         """The function's full name."""
         named = self.check if hasattr(self.check, "__qualname__") else type(self.check)
         return f"{named.__module__}.{named.__qualname__}"
+
+    def label_parts(self) -> Mapping[str, Any]:
+        """What tells it from others: the function."""
+        return {"check": self.check}
 
     async def reward(self, case: Case, clerk: Clerk) -> float:
         """Return the function's verdict, points."""

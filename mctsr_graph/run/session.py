@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import TAG_NOSTREAM
 from langgraph.errors import GraphDrained
-from langgraph.runtime import RunControl
-from langgraph.types import StateSnapshot, StateUpdate, StreamMode
+from langgraph.types import StateSnapshot, StreamMode
 
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.calls.request import Model
@@ -27,64 +26,34 @@ from mctsr_graph.errors import (
     SearchFailedError,
     SearchInterrupted,
 )
-from mctsr_graph.graph.events import Event
-from mctsr_graph.graph.graph import create_mctsr
-from mctsr_graph.graph.identity import fingerprint
+from mctsr_graph.graph.graph import graph_of
+from mctsr_graph.graph.identity import VERSION
+from mctsr_graph.graph.identity_v1 import fingerprint_v1
 from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState, supersteps
 from mctsr_graph.graph.stop import why_stop
-from mctsr_graph.judges import JudgeLike, as_court, as_judge
 from mctsr_graph.models.load import load_model
-from mctsr_graph.prompts import Prompts
 from mctsr_graph.run.solution import Solution
-from mctsr_graph.settings.context import MCTSrContext, checked_problem
+from mctsr_graph.run.spec import Checkpointer, SolveOptions, SolveSpec
+from mctsr_graph.run.ways import Graph, Way
+from mctsr_graph.settings.context import checked_problem
 from mctsr_graph.strategies.conclude import chosen, conclude
-from mctsr_graph.strategies.strategy import (
-    Strategy,
-    as_strategy,
-    label_of_strategy,
-    strategy_of,
-)
-
-Checkpointer = BaseCheckpointSaver[Any] | str | Path
-OnEvent = Callable[[Event], None]
-OnChange = Callable[[Solution], None]
-SearchControl = RunControl
-"""Its `request_drain()` stops a search after the step under way, from any thread or signal."""
+from mctsr_graph.strategies.strategy import Strategy
 
 _KEYS = [*MCTSrOutput.__annotations__, "tree", "failures"]
 
 
-class Wanted:
-    """What is asked of solve, made definite."""
+def asked(problem: str, model: Model | str | None, options: SolveOptions) -> SolveSpec:
+    """What is asked of `solve`, made definite; models that are named are loaded now.
 
-    def __init__(
-        self,
-        problem: str,
-        model: Model | str | None,
-        context: MCTSrContext | None = None,
-        prompts: Prompts | None = None,
-        judge: JudgeLike | None = None,
-        judge_model: Model | str | None = None,
-        strategy: Strategy | None = None,
-        thread_id: str | None = None,
-        control: SearchControl | None = None,
-    ) -> None:
-        self.problem = checked_problem(problem)  # as the state will hold it
-        self.context = MCTSrContext.model_validate(context or {})
-        if isinstance(judge, str):  # a name is a setting, so that what is kept tells it
-            given = self.context.model_dump(exclude_unset=True)
-            self.context, judge = MCTSrContext(**{**given, "judge": judge}), None
-        self.prompts = prompts or Prompts()
-        self.control = control
-        self.model, self.judge = _loaded(model), as_judge(judge)
-        self.judge_model = None if judge_model is None else _loaded(judge_model)
-        self.strategy = as_strategy(strategy)
-        self.spec = model if isinstance(model, str) else ""
-        self.court = as_court(self.judge, self.judge_model)
-        others = self.court.label() + label_of_strategy(self.strategy)
-        self.fingerprint = fingerprint(self.problem, self.context, self.prompts, self.model, others)
-        self.thread_id = thread_id or self.fingerprint
+    Raises:
+        ConfigError: an option or the problem is wrong.
+    """
+    name = model if isinstance(model, str) else ""
+    if isinstance(options.get("judge_model"), str):
+        options = {**options, "judge_model": _loaded(options.get("judge_model"))}
+    checked_problem(problem)
+    return SolveSpec.of(_loaded(model), options).about(problem, model_name=name)
 
 
 def _loaded(model: Model | str | None) -> Model:
@@ -95,109 +64,134 @@ class SearchRun:
     """One search on its way: what to run, and what it has said so far."""
 
     def __init__(
-        self,
-        wanted: Wanted,
-        saver: BaseCheckpointSaver[Any] | None,
-        journal: CallJournal | None,
+        self, spec: SolveSpec, saver: BaseCheckpointSaver[Any] | None, journal: CallJournal | None
     ) -> None:
-        self._wanted = wanted
-        graph = create_mctsr(
-            wanted.model,
-            context=wanted.context,
-            prompts=wanted.prompts,
-            judge=wanted.judge,
-            judge_model=wanted.judge_model,
-            strategy=wanted.strategy,
-            journal=journal,
-        )
-        self.graph = graph.compile(checkpointer=saver, name="mctsr")
-        self.config: RunnableConfig | None = None
-        self.input: MCTSrInput | None = {"problem": wanted.problem}
-        self.left = True
-        here: RunnableConfig = {
-            "recursion_limit": supersteps(wanted.context.max_rollouts),
-            # Named even where nothing is kept: inside a node of another graph the search would
-            # else take that graph's checkpointer, place and context for its own
-            "configurable": {"thread_id": wanted.thread_id},
-            "tags": [TAG_NOSTREAM],  # nor do its tokens belong into that graph's chat
-        }
-        self.how: dict[str, Any] = {
-            "config": here,
-            "context": wanted.context,
-            "control": wanted.control,
-            "output_keys": _KEYS,
-        }
+        self._spec, self._saver = spec, saver
+        search = replace(spec.search, journal=journal) if journal else spec.search
+        graph = graph_of(search, spec.context)
+        self.graph: Graph = graph.compile(checkpointer=saver, name="mctsr")
+        self.thread_id = spec.thread_id or spec.identity.digest
+        self._input: MCTSrInput | None = {"problem": spec.problem}
+        self._is_over = False
         self._values: dict[str, Any] = {}
         self._drained = False
-        if saver is not None:
-            self.config = {
-                **here,
-                "metadata": {  # kept with each checkpoint, to take the search up again by
-                    "mctsr_fingerprint": wanted.fingerprint,
-                    "mctsr_model": wanted.spec,
-                    "mctsr_settings": wanted.context.model_dump_json(exclude_unset=True),
-                },
-            }
-            # A step that is reported is on disk; the default may lose several at a kill
-            self.how |= {"config": self.config, "durability": "sync"}
 
-    def take_up(self, found: StateSnapshot) -> StateUpdate | None:
+    async def find_thread(self, way: Way) -> None:
+        """Take the name that an earlier version gave to the search, where only that is there."""
+        if self._saver is None or self._spec.thread_id is not None or _is_new(self._saver):
+            return
+        if (await way.get_state(self.graph, self._at(self.thread_id))).values:
+            return
+        former = self._fingerprint_v1()
+        if former and (await way.get_state(self.graph, self._at(former))).values:
+            self.thread_id = former
+
+    async def run(self, way: Way) -> None:
+        """Search to the end, from where the search stopped if it is kept."""
+        spec, config = self._spec, self._at(self.thread_id)
+        if self._saver is not None:
+            update = self._take_up(await way.get_state(self.graph, config))
+            if update is not None:
+                values, as_node = update
+                await way.update_state(self.graph, config, values=values, as_node=as_node)
+        if self._is_over:
+            return
+        # To wait for events takes a task, or a thread, more for every step
+        modes: list[StreamMode] = ["values"] if spec.on_event is None else ["custom", "values"]
+        how: dict[str, Any] = {
+            "config": config,
+            "context": spec.context,
+            "control": spec.control,
+            "output_keys": _KEYS,
+            "stream_mode": modes,
+        }
+        if self._saver is not None:
+            # A step that is reported is on disk; the default may lose several at a kill
+            how["durability"] = "sync"
+        await way.stream(self.graph, self._input, self.note, **how)
+
+    def _at(self, thread_id: str) -> RunnableConfig:
+        config: RunnableConfig = {
+            "recursion_limit": supersteps(self._spec.context.max_rollouts),
+            # Named even where nothing is kept: inside a node of another graph the search would
+            # else take that graph's checkpointer, place and context for its own
+            "configurable": {"thread_id": thread_id},
+            "tags": [TAG_NOSTREAM],  # nor do its tokens belong into that graph's chat
+        }
+        if self._saver is not None:
+            config["metadata"] = {  # kept with each checkpoint, to take the search up again by
+                "mctsr_version": VERSION,
+                "mctsr_fingerprint": self._spec.identity.digest,
+                "mctsr_model": self._spec.model_name,
+                "mctsr_settings": self._spec.context.model_dump_json(exclude_unset=True),
+            }
+        return config
+
+    def _take_up(self, found: StateSnapshot) -> tuple[dict[str, Any], str] | None:
         """Go on with the search that a checkpoint holds, if it is this one.
 
         Decides by what is done: a killed search may name no next node and be far from over.
-        Returns the update that leads a search that had stopped back into its loop; for one that
-        is over, what another prior changes in the choice.
+        Returns the update, and the node that makes it, which leads a search that had stopped back
+        into its loop; for one that is over, what another prior changes in the choice.
 
         Raises:
             FingerprintMismatchError: it is this problem, but another search.
         """
-        values = found.values
-        if values.get("problem") != self._wanted.problem or not values.get("tree"):
+        values, spec = found.values, self._spec
+        if values.get("problem") != spec.problem or not values.get("tree"):
             return None
-        known = (found.metadata or {}).get("mctsr_fingerprint", self._wanted.fingerprint)
-        if known != self._wanted.fingerprint:
-            raise FingerprintMismatchError(
-                f"thread {self._wanted.thread_id!r} holds a search for this problem with other "
-                "settings, prompts or another model; take those, or another thread_id"
-            )
-        self.input, self._values = None, values
+        self._check_identity(found.metadata or {})
+        self._input, self._values = None, values
         if values["stop_reason"] is None:
             return None
         again = {"failed_rollouts": 0, "lost_rollouts": 0}  # what failed may work now
         state = cast(MCTSrState, {**values, **again})
-        context, strategy = self._wanted.context, self._strategy
-        reward_calls = self._wanted.court.reward_calls(context)
-        search = seen_by(strategy, state, context, reward_calls)
-        self.left = why_stop(strategy, state, search) is None
-        if not self.left:
+        reward_calls = spec.search.court.reward_calls(spec.context)
+        search = seen_by(self._strategy, state, spec.context, reward_calls)
+        self._is_over = why_stop(self._strategy, state, search) is not None
+        if self._is_over:
             return self._chosen_again()
         # Without the answer, which every further checkpoint would hold
         without: dict[str, Any] = {"answer": None, "final_answer": None, "choice": None}
-        return StateUpdate({"stop_reason": None, **again, **without}, "backpropagate")
+        return {"stop_reason": None, **again, **without}, "backpropagate"
+
+    def _check_identity(self, told: Mapping[str, Any]) -> None:
+        own, known = self._spec.identity, told.get("mctsr_fingerprint")
+        mine = own.digest if told.get("mctsr_version") == VERSION else self._fingerprint_v1()
+        if known in (None, mine):
+            return
+        why = "with other settings, prompts or another model or judge; take those"
+        if own.opaque:
+            why = f"that nobody can tell from this one: {own.opaque}; make it from plain values"
+        raise FingerprintMismatchError(
+            f"thread {self.thread_id!r} holds a search for this problem {why}, or another thread_id"
+        )
+
+    def _fingerprint_v1(self) -> str | None:
+        return fingerprint_v1(self._spec.problem, self._spec.context, self._spec.search)
 
     @property
     def _strategy(self) -> Strategy:
-        return self._wanted.strategy or strategy_of(self._wanted.context)
+        return self._spec.search.strategy(self._spec.context)
 
-    def _chosen_again(self) -> StateUpdate | None:
+    def _chosen_again(self) -> tuple[dict[str, Any], str] | None:
         values = self._values
-        tree, context = values["tree"], self._wanted.context
+        tree, context = values["tree"], self._spec.context
         new = conclude(self._strategy, tree, context, chosen(self._strategy, tree, context))
         if new["choice"] == values["choice"] or new["best"] is None:
             return None
         self._values = {**values, **new}
-        return StateUpdate({**new}, "finalize")
+        return {**new}, "finalize"
 
-    def note(
-        self, mode: str, part: Any, on_event: OnEvent | None, on_change: OnChange | None
-    ) -> None:
+    def note(self, mode: str, part: Any) -> None:
         """Keep the latest state; pass events and changes of the tree on."""
         if mode == "values":
             before, self._values = self._values, part
+            on_change = self._spec.on_change
             if on_change is not None and _progress(part) != _progress(before):
                 on_change(self.so_far(part.get("stop_reason")))
-        elif on_event is not None:
-            on_event(part)
+        elif self._spec.on_event is not None:
+            self._spec.on_event(part)
 
     def result(self) -> Solution:
         """The finished search.
@@ -243,10 +237,10 @@ class SearchRun:
     def so_far(self, stop_reason: str | None) -> Solution:
         """The best so far, whatever has been done."""
         values, tree = self._values, self._values.get("tree") or {}
-        context, best = self._wanted.context, values.get("best")
+        context, best = self._spec.context, values.get("best")
         found = conclude(self._strategy, tree, context, best, values.get("answer"))
         return Solution(
-            problem=self._wanted.problem,
+            problem=self._spec.problem,
             **found,
             rollouts=values.get("rollouts", 0),
             usage=values.get("usage") or no_usage(),
@@ -256,36 +250,50 @@ class SearchRun:
         )
 
 
-def modes(on_event: OnEvent | None) -> list[StreamMode]:
-    """What to stream. To wait for events takes a task, or a thread, more for every step."""
-    return ["values"] if on_event is None else ["custom", "values"]
-
-
 def _progress(values: dict[str, Any]) -> tuple[int, int]:
     """What grows with every change of the tree."""
     return len(values.get("tree") or ()), values.get("rollouts") or 0
 
 
 @contextmanager
-def opened(
-    wanted: Wanted, checkpointer: Checkpointer | None, journal: CallJournal | None
-) -> Iterator[SearchRun]:
-    """Open what a search is kept in, as its only runner."""
-    if checkpointer is None:
-        yield SearchRun(wanted, None, journal)
+def opened(spec: SolveSpec) -> Iterator[SearchRun]:
+    """Open what the search is kept in, with the journal that goes with it."""
+    checkpointer = spec.checkpointer
+    if checkpointer is not None:
+        need_sqlite()
+    if checkpointer is None or isinstance(checkpointer, BaseCheckpointSaver):
+        yield SearchRun(spec, checkpointer, None)
         return
-    need_sqlite()
-    from mctsr_graph.run.sqlite_saver import file_lease, memory_lease, open_file
+    from mctsr_graph.run.sqlite_saver import open_file
 
-    with ExitStack() as stack:
-        if isinstance(checkpointer, BaseCheckpointSaver):
-            stack.enter_context(memory_lease(checkpointer, wanted.thread_id))
-            saver: BaseCheckpointSaver[Any] = checkpointer
-        else:
-            stack.enter_context(file_lease(checkpointer, wanted.thread_id))
-            saver = stack.enter_context(open_file(checkpointer))
-            journal = journal or stack.enter_context(CallJournal(checkpointer))
-        yield SearchRun(wanted, saver, journal)
+    own = nullcontext(spec.search.journal) if spec.search.journal else CallJournal(checkpointer)
+    with open_file(checkpointer) as saver, own as journal:
+        yield SearchRun(spec, saver, journal)
+
+
+@contextmanager
+def only_runner(checkpointer: Checkpointer | None, thread_id: str) -> Iterator[None]:
+    """Be the only runner of a search.
+
+    Raises:
+        SearchLockedError: there is another.
+    """
+    if checkpointer is None:
+        yield
+        return
+    from mctsr_graph.run.sqlite_saver import file_lease, memory_lease
+
+    is_saver = isinstance(checkpointer, BaseCheckpointSaver)
+    lease: Any = memory_lease if is_saver else file_lease
+    with lease(checkpointer, thread_id):
+        yield
+
+
+def _is_new(saver: BaseCheckpointSaver[Any]) -> bool:
+    """Whether no earlier version can have written it, since it is in memory."""
+    from langgraph.checkpoint.memory import InMemorySaver
+
+    return isinstance(saver, InMemorySaver)
 
 
 def need_sqlite() -> None:

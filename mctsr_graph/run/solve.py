@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Collection
+from contextlib import ExitStack
 
-from mctsr_graph.calls.journal import CallJournal
+from typing_extensions import Unpack
+
 from mctsr_graph.calls.request import Model
-from mctsr_graph.errors import ConfigError
-from mctsr_graph.judges import JudgeLike
-from mctsr_graph.prompts import Prompts
-from mctsr_graph.run.session import (
-    Checkpointer,
-    OnChange,
-    OnEvent,
-    SearchControl,
-    Wanted,
-    modes,
-    opened,
-)
+from mctsr_graph.calls.sync_async import run_blocking
+from mctsr_graph.graph.spec import check_keywords
+from mctsr_graph.run.session import asked, only_runner, opened
 from mctsr_graph.run.solution import Solution
-from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.run.spec import SolveOptions, SolveSpec
+from mctsr_graph.run.ways import AWAITING, BLOCKING, Way
 
 
 def solve(
-    problem: str,
-    model: Model | str | None = None,
-    *,
-    context: MCTSrContext | None = None,
-    checkpointer: Checkpointer | None = None,
-    thread_id: str | None = None,
-    journal: CallJournal | None = None,
-    prompts: Prompts | None = None,
-    judge: JudgeLike | None = None,
-    judge_model: Model | str | None = None,
-    strategy: Strategy | None = None,
-    on_event: OnEvent | None = None,
-    on_change: OnChange | None = None,
-    control: SearchControl | None = None,
+    problem: str, model: Model | str | None = None, **options: Unpack[SolveOptions]
 ) -> Solution:
     """Search for an answer to `problem`.
 
@@ -52,7 +30,8 @@ def solve(
             over. Limits such as max_rollouts may be raised in between; under another prior the
             answer of a search that is over is chosen again, without a call.
         thread_id: Name of the search in the checkpointer; by default it is made from problem,
-            model and settings.
+            model, judge and settings. A search with a function that holds more than plain values
+            is taken up again in this process only.
         journal: Where each reply of the model is kept the moment it is there. A path given as
             checkpointer brings its own.
         prompts: Words to use instead of ours.
@@ -76,73 +55,26 @@ def solve(
         SearchInterrupted: Ctrl-C; it carries the best so far.
         Exception: What the model raised at its first calls (a wrong key, no connection, ...).
     """
-    wanted = Wanted(
-        problem, model, context, prompts, judge, judge_model, strategy, thread_id, control
-    )
-    with opened(wanted, checkpointer, journal) as search, search.ending():
-        if search.config is not None:
-            update = search.take_up(search.graph.get_state(search.config))
-            if update is not None:
-                search.graph.update_state(search.config, *update)
-        if search.left:
-            for mode, part in search.graph.stream(
-                search.input, stream_mode=modes(on_event), **search.how
-            ):
-                search.note(mode, part, on_event, on_change)
-    return search.result()
-
-
-def check_options(options: Collection[str], own: Collection[str], what: str) -> None:
-    """Refuse, at once, what `solve` does not take.
-
-    Args:
-        options: Names that were given.
-        own: Names that `what` gives `solve` itself, besides problem, model and context.
-        what: Who passes them on.
-
-    Raises:
-        ConfigError: `solve` has no such parameter, or it is one of `own`.
-    """
-    allowed = {*inspect.signature(solve).parameters} - {"problem", "model", "context", *own}
-    unknown = sorted({*options} - allowed)
-    if unknown:
-        raise ConfigError(
-            f"{', '.join(unknown)}: no option of {what}, allowed {', '.join(sorted(allowed))}"
-        )
+    check_keywords("solve", options, SolveOptions)
+    return run_blocking(search_for(asked(problem, model, options), BLOCKING))
 
 
 async def asolve(
-    problem: str,
-    model: Model | str | None = None,
-    *,
-    context: MCTSrContext | None = None,
-    checkpointer: Checkpointer | None = None,
-    thread_id: str | None = None,
-    journal: CallJournal | None = None,
-    prompts: Prompts | None = None,
-    judge: JudgeLike | None = None,
-    judge_model: Model | str | None = None,
-    strategy: Strategy | None = None,
-    on_event: OnEvent | None = None,
-    on_change: OnChange | None = None,
-    control: SearchControl | None = None,
+    problem: str, model: Model | str | None = None, **options: Unpack[SolveOptions]
 ) -> Solution:
     """Search for an answer to `problem`, awaited. As `solve` in all else.
 
     A task that is cancelled leaves a search that can go on, if it has a checkpointer.
     """
-    wanted = Wanted(
-        problem, model, context, prompts, judge, judge_model, strategy, thread_id, control
-    )
-    with opened(wanted, checkpointer, journal) as search, search.ending():
-        config = search.config
-        if config is not None:
-            update = search.take_up(await search.graph.aget_state(config))
-            if update is not None:
-                await search.graph.aupdate_state(config, *update)
-        if search.left:
-            async for mode, part in search.graph.astream(
-                search.input, stream_mode=modes(on_event), **search.how
-            ):
-                search.note(mode, part, on_event, on_change)
+    check_keywords("asolve", options, SolveOptions)
+    return await search_for(asked(problem, model, options), AWAITING)
+
+
+async def search_for(spec: SolveSpec, way: Way) -> Solution:
+    """Run the search that a record asks for, blocking or awaiting."""
+    # The last to be given up, when whatever a cancelled task has left is written
+    with ExitStack() as lease, opened(spec) as search, search.ending():
+        await search.find_thread(way)
+        lease.enter_context(only_runner(spec.checkpointer, search.thread_id))
+        await search.run(way)
     return search.result()

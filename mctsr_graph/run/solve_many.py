@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
+
+from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Failure, Model
 from mctsr_graph.calls.sync_async import gathered
 from mctsr_graph.calls.usage import no_usage, total_cost
 from mctsr_graph.errors import ConfigError, SearchFailedError
-from mctsr_graph.judges import as_court
-from mctsr_graph.models.load import load_model
 from mctsr_graph.run.learn_prior import learn_prior
-from mctsr_graph.run.session import Checkpointer
 from mctsr_graph.run.solution import Solution
-from mctsr_graph.run.solve import asolve, check_options
+from mctsr_graph.run.solve import search_for
+from mctsr_graph.run.spec import (
+    BatchOptions,
+    ManyOptions,
+    OnSolution,
+    SolveSpec,
+    changed,
+    check_options,
+)
+from mctsr_graph.run.ways import AWAITING
 from mctsr_graph.settings.context import EFFORTS, MCTSrContext
 from mctsr_graph.settings.prior import Prior
 from mctsr_graph.strategies.tuned.learn import groups
 
-OnSolution = Callable[[int, Solution], None]
 _FIRST_CALLS = EFFORTS["low"]
 _CALLS_MORE = 8  # of one problem in one round: two refinements that are judged, or eight drafts
 _NEWS = 1.25  # times the calls that the last prior was learnt from
@@ -30,16 +37,7 @@ _BROKEN_OFF = ("failed", "interrupted")
 
 
 def solve_many(
-    problems: Sequence[str],
-    model: Model | str | None = None,
-    *,
-    context: MCTSrContext | None = None,
-    max_calls: int | None = None,
-    concurrency: int = 8,
-    learn: bool = True,
-    checkpointer: Checkpointer | None = None,
-    on_solution: OnSolution | None = None,
-    **options: Any,
+    problems: Sequence[str], model: Model | str | None = None, **options: Unpack[ManyOptions]
 ) -> list[Solution]:
     """Search for an answer to each problem, under one budget of calls. See `asolve_many`.
 
@@ -47,32 +45,11 @@ def solve_many(
         ConfigError: a setting or a problem is wrong.
         RuntimeError: it is called inside a running event loop; await `asolve_many` there.
     """
-    return asyncio.run(
-        asolve_many(
-            problems,
-            model,
-            context=context,
-            max_calls=max_calls,
-            concurrency=concurrency,
-            learn=learn,
-            checkpointer=checkpointer,
-            on_solution=on_solution,
-            **options,
-        )
-    )
+    return asyncio.run(asolve_many(problems, model, **options))
 
 
 async def asolve_many(
-    problems: Sequence[str],
-    model: Model | str | None = None,
-    *,
-    context: MCTSrContext | None = None,
-    max_calls: int | None = None,
-    concurrency: int = 8,
-    learn: bool = True,
-    checkpointer: Checkpointer | None = None,
-    on_solution: OnSolution | None = None,
-    **options: Any,
+    problems: Sequence[str], model: Model | str | None = None, **options: Unpack[ManyOptions]
 ) -> list[Solution]:
     """Search for an answer to each problem, under one budget of calls.
 
@@ -108,21 +85,17 @@ async def asolve_many(
     """
     from langgraph.checkpoint.memory import InMemorySaver  # it brings sqlite3 along
 
-    base = MCTSrContext.model_validate(context or {"profile": "tuned"})
-    each = base.max_calls or EFFORTS["medium"]
-    budget = each * len(problems) if max_calls is None else max_calls
-    _check(budget, len(problems), concurrency, options)
+    spec, budget = _asked(model, options, len(problems))
+    learn = options.get("learn", True)
+    spec.search.load()
     places: dict[str, list[int]] = {}
     for place, problem in enumerate(problems):
         places.setdefault(problem, []).append(place)
     batch = _Batch(
         places,
-        load_model(model) if model is None or isinstance(model, str) else model,
-        base,
-        checkpointer or InMemorySaver(),
-        asyncio.Semaphore(concurrency),
-        options,
-        on_solution,
+        spec if spec.checkpointer is not None else replace(spec, checkpointer=InMemorySaver()),
+        asyncio.Semaphore(options.get("concurrency", 8)),
+        options.get("on_solution"),
     )
     share = min(_FIRST_CALLS, budget // max(1, len(places)))
     for group in groups(len(places)) if learn else [range(len(places))]:
@@ -137,12 +110,20 @@ async def asolve_many(
     return batch.solutions()
 
 
-def _check(budget: int, problems: int, concurrency: int, options: dict[str, Any]) -> None:
-    check_options(options, ("checkpointer", "thread_id"), "a batch")
-    if budget < problems:
-        raise ConfigError(f"max_calls is {budget}, allowed {problems} or more, one a problem")
+def _asked(model: Model | str | None, options: ManyOptions, problems: int) -> tuple[SolveSpec, int]:
+    """What is asked of each search, and the calls for all of them."""
+    check_options(options, ManyOptions, "a batch")
+    concurrency = options.get("concurrency", 8)
     if concurrency < 1:
         raise ConfigError(f"concurrency is {concurrency}, allowed 1 or more")
+    of_each = {name: one for name, one in options.items() if name in BatchOptions.__optional_keys__}
+    context = options.get("context") or MCTSrContext(profile="tuned")
+    spec = SolveSpec.of(model, cast(BatchOptions, {**of_each, "context": context}))
+    each, most = spec.context.max_calls or EFFORTS["medium"], options.get("max_calls")
+    budget = each * problems if most is None else most
+    if budget < problems:
+        raise ConfigError(f"max_calls is {budget}, allowed {problems} or more, one a problem")
+    return spec, budget
 
 
 class _Batch:
@@ -151,21 +132,16 @@ class _Batch:
     def __init__(
         self,
         places: dict[str, list[int]],
-        model: Model,
-        context: MCTSrContext,
-        checkpointer: Checkpointer,
+        spec: SolveSpec,
         free: asyncio.Semaphore,
-        options: dict[str, Any],
         on_solution: OnSolution | None,
     ) -> None:
         self._problems, self._places = list(places), list(places.values())
-        self._model, self._context = model, context
-        self._checkpointer, self._free, self._options = checkpointer, free, options
+        self._spec, self._context, self._free = spec, spec.context, free
         self._on_solution = on_solution
-        court = as_court(options.get("judge"), options.get("judge_model"))
-        self._more = max(_CALLS_MORE, court.reward_calls(context))
+        self._more = max(_CALLS_MORE, spec.search.court.reward_calls(spec.context))
         """Calls of one problem in one round; a dear judge would else never be asked."""
-        self._usual = context.belief_prior
+        self._usual = spec.context.belief_prior
         self._learnt_from = 0
         """Calls that had been made when the prior was last fitted."""
         self._allowed: dict[int, int] = {}
@@ -225,7 +201,7 @@ class _Batch:
         self._learnt_from = spent
         solutions = [self.found[number] for number in sorted(self.found)]
         prior = await asyncio.to_thread(learn_prior, solutions, self._usual)
-        self._context = _changed(self._context, prior=prior)
+        self._context = changed(self._context, prior=prior)
 
     def grants(self, budget: int) -> dict[int, int]:
         """Who may spend how many calls in all after the next round."""
@@ -255,28 +231,19 @@ class _Batch:
         return total_cost(solution.usage)["calls"] if solution is not None else 0
 
     async def _search(self, number: int) -> Solution:
-        context = _changed(self._context, max_calls=self._allowed[number])
+        context = changed(self._context, max_calls=self._allowed[number])
         if number in self._settled:  # nobody needs the calls more
-            context = _changed(context, settle=False)
+            context = changed(context, settle=False)
         async with self._free:
             try:
-                return await asolve(
-                    self._problems[number],
-                    self._model,
-                    context=context,
-                    checkpointer=self._checkpointer,
-                    **self._options,
-                )
+                spec = self._spec.about(self._problems[number], context=context)
+                return await search_for(spec, AWAITING)
             except ConfigError:
                 raise
             except SearchFailedError as error:
                 return cast(Solution, error.solution)
             except Exception as error:  # of this problem alone; the others go on
                 return _failed(self.found.get(number) or _nothing(self._problems[number]), error)
-
-
-def _changed(context: MCTSrContext, **changes: Any) -> MCTSrContext:
-    return MCTSrContext(**{**context.model_dump(exclude_unset=True), **changes})
 
 
 def _nothing(problem: str) -> Solution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -83,7 +84,8 @@ def file_lease(path: str | Path, thread_id: str) -> Iterator[None]:
         SearchLockedError: another process or thread runs it.
     """
     real = Path(path).resolve()  # links to one file share its lock
-    lock = FileLock(f"{real}.{thread_id}.lock", timeout=0)
+    name = hashlib.sha256(thread_id.encode()).hexdigest()[:32]  # whatever the thread is called
+    lock = FileLock(f"{real}.{name}.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:

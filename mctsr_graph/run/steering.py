@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Overwrite, StateSnapshot
 
+from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import CheckpointError, ConfigError
+from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.graph.state import ROLLOUT
 from mctsr_graph.run.steering_acts import (
@@ -35,6 +36,7 @@ from mctsr_graph.run.steering_acts import (
     restore,
     unpin,
 )
+from mctsr_graph.run.ways import AWAITING, BLOCKING, Graph, Way
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.conclude import chosen
 from mctsr_graph.strategies.strategy import strategy_of
@@ -57,7 +59,6 @@ __all__ = [
     "unpin",
 ]
 
-Graph = CompiledStateGraph[Any, Any, Any, Any]
 _NONE_IN_FLIGHT: Any = Overwrite({})
 _STEERED = "mctsr_steered"
 """Key in the metadata of a checkpoint made by `steer`: the branch that begins there."""
@@ -88,12 +89,7 @@ def steer(
         ConfigError: It cannot be done to this search.
         CheckpointError: There is no search, or it has no answer yet.
     """
-    search = _Paused(_found(graph, config), config, context)
-    change = search.changed(act, by)
-    graph.update_state(**search.update(change))
-    if change.to_judge is not None:
-        graph.invoke(None, search.thread, **search.judging)
-    return graph.get_state(search.thread)
+    return run_blocking(_steer(graph, config, act, by, context, BLOCKING))
 
 
 async def asteer(
@@ -105,12 +101,23 @@ async def asteer(
     context: MCTSrContext | None = None,
 ) -> StateSnapshot:
     """Do something to a paused or finished search, awaited. As `steer` in all else."""
-    search = _Paused(await _afound(graph, config), config, context)
+    return await _steer(graph, config, act, by, context, AWAITING)
+
+
+async def _steer(
+    graph: Graph,
+    config: RunnableConfig,
+    act: Act,
+    by: str,
+    context: MCTSrContext | None,
+    way: Way,
+) -> StateSnapshot:
+    search = _Paused(await _found(graph, config, way), config, context)
     change = search.changed(act, by)
-    await graph.aupdate_state(**search.update(change))
+    await way.update_state(graph, **search.update(change))
     if change.to_judge is not None:
-        await graph.ainvoke(None, search.thread, **search.judging)
-    return await graph.aget_state(search.thread)
+        await way.go_on(graph, search.thread, **search.judging)
+    return await way.get_state(graph, search.thread)
 
 
 def undo(graph: Graph, config: RunnableConfig) -> StateSnapshot:
@@ -122,20 +129,20 @@ def undo(graph: Graph, config: RunnableConfig) -> StateSnapshot:
     Raises:
         CheckpointError: There is no search, or nothing was done to it.
     """
-    search = _Paused(_found(graph, config), config)
-    acts = graph.get_state_history(search.thread, filter=search.last_act, limit=1)
-    before = graph.get_state(_before(next(acts, None)))
-    graph.update_state(**_Paused(before, before.config).again())
-    return graph.get_state(search.thread)
+    return run_blocking(_undo(graph, config, BLOCKING))
 
 
 async def aundo(graph: Graph, config: RunnableConfig) -> StateSnapshot:
     """Fork the search from where it was before the last act, awaited. As `undo` in all else."""
-    search = _Paused(await _afound(graph, config), config)
-    acts = graph.aget_state_history(search.thread, filter=search.last_act, limit=1)
-    before = await graph.aget_state(_before(await anext(acts, None)))
-    await graph.aupdate_state(**_Paused(before, before.config).again())
-    return await graph.aget_state(search.thread)
+    return await _undo(graph, config, AWAITING)
+
+
+async def _undo(graph: Graph, config: RunnableConfig, way: Way) -> StateSnapshot:
+    search = _Paused(await _found(graph, config, way), config)
+    act = await way.latest(graph, search.thread, search.last_act)
+    before = await way.get_state(graph, _before(act))
+    await way.update_state(graph, **_Paused(before, before.config).again())
+    return await way.get_state(graph, search.thread)
 
 
 # What a killed search had done after its last checkpoint is shown by get_state and dropped by
@@ -143,20 +150,12 @@ async def aundo(graph: Graph, config: RunnableConfig) -> StateSnapshot:
 _SETTLING: Any = {"interrupt_before": "*", "durability": "sync"}
 
 
-def _found(graph: Graph, config: RunnableConfig) -> StateSnapshot:
-    found = graph.get_state(config)
+async def _found(graph: Graph, config: RunnableConfig, way: Way) -> StateSnapshot:
+    found = await way.get_state(graph, config)
     if found.next or not found.tasks:
         return found
-    graph.invoke(None, _signed(config, found), **_SETTLING)
-    return graph.get_state(config)
-
-
-async def _afound(graph: Graph, config: RunnableConfig) -> StateSnapshot:
-    found = await graph.aget_state(config)
-    if found.next or not found.tasks:
-        return found
-    await graph.ainvoke(None, _signed(config, found), **_SETTLING)
-    return await graph.aget_state(config)
+    await way.go_on(graph, _signed(config, found), **_SETTLING)
+    return await way.get_state(graph, config)
 
 
 def _signed(config: RunnableConfig, found: StateSnapshot, **more: str) -> RunnableConfig:
@@ -181,7 +180,7 @@ class _Paused:
         self._found = found
         self._config = config
         told: dict[str, Any] = dict(found.metadata or {})
-        self._context = context or MCTSrContext(**json.loads(told.get("mctsr_settings", "{}")))
+        self._context = context or stored_context(json.loads(told.get("mctsr_settings", "{}")))
         place = {**config["configurable"]}
         place.pop("checkpoint_id", None)
         self.thread = _signed({**config, "configurable": place}, found)

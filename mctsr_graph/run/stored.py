@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -11,11 +12,12 @@ from langgraph.types import StateSnapshot
 
 from mctsr_graph.errors import CheckpointError
 from mctsr_graph.graph.graph import create_mctsr
+from mctsr_graph.graph.identity_v1 import shown_context
 from mctsr_graph.models.scripted import ScriptedChatModel
-from mctsr_graph.run.session import SearchRun, Wanted
+from mctsr_graph.run.session import SearchRun
 from mctsr_graph.run.solution import Solution
+from mctsr_graph.run.spec import SolveSpec
 from mctsr_graph.run.sqlite_saver import open_file
-from mctsr_graph.settings.context import MCTSrContext
 
 
 class StoredSearch(NamedTuple):
@@ -59,12 +61,11 @@ def stored_searches(path: str | Path) -> list[StoredSearch]:
 def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
     """What a search that a file holds has found so far."""
     # Nothing is asked of the model: what the state holds is read as a running search reads it
-    context, model = MCTSrContext(**stored.settings), ScriptedChatModel(replies=[])
-    wanted = Wanted(stored.problem, model, context, thread_id=stored.thread_id)
+    spec = SolveSpec.of(ScriptedChatModel(replies=[]), {"context": shown_context(stored.settings)})
     with open_file(path) as saver:
-        search = SearchRun(wanted, saver, None)
+        search = SearchRun(replace(spec, problem=stored.problem), saver, None)
         values = search.graph.get_state({"configurable": {"thread_id": stored.thread_id}}).values
-    search.note("values", values, None, None)
+    search.note("values", values)
     return search.so_far(stored.stop_reason)
 
 

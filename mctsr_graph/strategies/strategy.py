@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from mctsr_graph.errors import ConfigError
@@ -167,14 +167,6 @@ class Strategy(ABC):
 
 
 _named: dict[str, type[Strategy]] = {}
-
-
-def label_of_strategy(given: Strategy | None) -> str:
-    """What tells a strategy that was given from others in a search's identity."""
-    if given is None:
-        return ""
-    kind = type(given)
-    return f"|{kind.__module__}.{repr(given) if is_dataclass(given) else kind.__qualname__}"
 
 
 def as_strategy(given: Any) -> Strategy | None:

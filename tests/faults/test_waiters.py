@@ -44,10 +44,10 @@ from mctsr_graph.benchmark.run import Job, run, settings_of
 from mctsr_graph.benchmark.stand_in import about
 from mctsr_graph.benchmark.store import RunFolder
 from mctsr_graph.benchmark.worker import MathsChecker
-from mctsr_graph.errors import MCTSrError
 from mctsr_graph.calls.journal import CallJournal, Slot
 from mctsr_graph.calls.retry import with_retries
 from mctsr_graph.calls.sync_async import BLOCKING, run_blocking
+from mctsr_graph.errors import MCTSrError
 from tests.conftest import keyed_reply
 
 SECONDS = 60  # for what takes a few at most, and would else take for ever

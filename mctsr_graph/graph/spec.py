@@ -1,0 +1,95 @@
+"""Who searches: one frozen record, and the options by which a user says it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from mctsr_graph.calls.journal import CallJournal
+from mctsr_graph.calls.request import Model
+from mctsr_graph.graph.labels import Label, label_of
+from mctsr_graph.judges import Court, JudgeLike, as_court
+from mctsr_graph.models.load import lazy_model
+from mctsr_graph.prompts import Prompts
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.strategies.strategy import Strategy, as_strategy, strategy_of
+
+
+class SearchOptions(TypedDict, total=False):
+    """What everything that searches takes by name; `solve` says what each is."""
+
+    context: MCTSrContext | None
+    prompts: Prompts | None
+    judge: JudgeLike | None
+    judge_model: Model | str | None
+    strategy: Strategy | None
+    journal: CallJournal | None
+
+
+def check_keywords(function: str, options: Mapping[str, Any], allowed: Any) -> None:
+    """Refuse what a function does not take, in Python's words.
+
+    Raises:
+        TypeError: an option is none of the TypedDict `allowed`.
+    """
+    for name in options:
+        if name not in allowed.__optional_keys__:
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSpec:
+    """Who searches: one model, one set of prompts, who judges, and how to decide."""
+
+    model: Callable[[], Model]
+    """Gives the model; one that is named is loaded at the first call."""
+    prompts: Prompts
+    court: Court
+    given: Strategy | None = None
+    """Decides instead of the profile's strategy."""
+    journal: CallJournal | None = None
+    is_named: bool = False
+    """Whether a model is given by its name, and so may have to be loaded."""
+
+    @classmethod
+    def of(cls, model: Model | str | None, options: SearchOptions) -> SearchSpec:
+        """What a user's options mean; the settings are left to each run.
+
+        Raises:
+            ConfigError: one of them is wrong.
+        """
+        is_named = model is None or isinstance(model, str)
+        return cls(
+            model=lazy_model(model),
+            prompts=options.get("prompts") or Prompts(),
+            court=as_court(options.get("judge"), options.get("judge_model")),
+            given=as_strategy(options.get("strategy")),
+            journal=options.get("journal"),
+            is_named=is_named or isinstance(options.get("judge_model"), str),
+        )
+
+    @cached_property
+    def labels(self) -> Mapping[str, Label]:
+        """What tells it from others, by part. Told once: a judge may remember what it has seen."""
+        judge_model = None if self.court.model is None else self.court.model()
+        parts = {
+            "model": self.model(),
+            "judge": self.court.judge,
+            "judge_model": judge_model,
+            "strategy": self.given,
+        }
+        return {name: label_of(part) for name, part in parts.items()}
+
+    def strategy(self, context: MCTSrContext) -> Strategy:
+        """What decides in a search of these settings."""
+        return self.given or strategy_of(context)
+
+    def load(self) -> None:
+        """Load the models that are named, which may wait for a disk."""
+        self.model()
+        if self.court.model is not None:
+            self.court.model()

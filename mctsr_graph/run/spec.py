@@ -1,0 +1,168 @@
+"""What is asked of a run: one frozen record, and the options by which a user says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.runtime import RunControl
+
+from mctsr_graph.calls.request import Model
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.graph.events import Event
+from mctsr_graph.graph.identity import Identity, identity_of
+from mctsr_graph.graph.spec import SearchOptions, SearchSpec
+from mctsr_graph.run.solution import Solution
+from mctsr_graph.settings.context import MCTSrContext, checked_problem
+
+Checkpointer = BaseCheckpointSaver[Any] | str | Path
+OnEvent = Callable[[Event], None]
+OnChange = Callable[[Solution], None]
+OnSolution = Callable[[int, Solution], None]
+SearchControl = RunControl
+"""Its `request_drain()` stops a search after the step under way, from any thread or signal."""
+
+
+class ToolOptions(SearchOptions, total=False):
+    """What a tool takes: how to search, where to keep searches, and who sees them grow."""
+
+    checkpointer: Checkpointer | None
+    on_change: OnChange | None
+
+
+class MiddlewareOptions(ToolOptions, total=False):
+    """What middleware takes besides."""
+
+    control: SearchControl | None
+
+
+class BatchOptions(MiddlewareOptions, total=False):
+    """What each search of a batch takes besides."""
+
+    on_event: OnEvent | None
+
+
+class SolveOptions(BatchOptions, total=False):
+    """What `solve` and `asolve` take; `solve` says what each is."""
+
+    thread_id: str | None
+
+
+class ManyOptions(BatchOptions, total=False):
+    """What `solve_many` and `asolve_many` take; `asolve_many` says what each is."""
+
+    max_calls: int | None
+    concurrency: int
+    learn: bool
+    on_solution: OnSolution | None
+
+
+def check_options(options: Mapping[str, Any], allowed: Any, what: str) -> None:
+    """Refuse, at once, what is no option of something that hands its options on.
+
+    Raises:
+        ConfigError: an option is none of the TypedDict `allowed`.
+    """
+    known = allowed.__optional_keys__
+    unknown = sorted({*options} - known)
+    if unknown:
+        raise ConfigError(
+            f"{', '.join(unknown)}: no option of {what}, allowed {', '.join(sorted(known))}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolveSpec:
+    """What is asked of a run: the problem, who searches, under which settings, and who hears."""
+
+    problem: str = ""
+    context: MCTSrContext
+    search: SearchSpec
+    model_name: str = ""
+    """The name that the model was given by, or "" if it was given as an object."""
+    checkpointer: Checkpointer | None = None
+    thread_id: str | None = None
+    """None: named after what is asked."""
+    on_event: OnEvent | None = None
+    on_change: OnChange | None = None
+    control: SearchControl | None = None
+
+    @classmethod
+    def of(cls, model: Model | str | None, options: SearchOptions) -> SolveSpec:
+        """What a user's options mean, for a problem that is still to be told.
+
+        Raises:
+            ConfigError: one of them is wrong.
+        """
+        given = cast(SolveOptions, options)  # some of them, whoever takes them
+        context = MCTSrContext.model_validate(given.get("context") or {})
+        if isinstance(judge := given.get("judge"), str):
+            # A name is a setting, so that what is kept tells it
+            context = changed(context, judge=judge)
+            given = {**given, "judge": None}
+        return cls(
+            context=context,
+            search=SearchSpec.of(model, given),
+            model_name=model if isinstance(model, str) else "",
+            checkpointer=checked_checkpointer(given.get("checkpointer")),
+            thread_id=checked_thread(given.get("thread_id")),
+            on_event=given.get("on_event"),
+            on_change=given.get("on_change"),
+            control=given.get("control"),
+        )
+
+    def about(self, problem: str, **changes: Any) -> SolveSpec:
+        """The same for a problem, with other changes.
+
+        Raises:
+            ConfigError: the problem is no text, or a blank one.
+        """
+        return replace(self, problem=checked_problem(problem), **changes)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What tells the search from others."""
+        return identity_of(self.problem, self.context, self.search)
+
+
+def changed(context: MCTSrContext, **changes: Any) -> MCTSrContext:
+    """The settings with changes; what was not set stays the profile's."""
+    return MCTSrContext(**{**context.model_dump(exclude_unset=True), **changes})
+
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/|(file):", re.IGNORECASE)
+
+
+def checked_checkpointer(given: Any) -> Checkpointer | None:
+    """Where searches are kept.
+
+    Raises:
+        ConfigError: it is neither a LangGraph checkpointer nor the path of a file.
+    """
+    if given is None or isinstance(given, BaseCheckpointSaver):
+        return given
+    allowed = "allowed a LangGraph checkpointer, or the path of an SQLite file"
+    if not isinstance(given, str | Path) or str(given) in ("", ":memory:"):
+        raise ConfigError(f"checkpointer is {given!r}, {allowed}")
+    if address := _ADDRESS.match(str(given)):  # which may hold a password
+        scheme = address[1] or address[2]
+        raise ConfigError(f"checkpointer is an address ({scheme}:...), {allowed}")
+    return given
+
+
+def checked_thread(given: Any) -> str | None:
+    """Name of a search; None where it is left open.
+
+    Raises:
+        ConfigError: no checkpointer can keep it.
+    """
+    try:
+        str(given).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"thread_id is {given!r}, allowed a text that UTF-8 can hold") from None
+    return str(given) if given else None

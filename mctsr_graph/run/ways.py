@@ -1,0 +1,74 @@
+"""The two ways to run a compiled graph, so that what is done with one is written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import StateSnapshot
+
+from mctsr_graph.calls import sync_async
+
+Graph = CompiledStateGraph[Any, Any, Any, Any]
+Hear = Callable[[str, Any], None]
+"""Takes the mode and the content of each part of a stream."""
+
+
+class Blocking(sync_async.Blocking):
+    """Runs the graph in this thread; nothing suspends."""
+
+    async def get_state(self, graph: Graph, config: RunnableConfig) -> StateSnapshot:
+        """Return the state that a checkpoint holds."""
+        return graph.get_state(config)
+
+    async def update_state(self, graph: Graph, config: RunnableConfig, **update: Any) -> None:
+        """Write a checkpoint with changes."""
+        graph.update_state(config, **update)
+
+    async def go_on(self, graph: Graph, config: RunnableConfig, **how: Any) -> None:
+        """Run the graph from its latest checkpoint."""
+        graph.invoke(None, config, **how)
+
+    async def stream(self, graph: Graph, given: Any, hear: Hear, **how: Any) -> None:
+        """Run the graph, and pass on what it streams."""
+        for mode, part in graph.stream(given, **how):
+            hear(mode, part)
+
+    async def latest(
+        self, graph: Graph, config: RunnableConfig, told: dict[str, Any]
+    ) -> StateSnapshot | None:
+        """Return the latest checkpoint whose metadata are so."""
+        return next(graph.get_state_history(config, filter=told, limit=1), None)
+
+
+class Awaiting(sync_async.Awaiting):
+    """Runs the graph without holding up the event loop."""
+
+    async def get_state(self, graph: Graph, config: RunnableConfig) -> StateSnapshot:
+        """Return the state that a checkpoint holds."""
+        return await graph.aget_state(config)
+
+    async def update_state(self, graph: Graph, config: RunnableConfig, **update: Any) -> None:
+        """Write a checkpoint with changes."""
+        await graph.aupdate_state(config, **update)
+
+    async def go_on(self, graph: Graph, config: RunnableConfig, **how: Any) -> None:
+        """Run the graph from its latest checkpoint."""
+        await graph.ainvoke(None, config, **how)
+
+    async def stream(self, graph: Graph, given: Any, hear: Hear, **how: Any) -> None:
+        """Run the graph, and pass on what it streams."""
+        async for mode, part in graph.astream(given, **how):
+            hear(mode, part)
+
+    async def latest(
+        self, graph: Graph, config: RunnableConfig, told: dict[str, Any]
+    ) -> StateSnapshot | None:
+        """Return the latest checkpoint whose metadata are so."""
+        return await anext(graph.aget_state_history(config, filter=told, limit=1), None)
+
+
+Way = Blocking | Awaiting
+BLOCKING, AWAITING = Blocking(), Awaiting()
