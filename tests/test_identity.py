@@ -427,6 +427,7 @@ NEUTRAL: dict[str, Any] = {
     "select": "majority",
     "selection": "greedy",
     "class_patience": None,
+    "effort": None,
     "exploration_unit": "points",
     "score_reader": "whole_reply",
 }

@@ -124,7 +124,7 @@ def shown_context(stored: Mapping[str, Any]) -> MCTSrContext:
 
 def _is_known(name: str, value: Any) -> bool:
     there = RENAMED.get(name, name) in MCTSrContext.model_fields
-    return there and _GONE_VALUES.get(name) != value
+    return there and (name, value) not in _GONE_VALUES.items()
 
 
 def _is_neutral(name: str, value: Any, stored: Mapping[str, Any]) -> bool:
