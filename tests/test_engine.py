@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import subprocess
 import sys
 import threading
@@ -375,8 +376,15 @@ def test_the_thread_ends_when_idle_and_starts_again(model: Any, known: Any) -> N
         assert all(part.numel() == 0 for part in engine._batch.memory._stacks)
 
 
-@pytest.mark.parametrize("kind", ["InflightEngine", "ContinuousEngine"])
-def test_the_interpreter_ends_while_requests_run(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [
+        ("InflightEngine", "tiny()"),
+        ("InflightEngine", "tiny('Mistral', sliding_window=8)"),
+        ("ContinuousEngine", "tiny()"),
+    ],
+)
+def test_the_interpreter_ends_while_requests_run_and_nothing_warns(kind: str, made: str) -> None:
     module = "inflight" if kind == "InflightEngine" else "continuous"
     if module == "continuous":
         try:
@@ -387,12 +395,12 @@ def test_the_interpreter_ends_while_requests_run(kind: str) -> None:
         f"from mctsr_graph.models.{module} import {kind}, Limits\n"
         "from mctsr_graph.models.engine import Request\n"
         "from tests.engine_models import tiny\n"
-        f"engine = {kind}(tiny(), Limits(row_tokens=8192, idle_seconds=60))\n"
+        f"engine = {kind}({made}, Limits(row_tokens=8192, idle_seconds=60))\n"
         "engine.submit(Request(ids=[1], max_new=2)).result(60)\n"
         "engine.submit(Request(ids=[1], max_new=400, n=8))\n"
         "print('done')\n"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    command = [sys.executable, "-W", "error", "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+    assert not re.search("warn|deprecat", ended.stderr, re.IGNORECASE), ended.stderr
