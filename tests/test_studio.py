@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -64,6 +65,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
     finally:
         stop(server)
+    assert not re.findall(".*(?:Deprecation|Future)Warning: .*", log.read_text("utf-8"))
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
