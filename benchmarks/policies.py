@@ -3,7 +3,7 @@
     python -m benchmarks.policies                # about an hour on two cores
     python -m benchmarks.policies --quick        # five minutes, a smaller grid
 
-Prints one JSON line a cell and, at the end, the summary that `docs/design.md` quotes. A cell is a
+Prints one JSON line a cell and, at the end, the summary that `docs/results.md` quotes. A cell is a
 skill, an AUC of the judge and a kind of error; its problems are the same for every policy, so that
 differences are paired.
 """
