@@ -149,7 +149,7 @@ class Fixed:
     points: float = 0.0
     key: str = field(default="", repr=False)
 
-    async def reward(self, case: Any, clerk: Any) -> float:
+    async def reward(self, case: Any, calls: Any) -> float:
         return self.points
 
 

@@ -35,8 +35,8 @@ from mctsr_graph.calls import sync_async
 from mctsr_graph.calls.request import Request
 from mctsr_graph.judges import (
     Case,
-    Clerk,
     Criterion,
+    JudgeCalls,
     Pairwise,
     ProcessReward,
     Rubric,
@@ -299,9 +299,9 @@ class Twice:
 
     weight: float = 1.0
 
-    async def reward(self, case: Case, clerk: Clerk) -> float:
-        two = await clerk.ask_all([score_request("a" + case.answer), score_request("b")])
-        return self.weight * (sum(two) + await clerk.ask(score_request("c"))) / 3
+    async def reward(self, case: Case, calls: JudgeCalls) -> float:
+        two = await calls.ask_all([score_request("a" + case.answer), score_request("b")])
+        return self.weight * (sum(two) + await calls.ask(score_request("c"))) / 3
 
 
 def thirds(call: ScriptedCall) -> str:
@@ -394,7 +394,7 @@ def test_a_case_knows_the_other_answers_but_no_dummy(keyed: ScriptedChatModel) -
     seen: dict[tuple[int, int], list[str]] = {}
 
     class Curious:
-        async def reward(self, case: Case, clerk: Clerk) -> float:
+        async def reward(self, case: Case, calls: JudgeCalls) -> float:
             seen[case.rollout, case.sample] = [other[:19] for other in case.others]
             return 0.0
 

@@ -11,7 +11,7 @@ from mctsr_graph.calls.sync_async import AWAITING
 from mctsr_graph.calls.usage import sum_costs
 from mctsr_graph.graph.identity import identity_of
 from mctsr_graph.graph.rollout import rewards
-from mctsr_graph.graph.services import Desk
+from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.judges import Case
 from mctsr_graph.prompts import Prompts
@@ -43,14 +43,14 @@ class Drafts:
         spec = SearchSpec.of(self.model, {"prompts": self.prompts, "journal": self.ledger})
         name = f"baselines|{identity_of(self.problem, self.context, spec).digest}"
         self._asker = Asker(self.model, self.context, budget, self.ledger, name)
-        self._desk = Desk(spec)
+        self._services = Services(spec)
 
     async def draw(self, count: int) -> None:
         """Have at least `count` drafts."""
         messages = say.draft_messages(self.prompts, self.problem)
         samples = range(len(self.drafts), count)
         self.drafts += await self._ask(
-            [self._desk.text("draft", messages, 0, sample) for sample in samples]
+            [self._services.text("draft", messages, 0, sample) for sample in samples]
         )
 
     async def evaluate(self, count: int) -> None:
@@ -62,7 +62,7 @@ class Drafts:
         cases = [
             [Case(self.problem, texts[i], 0, i, [texts[k] for k in texts if k <= i])] for i in asked
         ]
-        replies = await self._desk.judge(cases, self._asker, AWAITING)
+        replies = await self._services.judge(cases, self._asker, AWAITING)
         by_sample = {i: reply for i, [reply] in zip(asked, replies, strict=True)}
         self.evaluations += [by_sample.get(i, _NOTHING) for i in samples]
 
@@ -73,12 +73,13 @@ class Drafts:
         if draft.code is not None or self.refinement:
             return
         messages = say.critique_messages(self.prompts, self.problem, draft.value)
-        [critique] = self.refinement = await self._ask([self._desk.text("critique", messages, 1)])
+        request = self._services.text("critique", messages, 1)
+        [critique] = self.refinement = await self._ask([request])
         if critique.code is None:
             messages = say.refine_messages(self.prompts, self.problem, draft.value, critique.value)
             shorter = say.shorter_refine_messages(self.prompts, self.problem, critique.value)
             self.refinement += await self._ask(
-                [self._desk.text("refine", messages, 1, shorter=shorter)]
+                [self._services.text("refine", messages, 1, shorter=shorter)]
             )
 
     def is_recalled(self, role: str, count: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage, add_usage
 from mctsr_graph.graph.rollout import failures, known_answers, rewards
-from mctsr_graph.graph.services import Desk
+from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
@@ -18,17 +18,17 @@ _SAMPLES_OF_ROLLOUTS = 500  # samples of the last rollout that are its own; thes
 _SPENT = ("max_rollouts", "max_calls", "max_tokens", "max_seconds", "max_cost")
 
 
-async def judge_the_rest(desk: Desk, state: MCTSrState, run: Run) -> dict[str, Any]:
+async def judge_the_rest(services: Services, state: MCTSrState, run: Run) -> dict[str, Any]:
     """Have judged what a budget left unjudged, if the judge makes no model calls.
 
     Returns:
         `all`, the tree as it is then; `tree`, the patch that leads to it; `usage` and `failures`.
     """
-    tree, context, strategy = state["tree"], run.context, desk.spec.strategy(run.context)
+    tree, context, strategy = state["tree"], run.context, services.spec.strategy(run.context)
     usage: list[Usage] = [state["usage"]]
     lost: list[Failure] = []
     patch: Patch = {}
-    unjudged = _unjudged(desk, state, run)
+    unjudged = _unjudged(services, state, run)
     known, times = known_answers(tree, ()), context.reward_samples
     cases = [
         # Of the last rollout: a search that goes on and ends again asks other things then
@@ -41,7 +41,7 @@ async def judge_the_rest(desk: Desk, state: MCTSrState, run: Run) -> dict[str, A
         )
         for i, node_id in enumerate(unjudged)
     ]
-    replies = await desk.judge(cases, desk.asker(state, run), run.way) if cases else []
+    replies = await services.judge(cases, services.asker(state, run), run.way) if cases else []
     for node_id, own in zip(unjudged, replies, strict=True):
         change = add_rewards(tree, node_id, rewards(own))
         changed = merge(tree, [change])
@@ -52,8 +52,8 @@ async def judge_the_rest(desk: Desk, state: MCTSrState, run: Run) -> dict[str, A
     return {"all": tree, "tree": patch, "usage": add_usage(usage), "failures": lost}
 
 
-def _unjudged(desk: Desk, state: MCTSrState, run: Run) -> list[str]:
-    if desk.spec.court.reward_calls(run.context) or state["stop_reason"] not in _SPENT:
+def _unjudged(services: Services, state: MCTSrState, run: Run) -> list[str]:
+    if services.spec.bound_judge.reward_calls(run.context) or state["stop_reason"] not in _SPENT:
         return []
     played = in_play(state["tree"]).values()
     return [node["id"] for node in played if not node["rewards"] and not node["dummy"]]

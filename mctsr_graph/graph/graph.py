@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Model
 from mctsr_graph.graph.nodes import Nodes
-from mctsr_graph.graph.services import Desk
+from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.spec import SearchOptions, SearchSpec, check_keywords
 from mctsr_graph.graph.state import ROLLOUT, MCTSrInput, MCTSrOutput, MCTSrState
 from mctsr_graph.graph.step import BRIEF, Body, Step
@@ -41,7 +41,7 @@ def create_mctsr(model: Model | str | None = None, **options: Unpack[SearchOptio
 
 def graph_of(spec: SearchSpec, context: MCTSrContext | None = None) -> MCTSrGraph:
     """Build the search that a record asks for."""
-    nodes = Nodes(Desk(spec))
+    nodes = Nodes(Services(spec))
     default = MCTSrContext.model_validate(context or {})
     builder = MCTSrGraph(
         MCTSrState, MCTSrContext, input_schema=MCTSrInput, output_schema=MCTSrOutput

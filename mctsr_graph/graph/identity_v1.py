@@ -80,10 +80,13 @@ def fingerprint_v1(problem: str, context: MCTSrContext, spec: SearchSpec) -> str
 
 
 def _others(spec: SearchSpec) -> str | None:
-    models = [spec.model(), *([spec.court.model()] if spec.court.model is not None else [])]
+    models = [
+        spec.model(),
+        *([spec.bound_judge.model()] if spec.bound_judge.model is not None else []),
+    ]
     if spec.given is not None or not all(_is_told(model) for model in models):
         return None
-    judge = "" if spec.court.judge is None else _label_of_judge(spec.court.judge)
+    judge = "" if spec.bound_judge.judge is None else _label_of_judge(spec.bound_judge.judge)
     return (
         f"{judge}|{model_name(models[1]) if len(models) > 1 else ''}" if judge is not None else None
     )

@@ -9,7 +9,7 @@ from mctsr_graph import prompts as say
 from mctsr_graph.calls.request import Reply
 from mctsr_graph.calls.usage import add_usage
 from mctsr_graph.graph.rollout import failures, rewards
-from mctsr_graph.graph.services import Desk
+from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
@@ -20,22 +20,24 @@ from mctsr_graph.tree.tree import Node, Tree, add_child, merge, new_node
 _NO_REPLY: list[Reply] = []
 
 
-async def make_roots(desk: Desk, fresh: MCTSrState, run: Run) -> tuple[Tree, dict[str, Any]]:
+async def make_roots(
+    services: Services, fresh: MCTSrState, run: Run
+) -> tuple[Tree, dict[str, Any]]:
     """Draft the roots and have them judged.
 
     Returns:
         The tree, and what else of the state is changed.
     """
-    context, strategy = run.context, desk.spec.strategy(run.context)
+    context, strategy = run.context, services.spec.strategy(run.context)
     wanted = strategy.roots(context)
-    drafts = await _drafts(desk, wanted.drafts, fresh, run)
+    drafts = await _drafts(services, wanted.drafts, fresh, run)
     written = [reply for reply in drafts if reply.code is None]
-    dummies = [desk.spec.prompts.dummy_answer] if wanted.dummy else []
+    dummies = [services.spec.prompts.dummy_answer] if wanted.dummy else []
     answers = [*(reply.value for reply in written), *dummies]
     fresh["usage"] = add_usage([{"draft": reply.cost} for reply in drafts])
     fresh["seconds"] = max((reply.seconds for reply in drafts), default=0.0)
     later = not strategy.wants_reward("draft")
-    judged = [_NO_REPLY] * len(answers) if later else await _judged(desk, answers, fresh, run)
+    judged = [_NO_REPLY] * len(answers) if later else await _judged(services, answers, fresh, run)
     tree: Tree = {}
     for i, (answer, own) in enumerate(zip(answers, judged, strict=True)):
         earned = rewards(own)
@@ -54,24 +56,24 @@ async def make_roots(desk: Desk, fresh: MCTSrState, run: Run) -> tuple[Tree, dic
     }
 
 
-async def _drafts(desk: Desk, count: int, state: MCTSrState, run: Run) -> list[Reply]:
+async def _drafts(services: Services, count: int, state: MCTSrState, run: Run) -> list[Reply]:
     if not count:
         return []
-    messages = say.draft_messages(desk.spec.prompts, state["problem"])
-    requests = [desk.text("draft", messages, 0, sample) for sample in range(count)]
-    return await desk.asker(state, run, strict=True).ask_all(requests, run.way)
+    messages = say.draft_messages(services.spec.prompts, state["problem"])
+    requests = [services.text("draft", messages, 0, sample) for sample in range(count)]
+    return await services.asker(state, run, strict=True).ask_all(requests, run.way)
 
 
 async def _judged(
-    desk: Desk, answers: Sequence[str], state: MCTSrState, run: Run
+    services: Services, answers: Sequence[str], state: MCTSrState, run: Run
 ) -> list[list[Reply]]:
     times = run.context.reward_samples
-    known = [answer for answer in answers if answer != desk.spec.prompts.dummy_answer]
+    known = [answer for answer in answers if answer != services.spec.prompts.dummy_answer]
     cases = [
         cases_of(state["problem"], [answer] * times, known, first=i * times)
         for i, answer in enumerate(answers)
     ]
-    return await desk.judge(cases, desk.asker(state, run, strict=True), run.way)
+    return await services.judge(cases, services.asker(state, run, strict=True), run.way)
 
 
 def _root(tree: Tree, answer: str, earned: list[float], truncated: bool, dummy: bool) -> Node:

@@ -30,7 +30,7 @@ from mctsr_graph.graph.rollout import (
     with_text,
 )
 from mctsr_graph.graph.select import next_tasks, seen_by
-from mctsr_graph.graph.services import Desk
+from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.state import ROLLOUT, MCTSrState, fresh_state
 from mctsr_graph.graph.step import Run
 from mctsr_graph.graph.stop import check_tree, why_stop
@@ -45,16 +45,16 @@ Texts = Callable[[Leaf], Request]
 
 @dataclass(frozen=True)
 class Nodes:
-    """The seven nodes of the graph, over one desk."""
+    """The nodes of the graph, over the services that they share."""
 
-    desk: Desk
+    services: Services
 
     async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Make the roots: draft answers and have them judged. Forgets any earlier search."""
         fresh = fresh_state(checked_problem(state["problem"]))
         run.emit(start_event(fresh["problem"], run.context))
-        fresh["search"] = self.desk.search_id(state, fresh["problem"], run)
-        tree, made = await make_roots(self.desk, fresh, run)
+        fresh["search"] = self.services.search_id(state, fresh["problem"], run)
+        tree, made = await make_roots(self.services, fresh, run)
         return {
             **fresh,
             **made,
@@ -68,8 +68,8 @@ class Nodes:
         """Choose the leaves of the next wave, or say why the search is over."""
         check_tree(state)
         strategy, reward_calls = (
-            self.desk.spec.strategy(run.context),
-            self.desk.spec.court.reward_calls,
+            self.services.spec.strategy(run.context),
+            self.services.spec.bound_judge.reward_calls,
         )
         search = seen_by(strategy, state, run.context, reward_calls(run.context))
         reason = why_stop(strategy, state, search)
@@ -82,16 +82,16 @@ class Nodes:
     async def critique(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Ask for the flaws of every answer selected to be refined."""
         step = self._through if run.context.pipelined else self._critiqued
-        return {"wave": await step(state, _live(state), self.desk.asker(state, run), run.way)}
+        return {"wave": await step(state, _live(state), self.services.asker(state, run), run.way)}
 
     async def refine(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Ask for a better answer in the light of each critique, or for a fresh one."""
-        asker = self.desk.asker(state, run)
+        asker = self.services.asker(state, run)
         return {"wave": await self._refined(state, _live(state), asker, run.way)}
 
     async def evaluate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Have every new answer judged, and the answer that it refines once more."""
-        asker = self.desk.asker(state, run)
+        asker = self.services.asker(state, run)
         return {"wave": await self._evaluated(state, _live(state), asker, run.way)}
 
     async def backpropagate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Nodes:
         idle, failed = state["idle_rollouts"], state["failed_rollouts"]
         leaves, patches = list(state["wave"].values()), []
         for leaf in leaves:
-            node, patch = grow(tree, leaf, self.desk.spec.strategy(run.context), run.context)
+            node, patch = grow(tree, leaf, self.services.spec.strategy(run.context), run.context)
             tree = merge(tree, [patch])
             patches.append(patch)
             best = self._choose(tree, run.context)
@@ -123,23 +123,23 @@ class Nodes:
 
     async def finalize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Return the best answer, and why it is taken for the best."""
-        last = await judge_the_rest(self.desk, state, run)
+        last = await judge_the_rest(self.services, state, run)
         tree, usage = last.pop("all"), last["usage"]
-        strategy, best = self.desk.spec.strategy(run.context), self._choose(tree, run.context)
+        strategy, best = self.services.spec.strategy(run.context), self._choose(tree, run.context)
         found = conclude(strategy, tree, run.context, best, state["answer"])
         run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, found["best"], usage))
         return {**last, **found}
 
     def _choose(self, tree: Tree, context: MCTSrContext) -> str | None:
-        return chosen(self.desk.spec.strategy(context), tree, context)
+        return chosen(self.services.spec.strategy(context), tree, context)
 
     async def _critiqued(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
         def request(leaf: Leaf) -> Request:
             answer = state["tree"][leaf["parent"] or ""]["answer"]
-            messages = say.critique_messages(self.desk.spec.prompts, state["problem"], answer)
-            return self.desk.text("critique", messages, leaf["rollout"])
+            messages = say.critique_messages(self.services.spec.prompts, state["problem"], answer)
+            return self.services.text("critique", messages, leaf["rollout"])
 
         wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
         return await self._texts(wanted, request, asker, way)
@@ -147,17 +147,17 @@ class Nodes:
     async def _refined(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
-        prompts, problem = self.desk.spec.prompts, state["problem"]
+        prompts, problem = self.services.spec.prompts, state["problem"]
 
         def request(leaf: Leaf) -> Request:
             if leaf["task"] == "draft":
                 messages = say.draft_messages(prompts, problem)
-                return self.desk.text("draft", messages, leaf["rollout"])
+                return self.services.text("draft", messages, leaf["rollout"])
             answer, critique = state["tree"][leaf["parent"] or ""]["answer"], leaf["critique"] or ""
-            sees = self.desk.spec.strategy(asker.context).refine_sees_answer
+            sees = self.services.spec.strategy(asker.context).refine_sees_answer
             messages = say.refine_messages(prompts, problem, answer, critique, sees)
             shorter = say.shorter_refine_messages(prompts, problem, critique)
-            return self.desk.text("refine", messages, leaf["rollout"], shorter=shorter)
+            return self.services.text("refine", messages, leaf["rollout"], shorter=shorter)
 
         wanted = [leaf for leaf in leaves if leaf["answer"] is None]
         return await self._texts(wanted, request, asker, way)
@@ -165,7 +165,7 @@ class Nodes:
     async def _evaluated(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
-        wants_reward = self.desk.spec.strategy(asker.context).wants_reward
+        wants_reward = self.services.spec.strategy(asker.context).wants_reward
         leaves = [
             leaf
             for leaf in leaves
@@ -178,7 +178,7 @@ class Nodes:
             refined = state["tree"][leaf["parent"] or ""] if leaf["task"] == "refine" else None
             again = [refined["answer"]] if refined is not None else []
             cases.append(cases_of(state["problem"], [*own, *again], known, leaf["rollout"]))
-        replies = await self.desk.judge(cases, asker, way)
+        replies = await self.services.judge(cases, asker, way)
         return {
             str(leaf["rollout"]): with_rewards(leaf, own[:samples], own[samples:])
             for leaf, own in zip(leaves, replies, strict=True)

@@ -24,7 +24,7 @@ Shorter = Sequence[Callable[[], list[BaseMessage]]]
 
 
 @dataclass(frozen=True)
-class Desk:
+class Services:
     """Asks whom a search is made with."""
 
     spec: SearchSpec
@@ -60,7 +60,7 @@ class Desk:
     async def judge(self, cases: list[list[Case]], asker: Asker, way: Way) -> list[list[Reply]]:
         """Have every case judged at once."""
         strategy, prompts = self.spec.strategy(asker.context), self.spec.prompts
-        return await self.spec.court.rewards(cases, asker, prompts, strategy, way)
+        return await self.spec.bound_judge.rewards(cases, asker, prompts, strategy, way)
 
     def search_id(self, state: MCTSrState, problem: str, run: Run) -> str:
         """The id under which the journal keeps the calls of this search.

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.calls.request import Model
 from mctsr_graph.graph.labels import Label, label_of
-from mctsr_graph.judges import Court, JudgeLike, as_court
+from mctsr_graph.judges import BoundJudge, JudgeLike, bind_judge
 from mctsr_graph.models.load import lazy_model
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
@@ -48,7 +48,7 @@ class SearchSpec:
     model: Callable[[], Model]
     """Gives the model; one that is named is loaded at the first call."""
     prompts: Prompts
-    court: Court
+    bound_judge: BoundJudge
     given: Strategy | None = None
     """Decides instead of the profile's strategy."""
     journal: CallJournal | None = None
@@ -66,7 +66,7 @@ class SearchSpec:
         return cls(
             model=lazy_model(model),
             prompts=options.get("prompts") or Prompts(),
-            court=as_court(options.get("judge"), options.get("judge_model")),
+            bound_judge=bind_judge(options.get("judge"), options.get("judge_model")),
             given=as_strategy(options.get("strategy")),
             journal=options.get("journal"),
             is_named=is_named or isinstance(options.get("judge_model"), str),
@@ -75,10 +75,10 @@ class SearchSpec:
     @cached_property
     def labels(self) -> Mapping[str, Label]:
         """What tells it from others, by part. Told once: a judge may remember what it has seen."""
-        judge_model = None if self.court.model is None else self.court.model()
+        judge_model = None if self.bound_judge.model is None else self.bound_judge.model()
         parts = {
             "model": self.model(),
-            "judge": self.court.judge,
+            "judge": self.bound_judge.judge,
             "judge_model": judge_model,
             "strategy": self.given,
         }
@@ -91,5 +91,5 @@ class SearchSpec:
     def load(self) -> None:
         """Load the models that are named, which may wait for a disk."""
         self.model()
-        if self.court.model is not None:
-            self.court.model()
+        if self.bound_judge.model is not None:
+            self.bound_judge.model()

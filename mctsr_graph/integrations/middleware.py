@@ -17,10 +17,10 @@ from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import MissingExtraError, SearchFailedError
 from mctsr_graph.graph.identity import thread_name
 from mctsr_graph.integrations.agent import as_message, last_question
+from mctsr_graph.run.driver import AWAITING, BLOCKING, Way
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
 from mctsr_graph.run.spec import MiddlewareOptions, SolveSpec, check_options
-from mctsr_graph.run.ways import AWAITING, BLOCKING, Way
 
 try:
     from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse

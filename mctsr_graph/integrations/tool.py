@@ -18,11 +18,11 @@ from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import ConfigError, SearchFailedError
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity import thread_name
+from mctsr_graph.run.driver import AWAITING, BLOCKING, Way
 from mctsr_graph.run.session import need_sqlite
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
 from mctsr_graph.run.spec import SolveSpec, ToolOptions, changed, check_options
-from mctsr_graph.run.ways import AWAITING, BLOCKING, Way
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.text.reward_scale import RANGE
 

@@ -45,7 +45,7 @@ class Case:
 
 
 @dataclass
-class Clerk:
+class JudgeCalls:
     """Does all waiting for a judge, under `invoke` and `ainvoke` alike, and keeps the account."""
 
     case: Case
@@ -129,10 +129,10 @@ class Judge(Protocol):
     has to be asked for again; by default 1. No rollout begins for which `max_calls` leaves less.
     """
 
-    async def reward(self, case: Case, clerk: Clerk) -> float:
+    async def reward(self, case: Case, calls: JudgeCalls) -> float:
         """Return the reward of one answer, points on the reward scale (-100 to 100).
 
-        All waiting goes through `clerk`. Whatever this raises costs this reward only.
+        All waiting goes through `calls`. Whatever this raises costs this reward only.
         """
 
 
@@ -154,14 +154,14 @@ async def judge_all(
     """Have every case judged at once; return the rewards in order, each a value or a failure."""
 
     async def judged(case: Case, way: Way, first: First | None = None) -> Reply:
-        return await _judged(judge, Clerk(case, prompts, asker, strategy, way, first))
+        return await _judged(judge, JudgeCalls(case, prompts, asker, strategy, way, first))
 
     begins = getattr(judge, "first_request", None)
     if begins is None or giver_of(asker.model) is None:
         jobs = [lambda way, case=case: judged(case, way) for case in cases]
         return await all_at_once(jobs, asker.model, way)
     asked = [
-        _numbered(begins(case, Clerk(case, prompts, asker, strategy, way)), case, 0)
+        _numbered(begins(case, JudgeCalls(case, prompts, asker, strategy, way)), case, 0)
         for case in cases
     ]
     return await asker.ask_alike(asked, cases, judged, way)
@@ -172,17 +172,17 @@ def _numbered(request: Request, case: Case, number: int) -> Request:
     return replace(request, rollout=case.rollout, sample=case.sample + _SAMPLES * number)
 
 
-async def _judged(judge: Judge, clerk: Clerk) -> Reply:
+async def _judged(judge: Judge, calls: JudgeCalls) -> Reply:
     began, value, code, why = time.monotonic(), None, None, ""
     try:
-        value = _checked(await judge.reward(clerk.case, clerk), judge, clerk.strategy)
+        value = _checked(await judge.reward(calls.case, calls), judge, calls.strategy)
     except ReplyError as error:
         code, why = error.code, error.why
     except Exception as error:
-        if isinstance(error, MCTSrError) or error is clerk.error:
+        if isinstance(error, MCTSrError) or error is calls.error:
             raise
         code, why = "judge_error", f"{name_of(judge)} raised {type(error).__name__}: {error}"
-    return Reply(value, sum_costs(clerk.costs), time.monotonic() - began, code, shorten(why))
+    return Reply(value, sum_costs(calls.costs), time.monotonic() - began, code, shorten(why))
 
 
 def _checked(value: Any, judge: Judge, strategy: Strategy) -> float:

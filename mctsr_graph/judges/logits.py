@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.request import innermost
 from mctsr_graph.calls.sync_async import Scorer, Way
-from mctsr_graph.judges.base import Case, Clerk
+from mctsr_graph.judges.base import Case, JudgeCalls
 from mctsr_graph.judges.self_evaluation import evaluation
 
 
@@ -19,13 +19,13 @@ class Logits:
 
     name: ClassVar = "logits"
 
-    async def reward(self, case: Case, clerk: Clerk) -> float:
+    async def reward(self, case: Case, calls: JudgeCalls) -> float:
         """Return the mean score, lowered where it is too good to be believed."""
-        request = evaluation(case, clerk)
-        if isinstance(innermost(clerk.model), Scorer):
+        request = evaluation(case, calls)
+        if isinstance(innermost(calls.model), Scorer):
             request = replace(request, messages=request.again(), send=_by_logits)
-        score: float = await clerk.ask(request)
-        return clerk.strategy.suppressed(score, clerk.context)
+        score: float = await calls.ask(request)
+        return calls.strategy.suppressed(score, calls.context)
 
 
 async def _by_logits(model: Any, messages: list[BaseMessage], way: Way) -> AIMessage:

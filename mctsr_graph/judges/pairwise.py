@@ -13,7 +13,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from mctsr_graph.calls.request import Request, derive_seed
 from mctsr_graph.calls.usage import Role
 from mctsr_graph.errors import ReplyError
-from mctsr_graph.judges.base import Case, Clerk
+from mctsr_graph.judges.base import Case, JudgeCalls
 from mctsr_graph.text.final_answer import strip_reasoning
 from mctsr_graph.text.hostile import hide_scores
 from mctsr_graph.text.reward_scale import scaled
@@ -50,37 +50,37 @@ class Pairwise:
         """Model calls of one reward, at most."""
         return 2 * self.rivals
 
-    async def reward(self, case: Case, clerk: Clerk) -> float:
+    async def reward(self, case: Case, calls: JudgeCalls) -> float:
         """Return the quantile in points; an answer that has no rival yet gets 0."""
         others = case.others
-        rng = random.Random(derive_seed(clerk.context.seed, "rivals", case.rollout, case.sample))
+        rng = random.Random(derive_seed(calls.context.seed, "rivals", case.rollout, case.sample))
         rivals = rng.sample(others, min(self.rivals, len(others)))
         pairs = [(case.answer, rival) for rival in rivals]
-        wins = await self.compare(case.problem, pairs, clerk)
+        wins = await self.compare(case.problem, pairs, calls)
         return scaled(sum(wins) + 0.5, len(wins) + 1)
 
     async def compare(
         self,
         problem: str,
         pairs: Sequence[tuple[str, str]],
-        clerk: Clerk,
+        calls: JudgeCalls,
         role: Role = "evaluate",
     ) -> list[float]:
         """How often the first answer of each pair wins: 1, 0, or 1/2 for a draw."""
         orders = [order for a, b in pairs for order in ((a, b), (b, a))]
-        firsts = await clerk.ask_all(
-            [self._request(problem, *order, clerk, role) for order in orders]
+        firsts = await calls.ask_all(
+            [self._request(problem, *order, calls, role) for order in orders]
         )
         return [(one + 1.0 - two) / 2 for one, two in zip(firsts[::2], firsts[1::2], strict=True)]
 
-    def _request(self, problem: str, a: str, b: str, clerk: Clerk, role: Role) -> Request:
+    def _request(self, problem: str, a: str, b: str, calls: JudgeCalls, role: Role) -> Request:
         def asking(words: str) -> list[BaseMessage]:
             shown = [
                 f"<solution_{name}>\n{_TAG.sub('', hide_scores(answer).text)}\n</solution_{name}>"
                 for name, answer in (("a", a), ("b", b))
             ]
             text = "\n\n".join([problem, *shown, words])
-            return [SystemMessage(clerk.prompts.system), HumanMessage(text)]
+            return [SystemMessage(calls.prompts.system), HumanMessage(text)]
 
         whole = f"{self.ask} {self.end}"
         return Request(role, asking(whole), read_verdict, lambda: asking(self.end))

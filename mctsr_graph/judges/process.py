@@ -16,7 +16,7 @@ from langchain_core.messages.ai import UsageMetadata
 from mctsr_graph.calls.request import Request
 from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.errors import ConfigError, ScoreError
-from mctsr_graph.judges.base import Case, Clerk
+from mctsr_graph.judges.base import Case, JudgeCalls
 from mctsr_graph.text.reward_scale import scaled
 
 
@@ -65,15 +65,15 @@ class ProcessReward:
         """The model's name."""
         return self.model
 
-    async def reward(self, case: Case, clerk: Clerk) -> float:
+    async def reward(self, case: Case, calls: JudgeCalls) -> float:
         """Return the model's number, points."""
         messages: list[BaseMessage] = [HumanMessage(case.problem), AIMessage(case.answer)]
 
         async def send(model: Any, defused: list[BaseMessage], way: Way) -> AIMessage:
-            return await way.call(self._post, defused, clerk.context.call_seconds)
+            return await way.call(self._post, defused, calls.context.call_seconds)
 
         request = Request("evaluate", messages, self.read, lambda: messages, send=send)
-        value: float = await clerk.ask(request)
+        value: float = await calls.ask(request)
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return scaled(share)
 

@@ -36,7 +36,7 @@ NAMED: dict[str, Judge] = {
 
 
 @dataclass(frozen=True)
-class Court:
+class BoundJudge:
     """A judge, and the model that it asks."""
 
     judge: Judge | None = None
@@ -88,13 +88,13 @@ class Court:
         return asker if self.model is None else replace(asker, model=self.model())
 
 
-def as_court(judge: JudgeLike | None, model: Model | str | None) -> Court:
-    """The court that is meant; the model is loaded when it is asked.
+def bind_judge(judge: JudgeLike | None, model: Model | str | None) -> BoundJudge:
+    """The judge that is meant, with the model that it asks; the model is loaded when it is asked.
 
     Raises:
         ConfigError: there is no such judge.
     """
-    return Court(as_judge(judge), None if model is None else lazy_model(model))
+    return BoundJudge(as_judge(judge), None if model is None else lazy_model(model))
 
 
 def as_judge(given: Any) -> Judge | None:

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 from mctsr_graph.calls.request import Request
 from mctsr_graph.errors import ScoreError
-from mctsr_graph.judges.base import Case, Clerk
+from mctsr_graph.judges.base import Case, JudgeCalls
 from mctsr_graph.prompts import evaluate_messages
 from mctsr_graph.text.final_answer import strip_reasoning
 from mctsr_graph.text.reward_scale import scaled
@@ -48,16 +48,16 @@ class Rubric:
     )
     end: str = "Finish with these lines and nothing else behind them:"
 
-    async def reward(self, case: Case, clerk: Clerk) -> float:
+    async def reward(self, case: Case, calls: JudgeCalls) -> float:
         """Return the score, lowered where it is too good to be believed."""
-        score: float = await clerk.ask(self.first_request(case, clerk))
-        return clerk.strategy.suppressed(score, clerk.context)
+        score: float = await calls.ask(self.first_request(case, calls))
+        return calls.strategy.suppressed(score, calls.context)
 
-    def first_request(self, case: Case, clerk: Clerk) -> Request:
+    def first_request(self, case: Case, calls: JudgeCalls) -> Request:
         """What is asked of the model."""
 
         def asking(words: str) -> Request:
-            prompts = replace(clerk.prompts, evaluate=words)
+            prompts = replace(calls.prompts, evaluate=words)
             messages = evaluate_messages(prompts, case.problem, case.answer)
             return Request("evaluate", messages, self.read, lambda: asking(self._lines()).messages)
 

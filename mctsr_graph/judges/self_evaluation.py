@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mctsr_graph.calls.request import Request
-from mctsr_graph.judges.base import Case, Clerk
+from mctsr_graph.judges.base import Case, JudgeCalls
 from mctsr_graph.prompts import evaluate_again_messages, evaluate_messages
 
 
@@ -16,22 +16,22 @@ class SelfEvaluation:
 
     name: ClassVar = "self"
 
-    async def reward(self, case: Case, clerk: Clerk) -> float:
+    async def reward(self, case: Case, calls: JudgeCalls) -> float:
         """Return the score, lowered where it is too good to be believed."""
-        score: float = await clerk.ask(self.first_request(case, clerk))
-        return clerk.strategy.suppressed(score, clerk.context)
+        score: float = await calls.ask(self.first_request(case, calls))
+        return calls.strategy.suppressed(score, calls.context)
 
-    def first_request(self, case: Case, clerk: Clerk) -> Request:
+    def first_request(self, case: Case, calls: JudgeCalls) -> Request:
         """What is asked of the model."""
-        return evaluation(case, clerk)
+        return evaluation(case, calls)
 
 
-def evaluation(case: Case, clerk: Clerk) -> Request:
+def evaluation(case: Case, calls: JudgeCalls) -> Request:
     """The request for a score of an answer."""
-    prompts = clerk.prompts
+    prompts = calls.prompts
     return Request(
         "evaluate",
         evaluate_messages(prompts, case.problem, case.answer),
-        clerk.strategy.read_score,
+        calls.strategy.read_score,
         lambda: evaluate_again_messages(prompts, case.problem, case.answer),
     )

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from mctsr_graph.judges.base import Case, Clerk
+from mctsr_graph.judges.base import Case, JudgeCalls
 from mctsr_graph.text.reward_scale import scaled
 
 Check = Callable[[str, str], float | bool | Awaitable[float | bool]]
@@ -36,8 +36,8 @@ class Verifier:
         """What tells it from others: the function."""
         return {"check": self.check}
 
-    async def reward(self, case: Case, clerk: Clerk) -> float:
+    async def reward(self, case: Case, calls: JudgeCalls) -> float:
         """Return the function's verdict, points."""
-        said = await clerk.call(self.check, case.problem, case.answer)
+        said = await calls.call(self.check, case.problem, case.answer)
         value = said.item() if hasattr(said, "item") else said  # of NumPy or PyTorch
         return scaled(value) if isinstance(value, bool) else value

@@ -33,9 +33,9 @@ from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState, supersteps
 from mctsr_graph.graph.stop import why_stop
 from mctsr_graph.models.load import load_model
+from mctsr_graph.run.driver import Graph, Way
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import Checkpointer, SolveOptions, SolveSpec
-from mctsr_graph.run.ways import Graph, Way
 from mctsr_graph.settings.context import checked_problem
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
@@ -146,7 +146,7 @@ class SearchRun:
             return None
         again = {"failed_rollouts": 0, "lost_rollouts": 0}  # what failed may work now
         state = cast(MCTSrState, {**values, **again})
-        reward_calls = spec.search.court.reward_calls(spec.context)
+        reward_calls = spec.search.bound_judge.reward_calls(spec.context)
         search = seen_by(self._strategy, state, spec.context, reward_calls)
         self._is_over = why_stop(self._strategy, state, search) is not None
         if self._is_over:

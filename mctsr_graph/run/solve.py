@@ -9,10 +9,10 @@ from typing_extensions import Unpack
 from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.graph.spec import check_keywords
+from mctsr_graph.run.driver import AWAITING, BLOCKING, Way
 from mctsr_graph.run.session import asked, only_runner, opened
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import SolveOptions, SolveSpec
-from mctsr_graph.run.ways import AWAITING, BLOCKING, Way
 
 
 def solve(

@@ -13,6 +13,7 @@ from mctsr_graph.calls.request import Failure, Model
 from mctsr_graph.calls.sync_async import gathered
 from mctsr_graph.calls.usage import no_usage, total_cost
 from mctsr_graph.errors import ConfigError, SearchFailedError
+from mctsr_graph.run.driver import AWAITING
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
@@ -24,7 +25,6 @@ from mctsr_graph.run.spec import (
     changed,
     check_options,
 )
-from mctsr_graph.run.ways import AWAITING
 from mctsr_graph.settings.context import EFFORTS, MCTSrContext
 from mctsr_graph.settings.prior import Prior
 from mctsr_graph.strategies.tuned.learn import groups
@@ -139,7 +139,7 @@ class _Batch:
         self._problems, self._places = list(places), list(places.values())
         self._spec, self._context, self._free = spec, spec.context, free
         self._on_solution = on_solution
-        self._more = max(_CALLS_MORE, spec.search.court.reward_calls(spec.context))
+        self._more = max(_CALLS_MORE, spec.search.bound_judge.reward_calls(spec.context))
         """Calls of one problem in one round; a dear judge would else never be asked."""
         self._usual = spec.context.belief_prior
         self._learnt_from = 0

@@ -23,6 +23,7 @@ from mctsr_graph.errors import CheckpointError, ConfigError
 from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.graph.state import ROLLOUT
+from mctsr_graph.run.driver import AWAITING, BLOCKING, Graph, Way
 from mctsr_graph.run.steering_acts import (
     Act,
     Change,
@@ -36,7 +37,6 @@ from mctsr_graph.run.steering_acts import (
     restore,
     unpin,
 )
-from mctsr_graph.run.ways import AWAITING, BLOCKING, Graph, Way
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.conclude import chosen
 from mctsr_graph.strategies.strategy import strategy_of

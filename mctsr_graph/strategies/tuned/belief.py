@@ -18,7 +18,7 @@ from typing import Any
 from mctsr_graph.settings.prior import USUAL, Prior
 from mctsr_graph.strategies.tuned.evidence import Evidence
 from mctsr_graph.strategies.tuned.likelihood import View, World, mixed_grids, tally_of, weighed
-from mctsr_graph.strategies.tuned.rewards import Standing
+from mctsr_graph.strategies.tuned.rewards import RewardLikelihood
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,21 @@ def believe(evidence: Evidence, prior: Prior = USUAL) -> Belief:
 @lru_cache(maxsize=256)
 def _believe(votes: Any, moves: Any, rewards: Any, prior: Prior) -> Belief:
     evidence = Evidence(dict(votes), dict(moves), dict(rewards))
-    tally, standing = tally_of(evidence), Standing(evidence, prior)
-    worlds = {right: World(tally, right, prior, standing) for right in [*evidence.classes, None]}
+    tally, reward_likelihood = tally_of(evidence), RewardLikelihood(evidence, prior)
+    worlds = {
+        right: World(tally, right, prior, reward_likelihood) for right in [*evidence.classes, None]
+    }
     all_of_them = weighed([world.log for world in worlds.values()], [1.0] * len(worlds))
     shares, seen = all_of_them.weights, list(worlds.values())
     told = zip(shares, worlds, [world.discrimination for world in seen], strict=True)
-    level, spread = standing.level(told)
+    level, spread = reward_likelihood.level(told)
     posterior = Prior(
         **mixed_grids(shares, seen),
-        noise=standing.deviation,
+        noise=reward_likelihood.deviation,
         level=level,
         level_spread=spread,
     )
     chances = dict(zip(worlds, shares, strict=True))
-    return Belief(chances, worlds, tally.arrived, posterior, all_of_them.log + standing.log)
+    return Belief(
+        chances, worlds, tally.arrived, posterior, all_of_them.log + reward_likelihood.log
+    )

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from mctsr_graph.settings.prior import GRIDS, REFINING, SKILL, VARIETY, Prior
 from mctsr_graph.strategies.tuned.evidence import Evidence
-from mctsr_graph.strategies.tuned.rewards import Standing
+from mctsr_graph.strategies.tuned.rewards import RewardLikelihood
 
 
 class View(NamedTuple):
@@ -82,7 +82,9 @@ _LOG_VARIETY = [(math.log(one), math.lgamma(one)) for one in VARIETY]
 class World:
     """The likelihood of everything if one class is right, over the grids."""
 
-    def __init__(self, tally: Tally, right: str | None, prior: Prior, standing: Standing) -> None:
+    def __init__(
+        self, tally: Tally, right: str | None, prior: Prior, reward_likelihood: RewardLikelihood
+    ) -> None:
         self._wrong = [n for key, n in tally.arrived.items() if key != right and n]
         self._seen = sum(self._wrong)
         own = right if right is not None else ""  # a name that no class has
@@ -99,7 +101,7 @@ class World:
             skill.log + variety.log for skill, variety in zip(self._skills, varieties, strict=True)
         ]
         refining = weighed(logs, prior.refining)
-        judged = weighed(standing.log_likelihoods(right), prior.discrimination)
+        judged = weighed(reward_likelihood.log_likelihoods(right), prior.discrimination)
         self.refining, self.discrimination = refining.weights, judged.weights
         self.skill = mixed(self.refining, [one.weights for one in self._skills])
         self.variety = mixed(self.refining, [one.weights for one in varieties])

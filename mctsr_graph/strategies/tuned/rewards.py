@@ -29,7 +29,7 @@ def _precision(count: int) -> float:
     return 1 / (_OWN_SHARE + (1 - _OWN_SHARE) / count)
 
 
-class Standing:
+class RewardLikelihood:
     """How the classes' rewards stand, in standard deviations of a reward."""
 
     def __init__(self, evidence: Evidence, prior: Prior) -> None:
