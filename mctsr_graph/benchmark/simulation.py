@@ -83,9 +83,6 @@ class World:
             return self.draft(number, seed)
         if call.role == "refine":
             return self.refine(number, last, seed)
-        if call.role == "compare":
-            first, second = (self.reward(number, answer, seed) for answer in answers[-2:])
-            return f"Better: {'A' if first >= second else 'B'}"
         return f"Score: {self.reward(number, last, seed)}"
 
     def chance(self, number: int) -> float:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from typing_extensions import TypedDict
 
-Role = Literal["draft", "critique", "refine", "evaluate", "compare"]
-ROLES: tuple[Role, ...] = ("draft", "critique", "refine", "evaluate")
-"""The roles of every search; "compare" is only in the usage of one that has compared answers."""
+Role = Literal["draft", "critique", "refine", "evaluate"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class Cost(TypedDict):
