@@ -20,6 +20,7 @@ from mctsr_graph import (
     MCTSrContext,
     Node,
     ScriptedChatModel,
+    SearchFailedError,
     asolve,
     create_mctsr,
     solve,
@@ -210,6 +211,36 @@ def test_a_choice_that_is_no_node_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="returned '99', allowed None or the id of a node"):
         solve("p", model(), context=FOUR, strategy=Elsewhere())
+
+
+# The official code's reading of a score
+
+
+@pytest.mark.parametrize(
+    ("reply", "paper", "official"),
+    [
+        ("Score: 30", 30.0, 30.0),
+        ("Score: 30, or 40", 30.0, 40.0),
+        ("Score: -250", None, -250.0),
+        ("Score: 99", 94.0, 50.0),
+        ("I cannot say.", None, None),
+        ("Score: " + "9" * 400, None, None),
+    ],
+)
+def test_what_a_strategy_makes_of_a_judges_reply(
+    reply: str, paper: float | None, official: float | None
+) -> None:
+    scripted = ScriptedChatModel(
+        replies=lambda call: reply if call.role == "evaluate" else keyed_reply(call)
+    )
+    for profile, reward in (("paper", paper), ("official", official)):
+        context = MCTSrContext(profile=profile, max_rollouts=1, init="answer", max_retries=0)
+        try:
+            tree = solve("p", scripted, context=context).tree
+        except SearchFailedError:
+            assert reward is None
+        else:
+            assert {own for node in tree.values() for own in node["rewards"]} == {reward}
 
 
 # Which search is which

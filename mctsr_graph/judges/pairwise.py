@@ -11,7 +11,6 @@ from typing import ClassVar
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from mctsr_graph.calls.request import Request, derive_seed
-from mctsr_graph.calls.usage import Role
 from mctsr_graph.errors import ReplyError
 from mctsr_graph.judges.base import Case, JudgeCalls
 from mctsr_graph.text.final_answer import strip_reasoning
@@ -35,7 +34,6 @@ class Pairwise:
     """
 
     name: ClassVar = "pairwise"
-    prompts_used: ClassVar = ()
     rivals: int = 2
     """Other answers that it meets at a time, drawn anew each time; 2 calls each."""
     ask: str = (
@@ -64,16 +62,13 @@ class Pairwise:
         problem: str,
         pairs: Sequence[tuple[str, str]],
         calls: JudgeCalls,
-        role: Role = "evaluate",
     ) -> list[float]:
         """How often the first answer of each pair wins: 1, 0, or 1/2 for a draw."""
         orders = [order for a, b in pairs for order in ((a, b), (b, a))]
-        firsts = await calls.ask_all(
-            [self._request(problem, *order, calls, role) for order in orders]
-        )
+        firsts = await calls.ask_all([self._request(problem, *order, calls) for order in orders])
         return [(one + 1.0 - two) / 2 for one, two in zip(firsts[::2], firsts[1::2], strict=True)]
 
-    def _request(self, problem: str, a: str, b: str, calls: JudgeCalls, role: Role) -> Request:
+    def _request(self, problem: str, a: str, b: str, calls: JudgeCalls) -> Request:
         def asking(words: str) -> list[BaseMessage]:
             shown = [
                 f"<solution_{name}>\n{_TAG.sub('', hide_scores(answer).text)}\n</solution_{name}>"
@@ -83,7 +78,7 @@ class Pairwise:
             return [SystemMessage(calls.prompts.system), HumanMessage(text)]
 
         whole = f"{self.ask} {self.end}"
-        return Request(role, asking(whole), read_verdict, lambda: asking(self.end))
+        return Request("evaluate", asking(whole), read_verdict, lambda: asking(self.end))
 
 
 def read_verdict(reply: str) -> float:

@@ -313,7 +313,6 @@ class MCTSrContext(BaseModel):
 
     def of_role(self, name: str, role: str) -> Any:
         """The setting `name` ("temperature", "max_tokens") of a role ("draft", ...)."""
-        role = "evaluate" if role == "compare" else role
         return getattr(self, f"{role}_{name}")
 
     @property
