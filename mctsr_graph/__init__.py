@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mctsr_graph.integrations.tool import create_mctsr_tool
     from mctsr_graph.models.scripted import ScriptedChatModel
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "CallJournal",
