@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import sqlite3
 import time
 from collections import Counter
 from pathlib import Path
@@ -157,26 +159,40 @@ def test_a_leaf_that_fails_does_not_touch_the_others(awaited: bool) -> None:
 
 def test_after_an_interruption_no_finished_call_is_made_again(tmp_path: Path) -> None:
     context = MCTSrContext(max_rollouts=6, width=3, pipelined=True, max_retries=0)
+    whole, file = ScriptedChatModel(replies=keyed_reply), tmp_path / "search.db"
+    uninterrupted = found(context, whole)
     calls: Counter[tuple[Any, ...]] = Counter()
     broken: set[tuple[Any, ...]] = set()
 
-    def reply(call: ScriptedCall) -> Any:
-        key = (call.role, call.rollout, call.sample)
-        calls[key] += 1
-        if key in (("refine", 2, 0), ("evaluate", 5, 0)) and key not in broken:
-            broken.add(key)
-            time.sleep(0.05)  # the other leaves are further by now
-            return KeyboardInterrupt()
-        return keyed_reply(call)
+    def others_are_recorded(rollout: int) -> bool:
+        others = tuple({*(range(1, 4) if rollout < 4 else range(4, 7))} - {rollout})
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            count = "SELECT COUNT(*) FROM mctsr_calls WHERE rollout IN (?, ?)"
+            [made] = connection.execute(count, others).fetchone()
+        return made == sum(call.rollout in others for call in whole.calls)
+
+    class Interrupted(ScriptedChatModel):
+        def _generate(
+            self, messages: Any, stop: Any = None, run_manager: Any = None, **more: Any
+        ) -> Any:
+            key = tuple(run_manager.metadata[f"mctsr_{n}"] for n in ("role", "rollout", "sample"))
+            calls[key] += 1
+            if key in (("refine", 2, 0), ("evaluate", 5, 0)) and key not in broken:
+                broken.add(key)
+                deadline = time.monotonic() + 30
+                while not others_are_recorded(key[1]) and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                raise KeyboardInterrupt
+            return super()._generate(messages, stop, run_manager, **more)
 
     def run() -> Solution:
-        model = ScriptedChatModel(replies=reply)
-        return solve(PROBLEM, model, context=context, checkpointer=tmp_path / "search.db")
+        model = Interrupted(replies=keyed_reply)
+        return solve(PROBLEM, model, context=context, checkpointer=file)
 
     for _ in range(2):
         with pytest.raises(SearchInterrupted):
             run()
-    assert told(run()) == told(found(context, ScriptedChatModel(replies=keyed_reply)))
+    assert told(run()) == told(uninterrupted)
     assert {key for key, count in calls.items() if count > 1} == broken
 
 

@@ -348,9 +348,10 @@ def test_a_hostile_text_does_not_hold_up_another_thread(asked: threading.Event) 
 
 
 @needs_math_verify
-async def test_the_event_loop_goes_on_ticking() -> None:
+async def test_the_event_loop_goes_on_ticking(asked: threading.Event) -> None:
     with MathsChecker() as fresh:
         check = asyncio.ensure_future(fresh.acheck("2", TOWER, seconds=600))
+        assert await asyncio.to_thread(asked.wait, 60)
         for _ in range(20):
             await asyncio.sleep(0.001)
         assert await fresh.acheck("1/2", "0.5", seconds=30) is True
