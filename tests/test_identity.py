@@ -31,6 +31,7 @@ from mctsr_graph import (
     solve,
     solve_many,
 )
+from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.graph import identity
 from mctsr_graph.graph.identity import Identity, identity_of
 from mctsr_graph.graph.identity_v1 import fingerprint_v1, shown_context, stored_context
@@ -535,3 +536,28 @@ def test_a_named_judge_is_a_setting_of_what_is_asked() -> None:
     spec = asked("p", MODEL, {"judge": "pairwise", "context": MCTSrContext(seed=1)})
     assert spec.context == MCTSrContext(judge="pairwise", seed=1)
     assert spec.identity == asked("p", MODEL, {"context": spec.context}).identity
+
+
+def test_what_a_journal_holds_of_a_search_that_an_earlier_version_made_is_recalled(
+    tmp_path: Path,
+) -> None:
+    def recorded(digest: str | None) -> str:
+        """Name the search in the journal by another digest; return the one it had."""
+        with sqlite3.connect(tmp_path / "calls.db") as connection:
+            [[name]] = connection.execute("SELECT DISTINCT search FROM mctsr_calls").fetchall()
+            found = str(name.partition("|")[2].rpartition("|")[2].partition(":")[0])
+            now = "replace(search, ?, ?)"
+            connection.execute(f"UPDATE mctsr_calls SET search = {now}", (found, digest or found))
+        connection.close()
+        return found
+
+    model = ScriptedChatModel(replies=keyed_reply)
+    spec = SearchSpec.of(model, {})
+    for silent in (False, True, True):
+        with CallJournal(tmp_path / "calls.db") as journal:
+            asked = ScriptedChatModel(replies=[]) if silent else model
+            graph = create_mctsr(asked, journal=journal).compile()
+            graph.invoke({"problem": "p"}, context=SHORT)
+        recorded(fingerprint_v1("p", SHORT, spec))  # as it was called
+    assert recorded(None) == fingerprint_v1("p", SHORT, spec)
+    assert len(model.calls) == 6
