@@ -236,6 +236,27 @@ def test_what_is_made_alike_has_one_label() -> None:
     assert "secret" not in str(one)
 
 
+def test_the_address_of_a_server_is_known_wherever_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    openai = pytest.importorskip("langchain_openai")
+
+    def chat(**given: Any) -> Any:
+        return label_of(openai.ChatOpenAI(model="m", api_key="secret", **given))
+
+    usual, given = chat(), chat(base_url="http://u:secret@one:8000/v1")
+    assert (usual, given) == (chat(), chat(base_url="http://one:8000/v1/"))
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://two:8000/v1")
+    from_environment = chat()
+    azure = openai.AzureChatOpenAI(
+        azure_deployment="m", api_version="1", azure_endpoint="http://one:8000/v1", api_key="secret"
+    )
+    labels = [usual, given, from_environment, label_of(azure)]
+    assert len({str(label) for label in labels}) == 4
+    assert "secret" not in str(labels)
+    assert " at 0x" not in str(labels)
+
+
 def test_labels_are_the_same_in_another_process() -> None:
     code = "from tests.test_identity import *; print(json.dumps([label_of(a) for a in UNLIKE]))"
     told = {
