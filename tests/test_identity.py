@@ -31,6 +31,7 @@ from mctsr_graph import (
     solve,
     solve_many,
 )
+from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.graph import identity
 from mctsr_graph.graph.identity import Identity, identity_of
 from mctsr_graph.graph.identity_v1 import fingerprint_v1, shown_context, stored_context
@@ -233,6 +234,27 @@ def test_what_is_made_alike_has_one_label() -> None:
     assert one[0] == one[1]
     assert one[3] == one[4]
     assert "secret" not in str(one)
+
+
+def test_the_address_of_a_server_is_known_wherever_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    openai = pytest.importorskip("langchain_openai")
+
+    def chat(**given: Any) -> Any:
+        return label_of(openai.ChatOpenAI(model="m", api_key="secret", **given))
+
+    usual, given = chat(), chat(base_url="http://u:secret@one:8000/v1")
+    assert (usual, given) == (chat(), chat(base_url="http://one:8000/v1/"))
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://two:8000/v1")
+    from_environment = chat()
+    azure = openai.AzureChatOpenAI(
+        azure_deployment="m", api_version="1", azure_endpoint="http://one:8000/v1", api_key="secret"
+    )
+    labels = [usual, given, from_environment, label_of(azure)]
+    assert len({str(label) for label in labels}) == 4
+    assert "secret" not in str(labels)
+    assert " at 0x" not in str(labels)
 
 
 def test_labels_are_the_same_in_another_process() -> None:
@@ -535,3 +557,28 @@ def test_a_named_judge_is_a_setting_of_what_is_asked() -> None:
     spec = asked("p", MODEL, {"judge": "pairwise", "context": MCTSrContext(seed=1)})
     assert spec.context == MCTSrContext(judge="pairwise", seed=1)
     assert spec.identity == asked("p", MODEL, {"context": spec.context}).identity
+
+
+def test_what_a_journal_holds_of_a_search_that_an_earlier_version_made_is_recalled(
+    tmp_path: Path,
+) -> None:
+    def recorded(digest: str | None) -> str:
+        """Name the search in the journal by another digest; return the one it had."""
+        with sqlite3.connect(tmp_path / "calls.db") as connection:
+            [[name]] = connection.execute("SELECT DISTINCT search FROM mctsr_calls").fetchall()
+            found = str(name.partition("|")[2].rpartition("|")[2].partition(":")[0])
+            now = "replace(search, ?, ?)"
+            connection.execute(f"UPDATE mctsr_calls SET search = {now}", (found, digest or found))
+        connection.close()
+        return found
+
+    model = ScriptedChatModel(replies=keyed_reply)
+    spec = SearchSpec.of(model, {})
+    for silent in (False, True, True):
+        with CallJournal(tmp_path / "calls.db") as journal:
+            asked = ScriptedChatModel(replies=[]) if silent else model
+            graph = create_mctsr(asked, journal=journal).compile()
+            graph.invoke({"problem": "p"}, context=SHORT)
+        recorded(fingerprint_v1("p", SHORT, spec))  # as it was called
+    assert recorded(None) == fingerprint_v1("p", SHORT, spec)
+    assert len(model.calls) == 6

@@ -9,7 +9,7 @@ from mctsr_graph.calls.ask import Asker
 from mctsr_graph.calls.request import Budget, Model, Reply, Request
 from mctsr_graph.calls.sync_async import AWAITING
 from mctsr_graph.calls.usage import sum_costs
-from mctsr_graph.graph.identity import identity_of
+from mctsr_graph.graph.identity_v1 import digest_of
 from mctsr_graph.graph.rollout import rewards
 from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.spec import SearchSpec
@@ -41,7 +41,11 @@ class Drafts:
         """The critique of the first draft, and the refinement, as far as they could be had."""
         budget = Budget(self.context, [], 0.0)
         spec = SearchSpec.of(self.model, {"prompts": self.prompts, "journal": self.ledger})
-        name = f"baselines|{identity_of(self.problem, self.context, spec).digest}"
+
+        def is_kept(digest: str) -> bool:
+            return self.ledger.holds(f"baselines|{digest}")
+
+        name = f"baselines|{digest_of(self.problem, self.context, spec, is_kept)}"
         self._asker = Asker(self.model, self.context, budget, self.ledger, name)
         self._services = Services(spec)
 

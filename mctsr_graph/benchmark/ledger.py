@@ -46,6 +46,10 @@ class Ledger(CallJournal):
             self._count(slot, reply, recalled=False)
         return self._journal.writing(replies)
 
+    def holds(self, search: str) -> bool:
+        """Whether a call of that search is in the whole journal."""
+        return self._journal.holds(search)
+
     def count(self) -> int:
         """Number of calls in the whole journal."""
         return self._journal.count()

@@ -8,7 +8,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from mctsr_graph.calls.request import Model
+from mctsr_graph.calls.request import Model, model_name
 from mctsr_graph.calls.retry import classify, with_retries
 from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Way, run_blocking
 from mctsr_graph.errors import MCTSrError
@@ -33,8 +33,8 @@ class Persistent(Runnable[Any, AIMessage]):
         self._context = context
 
     def label_parts(self) -> dict[str, Any]:
-        """What tells it from others: the model."""
-        return {"model": self.bound}
+        """What tells it from others: the model's class and name, as a stand-in has them, too."""
+        return {"model": model_name(self.bound)}
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
         """Return the model's reply."""

@@ -155,6 +155,13 @@ class CallJournal:
                 "INSERT OR REPLACE INTO mctsr_calls VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
 
+    def holds(self, search: str) -> bool:
+        """Whether a call of that search is recorded."""
+        query = "SELECT 1 FROM mctsr_calls WHERE search = ? LIMIT 1"
+        with self._lock:
+            self._write_taken()
+            return self._connection.execute(query, (search,)).fetchone() is not None
+
     def count(self) -> int:
         """Number of calls recorded."""
         with self._turn():

@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, NamedTuple, cast
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from mctsr_graph import __version__
 from mctsr_graph.calls.usage import ROLES
 from mctsr_graph.cli.arguments import parse_setting
 from mctsr_graph.cli.bench import bench_app, export_command
+from mctsr_graph.cli.common import EXIT_CODES, chosen, explained, searches_in
 from mctsr_graph.cli.steer import app as steer_app
 from mctsr_graph.cli.terminal import (
     check_page,
@@ -38,13 +39,9 @@ from mctsr_graph.errors import (
 from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solve import solve
-from mctsr_graph.run.spec import SearchControl, changed
+from mctsr_graph.run.spec import SearchControl, SolveOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.profiles import PROFILES
-
-if TYPE_CHECKING:
-    pass
-from mctsr_graph.cli.common import EXIT_CODES, chosen, explained, searches_in
 
 app = typer.Typer(
     help="Let a chat model search for an answer (MCTS Self-Refine).",
@@ -158,7 +155,8 @@ def solve_command(
             }
         )
         text = _problem(problem, file)
-        _run(err, text, model, context, checkpoint, None, show_tree, as_json, live, page)
+        options: SolveOptions = {"context": context, "checkpointer": checkpoint}
+        _run(err, text, model, options, _Shown(show_tree, as_json, live, page))
 
 
 @app.command("resume", epilog=EXIT_CODES)
@@ -190,9 +188,13 @@ def resume_command(
         stored = chosen(file, search)
         more = {"max_rollouts": rollouts} if rollouts is not None else {}
         context = changed(stored_context(stored.settings), **more)
+        options: SolveOptions = {
+            "context": context,
+            "checkpointer": file,
+            "thread_id": stored.thread_id,
+        }
         name = model or stored.model or None
-        thread_id = stored.thread_id
-        _run(err, stored.problem, name, context, file, thread_id, show_tree, as_json, live, page)
+        _run(err, stored.problem, name, options, _Shown(show_tree, as_json, live, page))
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -268,42 +270,43 @@ def view_command(
         view(stored_solution(file, stored), kind, output)
 
 
+class _Shown(NamedTuple):
+    """How a search is shown."""
+
+    tree: bool
+    as_json: bool
+    live: bool
+    page: Path | None
+
+
 def _run(
-    err: Console,
-    problem: str,
-    model: str | None,
-    context: MCTSrContext,
-    checkpoint: Path | None,
-    thread_id: str | None,
-    show_tree: bool,
-    as_json: bool,
-    live: bool,
-    page: Path | None,
+    err: Console, problem: str, model: str | None, options: SolveOptions, shown: _Shown
 ) -> None:
     """Search, show what was found, and exit with a code that tells how it went."""
-    check_page(page)
-    control = SearchControl()
+    check_page(shown.page)
+    control, context = SearchControl(), options.get("context") or MCTSrContext()
     try:
-        with polite(err, control) as received, watching(err, context, live) as (event, change):
-            solution = solve(
-                problem,
-                model,
-                context=context,
-                checkpointer=checkpoint,
-                thread_id=thread_id,
-                on_event=event,
-                on_change=change,
-                control=control,
-            )
+        with (
+            polite(err, control) as received,
+            watching(err, context, shown.live) as (event, change),
+        ):
+            heard: SolveOptions = {
+                **options,
+                "on_event": event,
+                "on_change": change,
+                "control": control,
+            }
+            solution = solve(problem, model, **heard)
     except (SearchFailedError, SearchInterrupted) as stop:
-        save_page(stop.solution, page)
+        save_page(stop.solution, shown.page)
         raise
     if solution.stop_reason == "interrupted":
-        show_interrupted(err, solution, checkpoint, show_tree, as_json)
-        save_page(solution, page)
+        file = options.get("checkpointer")
+        show_interrupted(err, solution, cast(Path | None, file), shown.tree, shown.as_json)
+        save_page(solution, shown.page)
         raise typer.Exit(128 + received[0])
-    show(solution, show_tree, as_json)
-    save_page(solution, page)
+    show(solution, shown.tree, shown.as_json)
+    save_page(solution, shown.page)
     if solution.answer is None:
         raise typer.Exit(1)
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseLanguageModel
-from langchain_core.runnables.base import RunnableBindingBase
 
 from mctsr_graph.calls.request import model_name
 from mctsr_graph.errors import CheckpointError
-from mctsr_graph.graph.identity import LIMITS
+from mctsr_graph.graph.identity import LIMITS, identity_of
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.judges import Judge, Verifier
 from mctsr_graph.judges.base import name_of
@@ -79,6 +78,17 @@ def fingerprint_v1(problem: str, context: MCTSrContext, spec: SearchSpec) -> str
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def digest_of(
+    problem: str, context: MCTSrContext, spec: SearchSpec, is_kept: Callable[[str], bool]
+) -> str:
+    """The digest under which a search is kept: the first one where only that `is_kept`."""
+    digest = identity_of(problem, context, spec).digest
+    if is_kept(digest):
+        return digest
+    former = fingerprint_v1(problem, context, spec)
+    return former if former is not None and is_kept(former) else digest
+
+
 def _others(spec: SearchSpec) -> str | None:
     models = [
         spec.model(),
@@ -93,7 +103,7 @@ def _others(spec: SearchSpec) -> str | None:
 
 
 def _is_told(model: Any) -> bool:
-    while isinstance(model, RunnableBindingBase):
+    while not isinstance(model, BaseLanguageModel) and hasattr(model, "bound"):
         model = model.bound
     return isinstance(model, BaseLanguageModel)
 

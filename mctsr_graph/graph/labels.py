@@ -21,6 +21,7 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from itertools import compress
 from operator import attrgetter, itemgetter
 from pathlib import PurePath
 from types import (
@@ -283,15 +284,15 @@ def _name_and_address(model: Any) -> Iterator[str]:
     names = [one for one in texts[: len(_NAMES)] if isinstance(one, str)]
     yield from [*names[:1], *(one for one in texts[len(_NAMES) :] if isinstance(one, str))]
     # `base_url` of OpenAI's client may come from the environment, and then stands in no field
-    client = getattr(getattr(model, "root_client", None), "base_url", None)
-    found = {"client": client, **{name: getattr(model, name) for name in type(model).model_fields}}
-    for name, given in found.items():
-        inner = isinstance(given, BaseLanguageModel)
-        is_address = name == "client" or _ADDRESS.search(name) is not None
-        if inner:
+    addresses = [getattr(getattr(model, "root_client", None), "base_url", None)]
+    for name in type(model).model_fields:
+        given = getattr(model, name)
+        if isinstance(given, BaseLanguageModel):
             yield from _name_and_address(given)
-        elif is_address and given is not None:
-            yield _address(str(given))
+        elif _ADDRESS.search(name):
+            addresses.append(given)
+    is_url = (isinstance(one, str) or "url" in type(one).__name__.lower() for one in addresses)
+    yield from (_address(str(one)) for one in compress(addresses, is_url))
 
 
 def _address(text: str) -> str:

@@ -12,7 +12,7 @@ from mctsr_graph.calls.ask import Asker
 from mctsr_graph.calls.request import Budget, Reply, Request
 from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.calls.usage import Role, Usage
-from mctsr_graph.graph.identity import identity_of
+from mctsr_graph.graph.identity_v1 import digest_of
 from mctsr_graph.graph.rollout import longest
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.graph.state import MCTSrState
@@ -68,10 +68,16 @@ class Services:
         It is the same after a crash, even one that lost every checkpoint; but where the thread
         holds this very search as finished, it is to be made anew.
         """
-        if self.spec.journal is None:
+        journal = self.spec.journal
+        if journal is None:
             return ""
-        name = f"{run.place}|{identity_of(problem, run.context, self.spec).digest}"
         known, _, generation = (state.get("search") or "").rpartition(":")
+
+        def is_kept(digest: str) -> bool:
+            name = f"{run.place}|{digest}"
+            return name == known or journal.holds(f"{name}:0/")
+
+        name = f"{run.place}|{digest_of(problem, run.context, self.spec, is_kept)}"
         if known != name:
             return f"{name}:0"
         over = state.get("stop_reason") is not None
