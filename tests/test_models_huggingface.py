@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 import logging
+import signal
 import threading
 import time
 from typing import Any
@@ -433,12 +434,16 @@ def test_a_failed_load_is_tried_again(model: Any, tokenizer: Any, monkeypatch: A
 
 def test_ctrl_c_gets_out_and_frees_the_lock(chat: ChatTransformers, monkeypatch: Any) -> None:
     model, _ = chat._load()
+    original, waiting = model.forward, threading.get_ident()
+    presses = iter([signal.SIGINT])
 
-    def interrupted(*args: Any, **kwargs: Any) -> Any:
-        raise KeyboardInterrupt
+    def pressed(*args: Any, **kwargs: Any) -> Any:
+        for key in presses:  # in the engine's thread, while this one waits for the reply
+            signal.pthread_kill(waiting, key)
+        return original(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(model, "forward", interrupted)
+        patch.setattr(model, "forward", pressed)
         with pytest.raises(KeyboardInterrupt):
             chat.invoke(PROMPT)
     assert chat.invoke(PROMPT).content
