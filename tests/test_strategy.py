@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,7 +27,7 @@ from mctsr_graph import (
     strategies,
 )
 from mctsr_graph.calls.usage import total_cost
-from mctsr_graph.run.session import Wanted
+from mctsr_graph.run.spec import SolveSpec
 from mctsr_graph.settings.context import allowed_values
 from mctsr_graph.settings.profiles import PROFILES
 from mctsr_graph.strategies import PaperStrategy, Roots, Search, Strategy, Task
@@ -247,7 +247,8 @@ def test_what_a_strategy_makes_of_a_judges_reply(
 
 
 def identity(strategy: Strategy | None = None, **settings: Any) -> str:
-    return Wanted("p", model(), MCTSrContext(**settings), strategy=strategy).fingerprint
+    spec = SolveSpec.of(model(), {"context": MCTSrContext(**settings), "strategy": strategy})
+    return replace(spec, problem="p").identity.digest
 
 
 def test_a_strategy_is_part_of_what_tells_searches_apart() -> None:

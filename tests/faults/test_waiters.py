@@ -32,7 +32,6 @@ from mctsr_graph import (
     asolve_many,
     solve,
     solve_many,
-    ways,
 )
 from mctsr_graph import errors as errors_module
 from mctsr_graph.benchmark import _worker_pool
@@ -44,6 +43,7 @@ from mctsr_graph.benchmark.run import Job, run, settings_of
 from mctsr_graph.benchmark.stand_in import about
 from mctsr_graph.benchmark.store import RunFolder
 from mctsr_graph.benchmark.worker import MathsChecker
+from mctsr_graph.calls import sync_async
 from mctsr_graph.calls.journal import CallJournal, Slot
 from mctsr_graph.calls.retry import with_retries
 from mctsr_graph.calls.sync_async import BLOCKING, run_blocking
@@ -308,7 +308,7 @@ def test_what_ends_one_of_several_calls_ends_the_search(
 def test_no_further_thread_ends_the_search(
     keyed: ScriptedChatModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ways, "_threads", lambda depth: Threadless())
+    monkeypatch.setattr(sync_async, "_threads", lambda depth: Threadless())
     [found] = outcomes(lambda: solve("How many?", keyed, context=WIDE), 1)
     assert isinstance(found, SearchFailedError | RuntimeError)
     assert "can't start new thread" in str(found)
