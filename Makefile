@@ -18,7 +18,7 @@ RESOLVE = echo $(TORCH) | $(UV) pip compile --quiet pyproject.toml - --extra $(E
 	--no-annotate --custom-compile-command '$(MAKE) $@' --prerelease-package sympy=disallow
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test test-fast test-newest test-oldest lint format coverage benchmarks \
+.PHONY: help install lock check demo test test-newest test-oldest lint format coverage benchmarks \
 	docs studio clean
 
 help:  ## Show this list
@@ -46,11 +46,14 @@ demo: $(READY)  ## Search for the answer of a word problem with the embedded mod
 	$(BIN)/mctsr solve "$(PROBLEM)" --model embedded --rollouts 3 --show-tree \
 		--max-reply-tokens 160 --set judge=logits
 
-test: $(READY)  ## Run every test
-	$(BIN)/python -m pytest $(ARGS)
+# Test files are shared out to two processes; PYTEST= runs them in one
+PYTEST ?= -n 2 --dist loadfile
 
-test-fast: $(READY)  ## Run the tests that load no model
-	$(BIN)/python -m pytest -m 'not embedded' $(ARGS)
+check: lint  ## Lint, types, and the tests that need no model, browser, database or cluster
+	$(BIN)/python -m pytest $(PYTEST) -m 'not heavy' $(ARGS)
+
+test: $(READY)  ## Run every test
+	$(BIN)/python -m pytest $(PYTEST) $(ARGS)
 
 test-newest:  ## Run every test with the newest release of each dependency but torch
 	rm -rf .venv-newest && mkdir .venv-newest

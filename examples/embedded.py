@@ -13,8 +13,8 @@ def show(event: Event) -> None:
 
 
 def main() -> None:
-    """Load the model (half a minute) and search for one rollout."""
-    model = load_model("embedded", max_tokens=96)
+    """Load the model (a quarter of a minute) and search for one rollout."""
+    model = load_model("embedded", max_tokens=40)
     # A model this small rarely writes a score when asked; its logits always tell one
     context = MCTSrContext(max_rollouts=1, judge="logits")
     solution = solve(PROBLEM, model, context=context, on_event=show)

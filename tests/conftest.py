@@ -25,6 +25,26 @@ from mctsr_graph.strategies.strategy import _named
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
+HEAVY = (
+    *("test_engine", "test_models_calls", "test_models_huggingface", "test_models_standard"),
+    *("test_models_cache", "test_page", "test_studio", "test_benchmark_ray", "test_benchmark_run"),
+    *("test_benchmark_report", "test_worker", "test_grading", "test_many", "test_tool"),
+    *("test_growth", "test_judges", "test_tuned", "test_solve", "test_deciding", "test_defuse"),
+    *("faults/", "test_search_properties", "test_steering", "test_cli"),
+)
+"""Beginnings of the files whose tests `make check` leaves out: they need a model, a browser, a
+database, a cluster, other processes, or much time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is heavy; a test of the embedded model may take longer: it is unpacked, too."""
+    for item in items:
+        embedded = item.get_closest_marker("embedded") is not None
+        if embedded or item.nodeid.removeprefix("tests/").startswith(HEAVY):
+            item.add_marker("heavy")
+        if embedded and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))
+
 
 def pytest_runtest_setup() -> None:
     """No test reaches beyond this machine."""
@@ -36,13 +56,6 @@ def pytest_runtest_setup() -> None:
 def pytest_unconfigure() -> None:
     """A thread that a failed test has left waiting does not keep the process for ever."""
     faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test of the embedded model may take longer: to unpack it, too, where none has before."""
-    for item in items:
-        if item.get_closest_marker("embedded") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(autouse=True)
