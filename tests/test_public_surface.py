@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import mctsr_graph
@@ -58,11 +59,14 @@ def test_the_models_have_names_of_their_own() -> None:
     assert models.__all__ == names
 
 
-def test_the_version_is_the_one_that_is_built() -> None:
-    text = (Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8")
-    found = re.search(r'^version = "(.+)"$', text, re.M)
-    assert found is not None
-    assert found[1] == mctsr_graph.__version__
+def test_the_version_stands_in_one_place_and_has_its_section_of_changes() -> None:
+    root = Path(__file__).parent.parent
+    built = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    assert built["project"]["dynamic"] == ["version"]
+    assert built["tool"]["hatch"]["version"]["path"] == "mctsr_graph/__init__.py"
+    released = re.search(r"^## \[(\d.*?)\]", (root / "CHANGELOG.md").read_text("utf-8"), re.M)
+    assert released is not None
+    assert released[1] == mctsr_graph.__version__
 
 
 def test_every_error_has_one_of_two_roots() -> None:

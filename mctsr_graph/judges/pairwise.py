@@ -34,6 +34,7 @@ class Pairwise:
     """
 
     name: ClassVar = "pairwise"
+    prompts_used: ClassVar = ()
     rivals: int = 2
     """Other answers that it meets at a time, drawn anew each time; 2 calls each."""
     ask: str = (
