@@ -77,7 +77,7 @@ class Budget:
 
     def __init__(self, context: MCTSrContext, usages: Iterable[Usage], seconds: float) -> None:
         self._context = context
-        self._spent = sum_costs(cost for usage in usages for cost in usage.values())
+        self._spent = sum_costs([cost for usage in usages for cost in usage.values()])
         self._seconds = seconds
         self._began = time.monotonic()
         self._lock = threading.Lock()
