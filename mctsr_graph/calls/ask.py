@@ -167,7 +167,7 @@ class Asker:
         """The model's reply, or the one that the journal holds."""
         settings = self._settings(request, attempt)
         config = _config(request, attempt)
-        messages = [_defused(message) for message in messages]
+        messages = _defused(messages)
 
         def once() -> Awaitable[AIMessage]:
             if request.send is not None:
@@ -205,7 +205,7 @@ class Asker:
         if len(requests) == 1:
             return firsts
         began, journal = time.monotonic(), self.journal
-        messages = [_defused(message) for message in requests[0].messages]
+        messages = _defused(requests[0].messages)
         settings = [self._settings(request, 0) for request in requests]
         entries = [self._entry(*one, 0, messages) for one in zip(requests, settings, strict=True)]
         known: list[Any] = firsts
@@ -281,12 +281,15 @@ class Asker:
         return cost
 
 
-def _defused(message: BaseMessage) -> BaseMessage:
-    """The message without control tokens: the model's tokenizer may be out of reach."""
-    if not isinstance(message.content, str):
-        return message
-    text = defuse_control_tokens(message.content)
-    return message if text == message.content else message.model_copy(update={"content": text})
+def _defused(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """The messages without control tokens: the model's tokenizer may be out of reach."""
+    defused = list(messages)
+    for i, message in enumerate(messages):
+        if isinstance(message.content, str):
+            text = defuse_control_tokens(message.content)
+            if text != message.content:
+                defused[i] = message.model_copy(update={"content": text})
+    return defused
 
 
 def _since(began: float) -> float:

@@ -109,9 +109,8 @@ class Nodes:
             idle = 0 if improved else idle + 1
             failed = failed + 1 if node is None else 0
             run.emit(rollout_event(leaf, node, tree, best, usage))
-        return {
-            "tree": merge({}, patches),
-            "failures": [failure for leaf in leaves for failure in leaf["failures"]],
+        failures = [failure for leaf in leaves for failure in leaf["failures"]]
+        values = {
             "rollouts": state["rollouts"] + len(leaves),
             "usage": usage,
             "seconds": state["seconds"] + longest(leaves),
@@ -119,6 +118,13 @@ class Nodes:
             "failed_rollouts": failed,
             "lost_rollouts": state["lost_rollouts"] + sum(leaf["lost"] for leaf in leaves),
             "best": best,
+        }
+        # What stays as it was is not written: it would only be kept once more
+        changed = {name: value for name, value in values.items() if value != state.get(name)}
+        return {
+            "tree": merge({}, patches),
+            **({"failures": failures} if failures else {}),
+            **changed,
         }
 
     async def finalize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
