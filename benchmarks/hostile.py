@@ -25,12 +25,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
-from mctsr_graph.defuse import defuse_control_tokens, hide_scores
-
 from benchmarks.hostile_catalogue import LONGEST_REPLY, maths_texts, not_scores, reply_texts
 from mctsr_graph.benchmark.worker import MathsChecker
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.text.final_answer import answer_key, extract_final_answer
+from mctsr_graph.text.hostile import defuse_control_tokens, hide_scores
 from mctsr_graph.text.score import parse_score
 
 PARSER_SECONDS = 0.5

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from mctsr_graph.calls.finish_reason import is_refusal, is_repetitive, is_truncated
+from mctsr_graph.calls.finish_reason import REFUSED, TRUNCATED, is_repetitive, reason_of
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
 from mctsr_graph.calls.request import Budget, Model, Reply, Request, derive_seed, innermost
 from mctsr_graph.calls.retry import classify, with_retries
@@ -154,9 +154,10 @@ class Asker:
             code = kind if kind in _FINAL else "model_error"
             raise ReplyError(code, f"{type(error).__name__}: {error}") from error
         costs.append(self._cost(message))
-        if is_refusal(message):
-            raise ReplyError("refusal", "the model refused", str(message.text))
-        value, truncated = request.read(str(message.text)), is_truncated(message)
+        text, ending = str(message.text), reason_of(message)
+        if ending == REFUSED:
+            raise ReplyError("refusal", "the model refused", text)
+        value, truncated = request.read(text), ending == TRUNCATED
         if truncated and not request.is_whole(value) and is_repetitive(value):
             raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
         return value, truncated

@@ -169,7 +169,10 @@ async def judge_all(
 
 def _numbered(request: Request, case: Case, number: int) -> Request:
     """The judge's request of that number, as the journal tells it from all others."""
-    return replace(request, rollout=case.rollout, sample=case.sample + _SAMPLES * number)
+    place = case.rollout, case.sample + _SAMPLES * number
+    if (request.rollout, request.sample) == place:
+        return request
+    return replace(request, rollout=place[0], sample=place[1])
 
 
 async def _judged(judge: Judge, calls: JudgeCalls) -> Reply:

@@ -108,6 +108,8 @@ FAULTS = {
 # ------------------------------------------------------------------ cleaning
 def _plain_characters(text: str) -> str:
     """Turns digits of all scripts, full-width forms and minus signs into ASCII."""
+    if text.isascii():
+        return text
     table: dict[int, str | None] = {}
     for char in {c for c in text if not c.isascii()}:
         if char.isdecimal():
