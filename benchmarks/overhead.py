@@ -329,9 +329,9 @@ def growth(options: argparse.Namespace) -> Iterator[Row]:
         told: dict[int, float] = {}
         for _ in range(max(2, options.repeats)):
             marks = Marks()
-            # A rollout of "tuned" makes an answer or has one judged
-            most = (max(SIZES) + 2 * WINDOW) * (1 if profile == "paper" else 3)
-            search(Waiting(on_call=marks), settings(most, width, profile=profile))
+            # Here nearly every rollout of "tuned" drafts an answer, too; few have one judged
+            context = settings(max(SIZES) + 2 * WINDOW, width, profile=profile)
+            search(Waiting(on_call=marks), context)
             for size in SIZES:
                 spent = marks.cpu_ms(size, size + WINDOW)
                 told[size] = min(spent, told.get(size, spent))

@@ -77,7 +77,10 @@ class Nodes:
         if not leaves:
             return Command(update={"wave": Overwrite({}), "stop_reason": reason}, goto="finalize")
         wave = {str(leaf["rollout"]): leaf for leaf in leaves}
-        return Command(update={"wave": Overwrite(wave), "stop_reason": None}, goto=ROLLOUT[1])
+        update: dict[str, Any] = {"wave": Overwrite(wave)}
+        if state["stop_reason"] is not None:  # of a search that is gone on with
+            update["stop_reason"] = None
+        return Command(update=update, goto=ROLLOUT[1])
 
     async def critique(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Ask for the flaws of every answer selected to be refined."""
