@@ -10,8 +10,14 @@ have 2 KB, its critiques 1 KB. Every row is one search; of the repeats, the fast
     paper-sync   as paper, under `invoke` instead of `ainvoke`
     sqlite       as paper, with LangGraph's SqliteSaver, durability "sync"
     pipelined    with and without `pipelined`, latency 20 ms, and 5 to 60 ms
-    tuned        profile "tuned", where a rollout is one draft, one refinement or one reward
-    growth       CPU time a rollout over the 64 rollouts after the tree has reached a size
+    bare         as paper, beside a LangGraph loop of five nodes that makes the same calls and does
+                 nothing else (`bare_loop.py`), by turns: what a search costs as a multiple of that.
+                 CPU time at width 1 without latency, wall time at width 16 and 20 ms; for a plain
+                 model, a BaseChatModel, and SqliteSaver with durability "sync"
+    tuned        profile "tuned", where a rollout is one draft, one refinement or one reward; also
+                 with LangGraph's SqliteSaver
+    growth       CPU time a rollout while 64 answers are added to a tree of a size, for profile
+                 "paper" and "tuned"
     official     the order of calls of the authors' code, 4 a rollout one after another, and
                  nothing around them
     treequest    StandardMCTS and ABMCTSA of the package treequest, 2 calls an answer, in batches
@@ -54,6 +60,7 @@ from langchain_core.runnables import Runnable
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from benchmarks.bare_loop import PROBLEM, bare_loop
 from benchmarks.growth import file_bytes
 from mctsr_graph import MCTSrContext, create_mctsr
 
@@ -64,7 +71,6 @@ JITTER = (5.0, 60.0)
 SIZES, WINDOW = (64, 256, 1024), 64
 MOST_OF_TUNED = MOST_OF_TREEQUEST = 256
 PACKAGES = ("mctsr-graph", "langgraph", "langgraph-checkpoint-sqlite", "langchain-core")
-PROBLEM = "What is the largest of these numbers?"
 Row = dict[str, Any]
 
 
@@ -108,9 +114,9 @@ class Waiting(Runnable[Any, AIMessage]):
         self,
         shortest: float = 0.0,
         longest: float = 0.0,
-        on_critique: Callable[[int], None] = lambda rollout: None,
+        on_call: Callable[[str, int], None] = lambda role, rollout: None,
     ) -> None:
-        self._shortest, self._longest, self._on_critique = shortest, longest, on_critique
+        self._shortest, self._longest, self._on_call = shortest, longest, on_call
         self.calls = 0
         self.waited = 0.0
         """Seconds, over all calls."""
@@ -140,8 +146,8 @@ class Waiting(Runnable[Any, AIMessage]):
         """An answer of 2 KB, a critique of 1 KB, or a score."""
         role, rollout = told.get("mctsr_role", "draft"), told.get("mctsr_rollout", 0)
         number = 7919 * (rollout + 31 * told.get("mctsr_sample", 0)) % 997
+        self._on_call(role, rollout)
         if role == "critique":
-            self._on_critique(rollout)
             return AIMessage(f"{number} ".ljust(1000, "c"))
         if role == "evaluate":
             return AIMessage(f"Score: {number % 190 - 100}")
@@ -179,9 +185,15 @@ def search(
 ) -> Row:
     """Run one search; return what a rollout has cost."""
     builder = create_mctsr(ChatWaiting(inner=model) if chat else model)
+    return run_graph(builder, model, {"problem": PROBLEM}, awaited, saved, context=context)
+
+
+def run_graph(
+    builder: Any, model: Waiting, given: Any, awaited: bool = True, saved: bool = False, **how: Any
+) -> Row:
+    """Run a graph that tells how many rollouts it has made; return what one has cost."""
     config: Any = {"configurable": {"thread_id": "1"}, "recursion_limit": 10**6}
-    how: Row = {"context": context, **({"durability": "sync"} if saved else {})}
-    given: Any = {"problem": PROBLEM}
+    how |= {"durability": "sync"} if saved else {}
 
     async def awaiting(path: Path) -> int:
         if not saved:
@@ -269,6 +281,35 @@ def tuned(options: argparse.Namespace) -> Iterator[Row]:
         model, context = Waiting(20.0), settings(rollouts, width, profile="tuned", pipelined=on)
         found = best_of(options.repeats, partial(search, model, context))
         yield {"width": width, "latency_ms": 20.0, "pipelined": on, **found}
+    for rollouts in sizes:
+        model, context = Waiting(), settings(rollouts, 1, profile="tuned")
+        found = best_of(options.repeats, partial(search, model, context, saved=True))
+        yield {"width": 1, "latency_ms": 0.0, "saver": "sqlite", **found}
+
+
+def bare(options: argparse.Namespace) -> Iterator[Row]:
+    """A search beside the bare loop: their costs, and how many times the loop's the search's is."""
+    for kind, (width, latency, by) in itertools.product(
+        ({}, {"chat": True}, {"saved": True}), ((1, 0.0, "cpu_ms"), (16, 20.0, "wall_ms"))
+    ):
+        pairs = [_beside(width, latency, **kind) for _ in range(max(2, options.repeats))]
+        ours, loop = (min((pair[i] for pair in pairs), key=lambda row: row[by]) for i in (0, 1))
+        yield {
+            **{"width": width, "latency_ms": latency, **kind, "rollouts": ours["rollouts"]},
+            **{"ours": ours, "bare": loop, f"{by}_ratio": round(ours[by] / loop[by], 2)},
+        } | (
+            {"idle_wall_ms_ratio": round(ours["idle_wall_ms"] / loop["idle_wall_ms"], 2)}
+            if latency
+            else {}
+        )
+
+
+def _beside(width: int, latency: float, chat: bool = False, saved: bool = False) -> tuple[Row, Row]:
+    """A search and the bare loop, one after the other."""
+    model, rollouts = Waiting(latency), 256
+    found = search(model, settings(rollouts, width), chat=chat, saved=saved)
+    loop = bare_loop(ChatWaiting(inner=model) if chat else model, rollouts, width)
+    return found, run_graph(loop, model, {"rollouts": 0, "wave": []}, saved=saved)
 
 
 def pipelined(options: argparse.Namespace) -> Iterator[Row]:
@@ -284,24 +325,41 @@ def pipelined(options: argparse.Namespace) -> Iterator[Row]:
 
 def growth(options: argparse.Namespace) -> Iterator[Row]:
     """CPU time a rollout as the tree grows, the least of the repeats."""
-    for width in options.widths:
+    for profile, width in itertools.product(("paper", "tuned"), options.widths):
         told: dict[int, float] = {}
         for _ in range(max(2, options.repeats)):
-            marks: dict[int, float] = {}
-            model = Waiting(on_critique=partial(_mark, marks))
-            search(model, settings(max(SIZES) + 2 * WINDOW, width))
+            marks = Marks()
+            # Here nearly every rollout of "tuned" drafts an answer, too; few have one judged
+            context = settings(max(SIZES) + 2 * WINDOW, width, profile=profile)
+            search(Waiting(on_call=marks), context)
             for size in SIZES:
-                spent = 1e3 * (marks[size + WINDOW + 1] - marks[size + 1]) / WINDOW
+                spent = marks.cpu_ms(size, size + WINDOW)
                 told[size] = min(spent, told.get(size, spent))
         yield {
+            "profile": profile,
             "width": width,
             "cpu_ms": {str(size): round(value, 2) for size, value in told.items()},
             "growth": round(told[max(SIZES)] / told[min(SIZES)], 2),
         }
 
 
-def _mark(marks: dict[int, float], rollout: int) -> None:
-    marks.setdefault(rollout, time.process_time())
+class Marks:
+    """CPU time and rollouts by the number of answers that were asked for."""
+
+    def __init__(self) -> None:
+        self._answers = 0
+        self._at: dict[int, tuple[float, int]] = {}
+
+    def __call__(self, role: str, rollout: int) -> None:
+        """Note a call."""
+        if role in ("draft", "refine"):
+            self._answers += 1
+            self._at[self._answers] = time.process_time(), rollout
+
+    def cpu_ms(self, first: int, last: int) -> float:
+        """CPU time a rollout between two numbers of answers."""
+        (began, before), (ended, after) = self._at[first], self._at[last]
+        return 1e3 * (ended - began) / (after - before)
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -379,6 +437,7 @@ def best_of(repeats: int, run: Callable[[], Row]) -> Row:
 
 PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     **{name: partial(ours, name) for name in ("paper", "paper-chat", "paper-sync", "sqlite")},
+    "bare": bare,
     "tuned": tuned,
     "pipelined": pipelined,
     "growth": growth,

@@ -98,4 +98,11 @@ def test_dummies_and_pruned_answers_are_not_chosen(rule: str) -> None:
 def test_a_class_shows_its_best_whole_answer(marks: dict[str, Any], shown: str) -> None:
     tree = merge(tree_of((None, "7", []), (None, "7", [50.0]), (None, "7", [20.0])), [marks])
     [one] = classes_of(tree, CONTEXT)
-    assert representative(tree, one) == shown
+    assert representative(tree, one["nodes"]) == shown
+
+
+@pytest.mark.parametrize("answers", [["7", "8"], ["8", "7"], ["7", "8", "8", "7"], ["x", "7", "7"]])
+def test_weighted_chooses_from_the_first_of_the_likeliest_classes(answers: list[str]) -> None:
+    tree = tree_of(*((None, answer, [10.0]) for answer in answers))
+    likeliest = classes_of(tree, CONTEXT)[0]
+    assert CHOICES["weighted"](tree, CONTEXT) == representative(tree, likeliest["nodes"])

@@ -20,7 +20,7 @@ from langchain_openai import ChatOpenAI
 import mctsr_graph
 from mctsr_graph import MCTSrContext, SearchFailedError, Solution, asolve, solve
 from mctsr_graph.calls import retry
-from mctsr_graph.calls.retry import classify, time_limit, with_retries
+from mctsr_graph.calls.retry import TimeLimit, classify, with_retries
 
 from .faults import Fault
 from .faults.server import MODES, FaultServer
@@ -145,7 +145,7 @@ def ask(way: str, server: FaultServer, mode: str, deadline: float = 60.0) -> AIM
 
     async def awaiting(model: ChatOpenAI) -> Any:
         return await with_retries(
-            lambda: model.ainvoke("hi"), sleep=asyncio.sleep, limit=time_limit, **how
+            lambda: model.ainvoke("hi"), sleep=asyncio.sleep, limit=TimeLimit, **how
         )
 
     reply: AIMessage = use(

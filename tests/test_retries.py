@@ -27,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mctsr_graph.calls import retry
-from mctsr_graph.calls.retry import classify, delay, retry_after, time_limit, with_retries
+from mctsr_graph.calls.retry import TimeLimit, classify, delay, retry_after, with_retries
 from mctsr_graph.errors import (
     ConfigError,
     MissingExtraError,
@@ -428,14 +428,14 @@ def test_what_is_no_error_passes_through() -> None:
         assert not hasattr(stop, "__notes__")
 
 
-# --------------------------------------------------------------------------- time_limit
+# --------------------------------------------------------------------------- TimeLimit
 async def limited(call: Callable[[], Awaitable[Any]], deadline: float, attempts: int = 3) -> Any:
     return await with_retries(
         call,
         attempts=attempts,
         deadline=deadline,
         sleep=asyncio.sleep,
-        limit=time_limit,
+        limit=TimeLimit,
         rng=random.Random(1),
     )
 

@@ -6,18 +6,19 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import zip_longest
 from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from mctsr_graph.calls.finish_reason import is_refusal, is_repetitive, is_truncated
+from mctsr_graph.calls.finish_reason import REFUSED, TRUNCATED, is_repetitive, reason_of
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
 from mctsr_graph.calls.request import Budget, Model, Reply, Request, derive_seed, innermost
 from mctsr_graph.calls.retry import classify, with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
 from mctsr_graph.calls.sync_async import Way, all_at_once
-from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
+from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.text.hostile import defuse_control_tokens
@@ -97,12 +98,15 @@ class Asker:
         the tokens where a limit was set, and is kept where that does not help.
         """
         began = time.monotonic() if first is None else first.began
-        costs, messages = [no_cost()], request.messages
+        costs: list[Cost] = []
+        messages = request.messages
         failed, cut_off, shorter = ReplyError("unasked", ""), None, list(request.shorter)
         for attempt in range(1 + self.context.max_retries):
             try:
-                sent = self._sent(request, attempt, messages, way, first)
-                value, truncated = await self._attempt(request, sent, costs)
+                given = first if attempt == 0 else None
+                value, truncated = await self._attempt(
+                    request, attempt, messages, way, given, costs
+                )
             except ReplyError as error:
                 failed = error
                 if error.code == "context" and shorter:
@@ -121,31 +125,26 @@ class Asker:
         why = f"{failed.why}: {failed.reply!r}" if failed.reply else failed.why
         return Reply(None, sum_costs(costs), _since(began), failed.code, shorten(why))
 
-    async def _sent(
+    async def _attempt(
         self,
         request: Request,
         attempt: int,
         messages: list[BaseMessage],
         way: Way,
         first: First | None,
-    ) -> AIMessage:
-        """The model's reply: the first one, where it is there already."""
-        if attempt or first is None:
-            self.budget.take()
-        elif first.message is not None:
-            return first.message
-        return await self._reply(request, attempt, messages, way)
-
-    async def _attempt(
-        self, request: Request, sent: Awaitable[AIMessage], costs: list[Cost]
+        costs: list[Cost],
     ) -> tuple[Any, bool]:
         """What one reply says, and whether it was cut off; adds its cost to `costs`.
 
         Raises:
             ReplyError: it cannot be used, or there is none.
         """
+        if first is None:
+            self.budget.take()
+        message = None if first is None else first.message
         try:
-            message = await sent
+            if message is None:
+                message = await self._reply(request, attempt, messages, way)
         except MCTSrError:
             raise
         except Exception as error:
@@ -155,34 +154,44 @@ class Asker:
             code = kind if kind in _FINAL else "model_error"
             raise ReplyError(code, f"{type(error).__name__}: {error}") from error
         costs.append(self._cost(message))
-        if is_refusal(message):
-            raise ReplyError("refusal", "the model refused", str(message.text))
-        value, truncated = request.read(str(message.text)), is_truncated(message)
+        text, ending = str(message.text), reason_of(message)
+        if ending == REFUSED:
+            raise ReplyError("refusal", "the model refused", text)
+        value, truncated = request.read(text), ending == TRUNCATED
         if truncated and not request.is_whole(value) and is_repetitive(value):
             raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
         return value, truncated
 
-    async def _reply(
+    def _reply(
         self, request: Request, attempt: int, messages: list[BaseMessage], way: Way
-    ) -> AIMessage:
+    ) -> Awaitable[AIMessage]:
         """The model's reply, or the one that the journal holds."""
         settings = self._settings(request, attempt)
         config = _config(request, attempt)
-        messages = [_defused(message) for message in messages]
+        messages = _defused(messages)
 
-        async def once() -> AIMessage:
+        def once() -> Awaitable[AIMessage]:
             if request.send is not None:
-                return await request.send(self.model, messages, way)
-            return await way.send(self.model, messages, config=config, **settings)
+                return request.send(self.model, messages, way)
+            return way.send(self.model, messages, config=config, **settings)
 
         if self.journal is None:
-            return await self._retried(once, way)
+            return self._retried(once, way)
         entry = self._entry(request, settings, attempt, messages)
-        known = await way.call(self.journal.get, *entry)
+        return self._recorded(self.journal, entry, once, way)
+
+    async def _recorded(
+        self,
+        journal: CallJournal,
+        entry: tuple[Slot, str],
+        once: Callable[[], Awaitable[AIMessage]],
+        way: Way,
+    ) -> AIMessage:
+        known = await way.call(journal.get, *entry)
         if known is not None:
             return known
         reply = await self._retried(once, way)
-        await way.call(self.journal.writing([(*entry, reply)]))
+        await way.call(journal.writing([(*entry, reply)]))
         return reply
 
     async def _firsts(
@@ -197,7 +206,7 @@ class Asker:
         if len(requests) == 1:
             return firsts
         began, journal = time.monotonic(), self.journal
-        messages = [_defused(message) for message in requests[0].messages]
+        messages = _defused(requests[0].messages)
         settings = [self._settings(request, 0) for request in requests]
         entries = [self._entry(*one, 0, messages) for one in zip(requests, settings, strict=True)]
         known: list[Any] = firsts
@@ -223,8 +232,8 @@ class Asker:
             firsts[i] = First(reply, began)
         return firsts
 
-    async def _retried(self, once: Callable[[], Awaitable[T]], way: Way) -> T:
-        return await with_retries(
+    def _retried(self, once: Callable[[], Awaitable[T]], way: Way) -> Awaitable[T]:
+        return with_retries(
             once,
             attempts=self.context.max_attempts,
             deadline=self.context.call_seconds,
@@ -240,6 +249,10 @@ class Asker:
         slot = Slot(self.search, request.rollout, request.role, request.sample, attempt)
         return slot, hash_request(messages, settings)
 
+    @cached_property
+    def _takes_seed(self) -> bool:
+        return "seed" in getattr(type(innermost(self.model)), "model_fields", {})
+
     def _settings(self, request: Request, attempt: int) -> dict[str, Any]:
         settings: dict[str, Any] = {
             name: value
@@ -248,7 +261,7 @@ class Asker:
         }
         if attempt and request.role != "evaluate" and "max_tokens" in settings:
             settings["max_tokens"] *= 2
-        if "seed" in getattr(type(innermost(self.model)), "model_fields", {}):
+        if self._takes_seed:
             settings["seed"] = derive_seed(
                 self.context.seed, request.rollout, request.role, request.sample, attempt
             )
@@ -256,25 +269,28 @@ class Asker:
 
     def _cost(self, message: AIMessage) -> Cost:
         told: Any = message.usage_metadata or {}
-        counts = [told.get("input_tokens"), told.get("output_tokens")]
-        if not all(isinstance(count, int) and count >= 0 for count in counts):
+        sent, received = told.get("input_tokens", -1), told.get("output_tokens", -1)
+        if not (isinstance(sent, int) and isinstance(received, int) and min(sent, received) >= 0):
             if self.context.max_tokens is not None:
                 raise ConfigError(
                     f"max_tokens is {self.context.max_tokens}, but the model reports no token "
                     "usage; use max_calls or max_seconds instead"
                 )
             return Cost(calls=1, input_tokens=0, output_tokens=0, unmetered_calls=1)
-        cost = Cost(calls=1, input_tokens=counts[0], output_tokens=counts[1], unmetered_calls=0)
+        cost = Cost(calls=1, input_tokens=sent, output_tokens=received, unmetered_calls=0)
         self.budget.add(cost)
         return cost
 
 
-def _defused(message: BaseMessage) -> BaseMessage:
-    """The message without control tokens: the model's tokenizer may be out of reach."""
-    if not isinstance(message.content, str):
-        return message
-    text = defuse_control_tokens(message.content)
-    return message if text == message.content else message.model_copy(update={"content": text})
+def _defused(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """The messages without control tokens: the model's tokenizer may be out of reach."""
+    defused = list(messages)
+    for i, message in enumerate(messages):
+        if isinstance(message.content, str):
+            text = defuse_control_tokens(message.content)
+            if text != message.content:
+                defused[i] = message.model_copy(update={"content": text})
+    return defused
 
 
 def _since(began: float) -> float:

@@ -12,16 +12,6 @@ _CUT_OFF = {TRUNCATED, "max_tokens", "MAX_TOKENS", "max_output_tokens"}
 _FILTERED = {REFUSED, "refusal", "SAFETY", "safety"}
 
 
-def is_truncated(message: AIMessage) -> bool:
-    """Whether a limit of tokens cut the reply off."""
-    return _reason(message) in _CUT_OFF
-
-
-def is_refusal(message: AIMessage) -> bool:
-    """Whether the model, or a filter before or behind it, refused to reply."""
-    return bool(message.additional_kwargs.get("refusal")) or _reason(message) in _FILTERED
-
-
 def is_repetitive(text: str) -> bool:
     """Whether a long text says the same again and again."""
     raw = text.encode("utf-8", "replace")
@@ -29,12 +19,14 @@ def is_repetitive(text: str) -> bool:
 
 
 def reason_of(message: AIMessage) -> str | None:
-    """What of a reply's end is worth keeping."""
-    if is_refusal(message):
-        return REFUSED
-    return TRUNCATED if is_truncated(message) else None
+    """What of a reply's end is worth keeping.
 
-
-def _reason(message: AIMessage) -> str:
+    Returns:
+        `REFUSED`: the model, or a filter before or behind it, refused to reply. `TRUNCATED`: a
+        limit of tokens cut the reply off. None: it ended by itself.
+    """
     told = message.response_metadata
-    return str(told.get("finish_reason") or told.get("stop_reason") or "")
+    reason = str(told.get("finish_reason") or told.get("stop_reason") or "")
+    if message.additional_kwargs.get("refusal") or reason in _FILTERED:
+        return REFUSED
+    return TRUNCATED if reason in _CUT_OFF else None

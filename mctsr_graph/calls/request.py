@@ -77,7 +77,7 @@ class Budget:
 
     def __init__(self, context: MCTSrContext, usages: Iterable[Usage], seconds: float) -> None:
         self._context = context
-        self._spent = sum_costs(cost for usage in usages for cost in usage.values())
+        self._spent = sum_costs([cost for usage in usages for cost in usage.values()])
         self._seconds = seconds
         self._began = time.monotonic()
         self._lock = threading.Lock()
@@ -114,15 +114,14 @@ class Budget:
 
 def spent_budget(context: MCTSrContext, spent: Cost, seconds: float) -> str | None:
     """Name of the first setting among the budgets that is used up, or None."""
-    used = {
-        "max_calls": spent["calls"],
-        "max_tokens": spent["input_tokens"] + spent["output_tokens"],
-        "max_seconds": seconds,
-        "max_cost": price(context, spent),
-    }
-    for name, value in used.items():
-        limit = getattr(context, name)
-        if limit is not None and value >= limit:
+    budgets = (
+        ("max_calls", context.max_calls, spent["calls"]),
+        ("max_tokens", context.max_tokens, spent["input_tokens"] + spent["output_tokens"]),
+        ("max_seconds", context.max_seconds, seconds),
+        ("max_cost", context.max_cost, price(context, spent)),
+    )
+    for name, limit, used in budgets:
+        if limit is not None and used >= limit:
             return name
     return None
 

@@ -12,9 +12,10 @@ import random
 import re
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from email.utils import parsedate_to_datetime
+from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from mctsr_graph.errors import MCTSrError
@@ -53,17 +54,25 @@ _NO_KEY = re.compile("api[_ ]?key|credentials")
 _MALFORMED = re.compile("choices|nonetype|no generations|unexpected response type|errors? for ai")
 
 
-@asynccontextmanager
-async def time_limit(seconds: float) -> AsyncIterator[None]:
-    """Cancel what is awaited inside after so many seconds, and raise TimeoutError."""
-    scope = asyncio.timeout(seconds)
-    try:
-        async with scope:
-            yield
-    except TimeoutError as error:
-        if scope.expired():  # else it is the call's own
-            raise TimeoutError(f"no reply within {seconds:.3g} s") from error
-        raise
+class TimeLimit:
+    """Cancels what is awaited inside after so many seconds, and raises TimeoutError."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._scope = seconds, asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._scope.__aexit__(kind, error, trace)
+        except TimeoutError as expired:  # not the call's own, which goes on by itself
+            raise TimeoutError(f"no reply within {self._seconds:.3g} s") from expired
 
 
 async def with_retries(
@@ -88,7 +97,7 @@ async def with_retries(
         deadline: Seconds for all attempts and waits together, above 0; may be infinite.
         sleep: Waits so many seconds.
         rng: Draws the waits; not shared between threads.
-        limit: `time_limit` where `call` is really awaited.
+        limit: `TimeLimit` where `call` is really awaited.
         now: Seconds since any fixed moment.
 
     Raises:

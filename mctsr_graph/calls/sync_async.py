@@ -23,7 +23,7 @@ from langchain_core.outputs import LLMResult
 from langchain_core.runnables.config import run_in_executor
 
 from mctsr_graph.calls.request import Model, innermost
-from mctsr_graph.calls.retry import time_limit
+from mctsr_graph.calls.retry import TimeLimit
 
 _MOST_THREADS = 512
 # How many jobs the present one is inside of, be they of another search: a judge may search, too.
@@ -113,7 +113,7 @@ class Awaiting:
 
     def limit(self, seconds: float) -> AbstractAsyncContextManager[Any]:
         """Cancel what is awaited inside after so many seconds, and raise TimeoutError."""
-        return time_limit(seconds)
+        return TimeLimit(seconds)
 
     async def send(self, model: Model, messages: list[BaseMessage], **settings: Any) -> AIMessage:
         """Return the model's reply; a model whose async half is only a stub runs in a thread."""
@@ -216,7 +216,7 @@ async def _awaited(awaitable: Awaitable[T]) -> T:
 
 async def gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Await all at once; the first error ends the others, waits for their end, and is raised."""
-    tasks = [asyncio.ensure_future(job) for job in jobs]
+    tasks = [asyncio.create_task(job) for job in jobs]
     try:
         return await asyncio.gather(*tasks)
     except BaseException:

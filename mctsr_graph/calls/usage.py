@@ -35,13 +35,13 @@ def no_cost() -> Cost:
 
 def sum_costs(costs: Iterable[Cost]) -> Cost:
     """Add costs up."""
-    total = no_cost()
+    calls = sent = received = unmetered = 0
     for cost in costs:
-        total["calls"] += cost["calls"]
-        total["input_tokens"] += cost["input_tokens"]
-        total["output_tokens"] += cost["output_tokens"]
-        total["unmetered_calls"] += cost["unmetered_calls"]
-    return total
+        calls += cost["calls"]
+        sent += cost["input_tokens"]
+        received += cost["output_tokens"]
+        unmetered += cost["unmetered_calls"]
+    return Cost(calls=calls, input_tokens=sent, output_tokens=received, unmetered_calls=unmetered)
 
 
 def no_usage() -> Usage:

@@ -77,7 +77,10 @@ class Nodes:
         if not leaves:
             return Command(update={"wave": Overwrite({}), "stop_reason": reason}, goto="finalize")
         wave = {str(leaf["rollout"]): leaf for leaf in leaves}
-        return Command(update={"wave": Overwrite(wave), "stop_reason": None}, goto=ROLLOUT[1])
+        update: dict[str, Any] = {"wave": Overwrite(wave)}
+        if state["stop_reason"] is not None:  # of a search that is gone on with
+            update["stop_reason"] = None
+        return Command(update=update, goto=ROLLOUT[1])
 
     async def critique(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Ask for the flaws of every answer selected to be refined."""
@@ -109,9 +112,8 @@ class Nodes:
             idle = 0 if improved else idle + 1
             failed = failed + 1 if node is None else 0
             run.emit(rollout_event(leaf, node, tree, best, usage))
-        return {
-            "tree": merge({}, patches),
-            "failures": [failure for leaf in leaves for failure in leaf["failures"]],
+        failures = [failure for leaf in leaves for failure in leaf["failures"]]
+        values = {
             "rollouts": state["rollouts"] + len(leaves),
             "usage": usage,
             "seconds": state["seconds"] + longest(leaves),
@@ -119,6 +121,13 @@ class Nodes:
             "failed_rollouts": failed,
             "lost_rollouts": state["lost_rollouts"] + sum(leaf["lost"] for leaf in leaves),
             "best": best,
+        }
+        # What stays as it was is not written: it would only be kept once more
+        changed = {name: value for name, value in values.items() if value != state.get(name)}
+        return {
+            "tree": merge({}, patches),
+            **({"failures": failures} if failures else {}),
+            **changed,
         }
 
     async def finalize(self, state: MCTSrState, run: Run) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import NotRequired
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.request import Failure, Reply
-from mctsr_graph.calls.usage import Role, Usage, add_usage, no_usage
+from mctsr_graph.calls.usage import Role, Usage, no_usage, sum_costs
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.final_answer import extract_final_answer
@@ -117,7 +117,7 @@ def failures(
 
 def longest(leaves: Iterable[Leaf]) -> float:
     """Seconds that leaves have waited for the model, which they do at the same time."""
-    return max((leaf["seconds"] for leaf in leaves), default=0.0)
+    return max([leaf["seconds"] for leaf in leaves], default=0.0)
 
 
 def grow(
@@ -164,8 +164,8 @@ def grow(
 
 def _charge(leaf: Leaf, role: Role, replies: Sequence[Reply]) -> Patch:
     """What a leaf has cost after some replies had at once."""
-    spent: list[Usage] = [{role: reply.cost} for reply in replies]
+    usage, costs = leaf["usage"], [reply.cost for reply in replies]
     return {
-        "usage": add_usage([leaf["usage"], *spent]),
-        "seconds": leaf["seconds"] + max((reply.seconds for reply in replies), default=0.0),
+        "usage": {**usage, role: sum_costs([usage[role], *costs])},
+        "seconds": leaf["seconds"] + max([reply.seconds for reply in replies], default=0.0),
     }

@@ -99,7 +99,7 @@ def resolve_context(given: Any, default: MCTSrContext) -> MCTSrContext:
     LangGraph hands a parent graph's context to its subgraphs whatever its class. Settings for
     this search are taken from it only if it carries them under the name `mctsr`.
     """
-    for candidate in (given, getattr(given, "mctsr", None)):
-        if isinstance(candidate, MCTSrContext):
-            return candidate
-    return default
+    if isinstance(given, MCTSrContext):
+        return given
+    part = getattr(given, "mctsr", None)
+    return part if isinstance(part, MCTSrContext) else default

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -153,8 +153,8 @@ async def judge_all(
 ) -> list[Reply]:
     """Have every case judged at once; return the rewards in order, each a value or a failure."""
 
-    async def judged(case: Case, way: Way, first: First | None = None) -> Reply:
-        return await _judged(judge, JudgeCalls(case, prompts, asker, strategy, way, first))
+    def judged(case: Case, way: Way, first: First | None = None) -> Coroutine[Any, Any, Reply]:
+        return _judged(judge, JudgeCalls(case, prompts, asker, strategy, way, first))
 
     begins = getattr(judge, "first_request", None)
     if begins is None or giver_of(asker.model) is None:
@@ -169,7 +169,10 @@ async def judge_all(
 
 def _numbered(request: Request, case: Case, number: int) -> Request:
     """The judge's request of that number, as the journal tells it from all others."""
-    return replace(request, rollout=case.rollout, sample=case.sample + _SAMPLES * number)
+    place = case.rollout, case.sample + _SAMPLES * number
+    if (request.rollout, request.sample) == place:
+        return request
+    return replace(request, rollout=place[0], sample=place[1])
 
 
 async def _judged(judge: Judge, calls: JudgeCalls) -> Reply:
@@ -186,13 +189,15 @@ async def _judged(judge: Judge, calls: JudgeCalls) -> Reply:
 
 
 def _checked(value: Any, judge: Judge, strategy: Strategy) -> float:
-    told = f"{name_of(judge)} returned {shorten(repr(value))}, allowed {RANGE} points"
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    is_number = isinstance(value, float | int | numbers.Real) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value):
-        raise ScoreError("not_finite", told)
-    if not strategy.keeps_any_score and not is_on_scale(value):
-        raise ScoreError("out_of_range", told)
-    return float(value)
+        code = "not_finite"
+    elif not strategy.keeps_any_score and not is_on_scale(value):
+        code = "out_of_range"
+    else:
+        return float(value)
+    told = f"{name_of(judge)} returned {shorten(repr(value))}, allowed {RANGE} points"
+    raise ScoreError(code, told)
 
 
 def name_of(judge: Judge) -> str:

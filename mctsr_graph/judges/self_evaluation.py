@@ -34,4 +34,6 @@ def evaluation(case: Case, calls: JudgeCalls) -> Request:
         evaluate_messages(prompts, case.problem, case.answer),
         calls.strategy.read_score,
         lambda: evaluate_again_messages(prompts, case.problem, case.answer),
+        rollout=case.rollout,
+        sample=case.sample,
     )

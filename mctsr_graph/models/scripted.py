@@ -131,7 +131,7 @@ class ScriptedChatModel(BaseChatModel):
 
 
 def _with_usage(text: str, messages: Sequence[BaseMessage]) -> AIMessage:
-    sent = sum(len(str(message.content).split()) for message in messages)
+    sent = len(" ".join([str(message.content) for message in messages]).split())
     received = len(text.split())
     usage = UsageMetadata(input_tokens=sent, output_tokens=received, total_tokens=sent + received)
     return AIMessage(text, usage_metadata=usage)

@@ -81,13 +81,20 @@ def majority(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
     classes = classes_of(tree, context)
     if not classes:
         return best_node(tree)
-    return representative(tree, max(classes, key=lambda one: one["votes"]))
+    return representative(tree, max(classes, key=lambda one: one["votes"])["nodes"])
 
 
 def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
-    """An answer of the class that is likeliest to be right."""
-    classes = classes_of(tree, context)
-    return representative(tree, classes[0]) if classes else best_node(tree)
+    """An answer of the class that is likeliest to be right; of equal ones, of the first found."""
+    chances = believe(evidence_of(tree), context.belief_prior).chances
+    # No more than it needs of `classes_of`, which also weighs every reward: it is asked each time
+    answers = [node for node in in_play(tree).values() if not node["dummy"]]
+    keyed = [(class_of(node["final_answer"]), node["id"]) for node in answers]
+    known = [(key, node_id) for key, node_id in keyed if key is not None]
+    if not known:
+        return best_node(tree)
+    likeliest = max(known, key=lambda one: chances[one[0]])[0]
+    return representative(tree, [node_id for key, node_id in known if key == likeliest])
 
 
 CHOICES: dict[str, Rule] = {
@@ -98,7 +105,7 @@ CHOICES: dict[str, Rule] = {
 """The rules that the setting `choice` can name."""
 
 
-def representative(tree: Mapping[str, Node], one: AnswerClass) -> str:
+def representative(tree: Mapping[str, Node], nodes: Sequence[str]) -> str:
     """Id of the answer to show for a class: whole, unsuspicious, then the highest reward."""
 
     def merit(node_id: str) -> tuple[bool, bool, float]:
@@ -106,7 +113,7 @@ def representative(tree: Mapping[str, Node], one: AnswerClass) -> str:
         mean = _mean(node["rewards"])
         return (not node["truncated"], not node["suspicious"], -math.inf if mean is None else mean)
 
-    return max(one["nodes"], key=merit)
+    return max(nodes, key=merit)
 
 
 def explain(tree: Mapping[str, Node], context: MCTSrContext, rule: str, node: str | None) -> Choice:

@@ -31,18 +31,16 @@ class PaperStrategy(Strategy):
         tree, context = search.tree, search.context
         # A leaf in flight only lowers a node: the next ones are among those highest now, too
         highest = self._highest(tree, context, search.width)
+        values = {node_id: self.uct(tree, tree[node_id], context) for node_id in highest}
         in_flight: Counter[str] = Counter()
         tasks: list[Task] = []
-
-        def value(node_id: str) -> float:
-            count = in_flight[node_id]
-            loss = context.virtual_loss * count
-            return self.uct(tree, tree[node_id], context, count) - loss
-
-        while highest and len(tasks) < search.width:
-            chosen = max(highest, key=value)
-            in_flight[chosen] += 1
+        while values and len(tasks) < search.width:
+            chosen = max(values, key=values.__getitem__)
             tasks.append(Task("refine", chosen))
+            in_flight[chosen] += 1
+            count = in_flight[chosen]
+            loss = context.virtual_loss * count
+            values[chosen] = self.uct(tree, tree[chosen], context, count) - loss
         return tasks
 
     def uct(
@@ -68,7 +66,8 @@ class PaperStrategy(Strategy):
 
     def is_outdone(self, node: Node, children: Sequence[Node], context: MCTSrContext) -> bool:
         """Whether a node with enough children is fully expanded: a child is better (3.4)."""
-        return any(q_of(child) > q_of(node) for child in children)
+        own = q_of(node)
+        return any(q_of(child) > own for child in children)
 
     def _highest(self, tree: Mapping[str, Node], context: MCTSrContext, count: int) -> list[str]:
         """The `count` candidates with the highest UCT, the earliest of equals first."""
@@ -80,7 +79,8 @@ class PaperStrategy(Strategy):
         ceiling = bonus(1, most_visits, c, epsilon, log_term)
         lowest = -math.inf
         for order, (node_id, node) in enumerate(in_play(tree).items()):
-            if "uct" not in node and q_of(node) + ceiling <= lowest:
+            q = node["q"]
+            if "uct" not in node and (q is None or q + ceiling <= lowest):
                 continue
             value = self.uct(tree, node, context)
             if value > lowest and self.is_candidate(tree, node, context):

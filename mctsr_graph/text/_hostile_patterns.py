@@ -150,7 +150,8 @@ def may_hold_a_clue(text: str) -> bool:
     if not text.isascii():
         return True
     packed = text.encode().lower().translate(None, _BLANKS)
-    return any(hint in packed for hint in _HINTS)
+    # A list, which takes half the time of `any` over a text that holds none, as most do
+    return bool([hint for hint in _HINTS if hint in packed])
 
 
 # ------------------------------------------------------------------ reading

@@ -108,6 +108,8 @@ FAULTS = {
 # ------------------------------------------------------------------ cleaning
 def _plain_characters(text: str) -> str:
     """Turns digits of all scripts, full-width forms and minus signs into ASCII."""
+    if text.isascii():
+        return text
     table: dict[int, str | None] = {}
     for char in {c for c in text if not c.isascii()}:
         if char.isdecimal():
@@ -123,17 +125,32 @@ def _plain_characters(text: str) -> str:
     return text.translate(table)
 
 
+_THINK_OPEN = re.compile(r"(?i)<think(?:ing)?>")
+_THINK_CLOSE = re.compile(r"(?i)</think(?:ing)?>")
+_BLANKS = re.compile(r"[^\S\n]+")
+# Applied in this order
+_CLEANING = [
+    (_BLANKS, " "),
+    (CODE, "\n"),
+    (re.compile(r"```(?:[a-z]{2,9}(?=\n))?"), "\n"),
+    (re.compile(r"([0-9]) ?\* ?(?=[0-9])"), "\\1\u00d7"),
+    (re.compile(r"\\[dt]?frac ?\{(-?[0-9]{1,9})\} ?\{([0-9]{1,9})\}"), r"\1/\2"),
+    (re.compile(r"\\(?:boxed|text|textbf|mathbf|mathrm) ?(?=\{)|\\[()\[\],;]"), ""),
+    (re.compile(r"\\%"), "%"),
+    (re.compile("_"), " "),
+    (re.compile("`"), '"'),
+    (re.compile(r"[*$]+"), ""),
+    (re.compile(r"—(?=[0-9])|(?<=[:=\]]) ?—(?= ?[0-9])"), "-"),
+    (_BLANKS, " "),
+    (re.compile(r" ?\n\s*"), "\n"),
+]
+
+
 def clean(reply: str) -> str:
     """Drops reasoning, code and markup and collapses blanks, in linear time."""
-    text = re.split(r"(?i)</think(?:ing)?>", _plain_characters(reply))[-1]
-    if re.search(r"(?i)<think(?:ing)?>", text):
+    text = _THINK_CLOSE.split(_plain_characters(reply))[-1]
+    if _THINK_OPEN.search(text):
         raise ScoreError("truncated_reasoning", "the reasoning was never closed", reply)
-    text = re.sub(r"[^\S\n]+", " ", text)
-    text = re.sub(r"```(?:[a-z]{2,9}(?=\n))?", "\n", CODE.sub("\n", text))
-    text = re.sub(r"([0-9]) ?\* ?(?=[0-9])", "\\1\u00d7", text)
-    text = re.sub(r"\\[dt]?frac ?\{(-?[0-9]{1,9})\} ?\{([0-9]{1,9})\}", r"\1/\2", text)
-    text = re.sub(r"\\(?:boxed|text|textbf|mathbf|mathrm) ?(?=\{)|\\[()\[\],;]", "", text)
-    text = text.replace("\\%", "%").replace("_", " ").replace("`", '"')
-    text = re.sub(r"[*$]+", "", text)
-    text = re.sub(r"—(?=[0-9])|(?<=[:=\]]) ?—(?= ?[0-9])", "-", text)
-    return re.sub(r" ?\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()
+    for pattern, replacement in _CLEANING:
+        text = pattern.sub(replacement, text)
+    return text.strip()

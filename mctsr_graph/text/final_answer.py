@@ -42,6 +42,7 @@ _NO_ANSWER = re.compile(r"(?is)not\b.*|as follows:?|below|(?:in)?correct|wrong")
 _OWN_LINE_VALUE = re.compile(r"[-+.]?[0-9\\$]|[(\[][-+.]?[0-9\\]|\S+(?<!:)\Z")
 _DELIMITER = re.compile(r"(\\\\|\\\$)|\$|\\[()\[\]]|(?<!\S)\*\*|\*\*(?=[\s.,;:]|\Z)")
 _TEXT_MACRO = r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)\s{0,2}\{([^{}]*)\}"
+_WRAPPED = re.compile(_TEXT_MACRO)
 
 
 def strip_reasoning(text: str) -> str:
@@ -150,7 +151,7 @@ def _tidy(value: str, limit: int) -> str:
     for _ in range(4):  # each layer of markup may hide one more
         # The backslash goes too: it is what is left of a trailing "\," or "\\".
         value = _DELIMITER.sub(r"\1", value).strip("` \t\n").rstrip(" \t\n.,;_\\").strip()
-        if wrapped := re.fullmatch(_TEXT_MACRO, value):
+        if wrapped := _WRAPPED.fullmatch(value):
             value = wrapped[1].strip()
     # Dots, dashes and blanks to fill in are no answer; "\{\}" and signs such as U+2205 may be.
     says_something = any(c.isalnum() or c == "\\" or c > "\x7f" for c in value)

@@ -45,7 +45,7 @@ def defuse_control_tokens(text: str) -> str:
     An invisible U+200B behind the first character makes each of them ordinary text. All other
     text is unchanged, and so is text that was defused before.
     """
-    if not any(mark in text for mark in CONTROL_MARKS):  # much faster than the pattern
+    if not [mark for mark in CONTROL_MARKS if mark in text]:  # much faster than the pattern
         return text
     return CONTROL.sub("\\g<0>\u200b", text)
 

@@ -55,6 +55,12 @@ from mctsr_graph.text.reward_scale import HIGHEST, is_on_scale
 STRONG, PLAIN, ALONE, SUMMARY, PROSE, CRITERION, BARE = 6, 5, 4, 3, 2, 1, 0
 _MOST_LABELS = 800  # the verdict is at the end; bounds the work on a reply full of labels
 _WINDOW = 160  # characters between a label and its number, at most
+_DECIMAL_COMMA = re.compile(r"^([0-9]+),(?=[0-9]{1,2}$)")
+_JUDGE = re.compile(r"(?i)\b(?:i|we)\b")
+_SUMMED_UP = re.compile(r"[^a-zA-Z]*[:=|][^a-zA-Z]*")
+_CLAUSE_END = re.compile(r"[\n.;:!?,()\[\]{}\"|>#]")
+_WORD = re.compile(r"[a-z']+")
+_EXPLICIT = re.compile(rf" ?[-+][0-9.]|[0-9.]+ ?(?:/|out of) ?{HIGHEST}")
 
 
 class _Found(NamedTuple):
@@ -71,7 +77,7 @@ class _Found(NamedTuple):
 # ------------------------------------------------------------------ reading one number
 def _to_float(number: re.Match[str]) -> float:
     """The value of a `NUMBER` match; NaN and infinities pass through."""
-    body = re.sub(r"^([0-9]+),(?=[0-9]{1,2}$)", r"\1.", number["body"])  # a decimal comma
+    body = _DECIMAL_COMMA.sub(r"\1.", number["body"])
     value = float(body.replace("∞", "inf").replace(",", ""))
     return -value if (number["sign"] or "").lower().startswith(("-", "minus", "neg")) else value
 
@@ -124,7 +130,7 @@ def _number_after(text: str, start: int) -> tuple[re.Match[str], str] | None:
 def _is_quoted(text: str, start: int, end: int) -> bool:
     """True if the statement at start:end is cited from the judged answer."""
     line = text[max(0, start - _WINDOW) : start].rsplit("\n", 1)[-1]
-    if line.startswith(">") or (QUOTING.search(line) and not re.search(r"(?i)\b(?:i|we)\b", line)):
+    if line.startswith(">") or (QUOTING.search(line) and not _JUDGE.search(line)):
         return True
     in_marks = line[-1:] in set("'\"«") and text[end : end + 1] in set("'\"»")
     return in_marks and line[:-1].strip(" ")[-1:] not in set(":{,") | {""}
@@ -139,10 +145,10 @@ def _kind(text: str, label: re.Match[str], number: re.Match[str], bridge: str) -
         marker = text[label.start() - 1 : label.start()] == "[" and bridge.startswith("]")
         return STRONG if marker else _noun_kind(words, bridge)
     if label["sum"]:
-        return SUMMARY if not words and re.fullmatch(r"[^a-zA-Z]*[:=|][^a-zA-Z]*", bridge) else None
+        return SUMMARY if not words and _SUMMED_UP.fullmatch(bridge) else None
     if "\n" in bridge and ":" not in bridge:
         return None
-    judged = JUDGED.search(words.rpartition(" ")[2] + bridge) or re.search(r"\b(?:i|we)\b", words)
+    judged = JUDGED.search(words.rpartition(" ")[2] + bridge) or _JUDGE.search(words)
     return PROSE if label["rate"] or (judged and GIVEN.match(text, number.end())) else None
 
 
@@ -162,8 +168,8 @@ def _noun_kind(words: str, bridge: str) -> int | None:
 def _words_before(text: str, label: re.Match[str]) -> str:
     """The words that lead up to a label within its clause, at most four."""
     before = text[max(0, label.start() - 60) : label.start()]
-    clause = re.split(r"[\n.;:!?,()\[\]{}\"|>#]", before)[-1]
-    return " ".join(re.findall(r"[a-z']+", clause.lower())[-4:])
+    clause = _CLAUSE_END.split(before)[-1]
+    return " ".join(_WORD.findall(clause.lower())[-4:])
 
 
 def _labelled(text: str) -> list[_Found]:
@@ -186,7 +192,7 @@ def _unlabelled(text: str) -> list[_Found]:
     """Statements without a label: "[-20]", a number that is the whole reply or its last line."""
     spans = [(ALONE, m.start(1), m.end(1)) for m in BRACKETED.finditer(text)]
     start = text.rfind("\n") + 1
-    explicit = re.match(rf" ?[-+][0-9.]|[0-9.]+ ?(?:/|out of) ?{HIGHEST}", text[start : start + 30])
+    explicit = _EXPLICIT.match(text[start : start + 30])
     if start == 0 or (explicit and text[start - 2] not in ":="):
         spans.append((BARE, start, len(text)))
     found = []

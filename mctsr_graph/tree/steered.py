@@ -59,8 +59,7 @@ def in_play(tree: Mapping[str, N]) -> Mapping[str, N]:
 
 def live_children(tree: Mapping[str, N], node: N) -> list[N]:
     """The children of `node` that are not pruned; only these count for its value."""
-    children: list[N] = [tree[child] for child in node["children"]]
-    return [child for child in children if not child.get("pruned")]
+    return [child for i in node["children"] if not (child := tree[i]).get("pruned")]
 
 
 def pending(node: Mapping[str, Any], rollouts: int) -> dict[int, str | None]:

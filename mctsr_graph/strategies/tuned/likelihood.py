@@ -190,7 +190,7 @@ class Weighed(NamedTuple):
 
 def weighed(logs: Sequence[float], weights: Sequence[float]) -> Weighed:
     """Weigh a grid by log likelihoods; hundreds of answers would underflow without the logs."""
-    highest = max(log for log, weight in zip(logs, weights, strict=True) if weight)
+    highest = max([log for log, weight in zip(logs, weights, strict=True) if weight])
     parts = [
         w * math.exp(log - highest) if w else 0.0 for log, w in zip(logs, weights, strict=True)
     ]
