@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
 
-from mctsr_graph import MCTSrContext, ScriptedChatModel, asolve, solve
+from mctsr_graph import CheckpointError, MCTSrContext, ScriptedChatModel, asolve, solve
 from mctsr_graph.benchmark.persistent import Persistent
 from mctsr_graph.calls import retry
 from mctsr_graph.calls.journal import CallJournal, Slot
@@ -213,7 +212,7 @@ def test_what_the_journal_holds_is_not_asked_again(
 def test_replies_of_one_request_are_recorded_all_or_none(tmp_path: Path) -> None:
     rows: list[Any] = [(Slot("s", 0, "draft", i, 0), "h", AIMessage("good")) for i in range(2)]
     with CallJournal(tmp_path / "calls.db") as journal:
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(CheckpointError, match="NOT NULL"):
             journal.put_all([*rows, (Slot("s", 0, "draft", 2, 0), None, AIMessage("bad"))])
         assert journal.count() == 0
         journal.put_all(rows)
