@@ -210,13 +210,18 @@ def test_what_the_journal_holds_is_not_asked_again(
 
 
 def test_replies_of_one_request_are_recorded_all_or_none(tmp_path: Path) -> None:
-    rows: list[Any] = [(Slot("s", 0, "draft", i, 0), "h", AIMessage("good")) for i in range(2)]
+    rows: list[Any] = [(Slot("s", 0, "draft", i, 0), "h", AIMessage("good")) for i in range(3)]
     with CallJournal(tmp_path / "calls.db") as journal:
-        with pytest.raises(CheckpointError, match="NOT NULL"):
-            journal.put_all([*rows, (Slot("s", 0, "draft", 2, 0), None, AIMessage("bad"))])
-        assert journal.count() == 0
-        journal.put_all(rows)
-        assert journal.count() == 2
+        connection = journal._connection
+        connection.execute(
+            "CREATE TEMP TRIGGER full BEFORE INSERT ON mctsr_calls WHEN NEW.sample = 2 "
+            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+        with pytest.raises(CheckpointError, match="no room"):
+            journal.put_all(rows)
+        assert connection.execute("SELECT COUNT(*) FROM mctsr_calls").fetchone() == (0,)
+        connection.execute("DROP TRIGGER full")
+        assert journal.count() == 3  # nothing that was paid for is lost
 
 
 def test_a_budget_of_calls_is_kept_to_the_call(server: Server, chat: Any) -> None:

@@ -158,7 +158,7 @@ class CallJournal:
     def holds(self, search: str) -> bool:
         """Whether a call of that search is recorded."""
         query = "SELECT 1 FROM mctsr_calls WHERE search = ? LIMIT 1"
-        with self._lock:
+        with self._turn():
             self._write_taken()
             return self._connection.execute(query, (search,)).fetchone() is not None
 
