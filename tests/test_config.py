@@ -19,7 +19,7 @@ INF, NAN = float("inf"), float("nan")
 
 # Setting, wrong values, and the allowed values as the message has them
 WRONG: list[tuple[str, list[Any], str]] = [
-    ("profile", ["best", "Paper", None, ["paper"]], "'paper', 'official', 'tuned'"),
+    ("profile", ["best", "Paper", None, ["paper"]], allowed_values("profile")),
     ("effort", ["lots", 35], "'low', 'medium', 'high', or null"),
     ("max_rollouts", [0, -1, 4097, 2.5, "many", None, NAN, [8]], "1 to 4096"),
     ("agree", [1, 65, "all"], "2 to 64, or null"),

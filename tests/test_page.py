@@ -349,8 +349,8 @@ def test_the_page_says_how_sure_the_search_is_and_why(opened: Open) -> None:
     votes = found.choice["classes"][0]["votes"]
     facts = opened(found.to_html()).inner_text("#facts").lower()
     assert f"confidence\n{sure}" in facts
-    assert "chosen by\nweighted" in facts
-    assert f"found\n24 ({votes} of {votes}, {sure})" in facts
+    assert "chosen by\nvotes, refinements and rewards" in facts
+    assert f"answers\n24 ({votes} of {votes} nodes, chance {sure})" in facts
 
 
 def test_what_people_did_and_what_was_never_judged_is_shown(opened: Open) -> None:

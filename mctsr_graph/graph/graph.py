@@ -48,7 +48,7 @@ def graph_of(spec: SearchSpec, context: MCTSrContext | None = None) -> MCTSrGrap
     )
 
     def add(body: Body, destinations: tuple[str, ...] | None = None) -> None:
-        step = Step(body, default, spec.load if spec.is_named else None)
+        step = Step(body, default, spec)
         builder.add_node(body.__name__, step, destinations=destinations, trace_policy=BRIEF)
 
     first, second, *_ = ROLLOUT

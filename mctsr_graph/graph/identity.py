@@ -64,7 +64,11 @@ class Identity:
 def identity_of(problem: str, context: MCTSrContext, spec: SearchSpec) -> Identity:
     """What tells a search from others. Models that are named are loaded."""
     judge = spec.bound_judge.judge_of(context)
-    labels = {**spec.labels, **({} if spec.bound_judge.judge else {"judge": label_of(judge)})}
+    labels = {
+        **spec.labels,
+        "strategy": label_of(spec.own_strategy(context)),
+        **({} if spec.bound_judge.judge else {"judge": label_of(judge)}),
+    }
     used = [*ALWAYS, *getattr(judge, "prompts_used", EVALUATIONS)]
     used += DUMMY if spec.strategy(context).roots(context).dummy else ()
     parts: dict[str, Any] = {

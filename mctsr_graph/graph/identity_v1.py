@@ -21,6 +21,7 @@ from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.judges import Judge, Verifier
 from mctsr_graph.judges.base import name_of
 from mctsr_graph.settings.context import RENAMED, MCTSrContext
+from mctsr_graph.settings.profiles import PROFILES
 
 _NEW_NAME = {now: then for then, now in RENAMED.items()}
 """What settings were called."""
@@ -137,7 +138,8 @@ def shown_context(stored: Mapping[str, Any]) -> MCTSrContext:
 
 def _is_known(name: str, value: Any) -> bool:
     there = RENAMED.get(name, name) in MCTSrContext.model_fields
-    return there and (name, value) not in _GONE_VALUES.items()
+    lost = name == "profile" and value not in PROFILES  # of a strategy that is not there
+    return there and not lost and (name, value) not in _GONE_VALUES.items()
 
 
 def _is_neutral(name: str, value: Any, stored: Mapping[str, Any]) -> bool:

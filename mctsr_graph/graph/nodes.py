@@ -84,18 +84,18 @@ class Nodes:
 
     async def critique(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Ask for the flaws of every answer selected to be refined."""
-        step = self._through if run.context.pipelined else self._critiqued
+        step = self._through if run.context.pipelined else self._critique
         return {"wave": await step(state, _live(state), self.services.asker(state, run), run.way)}
 
     async def refine(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Ask for a better answer in the light of each critique, or for a fresh one."""
         asker = self.services.asker(state, run)
-        return {"wave": await self._refined(state, _live(state), asker, run.way)}
+        return {"wave": await self._refine(state, _live(state), asker, run.way)}
 
     async def evaluate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Have every new answer judged, and the answer that it refines once more."""
         asker = self.services.asker(state, run)
-        return {"wave": await self._evaluated(state, _live(state), asker, run.way)}
+        return {"wave": await self._evaluate(state, _live(state), asker, run.way)}
 
     async def backpropagate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Write the wave into the tree, leaf by leaf in order, and carry the values upwards."""
@@ -142,7 +142,7 @@ class Nodes:
     def _choose(self, tree: Tree, context: MCTSrContext) -> str | None:
         return chosen(self.services.spec.strategy(context), tree, context)
 
-    async def _critiqued(
+    async def _critique(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
         def request(leaf: Leaf) -> Request:
@@ -153,7 +153,7 @@ class Nodes:
         wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
         return await self._texts(wanted, request, asker, way)
 
-    async def _refined(
+    async def _refine(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
         prompts, problem = self.services.spec.prompts, state["problem"]
@@ -171,7 +171,7 @@ class Nodes:
         wanted = [leaf for leaf in leaves if leaf["answer"] is None]
         return await self._texts(wanted, request, asker, way)
 
-    async def _evaluated(
+    async def _evaluate(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
         wants_reward = self.services.spec.strategy(asker.context).wants_reward
@@ -211,7 +211,8 @@ class Nodes:
             async def run(way: Way) -> Patch:
                 number = str(leaf["rollout"])
                 done: Patch = {}
-                for step in (self._critiqued, self._refined, self._evaluated):
+                for name in ROLLOUT[1:-1]:
+                    step = getattr(self, f"_{name}")
                     now: Any = {**leaf, **done.get(number, {})}
                     if not now["lost"]:
                         done = merge(done, [await step(state, [now], asker, way)])

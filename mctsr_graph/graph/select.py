@@ -49,7 +49,7 @@ def _of_wave(strategy: Strategy, search: Search) -> list[Task]:
     wishes = [wished(wishing, number) for number in range(first, first + search.width)]
     free = wishes.count(None)
     chosen = strategy.next_tasks(replace(search, width=free)) if free else []
-    waiting = iter(_checked(search.tree, chosen, free))
+    waiting = iter(_checked(strategy, search.tree, chosen, free))
     tasks: list[Task] = []
     for node in wishes:
         task = Task("refine", node) if node is not None else next(waiting, None)
@@ -59,7 +59,7 @@ def _of_wave(strategy: Strategy, search: Search) -> list[Task]:
     return tasks
 
 
-def _checked(tree: Mapping[str, Node], chosen: Any, most: int) -> list[Task]:
+def _checked(strategy: Strategy, tree: Mapping[str, Node], chosen: Any, most: int) -> list[Task]:
     if not isinstance(chosen, Sequence) or isinstance(chosen, str):
         raise ConfigError(f"next_tasks returned {chosen!r}, allowed a list of tasks")
     chosen = chosen[:most]
@@ -70,5 +70,10 @@ def _checked(tree: Mapping[str, Node], chosen: Any, most: int) -> list[Task]:
             raise ConfigError(
                 f"next_tasks returned {tuple(task)!r}, allowed ('draft', None), or "
                 "'refine' or 'evaluate' with the id of a node"
+            )
+        if task.kind not in strategy.kinds:
+            raise ConfigError(
+                f"next_tasks of {type(strategy).__qualname__} returned a task {task.kind!r}, "
+                f"allowed by its `kinds`: {', '.join(strategy.kinds)}"
             )
     return tasks

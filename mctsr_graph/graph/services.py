@@ -1,4 +1,4 @@
-"""Where questions go out from: for texts of the model, and for rewards of the judge."""
+"""What asks the model for texts, and the judge for rewards."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Shorter = Sequence[Callable[[], list[BaseMessage]]]
 
 @dataclass(frozen=True)
 class Services:
-    """Asks whom a search is made with."""
+    """Builds requests, and asks the model and the judge of a search."""
 
     spec: SearchSpec
 

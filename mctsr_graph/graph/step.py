@@ -13,6 +13,7 @@ from langgraph.types import Command, TracePolicy
 
 from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Way, run_blocking
 from mctsr_graph.graph.events import Event
+from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.settings.context import MCTSrContext
 
@@ -38,16 +39,14 @@ class Step(Runnable[MCTSrState, Update]):
     """Runs an async body with or without an event loop.
 
     Under `invoke` the body's model calls block instead of suspending, so that one body serves
-    both and neither needs a thread to hop to. `prepare` loads what the body needs, if anything
+    both and neither needs a thread to hop to. A model that is named is loaded first, if anything
     is to be loaded; it may wait for a disk, which a server forbids where its event loop runs.
     """
 
-    def __init__(
-        self, body: Body, default: MCTSrContext, prepare: Callable[[], Any] | None
-    ) -> None:
+    def __init__(self, body: Body, default: MCTSrContext, spec: SearchSpec) -> None:
         self._body = body
-        self._default = default
-        self._prepare = prepare
+        self.default, self.spec = default, spec
+        self._prepare = spec.load if spec.is_named else None
         self.name = body.__name__
 
     def invoke(
@@ -68,7 +67,7 @@ class Step(Runnable[MCTSrState, Update]):
 
     def _run(self, way: Way) -> Run:
         runtime = get_runtime()
-        context = resolve_context(runtime.context, self._default)
+        context = resolve_context(runtime.context, self.default)
         return Run(context, runtime.stream_writer, way, _place(runtime.execution_info))
 
 

@@ -118,11 +118,13 @@ class SearchRun:
             "configurable": {"thread_id": thread_id},
             "tags": [TAG_NOSTREAM],  # nor do its tokens belong into that graph's chat
         }
+        own = self._spec.search.given
         if self._saver is not None:
             config["metadata"] = {  # kept with each checkpoint, to take the search up again by
                 "mctsr_version": VERSION,
                 "mctsr_fingerprint": self._spec.identity.digest,
                 "mctsr_model": self._spec.model_name,
+                **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
                 "mctsr_settings": self._spec.context.model_dump_json(exclude_unset=True),
             }
         return config
@@ -239,6 +241,8 @@ class SearchRun:
         values, tree = self._values, self._values.get("tree") or {}
         context, best = self._spec.context, values.get("best")
         found = conclude(self._strategy, tree, context, best, values.get("answer"))
+        if kept := values.get("choice"):  # how it was chosen, which a view of a file cannot know
+            found["choice"] = kept
         return Solution(
             problem=self._spec.problem,
             **found,

@@ -39,7 +39,7 @@ from mctsr_graph.run.steering_acts import (
 )
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.conclude import chosen
-from mctsr_graph.strategies.strategy import strategy_of
+from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.tree.steered import pending
 from mctsr_graph.tree.tree import Patch, Tree, merge
 
@@ -80,7 +80,7 @@ def steer(
         act: What to do: `prune("7")`, `pin("3")`, ...
         by: Who does it; kept with the node.
         context: The search's settings. By default those that `solve` kept with it, else the
-            default ones.
+            graph's own.
 
     Returns:
         The search as it is now; `graph.invoke(None, config)` or `solve` goes on from there.
@@ -112,7 +112,7 @@ async def _steer(
     context: MCTSrContext | None,
     way: Way,
 ) -> StateSnapshot:
-    search = _Paused(await _found(graph, config, way), config, context)
+    search = _Paused(await _found(graph, config, way), config, graph, context)
     change = search.changed(act, by)
     await way.update_state(graph, **search.update(change))
     if change.to_judge is not None:
@@ -138,10 +138,10 @@ async def aundo(graph: Graph, config: RunnableConfig) -> StateSnapshot:
 
 
 async def _undo(graph: Graph, config: RunnableConfig, way: Way) -> StateSnapshot:
-    search = _Paused(await _found(graph, config, way), config)
+    search = _Paused(await _found(graph, config, way), config, graph)
     act = await way.latest(graph, search.thread, search.last_act)
     before = await way.get_state(graph, _before(act))
-    await way.update_state(graph, **_Paused(before, before.config).again())
+    await way.update_state(graph, **_Paused(before, before.config, graph).again())
     return await way.get_state(graph, search.thread)
 
 
@@ -172,7 +172,11 @@ class _Paused:
     """A search that is not running, and the updates that change it."""
 
     def __init__(
-        self, found: StateSnapshot, config: RunnableConfig, context: MCTSrContext | None = None
+        self,
+        found: StateSnapshot,
+        config: RunnableConfig,
+        graph: Graph,
+        context: MCTSrContext | None = None,
     ) -> None:
         self._values = found.values
         if not self._values.get("tree"):
@@ -180,7 +184,16 @@ class _Paused:
         self._found = found
         self._config = config
         told: dict[str, Any] = dict(found.metadata or {})
-        self._context = context or stored_context(json.loads(told.get("mctsr_settings", "{}")))
+        asked: Any = graph.builder.nodes["select"].runnable  # knows what the graph was made of
+        if context is None and "mctsr_settings" in told:
+            context = stored_context(json.loads(told["mctsr_settings"]))
+        self._context: MCTSrContext = context or asked.default
+        own, kept = asked.spec.given, told.get("mctsr_strategy", "")
+        if kept and own is None:
+            raise CheckpointError(
+                f"the search decides by the strategy {kept}: steer it with a graph that has it"
+            )
+        self._strategy: Strategy = asked.spec.strategy(self._context)
         place = {**config["configurable"]}
         place.pop("checkpoint_id", None)
         self.thread = _signed({**config, "configurable": place}, found)
@@ -216,7 +229,9 @@ class _Paused:
         paused = self._found.next == ("refine",)
         live = {number: leaf for number, leaf in wave.items() if paused and not leaf["lost"]}
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        return act(Paused(self._values["tree"], rollouts, live, self._context, by, at))
+        return act(
+            Paused(self._values["tree"], rollouts, live, self._context, self._strategy, by, at)
+        )
 
     def update(self, change: Change) -> dict[str, Any]:
         """The arguments of `update_state` that make the change."""
@@ -251,7 +266,8 @@ class _Paused:
             "stop_reason": None,
             "answer": None,
             "final_answer": None,
-            "best": chosen(strategy_of(self._context), after, self._context),
+            "choice": None,
+            "best": chosen(self._strategy, after, self._context),
             "idle_rollouts": 0,
             "failed_rollouts": 0,
             "lost_rollouts": 0,

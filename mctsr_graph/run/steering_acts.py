@@ -9,7 +9,7 @@ from typing import Any, cast
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.rollout import Leaf, grow, new_leaf
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.strategy import strategy_of
+from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.text.reward_scale import RANGE, is_on_scale
 from mctsr_graph.tree.steered import Action, Steering, in_play, pending
@@ -26,6 +26,7 @@ class Paused:
     wave: Mapping[str, Leaf]
     """The rollouts in flight by number, if the search is paused before refine; else nothing."""
     context: MCTSrContext
+    strategy: Strategy
     by: str
     at: str
 
@@ -58,8 +59,8 @@ class Paused:
         """The patch, and the values that it changes from the node `below` upwards."""
         if below is None:
             return patch
-        changed, strategy = merge(self.tree, [patch]), strategy_of(self.context)
-        return merge(patch, [strategy.backpropagate(changed, below, self.context)])
+        changed = merge(self.tree, [patch])
+        return merge(patch, [self.strategy.backpropagate(changed, below, self.context)])
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,7 @@ def add_answer(answer: str, parent: str = "0", reward: float | None = None) -> A
         if not is_on_scale(reward):
             raise ConfigError(f"reward is {reward!r}, allowed {RANGE}")
         judged: Leaf = {**leaf, "rewards": [float(reward)]}
-        strategy = strategy_of(paused.context)
-        return Change(grow(paused.tree, judged, strategy, paused.context)[1])
+        return Change(grow(paused.tree, judged, paused.strategy, paused.context)[1])
 
     return act
 

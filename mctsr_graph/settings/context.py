@@ -21,7 +21,7 @@ TokenLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 
 EFFORTS = {"low": 11, "medium": 35, "high": 131}
-"""Model calls of each effort: what 2, 8 and 32 rollouts of the paper cost."""
+"""Model calls of each effort: what 2, 8 and 32 rollouts of the official code cost."""
 
 
 def _by_profile(name: str, usual: Any) -> Any:
@@ -84,7 +84,7 @@ class MCTSrContext(BaseModel):
         Literal["low", "medium", "high"] | None,
         Field(
             description="a budget in words: 11, 35 or 131 model calls, as 2, 8 or 32 rollouts of "
-            "the paper; null: medium with profile tuned, else no budget"
+            "the official code; null: medium with profile tuned, else no budget"
         ),
     ] = None
     max_rollouts: Annotated[

@@ -71,9 +71,13 @@ class Strategy(ABC):
     def __init_subclass__(cls) -> None:
         """Make a profile of a class that has a name of its own."""
         super().__init_subclass__()
-        if "name" in vars(cls):
-            add_profile(cls.name, cls.defaults)
-            _named[cls.name] = cls
+        if not (name := vars(cls).get("name")):
+            return
+        known = _named.get(name)
+        if known is not None and known.__module__.startswith(__package__):
+            raise ConfigError(f"name of {cls.__qualname__} is {name!r}, which is built in")
+        add_profile(name, cls.defaults)
+        _named[name] = cls
 
     def roots(self, context: MCTSrContext) -> Roots:
         """What the tree begins with."""

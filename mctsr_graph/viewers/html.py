@@ -73,6 +73,13 @@ def _data(solution: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+_RULES = {
+    "max_q": "the highest q",
+    "majority": "most votes",
+    "weighted": "votes, refinements and rewards",
+}
+
+
 def _sureness(choice: Mapping[str, Any] | None) -> dict[str, str]:
     """How sure the search is of its answer, and why it is this one, in words."""
     if choice is None:
@@ -80,8 +87,8 @@ def _sureness(choice: Mapping[str, Any] | None) -> dict[str, str]:
     sure = choice["confidence"]
     return {
         **({"confidence": f"{100 * sure:.0f} %"} if sure is not None else {}),
-        "chosen by": choice["rule"].replace("_", " "),
-        "found": classes_in_words(choice),
+        "chosen by": _RULES.get(choice["rule"], choice["rule"]),
+        "answers": classes_in_words(choice),
     }
 
 

@@ -53,7 +53,8 @@ def classes_in_words(choice: Mapping[str, Any]) -> str:
     told = []
     for one in choice["classes"][:3]:
         chance = f"{100 * one['chance']:.0f} %"
-        told.append(f"{one_line(one['final_answer'], 40)} ({one['votes']} of {votes}, {chance})")
+        found = f"{one['votes']} of {votes} nodes"
+        told.append(f"{one_line(one['final_answer'], 40)} ({found}, chance {chance})")
     return ", ".join(told) or "none that is stated as final"
 
 
