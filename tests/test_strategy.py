@@ -15,6 +15,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 import mctsr_graph
 from mctsr_graph import (
+    CheckpointError,
     ConfigError,
     FingerprintMismatchError,
     MCTSrContext,
@@ -28,6 +29,9 @@ from mctsr_graph import (
 )
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.run.spec import SolveSpec
+from mctsr_graph.run.sqlite_saver import open_file
+from mctsr_graph.run.steering import ask_rewards, pin, steer
+from mctsr_graph.run.stored import stored_searches, stored_solution
 from mctsr_graph.settings.context import allowed_values
 from mctsr_graph.settings.profiles import PROFILES
 from mctsr_graph.strategies import PaperStrategy, Roots, Search, Strategy, Task
@@ -439,3 +443,77 @@ def test_the_loop_of_the_paper_runs_nothing_of_tuned(profile: str) -> None:
     assert ("graph/nodes.py", "backpropagate") in calls
     of_tuned = {name for path, name in calls if path.startswith("strategies/tuned/")}
     assert ("choose_tasks" in of_tuned) == bool(of_tuned) == (profile == "tuned")
+
+
+# What a strategy may not do, and who else has to know it
+
+
+def test_a_task_of_another_kind_than_it_says_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"Saying returned a task 'draft', allowed .* refine"):
+        solve("p", model(), context=FOUR, strategy=Saying([("draft", None)]))
+
+
+@pytest.mark.usefixtures("profiles")
+def test_a_built_in_profile_cannot_be_replaced_and_no_name_makes_none() -> None:
+    with pytest.raises(ConfigError, match="'tuned', which is built in"):
+        type("Mine", (PaperStrategy,), {"name": "tuned"})
+    type("Nameless", (PaperStrategy,), {"name": ""})
+    assert "" not in PROFILES
+
+
+@pytest.mark.usefixtures("profiles")
+def test_two_strategies_of_one_name_are_two_identities() -> None:
+    class Mine(PaperStrategy):
+        name = "mine"
+
+        def choose(self, tree: Any, context: Any) -> Any:
+            return min(tree)
+
+    found = [identity(profile="mine")]
+
+    class Mine(PaperStrategy):  # noqa: F811
+        name = "mine"
+
+        def choose(self, tree: Any, context: Any) -> Any:
+            return max(tree)
+
+    found.append(identity(profile="mine"))
+
+    class Mine(PaperStrategy):  # noqa: F811
+        name = "mine"
+        defaults: ClassVar = {"max_children": 2}
+
+        def choose(self, tree: Any, context: Any) -> Any:
+            return max(tree)
+
+    found.append(identity(profile="mine"))
+    assert len(set(found)) == 3
+
+
+def test_a_search_is_steered_and_shown_by_its_own_strategy(tmp_path: Path) -> None:
+    file = tmp_path / "searches.db"
+    found = solve("p", model(), context=FOUR, strategy=Longest(), checkpointer=file)
+    [stored] = stored_searches(file)
+    seen = stored_solution(file, stored)
+    assert seen.best == found.best
+    assert (seen.choice or {})["rule"] == (found.choice or {})["rule"]
+    config: Any = {"configurable": {"thread_id": stored.thread_id}}
+    with open_file(file) as saver:
+        with pytest.raises(CheckpointError, match="decides by the strategy Longest"):
+            steer(create_mctsr(model()).compile(checkpointer=saver), config, pin("0"), by="Ann")
+        graph = create_mctsr(model(), strategy=Longest()).compile(checkpointer=saver)
+        now = steer(graph, config, pin("1"), by="Ann").values
+    assert now["best"] == Longest().choose(now["tree"], FOUR)
+
+
+def test_steering_asks_the_judge_of_the_graphs_own_settings() -> None:
+    context = MCTSrContext(max_rollouts=2, judge="pairwise", drafts=3)
+    asked = ScriptedChatModel(
+        replies=lambda call: "Better: A" if call.role == "evaluate" else keyed_reply(call)
+    )
+    graph = create_mctsr(asked, context=context).compile(checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "t"}}
+    graph.invoke({"problem": "p"}, config)
+    before = len(asked.calls)
+    steer(graph, config, ask_rewards("1"), by="Ann")
+    assert {"<solution_a>" in str(call.messages) for call in asked.calls[before:]} == {True}

@@ -88,11 +88,12 @@ class SearchSpec:
         """What decides in a search of these settings."""
         return self.given or strategy_of(context)
 
-    def own_strategy(self, context: MCTSrContext) -> Strategy | None:
-        """What decides, where it is not of this package: part of a search's identity."""
+    def own_strategy(self, context: MCTSrContext) -> Any:
+        """What decides, and its defaults, where it is not of this package: part of the identity."""
         decides = self.strategy(context)
-        is_ours = type(decides).__module__.startswith("mctsr_graph.")
-        return self.given if self.given is not None or is_ours else decides
+        if self.given is not None or type(decides).__module__.startswith("mctsr_graph."):
+            return self.given
+        return decides, dict(decides.defaults)
 
     def load(self) -> None:
         """Load the models that are named, which may wait for a disk."""
