@@ -65,7 +65,7 @@ def main(folder: Path) -> None:
     starts = folder / "starts"
     os.environ["STARTS"] = str(starts)
     ray_engine._MOST_LOSSES, run._MOST_FAILURES = 1, 2  # a start takes seconds
-    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+    ray.init("local", num_cpus=2, log_to_driver=False, include_dashboard=False)
     found = {
         "dies": outcome(folder / "dies", die),
         "starts": len(starts.read_text()),

@@ -138,6 +138,9 @@ class _JournalKeeper:
     def put_all(self, replies: Sequence[tuple[tuple[Any, ...], str, AIMessage]]) -> None:
         self._journal.put_all([(Slot(*slot), request, reply) for slot, request, reply in replies])
 
+    def holds(self, search: str) -> bool:
+        return self._journal.holds(search)
+
 
 class _RemoteJournal(CallJournal):
     """The journal as a worker sees it."""
@@ -152,6 +155,9 @@ class _RemoteJournal(CallJournal):
     def writing(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> Callable[[], None]:
         plain = [(tuple(slot), request, reply) for slot, request, reply in replies]
         return lambda: _kept(self._keeper.put_all.remote(plain))
+
+    def holds(self, search: str) -> bool:
+        return bool(_kept(self._keeper.holds.remote(search)))
 
     def close(self) -> None:
         """The keeper's to do."""
