@@ -46,8 +46,10 @@ demo: $(READY)  ## Search for the answer of a word problem with the embedded mod
 	$(BIN)/mctsr solve "$(PROBLEM)" --model embedded --rollouts 3 --show-tree \
 		--max-reply-tokens 160 --set judge=logits
 
-# Test files are shared out to two processes; PYTEST= runs them in one
+# Test files are shared out to two processes; PYTEST= runs them in one. Several threads a model would
+# only get into each other's way
 PYTEST ?= -n 2 --dist loadfile
+check test coverage: export OMP_NUM_THREADS := 1
 
 check: lint  ## Lint, types, and the tests that need no model, browser, database or cluster
 	$(BIN)/python -m pytest $(PYTEST) -m 'not heavy' $(ARGS)
