@@ -67,11 +67,9 @@ class Nodes:
     async def select(self, state: MCTSrState, run: Run) -> Command[str]:
         """Choose the leaves of the next wave, or say why the search is over."""
         check_tree(state)
-        strategy, reward_calls = (
-            self.services.spec.strategy(run.context),
-            self.services.spec.bound_judge.reward_calls,
-        )
-        search = seen_by(strategy, state, run.context, reward_calls(run.context))
+        spec, context = self.services.spec, run.context
+        strategy = spec.strategy(context)
+        search = seen_by(strategy, state, context, spec.bound_judge.reward_calls(context))
         reason = why_stop(strategy, state, search)
         leaves, reason = ([], reason) if reason else _wave(strategy, search)
         if not leaves:

@@ -188,10 +188,10 @@ class _Paused:
         if context is None and "mctsr_settings" in told:
             context = stored_context(json.loads(told["mctsr_settings"]))
         self._context: MCTSrContext = context or asked.default
-        own, kept = asked.spec.given, told.get("mctsr_strategy", "")
-        if kept and own is None:
+        if "mctsr_strategy" in told and asked.spec.given is None:
             raise CheckpointError(
-                f"the search decides by the strategy {kept}: steer it with a graph that has it"
+                f"the search decides by the strategy {told['mctsr_strategy']}: steer it with a "
+                "graph that has it"
             )
         self._strategy: Strategy = asked.spec.strategy(self._context)
         place = {**config["configurable"]}
