@@ -77,7 +77,7 @@ def _random_text(thing: Any) -> str:
     """A text that this object keeps; one that cannot be watched gets another each time."""
     if isinstance(thing, MethodType):  # made anew whenever it is asked for
         return f"{_random_text(thing.__self__)} {thing.__qualname__}"
-    if hasattr(thing, "label_parts"):
+    if hasattr(type(thing), "label_parts"):
         return " ".join(_random_text(part) for part in thing.label_parts().values())
     known = _random_texts.get(id(thing))
     if known is not None and known[0]() is thing:
@@ -303,7 +303,7 @@ def _address(text: str) -> str:
 
 def _parts_of(value: Any) -> Mapping[str, Any] | None:
     """What an object says that it consists of; fields that are not shown may be secrets."""
-    if hasattr(value, "label_parts"):
+    if hasattr(type(value), "label_parts"):
         parts: Mapping[str, Any] = value.label_parts()
         return parts
     if isinstance(value, RunnableLambda | RunnableGenerator):
