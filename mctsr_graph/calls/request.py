@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, BaseLanguageModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable
 from typing_extensions import TypedDict
@@ -157,5 +157,6 @@ def innermost(model: Any) -> Any:
 def model_name(model: Any) -> str:
     """A model's class and name, as far as it says them."""
     model = innermost(model)
-    names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
+    own = model if isinstance(model, BaseLanguageModel) else None
+    names = (getattr(own, field, None) for field in ("model_name", "model", "model_id"))
     return f"{type(model).__name__}:{next((n for n in names if isinstance(n, str)), '')}"
