@@ -15,7 +15,7 @@ from mctsr_graph.calls.adapter import Tell, Wish, adapted, as_message
 from mctsr_graph.calls.finish_reason import REFUSED, TRUNCATED, is_repetitive, reason_of
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
 from mctsr_graph.calls.request import Budget, Model, Reply, Request, derive_seed, innermost
-from mctsr_graph.calls.retry import classify, with_retries
+from mctsr_graph.calls.retry import classify, pace_of, with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
 from mctsr_graph.calls.sync_async import Way, all_at_once
 from mctsr_graph.calls.usage import Cost, sum_costs
@@ -247,6 +247,7 @@ class Asker:
             sleep=way.sleep,
             limit=way.limit,
             rng=_JITTER,
+            pace=pace_of(innermost(self.model)),
         )
 
     def _entry(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import inspect
 import re
 import threading
-import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from langchain_core.language_models import BaseLanguageModel
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 
+from mctsr_graph.calls.per_object import OnePerObject
 from mctsr_graph.calls.retry import causes, classify, status_of
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -100,22 +100,8 @@ class ModelWords:
                 self.left_out.setdefault(setting, f"{type(error).__name__}: {error}")
 
 
-_known: dict[int, tuple[weakref.ref[Any], ModelWords]] = {}
-
-
-def words_of(model: Any) -> ModelWords:
-    """The words of a model, which remember what it has refused as long as it lives."""
-    known = _known.get(id(model))
-    if known is not None and known[0]() is model:
-        return known[1]
-    words = ModelWords(model)
-    key = id(model)
-
-    def forget(gone: weakref.ref[Any]) -> None:
-        if (there := _known.get(key)) is not None and there[0] is gone:
-            del _known[key]
-
-    return _known.setdefault(key, (weakref.ref(model, forget), words))[1]
+words_of = OnePerObject(ModelWords)
+"""The words of a model, which remember what it has refused as long as it lives."""
 
 
 def refused_setting(error: Exception, sent: Mapping[str, Any]) -> str | None:
