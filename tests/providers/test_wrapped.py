@@ -21,7 +21,6 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import ConfigurableField, Runnable, RunnableLambda
 
 from mctsr_graph import ConfigError, MCTSrContext, ScriptedChatModel, asolve, create_mctsr, solve
-
 from mctsr_graph.benchmark.persistent import Persistent
 
 from .server import Vendors, text_for
