@@ -278,7 +278,9 @@ class Asker:
         names = {name: f"{request.role}_{name}" for name in ("temperature", "max_tokens")}
         explicit = self.context.model_fields_set
         given = {name: own for name, own in names.items() if own in explicit}
-        return Wish(settings, given, self.tell)
+        # A limit that was raised for a reply cut off may be more than the model has
+        own = self.context.of_role("max_tokens", request.role)
+        return Wish(settings, given, {"max_tokens": own} if own is not None else {}, self.tell)
 
     def _cost(self, message: AIMessage) -> Cost:
         told: Any = message.usage_metadata or {}

@@ -314,6 +314,21 @@ def test_a_limit_that_a_server_refuses_is_an_error_that_names_it(server: Vendors
         solve(PROBLEM, model, context=context)
 
 
+def test_a_limit_that_was_raised_too_far_is_lowered_again(server: Vendors) -> None:
+    """A draft that was cut off is asked for once more with twice the tokens, which are refused."""
+    server.most_tokens = 300
+    server.texts = lambda asked: text_for(asked) if "grade" in asked else "12 * 8 is"
+    server.ending = "max_tokens"
+    roles = ("draft", "critique", "refine", "evaluate")
+    limits = {f"{role}_max_tokens": 200 for role in roles}
+    context = MCTSrContext(max_rollouts=1, **limits)
+    found = solve(PROBLEM, anthropic(server.url), context=context)
+    assert found.failures == []
+    assert {body["max_tokens"] for body in server.asked} == {200}
+    assert [body["max_tokens"] for body in server.refused] == [400, 400]  # draft and refinement
+    assert all(node["truncated"] for node in found.tree.values())
+
+
 # Models without a server --------------------------------------------------------------------------
 class BedrockStub:
     """A client of Bedrock that takes what its schema has."""
