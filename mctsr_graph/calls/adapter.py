@@ -121,6 +121,10 @@ class Adapted(Runnable[Any, Any]):
         Raises:
             ConfigError: it does not take what the user gave.
         """
+        call = self._prepared(kwargs)
+        return self._prepared(kwargs) if self._words.drops(call.model, call.sent) else call
+
+    def _prepared(self, kwargs: Mapping[str, Any]) -> Prepared:
         words, fields, sent = self._words, {}, {}
         arguments, in_pipeline = dict(kwargs), dict(words.of_pipeline or {})
         for setting, value in self._wish.settings.items():

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from langchain_core.language_models import BaseLanguageModel
+from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 
@@ -69,6 +70,7 @@ class ModelWords:
         self.of_pipeline = _of_pipeline(model)
         """What a pipeline of transformers is told at each call; None: it is none."""
         self._ways = {setting: self._first_ways(model, setting) for setting in NAMES}
+        self._looked_at: set[str] = set()
         self._parts: dict[object, ModelWords] = {}
         profile = getattr(model, "profile", None) if isinstance(model, BaseLanguageModel) else None
         if (profile or {}).get("temperature") is False:
@@ -94,6 +96,25 @@ class ModelWords:
             if key not in self._parts:
                 self._parts[key] = ModelWords(model)
             return self._parts[key]
+
+    def drops(self, model: Any, sent: Mapping[str, Any]) -> bool:
+        """Whether a copy of the model, with what is to be sent, would drop some of it in silence.
+
+        Where a class can tell its request beforehand, as those for OpenAI and Anthropic can, it is
+        asked once for each setting.
+        """
+        new = {name for name in ("temperature", "max_tokens") if name in sent} - self._looked_at
+        self._looked_at |= new
+        if not new or not hasattr(type(model), "_get_request_payload"):
+            return False
+        try:
+            payload = model._get_request_payload([HumanMessage("?")])
+            payload |= payload.get("extra_body") or {}
+        except Exception:  # which the call itself will raise, too
+            return False
+        dropped = {name for name in new if not any(word in payload for word in NAMES[name])}
+        self.left_out |= dict.fromkeys(dropped, "its class sends none for this model")
+        return bool(dropped)
 
     def learn(self, setting: str, error: Exception) -> None:
         """Take in that the model has refused a setting: another way, or none any more."""

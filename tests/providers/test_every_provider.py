@@ -245,6 +245,12 @@ FIXED: dict[str, tuple[Callable[[str], Any], int]] = {
         ),
         0,
     ),
+    "gpt-5.2, whose class drops it": (
+        lambda url: openai(
+            url, model="gpt-5.2", base_url=f"{url}/responses/v1", reasoning={"effort": "low"}
+        ),
+        0,
+    ),
     "Claude with thinking": (lambda url: anthropic(url, **THINKING), 1),
     "claude-opus-4-7": (lambda url: anthropic(url, model="claude-opus-4-7"), 0),
 }
