@@ -122,7 +122,8 @@ class Adapted(Runnable[Any, Any]):
             ConfigError: it does not take what the user gave.
         """
         call = self._prepared(kwargs)
-        return self._prepared(kwargs) if self._words.drops(call.model, call.sent) else call
+        drops = self._words.drops(call.model, call.sent, call.kwargs)
+        return self._prepared(kwargs) if drops else call
 
     def _prepared(self, kwargs: Mapping[str, Any]) -> Prepared:
         words, fields, sent = self._words, {}, {}

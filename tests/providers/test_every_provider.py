@@ -402,6 +402,23 @@ def test_a_pipeline_of_transformers_is_sent_its_words() -> None:
     }
 
 
+class TokenizerStub:
+    def apply_chat_template(self, messages: list[dict[str, str]], **how: Any) -> str:
+        return "\n".join(f"<{one['role']}> {one['content']}" for one in messages)
+
+
+def test_a_chat_model_around_a_pipeline_is_sent_them_too() -> None:
+    stub = PipelineStub()
+    inner = made("langchain_huggingface", "HuggingFacePipeline", pipeline=stub, model_id="m")
+    how = {"llm": inner, "tokenizer": TokenizerStub(), "model_id": "m"}
+    model = made("langchain_huggingface", "ChatHuggingFace", **how)
+    context = MCTSrContext(max_rollouts=2, evaluate_temperature=0.0, draft_max_tokens=40)
+    found = solve(PROBLEM, model, context=context)
+    assert (found.rollouts, found.failures, found.answer) == (2, [], text_for(""))
+    assert {"return_full_text": False, "max_new_tokens": 40} in stub.asked
+    assert {"return_full_text": False, "do_sample": False} in stub.asked
+
+
 class Own(BaseChatModel):
     """A chat model of one's own whose `_generate` takes no further arguments."""
 
