@@ -197,14 +197,14 @@ def _called(model: Any) -> Any:
         return getattr(model, "func", None) or model.afunc
     if isinstance(model, BaseLanguageModel):
         return getattr(kind, "_call", None) or kind._generate
-    return kind.invoke
+    return getattr(kind, "invoke", None)
 
 
 def _arguments_of(function: Any) -> tuple[set[str], bool]:
     """The names that a function takes, and whether it takes any other."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # of C code
+    except (TypeError, ValueError):  # of C code, or no function at all
         return set(), False
     named = {one.name for one in parameters if one.kind is not one.VAR_KEYWORD}
     return named, any(one.kind is one.VAR_KEYWORD for one in parameters)
