@@ -116,9 +116,11 @@ class ModelWords:
     def learn(self, setting: str, error: Exception) -> None:
         """Take in that the model has refused a setting: another way, or none any more."""
         with self.lock:
-            ways = self._ways[setting]
+            ways, other = self._ways[setting], _proposed(setting, error)
             if len(ways) > 1 and all(status_of(one) is None for one in causes(error)):
                 self._ways[setting] = ways[1:]
+            elif other is not None and ways != [Way(None, other)]:
+                self._ways[setting] = [Way(None, other)]
             else:
                 self.refused.add(setting)
                 self.left_out.setdefault(setting, f"{type(error).__name__}: {error}")
@@ -146,6 +148,14 @@ def refused_setting(error: Exception, sent: Mapping[str, Any]) -> str | None:
         if found:
             return min(found)[1]
     return None
+
+
+def _proposed(setting: str, error: Exception) -> str | None:
+    """The word that a server proposes instead ("Use 'max_completion_tokens' instead")."""
+    said = " ".join(map(_said, causes(error)))
+    words = "|".join(NAMES[setting])
+    found = re.search(rf"\b[Uu]se [\"'`]?({words})\b", said)
+    return found[1] if found else None
 
 
 def _said(error: BaseException) -> str:
