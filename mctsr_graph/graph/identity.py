@@ -23,6 +23,7 @@ LIMITS = (
     "effort",
     "max_rollouts",
     "agree",
+    "lead",
     "confidence",
     "settle",
     "patience",
