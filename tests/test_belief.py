@@ -100,7 +100,7 @@ def test_agreement_raises_the_skill_that_is_believed() -> None:
 
 def test_a_reward_for_each_of_two_answers() -> None:
     # 30 and -30 points are +1 and -1 standard deviations (30 before any is known to repeat).
-    # One reward weighs w = 1 / (1 + 0.2^2) = 25/26; right A against right B: exp(2 * d * w), d = 1.9
+    # One reward weighs w = 1 / (1 + 0.2^2) = 25/26; right A against right B: exp(2 * 1.9 * w)
     evidence = Evidence({"A": 1, "B": 1}, {}, {"A": [(30.0, 1)], "B": [(-30.0, 1)]})
     chances = believe(evidence, sure(discrimination=1.9)).chances
     weight = 25 / 26
