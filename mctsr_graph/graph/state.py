@@ -49,8 +49,8 @@ class MCTSrOutput(TypedDict):
     usage: Usage
     """Model calls and tokens by role."""
     stop_reason: str | None
-    """max_rollouts, max_calls, max_tokens, max_seconds, max_cost, patience, agreed, confident,
-    settled, exhausted, failed or recursion_limit; None while the search runs."""
+    """max_rollouts, max_calls, max_tokens, max_seconds, max_cost, patience, agreed, decided,
+    confident, settled, exhausted, failed or recursion_limit; None while the search runs."""
     choice: Choice | None
     """Why this answer; None until the search is over."""
 

@@ -99,6 +99,15 @@ class MCTSrContext(BaseModel):
             description="stop when the first so many independent answers all agree; null: never",
         ),
     ] = None
+    lead: Annotated[
+        Points | None,
+        Field(
+            gt=0.5,
+            lt=1,
+            description="stop when the independent answers make it this likely that the final "
+            "answer ahead would stay ahead (adaptive consistency); null: never",
+        ),
+    ] = _by_profile("lead", None)
     confidence: Annotated[
         Points | None,
         Field(
@@ -392,7 +401,7 @@ def _bounds(metadata: list[Any]) -> str:
     """Bounds in words; they stand in the metadata of the field or of an alias inside it."""
     found: dict[str, float] = {}
     for item in metadata:
-        for bound in ("ge", "gt", "le"):
+        for bound in ("ge", "gt", "le", "lt"):
             if getattr(item, bound, None) is not None:
                 found[bound] = getattr(item, bound)
     if not found:
@@ -400,4 +409,6 @@ def _bounds(metadata: list[Any]) -> str:
     if "le" in found:
         low = f"{found['ge']:g}" if "ge" in found else f"above {found['gt']:g}"
         return f"{low} to {found['le']:.12g}"
+    if "lt" in found:
+        return f"above {found['gt']:g} and below {found['lt']:g}"
     return f"{found['ge']:g} or more" if "ge" in found else f"above {found['gt']:g}"

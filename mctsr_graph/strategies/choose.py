@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from typing_extensions import TypedDict
 
 from mctsr_graph.strategies.tuned.belief import believe
-from mctsr_graph.strategies.tuned.evidence import class_of, evidence_of
+from mctsr_graph.strategies.tuned.evidence import class_of, evidence_of, polled
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node, best_node
 
 if TYPE_CHECKING:
     from mctsr_graph.settings.context import MCTSrContext
 
+_OVERRULES = 2.0
 Rule = Callable[[Mapping[str, Node], "MCTSrContext"], str | None]
 
 
@@ -85,8 +86,12 @@ def majority(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
 
 
 def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
-    """An answer of the class that is likeliest to be right; of equal ones, of the first found."""
-    chances = believe(evidence_of(tree), context.belief_prior).chances
+    """An answer of the class that most independent answers state, unless one is far likelier.
+
+    The majority is overruled by a class that is `_OVERRULES` times as likely to be right: what is
+    believed of judge and refinements may be wrong, votes hardly are.
+    """
+    chances, votes = believe(evidence_of(tree), context.belief_prior).chances, polled(tree)
     # No more than it needs of `classes_of`, which also weighs every reward: it is asked each time
     answers = [node for node in in_play(tree).values() if not node["dummy"]]
     keyed = [(class_of(node["final_answer"]), node["id"]) for node in answers]
@@ -94,7 +99,9 @@ def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
     if not known:
         return best_node(tree)
     likeliest = max(known, key=lambda one: chances[one[0]])[0]
-    return representative(tree, [node_id for key, node_id in known if key == likeliest])
+    most = max(known, key=lambda one: (votes[one[0]], chances[one[0]]))[0]
+    chosen = likeliest if chances[likeliest] >= _OVERRULES * chances[most] else most
+    return representative(tree, [node_id for key, node_id in known if key == chosen])
 
 
 CHOICES: dict[str, Rule] = {

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.tuned.belief import believe
-from mctsr_graph.strategies.tuned.evidence import Evidence, class_of, evidence_of
+from mctsr_graph.strategies.tuned.evidence import Evidence, class_of, evidence_of, polled
 from mctsr_graph.tree.tree import Node, roots
 
 
 def why_enough(tree: Mapping[str, Node], left: int, context: MCTSrContext) -> str | None:
-    """Return "agreed", "confident", "settled", or None to go on.
+    """Return "agreed", "decided", "confident", "settled", or None to go on.
 
     Args:
         tree: The tree.
         left: Rollouts that the budgets still allow, at most.
-        context: The settings `agree`, `confidence` and `settle`, and the prior.
+        context: The settings `agree`, `lead`, `confidence` and `settle`, and the prior.
     """
     if context.agree is not None and _agree(tree, context.agree):
         return "agreed"
-    if context.confidence is None and not context.settle:
+    if context.confidence is None and context.lead is None and not context.settle:
         return None
+    if context.lead is not None and _lead(polled(tree)) >= context.lead:
+        return "decided"
     evidence = evidence_of(tree)
     if context.confidence is not None:
         chances = believe(evidence, context.belief_prior).chances
@@ -37,6 +40,19 @@ def _agree(tree: Mapping[str, Node], count: int) -> bool:
     drafts = [tree[root] for root in roots(tree) if not tree[root]["dummy"]][:count]
     keys = {class_of(node["final_answer"]) for node in drafts}
     return len(drafts) == count and len(keys) == 1 and None not in keys
+
+
+def _lead(votes: Counter[str]) -> float:
+    """Chance that the class ahead among independent answers stays ahead of the second.
+
+    It is that of a Beta(first + 1, second + 1) variable to be above one half (adaptive
+    consistency, arXiv 2305.11860). Rewards or refinements that found another class leave it open.
+    """
+    sizes = [count for _, count in votes.most_common(2)]
+    if not sizes:
+        return 0.0
+    first, total = sizes[0], sum(sizes) + 1
+    return math.ldexp(sum(math.comb(total, k) for k in range(first + 1)), -total)
 
 
 def _is_settled(evidence: Evidence, left: int, context: MCTSrContext) -> bool:

@@ -35,15 +35,30 @@ def class_of(final_answer: str | None) -> str | None:
     return None if final_answer is None else answer_key(final_answer)
 
 
+def polled(tree: Mapping[str, Node]) -> Counter[str]:
+    """How many independent answers state each class, repeated texts included: a majority vote."""
+    drafts = (node for node in in_play(tree).values() if node["parent"] is None)
+    keys = (class_of(node["final_answer"]) for node in drafts if not node["dummy"])
+    return Counter(key for key in keys if key is not None)
+
+
 def evidence_of(tree: Mapping[str, Node]) -> Evidence:
-    """Collect what the answers in play say. Dummies and answers without a final one say nothing."""
+    """Collect what the answers in play say.
+
+    Dummies and answers without a final one say nothing, and a repeated text no more than once.
+    """
     votes: Counter[str] = Counter()
     moves: Counter[tuple[str, str]] = Counter()
     rewards: dict[str, list[tuple[float, int]]] = {}
-    for node in in_play(tree).values():
+    playing, texts = in_play(tree), set()
+    for node in playing.values():
         own = class_of(node["final_answer"])
         if own is None or node["dummy"]:
             continue
+        if (first := node["duplicate_of"]) is not None:
+            if first in texts or first in playing:
+                continue
+            texts.add(first)
         parent = tree[node["parent"]] if node["parent"] is not None else None
         before = class_of(parent["final_answer"]) if parent is not None else None
         if parent is None or before is None:
