@@ -10,7 +10,7 @@ ANSWER_NOUNS = {
     "en": ("answer", "ans"),
     "es": ("respuesta",),
     "fr": ("réponse", "reponse"),
-    "de": ("antwort",),
+    "de": ("antwort", "endantwort"),
     "pt": ("resposta",),
     "it": ("risposta",),
     "ru": ("ответ",),
@@ -19,9 +19,9 @@ ANSWER_NOUNS = {
     "zh": ("答案", "答", "故选", "故選", "应选"),
     "ar": ("الجواب", "الإجابة", "الاجابة", "جواب"),
     "hi": ("उत्तर", "जवाब"),
-    "nl": ("antwoord",),
+    "nl": ("antwoord", "eindantwoord"),
     "tr": ("cevap", "cevabı", "yanıt"),
-    "vi": ("đáp án", "đáp số", "câu trả lời"),
+    "vi": ("đáp án", "đáp số", "câu trả lời", "trả lời"),
 }
 """Nouns that mean the answer of a problem."""
 
@@ -58,7 +58,7 @@ AFTER_NOUN = r"""(?:finale?s?|correct[aeo]|definitiv[aeo]|corretta|esatta|الن
     |cuối[ ]cùng|đúng|của[ ](?:bài[ ]toán|ta))"""
 
 COPULA = r"""(?:(?<!\w)(?:is|are|equals?|becomes|(?:would|must|should|will|can[ ]only|has[ ]to)[ ](?:then[ ])?be
-    |(?:comes|works|turns)[ ]out[ ](?:to(?:[ ]be)?|as)|(?:es|son|será|sería|debe[ ]ser|est|sont|sera
+    |(?:(?:would|must|should|will)[ ])?(?:come|work|turn)s?[ ]out[ ](?:to(?:[ ]be)?|as)|(?:es|son|será|sería|debe[ ]ser|est|sont|sera
     |serait|vaut|ist|sind|lautet|lauten|beträgt|wäre|é|são|será|è|sono|sarà|равен|равна|будет|это
     |zijn|luidt|bedraagt|là|bằng|هو|هي))(?!\w)|['’]s(?=\s)
     |应该?[是为選选]|應該?[是為]|[是为為]|等于|は|が|[은는이가](?=\s))"""

@@ -2,17 +2,20 @@
 
 `parse_score` reads a whole reply as a person would. It looks, in this order, for
 
-    6  STRONG     the requested marker "[Score] -20", or a score called final, revised, overall
+    6  STRONG     the requested marker "[Score] -20", a field {"score": 5}, or a label for a score
+                  called final, revised, overall: "Final score: 7"
     5  PLAIN      a label with a colon, an equals sign or its own line: "Score: 40", "Grade = 7"
-    4  ALONE      a number alone in square brackets at the end of a line: "[-20]"
+    4  ALONE      a number alone in square brackets at the end of a line, "[-20]", or as the last
+                  line, if it has a sign or its scale: "-80", "85/100"
     3  SUMMARY    a line that sums up without naming a score: "Total: 40", "Verdict: -5"
-    2  PROSE      a sentence: "a score of -20", "I'd rate this 40"
+    2  PROSE      a sentence of the judge: "a score of -20", "I'd rate this 40", "-70 is the score"
     1  CRITERION  one named sub-score: "Clarity score: 70"
     0  BARE       a reply, or its last line, that is nothing but a number
 
 and takes the last statement of the first kind there is. Two that differ make the reply ambiguous,
 unless the words between them announce a correction or a STRONG one goes by another name. Ranges,
-counts and statements quoted from the judged answer are no scores. Nothing is guessed or clamped.
+counts, statements quoted from the judged answer and sentences about the problem ("We get 42", "a
+total score of 12 points is needed") are no scores. Nothing is guessed or clamped.
 """
 
 from __future__ import annotations
@@ -23,31 +26,46 @@ from typing import NamedTuple
 
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.text._score_patterns import (
+    A_RATE,
     BRACKETED,
     BRIDGE,
+    CONCLUDED,
     CORRECTION,
     DETERMINER,
     DOTS,
+    ENDED,
     FAULTS,
     GIVEN,
+    IF,
+    INTENDED,
+    JUDGE,
     JUDGED,
     LABEL,
     LABELLING,
     LIST_ITEM,
-    NO_SCORE,
-    NO_VALUE,
+    NAMED,
     NOTE,
     NOTE_TOP,
     NOTHING_ELSE,
+    NO_SCORE,
+    NO_VALUE,
     NUMBER,
+    OF_ALL,
+    OF_PROBLEM,
+    OPENING,
     OPERATOR,
     OUT_OF,
     OVERRIDE,
+    POINTS,
     QUOTING,
     RESULT,
     SCALE,
+    SENTENCES,
     SUM,
+    TOLD,
+    TOTALLED,
     UNSETTLED,
+    WOULD,
     clean,
 )
 from mctsr_graph.text.reward_scale import HIGHEST, is_on_scale
@@ -56,7 +74,7 @@ STRONG, PLAIN, ALONE, SUMMARY, PROSE, CRITERION, BARE = 6, 5, 4, 3, 2, 1, 0
 _MOST_LABELS = 800  # the verdict is at the end; bounds the work on a reply full of labels
 _WINDOW = 160  # characters between a label and its number, at most
 _DECIMAL_COMMA = re.compile(r"^([0-9]+),(?=[0-9]{1,2}$)")
-_JUDGE = re.compile(r"(?i)\b(?:i|we)\b")
+_SENTENCE_END = re.compile(r"[\n.;!?]")
 _SUMMED_UP = re.compile(r"[^a-zA-Z]*[:=|][^a-zA-Z]*")
 _CLAUSE_END = re.compile(r"[\n.;:!?,()\[\]{}\"|>#]")
 _WORD = re.compile(r"[a-z']+")
@@ -130,7 +148,7 @@ def _number_after(text: str, start: int) -> tuple[re.Match[str], str] | None:
 def _is_quoted(text: str, start: int, end: int) -> bool:
     """True if the statement at start:end is cited from the judged answer."""
     line = text[max(0, start - _WINDOW) : start].rsplit("\n", 1)[-1]
-    if line.startswith(">") or (QUOTING.search(line) and not _JUDGE.search(line)):
+    if line.startswith(">") or (QUOTING.search(line) and not JUDGE.search(line)):
         return True
     in_marks = line[-1:] in set("'\"«") and text[end : end + 1] in set("'\"»")
     return in_marks and line[:-1].strip(" ")[-1:] not in set(":{,") | {""}
@@ -141,28 +159,75 @@ def _kind(text: str, label: re.Match[str], number: re.Match[str], bridge: str) -
     words = _words_before(text, label)
     if NO_SCORE.search(words):
         return None
+    explicit = bool(number["sign"]) or bool(OF_ALL.match(text, number.end()))
     if label["noun"]:
         marker = text[label.start() - 1 : label.start()] == "[" and bridge.startswith("]")
-        return STRONG if marker else _noun_kind(words, bridge)
+        kind = STRONG if marker else _noun_kind(text, words, bridge, number, explicit)
+        named = NAMED.search(text[max(0, label.start() - 30) : label.start()])
+        return STRONG if kind == PLAIN and named and bridge[:3].rstrip(" ")[1:2] == ":" else kind
     if label["sum"]:
-        return SUMMARY if not words and _SUMMED_UP.fullmatch(bridge) else None
+        return _sum_kind(label[0].lower(), words, bridge, explicit, ENDED.match(text, number.end()))
     if "\n" in bridge and ":" not in bridge:
         return None
-    judged = JUDGED.search(words.rpartition(" ")[2] + bridge) or _JUDGE.search(words)
-    return PROSE if label["rate"] or (judged and GIVEN.match(text, number.end())) else None
+    if not _is_verdict(label, words, bridge, explicit or bool(POINTS.match(text, number.end()))):
+        return None
+    if INTENDED.search(text[max(0, label.start() - 30) : label.start()]):
+        return None
+    return PROSE if explicit or GIVEN.match(text, number.end()) else None
 
 
-def _noun_kind(words: str, bridge: str) -> int | None:
+def _is_verdict(label: re.Match[str], words: str, bridge: str, explicit: bool) -> bool:
+    """Whether a verb has the judge as its subject, or the judged answer; `explicit`: a score's."""
+    verb, last = label[0].lower(), words.rpartition(" ")[2]
+    by_judge, its_own = bool(JUDGE.search(words)), bool(JUDGED.search(words))
+    handed = explicit or bool(re.search(r"\ba\b", bridge))
+    if label["rate"]:
+        if verb in ("rate", "rates"):
+            return bool(A_RATE.search(words) or (not words and explicit))
+        return by_judge or its_own or bool(JUDGED.search(bridge)) or (not words and explicit)
+    if verb == "say":
+        return by_judge and explicit
+    if verb.startswith("get"):
+        return its_own and handed
+    if verb.startswith(("giv", "assign", "award")):
+        if re.search(r"\b(?:is|was|are)\b", bridge) or verb == "gives":
+            return False
+        if verb in ("given", "assigned", "awarded") and not by_judge:
+            return its_own and explicit
+        if verb in ("giving", "assigning", "awarding"):
+            return handed and bool(JUDGED.search(bridge))
+        told = explicit or JUDGED.search(bridge) or last.startswith("i") or " i" in f" {words}"
+        return by_judge and bool(told)
+    return its_own or (by_judge and explicit)
+
+
+def _sum_kind(
+    name: str, words: str, bridge: str, explicit: bool, ended: re.Match[str] | None
+) -> int | None:
+    """The kind of a line that sums up, such as "Total: 40"."""
+    alone = not words or bool(OVERRIDE.fullmatch(words))
+    if not alone or not ended or (name in ("result", "final") and not explicit):
+        return None
+    blank = not bridge.strip() and explicit and name in ("overall", "total")
+    return SUMMARY if blank or _SUMMED_UP.fullmatch(bridge) else None
+
+
+def _noun_kind(
+    text: str, words: str, bridge: str, number: re.Match[str], explicit: bool
+) -> int | None:
     """The kind of a statement whose label is "score" or a like noun, without the marker."""
     heading = "\n" in bridge and not OVERRIDE.sub("", words).strip()
     labelled = heading or LABELLING.search(bridge)
-    if "\n" in bridge and not labelled:
-        return None
-    if OVERRIDE.search(words):
-        return STRONG
-    if not labelled:
-        return PROSE
-    return PLAIN if DETERMINER.search(words) else CRITERION
+    if labelled:
+        if OVERRIDE.search(words):
+            return STRONG
+        return PLAIN if DETERMINER.search(words) else CRITERION
+    told = TOLD.match(text, number.end()) or OF_PROBLEM.search(words)
+    sentence = _SENTENCE_END.split(text[max(0, number.start() - 120) : number.start()])[-1]
+    totalled = TOTALLED.search(words) and not explicit and not CONCLUDED.search(sentence)
+    after = text[number.end() : number.end() + 30]
+    wished = WOULD.search(bridge) and (IF.search(sentence) or IF.search(after))
+    return None if "\n" in bridge or told or totalled or wished else PROSE
 
 
 def _words_before(text: str, label: re.Match[str]) -> str:
@@ -192,8 +257,10 @@ def _unlabelled(text: str) -> list[_Found]:
     """Statements without a label: "[-20]", a number that is the whole reply or its last line."""
     spans = [(ALONE, m.start(1), m.end(1)) for m in BRACKETED.finditer(text)]
     start = text.rfind("\n") + 1
-    explicit = _EXPLICIT.match(text[start : start + 30])
-    if start == 0 or (explicit and text[start - 2] not in ":="):
+    before = text[max(0, start - 2) : start - 1] if start else ""
+    if start and _EXPLICIT.match(text[start : start + 30]) and before not in (":", "="):
+        spans.append((ALONE, start, len(text)))
+    elif not start or (before in (".", "!", "?") and not text.endswith(".")):  # no "5." of a list
         spans.append((BARE, start, len(text)))
     found = []
     for kind, start, end in spans:
@@ -202,6 +269,19 @@ def _unlabelled(text: str) -> list[_Found]:
         if number and (read := _read(text, number)):
             found.append(_Found(kind, "", start, end, *read))
     return found
+
+
+def _in_sentences(text: str) -> list[_Found]:
+    """Statements whose number comes first or that revise one: "-70 is the score"."""
+    matches = [m for pattern in SENTENCES for m in pattern.finditer(text)]
+    if opening := OPENING.match(text):
+        matches.append(opening)
+    found = []
+    for match in matches:
+        number = NUMBER.match(text, match.start("number"))
+        if number and (read := _read(text, number)):
+            found.append(_Found(PROSE, "", match.start(), number.end(), *read))
+    return sorted(found, key=lambda one: one.start)
 
 
 def _choose(found: list[_Found], text: str, reply: str) -> _Found:
@@ -249,7 +329,8 @@ def parse_score(reply: str) -> float:
     text = clean(reply or "")
     if not text:
         raise ScoreError("empty", "the reply holds no text", reply or "")
-    chosen = _choose(_labelled(text) + _unlabelled(text), text, reply)
+    found = _labelled(text) + _in_sentences(text) + _unlabelled(text)
+    chosen = _choose(sorted(found, key=lambda one: one.end), text, reply)
     if chosen.fault:
         raise _error(chosen.fault, reply)
     return chosen.value
