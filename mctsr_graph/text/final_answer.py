@@ -19,6 +19,7 @@ from mctsr_graph.text.tidy import TEXT_MACRO, tidy
 _HASHED = 3  # how sure a "####" line is: between a box and a sentence
 _MAX_BOX = 1000  # a box may hold a matrix, but not an essay
 _MAX_KEY = 400  # longer answers get no rewriting, only their ends stripped
+_MAX_TEXT = 200_000  # characters at the end of a text that are looked at
 _MAX_TRIES = 100  # boxes and lines looked at, last to first
 
 # Found by the literal "ox", which a search is fast for; then its name is looked at. The note is
@@ -89,12 +90,13 @@ def extract_final_answer(text: str) -> str | None:
     a heading. A statement's value may stand on the next line if that line reads as a value.
 
     Args:
-        text: A model's reply; its thinking is left out of account.
+        text: A model's reply; its thinking is left out of account. Its last 200,000 characters
+            are read.
 
     Returns:
         The answer without the markup around it, never empty, or None where none is stated.
     """
-    text = strip_reasoning(text).replace("\r\n", "\n")
+    text = strip_reasoning(text)[-_MAX_TEXT:].replace("\r\n", "\n")
     if "\\n" in text:
         text = _ESCAPED_LINE.sub("\n", text)
     found = [*_boxes(text), *_hash_lines(text), *_statements(text)]

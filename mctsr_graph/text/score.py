@@ -61,6 +61,7 @@ from mctsr_graph.text._score_patterns import (
     RESULT,
     SCALE,
     SENTENCES,
+    SENTENCE_HINTS,
     SUM,
     TOLD,
     TOTALLED,
@@ -273,7 +274,12 @@ def _unlabelled(text: str) -> list[_Found]:
 
 def _in_sentences(text: str) -> list[_Found]:
     """Statements whose number comes first or that revise one: "-70 is the score"."""
-    matches = [m for pattern in SENTENCES for m in pattern.finditer(text)]
+    lines, end = [], 0
+    for line in text.lower().split("\n"):
+        start, end = end, end + len(line) + 1
+        if any(hint in line for hint in SENTENCE_HINTS):
+            lines.append((start, end - 1))
+    matches = [m for p in SENTENCES for line in lines for m in p.finditer(text, *line)]
     if opening := OPENING.match(text):
         matches.append(opening)
     found = []
