@@ -16,6 +16,8 @@ from mctsr_graph.text.statements import DECLARED, MAX_SENTENCE, SAID, statements
 from mctsr_graph.text.thinking import strip_reasoning
 from mctsr_graph.text.tidy import TEXT_MACRO, tidy
 
+LONGEST = 1_000_000
+"""Characters of a draft, a critique or a refinement that are kept, at most."""
 _HASHED = 3  # how sure a "####" line is: between a box and a sentence
 _MAX_BOX = 1000  # a box may hold a matrix, but not an essay
 _MAX_KEY = 400  # longer answers get no rewriting, only their ends stripped
@@ -75,6 +77,19 @@ def clean_text(text: str) -> str:
     """
     utf16 = text.replace("\0", "").encode("utf-16-le", "surrogatepass")
     return utf16.decode("utf-16-le", "replace")
+
+
+def cut_long(text: str) -> str:
+    """Cuts the middle out of a text of more than `LONGEST` characters, with a mark in its place.
+
+    Returns:
+        The text, or its first fifth and its end, about `LONGEST` characters together.
+    """
+    if len(text) <= LONGEST:
+        return text
+    head, left_out = LONGEST // 5, len(text) - LONGEST
+    mark = f"\n[{left_out:,} characters left out]\n"
+    return f"{text[:head]}{mark}{text[head + left_out :]}"
 
 
 def extract_final_answer(text: str) -> str | None:
