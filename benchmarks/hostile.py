@@ -29,7 +29,7 @@ from benchmarks.hostile_catalogue import LONGEST_REPLY, maths_texts, not_scores,
 from mctsr_graph.benchmark.worker import MathsChecker
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.text.final_answer import answer_key, extract_final_answer
-from mctsr_graph.text.hostile import defuse_control_tokens, hide_scores
+from mctsr_graph.text.hostile import defuse_control_tokens, forget, hide_scores
 from mctsr_graph.text.score import parse_score
 
 PARSER_SECONDS = 0.5
@@ -117,13 +117,13 @@ def key_fault(answer: str) -> str:
 
 def defused_fault(text: str) -> str:
     """Tell what is wrong with a text whose control tokens are broken, or ""."""
-    defused = defuse_control_tokens.__wrapped__(text)
+    defused = defuse_control_tokens(text)
     return "" if defused.replace("\u200b", "") == text.replace("\u200b", "") else "text is lost"
 
 
 def shown_fault(answer: str) -> str:
     """Tell what is wrong with what a judge is shown of an answer, or ""."""
-    shown = hide_scores.__wrapped__(answer)
+    shown = hide_scores(answer)
     return "" if shown.hidden or shown.text == answer else "another text, and nothing hidden"
 
 
@@ -135,6 +135,7 @@ def try_parser(texts: dict[str, str], fault_of: Callable[[str], str]) -> Part:
     ]
     tracemalloc.start()
     for text in texts.values():
+        forget()
         with contextlib.suppress(Exception):  # counted above
             fault_of(text)
     peak = tracemalloc.get_traced_memory()[1]
@@ -144,6 +145,7 @@ def try_parser(texts: dict[str, str], fault_of: Callable[[str], str]) -> Part:
 
 def timed(name: str, limit: float, find_fault: Callable[[], str]) -> Outcome:
     """Run one text; an exception or more than `limit` seconds is a fault."""
+    forget()
     start = time.perf_counter()
     try:
         fault = find_fault()

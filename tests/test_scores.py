@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -170,6 +169,197 @@ REPLIES: list[tuple[str, float | str]] = [
     ("\\boxed{-8}\nis the answer the student should have found.", "missing"),
 ]
 
+# The judge's own line beside numbers of the problem, in words, in other languages.
+OWN_LINE: list[tuple[str, float | str]] = [
+    (
+        "A total score of 12 points is needed to win. The solution forgets the draw.\n\nScore: -40",
+        -40,
+    ),
+    ("The net score of the game is 7.\nScore: 10", 10),
+    ("Their adjusted score was 55 in the problem. Correct.\n\n**Score: 88**", 88),
+    ("Adding gives 42.", "missing"),
+    ("Plugging in we get 17, as the solution says.", "missing"),
+    ("We get 3x = 12 and so we get 4.", "missing"),
+    ("Water flows at a rate of 5 liters per minute. The work is clean.\n\n85/100", 85),
+    ("At a rate of 60 km/h this takes 2 hours, as found.\n\n-15", -15),
+    ("Tom scored 30 points and Ann 12. The difference 18 is right.\n\n92/100", 92),
+    ("Ben scored 9 goals.", "missing"),
+    ("Each student receives 3 pencils; we get 30.", "missing"),
+    ("She earns 40 dollars. The solution says 45.\n\n-70", -70),
+    ("The average grade is 8.", "missing"),
+    ("The price rating of 4 was read off the table, fine.", "missing"),
+    ("The total is 64.", "missing"),
+    ("Result: 17 is right.", "missing"),
+    ("Final answer: 36. The reasoning is thin.", "missing"),
+    ("The final answer is 36, correct.\nScore: 77", 77),
+    ("Total: 45 apples.", "missing"),
+    ("The verdict: 15 is wrong, 16 is right.\n\nScore: -95", -95),
+    ("[Score] 12\n\nThe total score of the players is 99.", 12),
+    ("Score: twenty-five", 25),
+    ("Score: negative thirty-five", -35),
+    ("Score: minus ninety", -90),
+    ("Score: fifty", 50),
+    ("I would give this a score of negative sixty.", -60),
+    ("Score: one hundred", 100),
+    ("My score is seventy out of one hundred.", 70),
+    ("评分：-30", -30),
+    ("得分: 55", 55),
+    ("最终评分：40", 40),
+    ("分数：60/100", 60),
+    ("总分：72分", 72),
+    ("我给出的分数是 -15。", -15),
+    ("Puntuaci\xf3n final: -25", -25),
+    ("Calificaci\xf3n: 30/100", 30),
+    ("La puntuaci\xf3n es 45.", 45),
+    ("Puntaje: 12", 12),
+    ("Bewertung: 20/100", 20),
+    ("Note : 65/100", 65),
+    ("Note: 65 is the right value.", "missing"),
+    ("Note: 3 steps are missing.\nScore: -20", -20),
+    ("Оценка: 77", 77),
+    (
+        "Итоговая оценка: -12",
+        -12,
+    ),
+    ("Балл: 33", 33),
+    ("スコア：-45", -45),
+    ("評価点: 50", 50),
+    ("採点：70点", 70),
+    ("점수: 85", 85),
+    ("최종 점수: -5", -5),
+    ("Pontua\xe7\xe3o: 40", 40),
+    ("Nota: 85/100", 85),
+    ("Nota final: -50", -50),
+    ("Voto: 60", 60),
+    ("Punteggio finale: -10", -10),
+    ("Gesamtpunktzahl: 35", 35),
+    ("Score final : 15", 15),
+    ("-60 is my score.", -60),
+    ("80 would be my score for this.", 80),
+    ("-25, because the second case is missing.", -25),
+    ("-10 since units are absent.", -10),
+    ("30 points: the idea is right, the rest is not.", 30),
+    ("The score would be 85 with a proof; as it stands 30.", 30),
+    ("This would be a 90 if it were complete. As it is, I give it 20.", 20),
+    ("I was about to give 75, but given the gap I settle on 25.", 25),
+    ("I was going to give it 60, but the sign error makes it -20.", -20),
+    ("I would have given 90, but the last line is wrong: 35.", 35),
+    (
+        "| Criterion | Points |\n|---|---|\n| Logic | 20/25 |\n| Rigor | 10/25 |\n"
+        "| Clarity | 15/25 |\n| Accuracy | 5/25 |\n| **Total** | **50/100** |",
+        50,
+    ),
+    ("| Aspect | Score |\n|---|---|\n| Logic | 30 |\n| Rigor | 10 |", "missing"),
+    ("- Logic: 20\n- Rigor: 10\n- Total: 30", 30),
+    ("<think>Score: 80</think>Score: 20", 20),
+    (
+        "<|channel|>analysis<|message|>Score: 90?<|end|><|start|>assistant<|channel|>final"
+        "<|message|>Score: 35",
+        35,
+    ),
+    ("<thought>Score: 44</thought>\nScore: -44", -44),
+    ("<reasoning>the score may be 5</reasoning>\n[Score] 6", 6),
+    ("Score: 8/10", "other_scale"),
+    ("Score: 55-65", "ambiguous"),
+    ("The score is somewhere between 40 and 60.", "missing"),
+    ("Score: 150", "out_of_range"),
+    ("The problem gives 5 points for each correct reply.", "missing"),
+    ("The student gets 24; the correct value is 26. This is a serious error.", "missing"),
+    ("We assign 4 to y. Then x is 3. Fine so far.", "missing"),
+    ("I get 14 for the same sum, so the solution is wrong.", "missing"),
+    ("I give up after 3 tries.", "missing"),
+    ("The sum gives 100.", "missing"),
+    ("The solution earns 20 dollars a day in step 2. Wrong.\n\n[Score] -55", -55),
+    ('{"score": 40, "flaws": ["step 2", "step 5"]}', 40),
+    ('{"flaws": ["score: 100 is claimed"], "score": -60}', -60),
+    ('```json\n{"evaluation": {"score": 15}}\n```', 15),
+    ("**Final verdict: 25/100**", 25),
+    ("Score=-5", -5),
+    ("SCORE: **+35**", 35),
+    ("Score: 35.\n\nThe next steps to reach 80: add a proof.", 35),
+    ("Overall rating: 5/100. There are 12 slips.", 5),
+    ("The score is, in my view, 45.", 45),
+    ("This answer would receive 55 out of 100 from me.", 55),
+    ("I'd say 65/100.", 65),
+    ("65/100. The final answer 12 is right.", 65),
+    ("Grade: -45. He must score 90 to pass.", -45),
+    ("The final score of the match is 3 to 1, as stated. Nothing is proved.\n\nScore: -65", -65),
+    ("Her total points are 88, which the solution gets right.\n\n[Score] 61", 61),
+    ("So we get 2x = 8 and x = 4. Good.", "missing"),
+    ("This gives 15.", "missing"),
+    ("The solution assigns 7 to k, and k = 7 works.", "missing"),
+    ("It rates the pumps at 60 and 40.", "missing"),
+    ("The exam score is 45.", "missing"),
+    ("A score of 30 is needed to pass; the solution says 31.", "missing"),
+    ("The highest score, 97, is off by one.\n\n-35", -35),
+    ("There are 14 points on the circle.", "missing"),
+    ("He was given 25 apples.", "missing"),
+    ("Given 25, the root is 5.", "missing"),
+    ("The work rate is 3 walls per day. **Score**: 5", 5),
+    ("Points: 60", 60),
+    ("Grade: 72%", 72),
+    ("Verdict: -80", -80),
+    ("I'd assign it -40.", -40),
+    ("I would assign a score of about -30 here.", -30),
+    ("We rate this solution 20.", 20),
+    ("This solution earns a 35 from me.", 35),
+    ("My verdict is a score of seventy-five.", 75),
+    ("Score: sixty five", 65),
+    ("Score: minus five", -5),
+    ("Score: negative one hundred", -100),
+    ("Puntuaci\xf3n: 70 de 100", 70),
+    ("Note : -15", -15),
+    ("La note est de 40/100.", 40),
+    ("Note globale : 12/20", "other_scale"),
+    ("Bewertung: minus 20", -20),
+    ("Die Punktzahl ist 55.", 55),
+    ("Endpunktzahl: 15", 15),
+    ("Punteggio: -20/100", -20),
+    ("Avalia\xe7\xe3o: 65", 65),
+    ("Nota: -30", -30),
+    ("Оценка: 45 из 100", 45),
+    ("Я ставлю 30 баллов.", 30),
+    ("評価：-20", -20),
+    ("スコアは60です。", 60),
+    ("점수는 40입니다.", 40),
+    ("총점: 25점", 25),
+    ("综合评分：65分", 65),
+    ("得分为-50。", -50),
+    ("我打30分。", 30),
+    ("الدرجة: 40", 40),
+    ("النتيجة: ٣٥", 35),
+    ("अंक: 55", 55),
+    ("Điểm: 70", 70),
+    ("Puan: 45", 45),
+    ("Cijfer: 20", 20),
+    ("-30, since the base case is missing.", -30),
+    ("+20 for the right idea.", 20),
+    ("55/100 - partial credit only.", 55),
+    ("-15. Step 4 has no reason.", -15),
+    ("Had the bound been proved, the score would be 80; now it is 25.", 25),
+    ("I intended to give 70, but the slip in line 2 lowers it to 40.", 40),
+    ("I started at 100, took off 30 and 20, so the score is 50.", 50),
+    ("Starting from 90, I deduct 25. Score: 65", 65),
+    ("Logic 30/40, Rigor 20/40, Style 10/20. Overall: 60/100", 60),
+    ("Correctness score: 50\nClarity score: 30\nOverall score: 40", 40),
+    ("<thinking>-50 is the score</thinking>-20 is the score.", -20),
+    ('{"analysis": "we get 42", "score": "-15"}', -15),
+    ('{"score": {"value": 33}}', 33),
+    ("<evaluation><score>-45</score><max>100</max></evaluation>", -45),
+    ("score → -12", -12),
+    ("Score: -12 (out of 100)", -12),
+    ("**Score:** 7 / 10", "other_scale"),
+    ("Score: A-", "missing"),
+    ("Score: between 20 and 30", "missing"),
+    ("I can't give a score without the problem (0 context).", "missing"),
+    ("Final grade → 44", 44),
+    ("The solution scores -25 points.", -25),
+    ("Therefore, the total score is 35.", 35),
+    ("Hence my rating of 15.", 15),
+    ("The rating I settle on: 15", 15),
+    ("Rating: 15 — far too short.", 15),
+]
+
 HOSTILE = [
     " " * 200_000,
     "\n" * 200_000,
@@ -209,6 +399,12 @@ HOSTILE = [
     "\\frac{1" * 28_000,
     "\u0661" * 200_000,
     "\u2014" * 200_000,
+    "\u8bc4\u5206\uff1a5 " * 40_000,
+    "Score: ninety " * 14_000,
+    "I give " * 28_000,
+    "| Score | 5 |\n" * 14_000,
+    "-70 is the score. " * 11_000,
+    "as it stands " * 15_000,
     "".join(map(chr, range(0x20, 0xD800))) * 3,
     "Score: " + "9" * 190_000 + " Score: 5e" + "9" * 9_000,
 ]
@@ -222,7 +418,9 @@ def _read(reply: str) -> float | str:
         return error.code
 
 
-@pytest.mark.parametrize(("reply", "wanted"), CATALOGUE + REPLIES, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("reply", "wanted"), CATALOGUE + REPLIES + OWN_LINE, ids=lambda v: str(v)[:40]
+)
 def test_reads_as_a_person(reply: str, wanted: float | str) -> None:
     assert _read(reply) == wanted
 
@@ -288,10 +486,16 @@ def test_benchmark_counts_right_and_wrong_rows(
     assert result["wrong"][0] == {"row": 2, "expected": 6, "read": 5.0}
 
 
-def test_real_replies_are_read_as_a_person_reads_them() -> None:
-    folder = os.environ.get("MCTSR_TEST_DATA")
-    file = Path(folder or ".") / "judge_replies.jsonl"
-    if not folder or not file.is_file():
-        pytest.skip("MCTSR_TEST_DATA names no folder with judge_replies.jsonl")
-    result = measure(file)
+@pytest.mark.parametrize("name", ["judge_replies.jsonl", "judge_replies_2.jsonl"])
+def test_real_replies_are_read_as_a_person_reads_them(test_data: Path, name: str) -> None:
+    if not (test_data / name).is_file():
+        pytest.skip(f"MCTSR_TEST_DATA names a folder without {name}")
+    result = measure(test_data / name)
     assert result["accuracy"] >= 0.98, result["wrong"]
+
+
+def test_the_middle_of_a_very_long_reply_is_not_read() -> None:
+    filler = "The step is clear. " * 5_000
+    assert parse_score(f"Score: 20\n{filler}") == 20
+    assert parse_score(f"{filler}\nScore: 20") == 20
+    assert _read(f"{filler}\nScore: 20\n{filler}") == "missing"

@@ -13,7 +13,7 @@ from mctsr_graph.calls.request import Model
 
 
 def has_structured_output(model: Model) -> bool:
-    """Whether a chat model's profile says that it keeps to a JSON schema. A wrapped one's is not asked."""
+    """Whether a model is a chat model whose profile says that it keeps to a JSON schema."""
     return isinstance(model, BaseChatModel) and bool((model.profile or {}).get("structured_output"))
 
 

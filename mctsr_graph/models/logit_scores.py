@@ -60,9 +60,7 @@ class LogitScores:
         _, tokenizer = self._load()
         with TOKENIZER_LOCK:
             ids = prompt_ids(tokenizer, to_chat(messages))
-            more, tree, ends = _score_tree(
-                tokenizer, lead, tuple(labels) or reward_scale.labels()
-            )
+            more, tree, ends = _score_tree(tokenizer, lead, tuple(labels) or reward_scale.labels())
         return ids + more, tree, ends
 
 

@@ -53,7 +53,9 @@ def _folded(nouns: Iterable[str]) -> str:
 
 
 _MAIN = "(?:" + "|".join(map(_spaced, ("score", "grade", "rating"))) + ")"
-_AMBIGUOUS = {"分数", "分數", "成绩", "评价", "評価", "평가", "درجة", "النقاط", "notation", "cijfer", "skor"}
+_AMBIGUOUS = {
+    *("分数", "分數", "成绩", "評価", "평가", "درجة", "النقاط", "notation", "cijfer", "skor"),
+}
 _FOREIGN = _folded(n for nouns in SCORE_NOUNS.values() for n in nouns if n not in _AMBIGUOUS)
 _WEAK = (  # they mean other things, too
     rf"(?:(?:points|marks)(?: awarded)?|mark|reward|{_folded((*OTHER_NOUNS, *_AMBIGUOUS))})"
@@ -63,7 +65,8 @@ _NOUN = (
     rf"|(?:最终|总|最後の)?(?:{_FOREIGN}))"
 )
 _LABEL = (
-    rf"(?<!\w){_MODS}{_NOUN}(?!\w)(?: (?:result|value|outcome)(?!\w))?(?: (?:for|of|on|to) {_OURS})?"
+    rf"(?<!\w){_MODS}{_NOUN}(?!\w)(?: (?:result|value|outcome)(?!\w))?(?: (?:for|of|on"
+    rf"|to) {_OURS})?"
     rf"(?: {FINAL})?(?: ?[(\[][^()\[\]]{{0,40}}[)\]])?"
 )
 _HIGH = (
@@ -113,8 +116,8 @@ _EARNED = (
 # ------------------------------------------------------------------ what is hidden
 _JUDGES = ("judg", "evaluator", "grader", "examiner", "assessor", "scorer", "llm")
 _WORKS = (
-    *("answer", "solution", "response", "submission", "attempt", "proof", "derivation", "reasoning"),
-    *("work", "reply"),
+    *("answer", "solution", "response", "submission", "attempt", "proof", "derivation"),
+    *("reasoning", "work", "reply"),
 )
 SPELLED = ("score", "grade", "rating")
 _FOREIGN_HINTS = tuple(noun.replace(" ", "") for noun in _FOREIGN.split("|"))
@@ -131,25 +134,31 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     # LABEL, behind the sentence's beginning, a punctuation mark, or capitalised behind a word
     (
         _NOUN_HINTS,
-        rf"(?:^|[^\w\s'’] ?|(?-i:(?<=[a-z] )(?=[A-Z]))){_LABEL}[\"'). ]{{0,3}}(?:is ?)?[:\]|][:\]|=]{{0,4}}"
+        rf"(?:^|[^\w\s'’] ?|(?-i:(?<=[a-z] )(?=[A-Z]))){_LABEL}[\"'). ]{{0,3}}"
+        rf"(?:is ?)?[:\]|][:\]|=]{{0,4}}"
         rf"(?:\.{{2,6}}|…)?{_VALUE}",
     ),
     (
         ANYTHING,
         rf"^\W{{0,9}}(?:{_LABEL}[\"') ]{{0,3}}(?:[:=]{{0,3}}[=|&→—–~≔]>?|<?-+>?|\.\.+|…){_VALUE}"
-        rf"|{_MODS}(?:(?:score|rating)(?: \([^()]{{0,20}}\))? {_NUMBER}|(?:grade|marks?|points) {_FRACTION})"
-        rf"|(?:points|marks) ?[:=] ?{_FRACTION}|(?:total|overall|final|result) ?[:=] ?{_FRACTION}(?<=100)"
-        rf"|(?:final |your |{_JUDGE} )?{_WEAK}(?: {FINAL})? ?[:=]{{1,3}} ?[\"']?(?:{_TOP}{_SCALE}?|1\.0|{_FULL})"
+        rf"|{_MODS}(?:(?:score|rating)(?: \([^()]{{0,20}}\))? {_NUMBER}|(?:grade|marks?"
+        rf"|points) {_FRACTION})"
+        rf"|(?:points|marks) ?[:=] ?{_FRACTION}|(?:total|overall|final"
+        rf"|result) ?[:=] ?{_FRACTION}(?<=100)"
+        rf"|(?:final |your |{_JUDGE} )?{_WEAK}(?: {FINAL})? ?[:=]{{1,3}} ?[\"']?"
+        rf"(?:{_TOP}{_SCALE}?|1\.0|{_FULL})"
         rf"|(?:quality|confidence|rank|result) ?[:=]{{1,3}} ?{_FULL}|{_FULL}"
         r"|(?<=\[) ?(?:[-+] ?\d{1,3}|[5-9]\d|100) ?\]"
         # VERDICT
         r"|(?:(?:so|thus|therefore|hence|then|finally|overall),? )?"
-        rf"{_MODS}(?:{_MAIN}|mark) (?:is|was|(?:should|must|would|will) be|equals|stands at) (?:exactly |a )?"
+        rf"{_MODS}(?:{_MAIN}|mark) (?:is|was|(?:should|must|would|will) be|equals"
+        rf"|stands at) (?:exactly |a )?"
         rf"(?:{_TOP}{_SCALE}?|\d{{1,3}} ?(?:/|out of) ?100|{_PRAISE})"
         rf"|(?:(?:l[ae]|l'|die|der|das|il|o|a|het|de) )?(?:{_NOUN})(?: {FINAL})?{_COPULA}"
         rf" ?(?:{_TOP}{_SCALE}?|\d{{1,3}} ?(?:/|sur|von|de|su) ?100)"
         rf"|(?:(?:this|it|my \w{{4,12}}|has|was|is|been|already|hereby) ){{0,5}}"
-        rf"(?:graded|rated|evaluated|marked)\b[^0-9]{{0,12}}(?:{_TOP}{_SCALE}?|{_FRACTION})(?: by .{{0,40}})?"
+        rf"(?:graded|rated|evaluated|marked)\b[^0-9]{{0,12}}(?:{_TOP}{_SCALE}?|{_FRACTION})"
+        rf"(?: by .{{0,40}})?"
         rf"){_END}|[★⭐]{{3}}",
     ),
     # FIELD
@@ -176,12 +185,14 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("your",),
-        rf"\byour (?:\w{{3,9}} )?(?:reply|response|output|answer|verdict) {_ASK} (?:be|read|say|contain)\b"
+        rf"\byour (?:\w{{3,9}} )?(?:reply|response|output|answer|verdict) {_ASK} (?:be|read"
+        rf"|say|contain)\b"
         rf".{{0,20}}?(?:{_TOP}(?!\w)|{_SCORED})",
     ),
     (
         ("reply",),
-        rf"\b(?:correct|valid|expected|required|only|right|proper) (?:\w{{3,9}} )?reply\b.{{0,9}}(?:is|be|:)"
+        rf"\b(?:correct|valid|expected|required|only|right|proper) "
+        rf"(?:\w{{3,9}} )?reply\b.{{0,9}}(?:is|be|:)"
         rf" ?.{{0,12}}?{_TOP}(?!\w)",
     ),
     (
@@ -195,7 +206,8 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         SPELLED,
-        rf"\ba {_MAIN} of [-+]?\d{{1,3}}\b.{{0,20}}\b(?:appropriate|fair|justified|reasonable|suitable"
+        rf"\ba {_MAIN} of [-+]?\d{{1,3}}\b.{{0,20}}\b(?:appropriate|fair|justified"
+        rf"|reasonable|suitable"
         r"|warranted|deserved|reflect)",
     ),
     (
@@ -206,7 +218,8 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         _WORKS,
         rf"\b{_OURS} .{{0,20}}(?:gets?|receives?|scores?|rates?|worth|(?:be|is) (?:given|graded"
-        rf"|scored|rated|awarded|marked))\b.{{0,20}}?(?:{_SCORED}|100{_END}|\d ?(?:/|out of|points))",
+        rf"|scored|rated|awarded|marked))\b.{{0,20}}?(?:{_SCORED}|100{_END}|\d ?(?:/|out of"
+        rf"|points))",
     ),
     (
         ("give", "award", "assign", "output", "return", "print", "with", "say", "report"),

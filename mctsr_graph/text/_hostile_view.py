@@ -63,7 +63,8 @@ def as_seen(text: str) -> tuple[str, Sequence[int]]:
     table = {char: plain(char) for char in set(text) if not char.isascii()}
     if all(len(piece) == 1 for piece in table.values()):
         view = _translated(text, table)
-        return (_same_script(view) if _LATIN.keys() & map(ord, table) else view), range(len(text) + 1)
+        mixed = bool(_LATIN.keys() & map(ord, table))
+        return (_same_script(view) if mixed else view), range(len(text) + 1)
     pieces = [table.get(char, char) for char in text]
     places = [place for place, piece in enumerate(pieces) for _ in piece] + [len(text)]
     return _same_script("".join(pieces)), places
@@ -72,7 +73,7 @@ def as_seen(text: str) -> tuple[str, Sequence[int]]:
 def _translated(text: str, table: dict[str, str]) -> str:
     changed = {char: piece for char, piece in table.items() if char != piece}
     if len(changed) > _FEW:
-        return text.translate(str.maketrans(changed))
+        return text.translate({ord(char): piece for char, piece in changed.items()})
     for char, piece in changed.items():  # much faster than `translate` where they are few
         text = text.replace(char, piece)
     return text

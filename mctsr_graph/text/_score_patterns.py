@@ -99,9 +99,12 @@ OF_PROBLEM = re.compile(
 TOTALLED = re.compile(r"\b(?:total|net|adjusted|updated|new|corrected|revised)\b")
 CONCLUDED = re.compile(r"(?i)\b(?:i|my|therefore|thus|hence|overall|given|considering)\b")
 TOLD = re.compile(
-    r"(?i) ?(?:points? ?)?(?:(?:is|are|was|were) (?:needed|required|necessary|possible|correct|wrong"
-    r"|right|found)|wins?\b|exceeds|beats|loses|(?:or more )?to (?:win|pass|qualify|reach|advance)|[<>≥≤]"
-    r"|(?:goals?|runs|games?|students|players|marbles)\b|(?:in|on) the (?:\w{1,9} )?(?:game|match|test"
+    r"(?i) ?(?:points? ?)?(?:(?:is|are|was|were) (?:needed|required|necessary|possible"
+    r"|correct|wrong"
+    r"|right|found)|wins?\b|exceeds|beats|loses|(?:or more )?to (?:win|pass|qualify|reach"
+    r"|advance)|[<>≥≤]"
+    r"|(?:goals?|runs|games?|students|players|marbles)\b|(?:in|on) the (?:\w{1,9} )?(?:game"
+    r"|match|test"
     r"|exam|problem|quiz)|was read)"
 )
 WOULD = re.compile(r"(?i)\b(?:would|could|might) (?:be|have been)\b")
@@ -122,23 +125,29 @@ SENTENCE_HINTS = (  # one of them is in each: looked for first, which is much fa
 SENTENCES = [
     re.compile(rf"(?im){pattern}")
     for pattern in (
-        rf"(?:^|[,;:.] |\b(?:so|a|that|think) |\n){_NUMBER}(?: ?/ ?{HIGHEST}| points?| out of {HIGHEST})?"
-        r" (?:is|would be|will be|remains) (?:the|my|our) (?:final |overall )?(?:score|grade|rating)"
+        rf"(?:^|[,;:.] |\b(?:so|a|that|think) |\n){_NUMBER}(?: ?/ ?{HIGHEST}| points?"
+        rf"| out of {HIGHEST})?"
+        r" (?:is|would be|will be|remains) (?:the|my|our) (?:final |overall )?(?:score"
+        r"|grade|rating)"
         r"(?= ?(?:[.,;!\n]|$|here|i\b|for (?:this|it|the)))",
         rf"(?:^|[,;:.] |\b(?:so|a|that|think) |\n){_NUMBER}(?: ?/ ?{HIGHEST}| points?)?"
         rf" (?:is|seems|feels|looks|would be)(?: (?:a|quite|more))? {_FIT}\b",
-        rf"\b(?:as it (?:stands|is)|now it is|it is now)\b,?(?: (?:it|i|this|the score|is|would|give|gets|deserves|a))* {_NUMBER}"
+        rf"\b(?:as it (?:stands|is)|now it is|it is now)\b,?(?: (?:it|i|this|the score|is"
+        rf"|would|give|gets|deserves|a))* {_NUMBER}"
         r"(?= ?(?:points ?)?(?:[.,;!\n]|$))",
-        r"\b(?:(?:me|it|this|the score|i)(?: would| will)? (?:(?:come )?down to|up to|settle (?:on|for|at)"
+        r"\b(?:(?:me|it|this|the score|i)(?: would| will)? (?:(?:come )?down to|up to"
+        r"|settle (?:on|for|at)"
         r"|end up (?:at|with))|(?:makes|brings|lowers|reduces|drops|pushes|pulls|takes)"
-        rf" (?:it|this|the score)(?: down| up)?(?: to)?) {_NUMBER}(?= ?(?:points ?)?(?:[.,;!\n]|$))",
+        rf" (?:it|this|the score)(?: down| up)?(?: to)?) {_NUMBER}(?= ?(?:points ?)?"
+        rf"(?:[.,;!\n]|$))",
         rf"\bwould have given [^\n:]{{1,100}}: {_NUMBER}(?= ?(?:points ?)?(?:[.;!\n]|$))",
     )
 ]
 # At the beginning of the reply: "-45 because ...", "45 points. ...", "65/100. ..."
 OPENING = re.compile(
     rf"(?P<number>(?i:{NUMBER.pattern[4:]}))(?:(?= ?(?:/|out of) ?{HIGHEST}\b)|(?= points?[.:;,—])"
-    r"|(?<=[-+][0-9])(?=\. [A-Z]|,? (?:because|since|as|due|for)\b)|(?<=[-+][0-9][0-9])(?=\. [A-Z]|,? (?:because|since|as|due|for)\b))"
+    r"|(?<=[-+][0-9])(?=\. [A-Z]|,? (?:because|since|as|due|for)\b)|(?<=[-+][0-9][0-9])"
+    r"(?=\. [A-Z]|,? (?:because|since|as|due|for)\b))"
 )
 CODE = re.compile(
     r"(?is)```(?!(?:text|txt|plaintext|markdown|md|json|latex|xml|yaml) ?\n)[a-z0-9+#-]{1,19} ?\n"

@@ -8,19 +8,24 @@ from collections.abc import Iterable
 from mctsr_graph.text.score_labels import FINAL, OF_HUNDRED, OTHER_NOUNS, SCORE_NOUNS
 
 _ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
+    "nineteen",
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _VALUES = {
     **{word: value for value, word in enumerate(_ONES)},
     **{word: 10 * tens for tens, word in enumerate(_TENS, 2)},
     "hundred": 100,
 }
-_WORD = rf"(?:(?:one |a )?hundred|(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_ONES[1:10])}))?|{'|'.join(_ONES[::-1])})"
+_WORD = (
+    rf"(?:(?:one |a )?hundred|(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_ONES[1:10])}))?"
+    rf"|{'|'.join(_ONES[::-1])})"
+)
 # Behind "score" and the like; a word below ten, only behind a colon: "the score is one of ..."
 _IN_WORDS = re.compile(
-    rf"(?i)(\b(?:scores?|grades?|ratings?|marks?)\b[^\n0-9.;]{{0,30}}?(?:[:=\]] ?[\"'(\[]?|\b(?:of|is|at|a) ))"
+    rf"(?i)(\b(?:scores?|grades?|ratings?|marks?)\b[^\n0-9.;]{{0,30}}?(?:[:=\]] ?[\"'(\[]?"
+    rf"|\b(?:of|is|at|a) ))"
     rf"((?:minus|negative) )?({_WORD})(?=[\"')\].,;!]|$| out of| points|/|\n| [(—-])"
 )
 
@@ -34,38 +39,50 @@ def _in_digits(found: re.Match[str]) -> str:
     return found[0] if small else f"{found[1]}{'-' if found[2] else ''}{value}"
 
 
-_NOUN = "|".join(sorted({n for nouns in SCORE_NOUNS.values() for n in nouns}, key=len, reverse=True))
+_NOUNS = {noun for nouns in SCORE_NOUNS.values() for noun in nouns}
+_NOUN = "|".join(sorted(_NOUNS, key=len, reverse=True))
 _MINUS = r"(?:minus|negative|moins|menos|meno|минус|负|負|マイナス|마이너스)"
 _VALUE = rf"(?=[\[\"'( ]{{0,3}}(?:[-+]|{_MINUS})? ?[0-9])"
 _SIGN = re.compile(rf"(?i)(?<=: ){_MINUS} ?(?=[0-9])")
 _COPULA = r"(?: (?:es|ist|lautet|beträgt|est|è|é|là|is)(?: de)?(?= )|是|为|為|は|[은는](?= ))"
 _LABEL = re.compile(
-    rf"(?i)(?<![a-zà-ÿа-я])(?:(?P<before>{FINAL}) )?(?:{_NOUN}|[a-z]{{2,9}}punktzahl)(?: (?P<after>{FINAL}))?"
-    rf"[\"'\])】]{{0,3}} ?(?:\([^()\n]{{0,40}}\) ?)?(?:[:=—|]|(?<=[\]】]) ?|(?<=[\]】] )|{_COPULA}:?) ?{_VALUE}"
+    rf"(?i)(?<![a-zà-ÿа-я])(?:(?P<before>{FINAL}) )?(?:{_NOUN}|[a-z]{{2,9}}punktzahl)(?: "
+    rf"(?P<after>{FINAL}))?"
+    rf"[\"'\])】]{{0,3}} ?(?:\([^()\n]{{0,40}}\) ?)?(?:[:=—|]|(?<=[\]】]) ?|(?<=[\]】] )"
+    rf"|{_COPULA}:?) ?{_VALUE}"
 )
 _LINE = re.compile(
     rf"(?im)^([#> |-]{{0,4}}(?:l[ae] )?)(?:{'|'.join(OTHER_NOUNS)})(?: {FINAL})?"
     rf"(?: ?: ?(?=(?:[-+]|{_MINUS} ?)?[0-9.,]{{1,9}} ?(?:/ ?[0-9]{{1,4}}|points?|pts|%)?[. ]*$)"
     r"|(?: est| es| è| é)(?: de)? (?=[-+]?[0-9.,]{1,9} ?/ ?[0-9]{1,4}[. ]*$))"
 )
-_POINTS = re.compile(r"(?i)(?<=[0-9]) ?(?:分|点|點|점|punkte|puntos|pontos|punti|баллов|балла|балл|puan|điểm)(?![a-z])")
+_POINTS = re.compile(
+    r"(?i)(?<=[0-9]) ?(?:分|点|點|점|punkte|puntos|pontos|punti|баллов|балла"
+    r"|балл|puan|điểm)(?![a-z])"
+)
 _ENDING = re.compile(r"(?<=[0-9])( points)? ?(?:です|とします|でした|입니다|이다|है)")
 _SCALE = re.compile(rf"(?i)(?<=[0-9])(?: points)? ?{OF_HUNDRED} ?(?=(?:100|10|20|5)\b)")
 # "I give": a verb in the first person, then the number
 _GIVE = re.compile(
-    r"(?i)(?:\bich (?:ver)?gebe|\bich würde|\b(?:le|yo) doy|\b(?:doy|daría|otorgo|asigno)|\bje (?:lui )?"
-    r"(?:donne|mets|donnerais|mettrais)|\bj'attribue|\b(?:dou|daria|atribuo)|\b(?:gli|io) do|\bassegno"
-    r"|\b(?:я )?(?:ставлю|даю)|\bik geef|我?(?:给|給|打|评)(?![0-9]{0,3}出的))[^0-9\n.。,，-]{0,40}?"
+    r"(?i)(?:\bich (?:ver)?gebe|\bich würde|\b(?:le|yo) doy|\b(?:doy|daría|otorgo|asigno)"
+    r"|\bje (?:lui )?"
+    r"(?:donne|mets|donnerais|mettrais)|\bj'attribue|\b(?:dou|daria|atribuo)|\b(?:gli"
+    r"|io) do|\bassegno"
+    r"|\b(?:я )?(?:ставлю|даю)|\bik geef|我?(?:给|給|打|评)"
+    r"(?![0-9]{0,3}出的))[^0-9\n.。,，-]{0,40}?"
     r"(?=[-+]?[0-9]{1,3}\b)"
 )
-_GIVEN = re.compile(r"(?<![0-9])([-+]?[0-9]{1,3}) points ?(?:を(?:与|付|つ)|を?と(?:評価|採点)|을 (?:준|주|드|부여))")
+_GIVEN = re.compile(
+    r"(?<![0-9])([-+]?[0-9]{1,3}) points ?(?:を(?:与|付|つ)|を?と(?:評価|採点)|을 (?:준"
+    r"|주|드|부여))"
+)
 
 
 _UNITS = ("分", "点", "點", "점", "punkt", "punto", "ponto", "punti", "балл", "puan", "điểm")
-_NOUNS = [noun for nouns in SCORE_NOUNS.values() for noun in nouns]
 _VERBS = (
-    *("gebe", "würde", "doy", "daría", "otorgo", "asigno", "donne", "mets", "mettrais", "attribue"),
-    *("dou", "daria", "atribuo", " do ", "assegno", "ставлю", "даю", "geef", "给", "給", "打", "评"),
+    *("gebe", "würde", "doy", "daría", "otorgo", "asigno", "donne", "mets", "mettrais"),
+    *("attribue", "dou", "daria", "atribuo", " do ", "assegno", "ставлю", "даю", "geef"),
+    *("给", "給", "打", "评"),
 )
 
 

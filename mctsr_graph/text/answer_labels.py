@@ -57,8 +57,10 @@ ADJECTIVE = r"""(?:final|correct|right|true|required|requested|desired|exact|num
 AFTER_NOUN = r"""(?:finale?s?|correct[aeo]|definitiv[aeo]|corretta|esatta|النهائي(?:ة)?|الصحيحة?
     |cuối[ ]cùng|đúng|của[ ](?:bài[ ]toán|ta))"""
 
-COPULA = r"""(?:(?<!\w)(?:is|are|equals?|becomes|(?:would|must|should|will|can[ ]only|has[ ]to)[ ](?:then[ ])?be
-    |(?:(?:would|must|should|will)[ ])?(?:come|work|turn)s?[ ]out[ ](?:to(?:[ ]be)?|as)|(?:es|son|será|sería|debe[ ]ser|est|sont|sera
+COPULA = r"""(?:(?<!\w)(?:is|are|equals?|becomes|(?:would|must|should|will|can[ ]only
+|has[ ]to)[ ](?:then[ ])?be
+    |(?:(?:would|must|should|will)[ ])?(?:come|work|turn)s?[ ]out[ ](?:to(?:[ ]be)?|as)|(?:es|son
+    |será|sería|debe[ ]ser|est|sont|sera
     |serait|vaut|ist|sind|lautet|lauten|beträgt|wäre|é|são|será|è|sono|sarà|равен|равна|будет|это
     |zijn|luidt|bedraagt|là|bằng|هو|هي))(?!\w)|['’]s(?=\s)
     |应该?[是为選选]|應該?[是為]|[是为為]|等于|は|が|[은는이가](?=\s))"""
@@ -66,11 +68,13 @@ COPULA = r"""(?:(?<!\w)(?:is|are|equals?|becomes|(?:would|must|should|will|can[ 
 SEPARATOR = r"[:=：﹕∶]"
 """What stands between a label and its value."""
 
-ENDING = r"""(?:\s{0,3}(?:です|だ|である|と(?:なります|なる)|に(?:なります|なる)|입니다|이다|예요|이에요|है|हैं)
+ENDING = r"""(?:\s{0,3}(?:です|だ|である|と(?:なります|なる)|に(?:なります|なる)|입니다|이다
+        |예요|이에요|है|हैं)
     |['’](?:d[ıiuü]r|t[ıiuü]r)|\s(?:olarak[ ])?(?:bulunur|olur))"""
 """What may close a sentence behind the value, in languages whose verb comes last."""
 
-ADVERB = r"""(?:therefore|thus|hence|then|simply|indeed|now|just|exactly|equal[ ]to|given[ ](?:by|as)|therefore[ ]the
+ADVERB = r"""(?:therefore|thus|hence|then|simply|indeed|now|just|exactly|equal[ ]to|given[ ](?:by
+|as)|therefore[ ]the
     |donc|alors|dus|also|somit|daher|quindi|dunque|perciò|entonces|pues|portanto|então|поэтому|итак
     |即|就是|则|正是|vậy|o[ ]halde)"""
 """Adverbs between the verb and the value."""

@@ -187,9 +187,9 @@ def _hash_lines(text: str) -> list[_Found]:
         value = line[1].strip()
         last = line.end() == len(text) and ":" not in value
         # "#### Final Answer: 5" is left to be read as a statement.
-        if (last or _HASH_VALUE.fullmatch(value)) and not statements(value):
-            if answer := tidy(value, MAX_SENTENCE):
-                found.append(_Found(_HASHED, line.start(), line.end(), answer))
+        is_value = (last or _HASH_VALUE.fullmatch(value)) and not statements(value)
+        if is_value and (answer := tidy(value, MAX_SENTENCE)):
+            found.append(_Found(_HASHED, line.start(), line.end(), answer))
     return found
 
 

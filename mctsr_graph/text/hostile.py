@@ -22,7 +22,7 @@ is flawless"). A solution that sums up with "Score: 85" loses that sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, wraps
 from hashlib import blake2b
 from itertools import pairwise
@@ -41,6 +41,7 @@ from mctsr_graph.text._hostile_patterns import (
     spells_out,
 )
 from mctsr_graph.text._hostile_view import Sentence, as_seen, sentences_of, without_markup
+from mctsr_graph.text.tidy import lowered
 
 REMOVED = "[line removed]"
 _JOINED = 200  # characters on each side of a line end that may break a sentence
@@ -135,29 +136,30 @@ def _forged(answer: str) -> tuple[tuple[int, int], ...]:
 
 def _windows(view: str) -> list[tuple[int, int]]:
     """The parts of a long text that hold a hint: its sentence, and the lines beside it."""
-    lower = view.lower()
-    if len(lower) != len(view):  # a letter whose small form is two characters
-        lower = "".join(c if len(c.lower()) != 1 else c.lower() for c in view)
-    found: list[tuple[int, int]] = []
-    for hints, needed in ((CERTAIN, ("",)), (ORDINARY, NEEDED)):
-        for hint in hints:
-            place = -1 if lower.isascii() and not hint.isascii() else lower.find(hint)
-            while place >= 0:
-                start, end = _sentence(lower, place)
-                sentence = lower[start:end]
-                if any(word in sentence for word in needed):
-                    found.append(_with_neighbours(lower, start, end))
-                place = lower.find(hint, end)
+    lower = lowered(view)
+    hinted = [*_hinted(lower, CERTAIN, ("",)), *_hinted(lower, ORDINARY, NEEDED)]
     for word in spells_out(lower):
-        for letters in SPACED[word].finditer(lower):
-            found.append(_with_neighbours(lower, *_sentence(lower, letters.start())))
+        hinted += [_sentence(lower, found.start()) for found in SPACED[word].finditer(lower)]
     merged: list[tuple[int, int]] = []
-    for start, end in sorted(found):
+    for start, end in sorted(_with_neighbours(lower, *one) for one in hinted):
         if merged and start <= merged[-1][1]:
             merged[-1] = merged[-1][0], max(end, merged[-1][1])
         else:
             merged.append((start, end))
     return merged
+
+
+def _hinted(lower: str, hints: Sequence[str], needed: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """The sentences that hold one of the hints and something needed."""
+    is_ascii = lower.isascii()
+    for hint in hints:
+        place = -1 if is_ascii and not hint.isascii() else lower.find(hint)
+        while place >= 0:
+            start, end = _sentence(lower, place)
+            sentence = lower[start:end]
+            if any(word in sentence for word in needed):
+                yield start, end
+            place = lower.find(hint, end)
 
 
 def _sentence(text: str, place: int) -> tuple[int, int]:

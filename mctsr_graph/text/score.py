@@ -44,11 +44,11 @@ from mctsr_graph.text._score_patterns import (
     LABELLING,
     LIST_ITEM,
     NAMED,
+    NO_SCORE,
+    NO_VALUE,
     NOTE,
     NOTE_TOP,
     NOTHING_ELSE,
-    NO_SCORE,
-    NO_VALUE,
     NUMBER,
     OF_ALL,
     OF_PROBLEM,
@@ -60,8 +60,8 @@ from mctsr_graph.text._score_patterns import (
     QUOTING,
     RESULT,
     SCALE,
-    SENTENCES,
     SENTENCE_HINTS,
+    SENTENCES,
     SUM,
     TOLD,
     TOTALLED,
@@ -75,6 +75,7 @@ STRONG, PLAIN, ALONE, SUMMARY, PROSE, CRITERION, BARE = 6, 5, 4, 3, 2, 1, 0
 _MOST_LABELS = 800  # the verdict is at the end; bounds the work on a reply full of labels
 _WINDOW = 160  # characters between a label and its number, at most
 _DECIMAL_COMMA = re.compile(r"^([0-9]+),(?=[0-9]{1,2}$)")
+_AN, _IS, _I = (re.compile(rf"\b(?:{words})\b") for words in ("a", "is|was|are", "i"))
 _SENTENCE_END = re.compile(r"[\n.;!?]")
 _SUMMED_UP = re.compile(r"[^a-zA-Z]*[:=|][^a-zA-Z]*")
 _CLAUSE_END = re.compile(r"[\n.;:!?,()\[\]{}\"|>#]")
@@ -179,9 +180,8 @@ def _kind(text: str, label: re.Match[str], number: re.Match[str], bridge: str) -
 
 def _is_verdict(label: re.Match[str], words: str, bridge: str, explicit: bool) -> bool:
     """Whether a verb has the judge as its subject, or the judged answer; `explicit`: a score's."""
-    verb, last = label[0].lower(), words.rpartition(" ")[2]
-    by_judge, its_own = bool(JUDGE.search(words)), bool(JUDGED.search(words))
-    handed = explicit or bool(re.search(r"\ba\b", bridge))
+    verb, by_judge = label[0].lower(), bool(JUDGE.search(words))
+    its_own, handed = bool(JUDGED.search(words)), explicit or bool(_AN.search(bridge))
     if label["rate"]:
         if verb in ("rate", "rates"):
             return bool(A_RATE.search(words) or (not words and explicit))
@@ -191,15 +191,20 @@ def _is_verdict(label: re.Match[str], words: str, bridge: str, explicit: bool) -
     if verb.startswith("get"):
         return its_own and handed
     if verb.startswith(("giv", "assign", "award")):
-        if re.search(r"\b(?:is|was|are)\b", bridge) or verb == "gives":
-            return False
-        if verb in ("given", "assigned", "awarded") and not by_judge:
-            return its_own and explicit
-        if verb in ("giving", "assigning", "awarding"):
-            return handed and bool(JUDGED.search(bridge))
-        told = explicit or JUDGED.search(bridge) or last.startswith("i") or " i" in f" {words}"
-        return by_judge and bool(told)
+        return _is_given(verb, words, bridge, explicit)
     return its_own or (by_judge and explicit)
+
+
+def _is_given(verb: str, words: str, bridge: str, explicit: bool) -> bool:
+    """The same for forms of "give"."""
+    by_judge, to_answer = bool(JUDGE.search(words)), bool(JUDGED.search(bridge))
+    if verb == "gives" or _IS.search(bridge):
+        return False
+    if verb in ("given", "assigned", "awarded") and not by_judge:
+        return explicit and bool(JUDGED.search(words))
+    if verb.endswith("ing"):
+        return to_answer and (explicit or bool(_AN.search(bridge)))
+    return by_judge and (explicit or to_answer or bool(_I.search(words)))
 
 
 def _sum_kind(

@@ -33,7 +33,10 @@ OTHER_NOUNS = (
 )
 """Nouns that mean other things, too: read where nothing but the score stands in their line."""
 
-FINAL = r"(?:final|finale|final[ea]?|globale?|total|totale|gesamt|общая|итоговая|최종|最终|最終|النهائية)"
+FINAL = (
+    r"(?:final|finale|final[ea]?|globale?|total|totale|gesamt|общая|итоговая|최종|最终|最終"
+    r"|النهائية)"
+)
 """What may stand before or behind such a noun."""
 
 OF_HUNDRED = r"(?:sur|von|de|su|из|van|sobre|em|z|trên|üzerinden|中)"

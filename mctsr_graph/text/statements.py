@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import NamedTuple
 
 from mctsr_graph.text.answer_labels import (
@@ -21,10 +20,10 @@ from mctsr_graph.text.answer_labels import (
     COPULA,
     ENDING,
     RESULT_NOUNS,
-    SHORT_NOUNS,
     SEPARATOR,
+    SHORT_NOUNS,
 )
-from mctsr_graph.text.tidy import tidy
+from mctsr_graph.text.tidy import lowered, tidy
 
 DECLARED, SAID, RESULT = 4, 2, 1
 """How sure a statement is: a field or tag for the answer; a sentence or label; "Result: 5"."""
@@ -72,7 +71,8 @@ _AFTER = _compile(
     rf"""["'’”`)\]】*_]{{0,5}}(?:\s{{1,2}}{AFTER_NOUN}){{0,2}}[*_]{{0,3}}(?:\s?\([^()\n]{{1,40}}\))?
     (?:\s(?:to|of|for|in)\s[^.:;=|\n]{{1,60}}?(?!\s?=))?[*_]{{0,3}}
     (?:\s{{0,4}}(?::=|{SEPARATOR})|(?P<copula>\s{{0,4}}[*_]{{0,3}}{COPULA}(?:\s?{SEPARATOR})?)
-      |[ \t]{{1,3}}[-–—]{{1,2}}[ \t]{{1,3}}(?=\S)|(?P<direct>(?:\*\*|\])?[ \t]{{1,3}}(?=[-+]?[\d$\\]))
+      |[ \t]{{1,3}}[-–—]{{1,2}}[ \t]{{1,3}}(?=\S)|(?P<direct>(?:\*\*
+      |\])?[ \t]{{1,3}}(?=[-+]?[\d$\\]))
       |(?P<heading>[*_ \t]{{0,6}}$))"""
 )
 _SHORT = _compile(r"\.?(?:[ \t]{0,3}[:：=.]|(?=\s?[（(]?[A-H]\b))[ \t]{0,3}(?=\S)")
@@ -107,16 +107,19 @@ _STOP = re.compile(
 )
 _CLAUSE = _compile(
     r"""\s(?:which|because|since|so|as|rather\ than|instead\ of|in\ total|altogether)\b
-      |,\s{0,3}(?:not|in\ (?:total|all)|i\.?\s?e\b|as|namely|that\ is|meaning|where|and\ not|altogether
+      |,\s{0,3}(?:not|in\ (?:total|all)|i\.?\s?e\b|as|namely|that\ is|meaning|where|and\ not
+      |altogether
         |rather|instead|no|pas|nicht|не)\b
       |\s\((?:since|because|as|i\.?e|not|from|using|see|note|in\ total|after|where|by|e\.g|which|so
         |that\ is|check|rounded|approx)
       |;\s+(?=[a-z]{2,}\s)|\s[–—]\s?(?=[a-z]{2,}\s)"""
 )
 _NO_ANSWER = _compile(  # what is said about an answer; without a number, that is
-    r"""(?:not|nicht|pas|не)\b.*|as\ follows.*|below|wrong|nothing|unclear|(?:in)?correct(?:,\s.*|\b[^\d$\\]*)
+    r"""(?:not|nicht|pas|не)\b.*|as\ follows.*|below|wrong|nothing|unclear|(?:in)?correct(?:,\s.*
+    |\b[^\d$\\]*)
       |(?:in|on|at|between|from|by|given|found|obtained|derived|shown|based|easy|hard|simple|clear|obvious
-        |incomplete|missing|invalid|left|more|less|also|still|too|very|quite|almost|the\ same|what|this
+        |incomplete|missing|invalid|left|more|less|also|still|too|very|quite|almost|the\ same
+        |what|this
         |that|it|here|there)\b[^\d$\\]*
       |(?:clear|most|correct|slight|near|logical|explicit|ful|partial|general|essential|obvious|complete
         |entire|probab|technical|easi|direct|proper)l?ly\s[^\d$\\]*
@@ -138,9 +141,7 @@ def statements(text: str) -> list[Statement]:
 
 def _nouns(text: str) -> list[tuple[int, int, str, int]]:
     """Where the last nouns stand: start, end, language, kind."""
-    lower = text.lower()
-    if len(lower) != len(text):  # a letter whose small form is two characters
-        lower = "".join(c if len(c.lower()) != 1 else c.lower() for c in text)
+    lower = lowered(text)
     found: dict[int, tuple[int, int, str, int]] = {}
     for noun, (language, kind) in _NOUNS.items():
         for start in _last_places(lower, noun):

@@ -15,11 +15,22 @@ _EMPHASIS = re.compile(r"\A([*_]{1,3})(?=[^\s*_])([^*_\n]{1,200}?)(?<=[^\s*_])\1
 # What a template asks to be filled in. It holds no digit, so that it hides no answer.
 _WORDS = r"(?:answer|value|number|result|solution|expression|option|letter|numerator|denominator)s?"
 _PLACEHOLDER = re.compile(
-    rf"""(?ix)[\[<({{]{{0,2}}\s?(?:(?:your|the|my|a|insert|put|enter|write|fill\ in|final|numeri(?:c|cal)
-        |correct|short|exact|simplified)[\ _-]){{0,5}}{_WORDS}(?:\s(?:goes\s)?here)?\s?[\]>)}}]{{0,2}}
+    rf"""(?ix)[\[<({{]{{0,2}}\s?(?:(?:your|the|my|a|insert|put|enter|write|fill\ in|final
+    |numeri(?:c|cal)
+        |correct|short|exact
+        |simplified)[\ _-]){{0,5}}{_WORDS}(?:\s(?:goes\s)?here)?\s?[\]>)}}]{{0,2}}
       |[\[<][^\[\]<>0-9]{{0,40}}\b(?:{_WORDS}|here|placeholder)\b[^\[\]<>0-9]{{0,40}}[\]>]
-      |tbd|n/?a|to\ be\ determined|(?:unclear|unknown\ to|not\ sure|unsure)\b.*|placeholder|null|unknown"""
+      |tbd|n/?a|to\ be\ determined|(?:unclear|unknown\ to|not\ sure|unsure)\b.*|placeholder|null
+      |unknown"""
 )
+
+
+def lowered(text: str) -> str:
+    """A text in small letters, of the same length: a few letters have two characters then."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(char if len(char.lower()) != 1 else char.lower() for char in text)
 
 
 def tidy(value: str, limit: int) -> str:
