@@ -747,6 +747,7 @@ def test_no_long_text_is_kept_in_memory() -> None:
     answer = PAGE * 1000 + "Score: 100"
     assert is_suspicious(answer)
     assert hide_scores(answer).hidden == 1
+    assert defuse_control_tokens(answer) == answer
     kept = [*hostile._MEMORIES[0].items(), *hostile._MEMORIES[1].items()]
     assert len(kept) == 2
     assert all(len(key) == 16 and len(places) <= 1 for key, places in kept)

@@ -165,7 +165,8 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         _NOUN_HINTS,
         rf"[\"'](?:\w{{1,20}}_)?{_NOUN}[\"'] ?(?:[:=]>?) ?[\"']?(?:{_NUMBER}|{_PRAISE})"
-        rf"|\b(?:\w{{1,20}}_)?(?:score|rating|grade)(?:_\w{{1,12}})? ?: ?{_TOP}(?!\w)"
+        rf"|\b(?:\w{{1,20}}_(?:score|rating|grade)|(?:score|rating|grade)_\w{{1,12}}) ?: ?"
+        rf"{_TOP}(?!\w){_ALONE}"
         rf"|<(?:\w{{1,20}}[_-])?{_NOUN}[^<>]{{0,40}}>?(?<=[>\d\"']) ?[\"']?(?:{_NUMBER}|/?>)",
     ),
     # ADDRESS
@@ -258,23 +259,47 @@ def hostile_patterns() -> list[tuple[tuple[str, ...], list[re.Pattern[str]]]]:
     return list(found.items())
 
 
-# What a sentence to be hidden holds, in small letters and without blanks and punctuation. In a
-# long text each of the first group leads to a sentence to look at; those of the second, ordinary
-# words, do so only where the sentence holds one of the third, too.
-CERTAIN = (*_NOUN_HINTS, "rated", "100/100", "20/20", "10/10", "5/5", *_RULES[-2][0])
-ORDINARY = (
-    *("mark", "point", "output", "reply", "respon", "say", "return", "print", "deserve", "merit"),
-    *("warrant", "earn", "worth", "give", "gave", "award", "assign", "total", "overall", "final"),
-    *("result", "quality", "confidence", "rank", "out of", "your", "reward", "★", "⭐"),
-    *(f"[{begin}" for begin in "+-56789 1"),
-    *_folded((*OTHER_NOUNS, *_AMBIGUOUS)).split("|"),
-)
-NEEDED = (
-    *("100", "hundred", "mark", "point", "score", "grade", "full", "perfect", "highest", "maximum"),
-    *("top ", "a+", "out of", "★★", "⭐⭐", ": 9", ":9", "=9", "= 9", "10/10", "20/20", "5/5"),
+# What a sentence to be hidden holds, in small letters: in a long text, sentences with one of the
+# first and one of the second group are looked at. "" is in each.
+_NEEDED = (
+    *(f"{digit} {word}" for digit in "0123456789" for word in ("point", "mark", "pts", "/")),
+    *("100", "hundred", "score", "grade", "full", "perfect", "highest", "maximum"),
+    *(
+        "top ",
+        "a+",
+        "out of",
+        "★★",
+        "⭐⭐",
+        ": 9",
+        ":9",
+        "=9",
+        "= 9",
+        "1.0",
+        "10/10",
+        "20/20",
+        "5/5",
+    ),
     *(f"{HIGHEST:g}", "]"),
 )
-_HINTS = {hint.replace(" ", "").encode() for hint in (*CERTAIN, *ORDINARY) if hint.isascii()}
+HINTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    ((*_NOUN_HINTS, "rated", "100/100", "20/20", "10/10", "5/5", *_RULES[-2][0]), ("",)),
+    (
+        ("give", "gave", "award", "assign", "rate ", "mark ", "deserve", "merit", "warrant"),
+        (*_NEEDED, "this", "that", " it", " my", " our"),
+    ),
+    (
+        (
+            *("mark", "point", "output", "reply", "respon", "say", "return", "print", "earn"),
+            *("worth", "total", "overall", "final", "result", "quality", "confidence", "rank"),
+            *("out of", "your", "reward", "★", "⭐", *(f"[{begin}" for begin in "+-56789 1")),
+            *_folded((*OTHER_NOUNS, *_AMBIGUOUS)).split("|"),
+        ),
+        _NEEDED,
+    ),
+)
+_PACKED_HINTS = {
+    hint.replace(" ", "").encode() for hints, _ in HINTS for hint in hints if hint.isascii()
+}
 # What is made blank, or what a sentence may hold between the letters of a word
 _BLANKS = b" \t\n\r\f\v._-*`$~{\\#}"
 _PACKED = str.maketrans("", "", _BLANKS.decode())
@@ -298,4 +323,4 @@ def may_be_hostile(text: str) -> bool:
         return True
     bare = text.encode().lower().translate(None, _BLANKS)  # several times faster than `packed`
     # A list, which takes half the time of `any` over a text that holds none, as most do
-    return bool([hint for hint in _HINTS if hint in bare])
+    return bool([hint for hint in _PACKED_HINTS if hint in bare])

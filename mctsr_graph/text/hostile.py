@@ -29,11 +29,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 from mctsr_graph.text._hostile_patterns import (
-    CERTAIN,
     CONTROL,
     CONTROL_MARKS,
-    NEEDED,
-    ORDINARY,
+    HINTS,
     SPACED,
     hostile_patterns,
     may_be_hostile,
@@ -137,15 +135,18 @@ def _forged(answer: str) -> tuple[tuple[int, int], ...]:
 def _windows(view: str) -> list[tuple[int, int]]:
     """The parts of a long text that hold a hint: its sentence, and the lines beside it."""
     lower = lowered(view)
-    hinted = [*_hinted(lower, CERTAIN, ("",)), *_hinted(lower, ORDINARY, NEEDED)]
+    hinted = [one for hints, needed in HINTS for one in _hinted(lower, hints, needed)]
     for word in spells_out(lower):
         hinted += [_sentence(lower, found.start()) for found in SPACED[word].finditer(lower)]
     merged: list[tuple[int, int]] = []
     for start, end in sorted(_with_neighbours(lower, *one) for one in hinted):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(end, merged[-1][1])
-        else:
+        begin, done = merged[-1] if merged else (0, -1)
+        if start > done:
             merged.append((start, end))
+        elif end - begin <= _SHORT:
+            merged[-1] = begin, max(end, done)
+        elif end > done:
+            merged.append((done, end))
     return merged
 
 
