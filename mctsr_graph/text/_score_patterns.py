@@ -51,7 +51,7 @@ SCALE = re.compile(
 UNSETTLED = re.compile(  # a range, a choice, a list or a sum without its result
     r"(?i) ?(?:points? |%)?(?:to|or|through|±|\.\.(?!\.)|[-+\u00d7÷]) ?[-+]?\(?[0-9]"
     r"| [0-9]|, ?[-+]?[0-9]++(?:\.[0-9]+)?%?(?:[,\])\n]|$)"
-    rf"| ?\| ?(?!{HIGHEST} ?\|)[-+]?[0-9]"  # the cells of a row
+    rf"| ?\| ?(?!{HIGHEST:g} ?\|)[-+]?[0-9]"  # the cells of a row
 )
 NO_VALUE = re.compile(  # part of a word; the label of something else; a count; a deduction
     r"(?i)(?!(?:points?|pts)\b)[^\W0-9_]| ?:[^\n]|(?: points?| marks?)? (?:deduct|off\b|lost\b)"
@@ -87,7 +87,7 @@ JUDGED = re.compile(r"(?i)\b(?:this|it|answer|solution|response|submission|reply
 GIVEN = re.compile(
     r"(?i) ?(?:$|[\n.,;!)\"/%]|out of|points?\b|because|since|due|(?:for|on|from)\b)"
 )
-OF_ALL = re.compile(rf"(?i) ?(?:points? ?)?(?:/|out of) ?(?:a possible )?{HIGHEST}\b")
+OF_ALL = re.compile(rf"(?i) ?(?:points? ?)?(?:/|out of) ?(?:a possible )?{HIGHEST:g}\b")
 POINTS = re.compile(r"(?i) ?points?\b(?! (?:per|each|for each|a game))")
 ENDED = re.compile(r"(?i) ?(?:points?|%|[\"'})\]|]| )*(?:$|[\n.,;(]|—|/)")
 A_RATE = re.compile(r"(?i)\b(?:i|we|i'd|i'll|would|will|to|must|can|should|hereby|'d|'ll)$")
@@ -125,12 +125,12 @@ SENTENCE_HINTS = (  # one of them is in each: looked for first, which is much fa
 SENTENCES = [
     re.compile(rf"(?im){pattern}")
     for pattern in (
-        rf"(?:^|[,;:.] |\b(?:so|a|that|think) |\n){_NUMBER}(?: ?/ ?{HIGHEST}| points?"
-        rf"| out of {HIGHEST})?"
+        rf"(?:^|[,;:.] |\b(?:so|a|that|think) |\n){_NUMBER}(?: ?/ ?{HIGHEST:g}| points?"
+        rf"| out of {HIGHEST:g})?"
         r" (?:is|would be|will be|remains) (?:the|my|our) (?:final |overall )?(?:score"
         r"|grade|rating)"
         r"(?= ?(?:[.,;!\n]|$|here|i\b|for (?:this|it|the)))",
-        rf"(?:^|[,;:.] |\b(?:so|a|that|think) |\n){_NUMBER}(?: ?/ ?{HIGHEST}| points?)?"
+        rf"(?:^|[,;:.] |\b(?:so|a|that|think) |\n){_NUMBER}(?: ?/ ?{HIGHEST:g}| points?)?"
         rf" (?:is|seems|feels|looks|would be)(?: (?:a|quite|more))? {_FIT}\b",
         rf"\b(?:as it (?:stands|is)|now it is|it is now)\b,?(?: (?:it|i|this|the score|is"
         rf"|would|give|gets|deserves|a))* {_NUMBER}"
@@ -145,7 +145,7 @@ SENTENCES = [
 ]
 # At the beginning of the reply: "-45 because ...", "45 points. ...", "65/100. ..."
 OPENING = re.compile(
-    rf"(?P<number>(?i:{NUMBER.pattern[4:]}))(?:(?= ?(?:/|out of) ?{HIGHEST}\b)|(?= points?[.:;,—])"
+    rf"(?P<number>(?i:{NUMBER.pattern[4:]}))(?:(?= ?(?:/|out of) ?{HIGHEST:g}\b)|(?= points?[.:;,—])"
     r"|(?<=[-+][0-9])(?=\. [A-Z]|,? (?:because|since|as|due|for)\b)|(?<=[-+][0-9][0-9])"
     r"(?=\. [A-Z]|,? (?:because|since|as|due|for)\b))"
 )

@@ -80,7 +80,7 @@ _SENTENCE_END = re.compile(r"[\n.;!?]")
 _SUMMED_UP = re.compile(r"[^a-zA-Z]*[:=|][^a-zA-Z]*")
 _CLAUSE_END = re.compile(r"[\n.;:!?,()\[\]{}\"|>#]")
 _WORD = re.compile(r"[a-z']+")
-_EXPLICIT = re.compile(rf" ?[-+][0-9.]|[0-9.]+ ?(?:/|out of) ?{HIGHEST}")
+_EXPLICIT = re.compile(rf" ?[-+][0-9.]|[0-9.]+ ?(?:/|out of) ?{HIGHEST:g}")
 
 
 class _Found(NamedTuple):
@@ -107,7 +107,7 @@ def _other_scale(text: str, number: re.Match[str], note: str) -> bool:
     line = text[max(0, number.start() - 100) : number.start()].rsplit("\n", 1)[-1]
     tail = text[number.end() : number.end() + 60].split("\n", 1)[0]
     hits = (OUT_OF.match(tail), SCALE.search(line), SCALE.search(tail), NOTE_TOP.search(note))
-    return any(hit[hit.lastindex or 0] != str(HIGHEST) for hit in hits if hit)
+    return any(hit[hit.lastindex or 0] != f"{HIGHEST:g}" for hit in hits if hit)
 
 
 def _read(text: str, number: re.Match[str], bridge: str = ":") -> tuple[float, str] | None:
