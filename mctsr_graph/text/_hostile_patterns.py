@@ -54,7 +54,7 @@ def _folded(nouns: Iterable[str]) -> str:
 
 _MAIN = "(?:" + "|".join(map(_spaced, ("score", "grade", "rating"))) + ")"
 _AMBIGUOUS = {
-    *("分数", "分數", "成绩", "評価", "평가", "درجة", "النقاط", "notation", "cijfer", "skor"),
+    *("分数", "分數", "成绩", "評価", "평가", "درجة", "النقاط", "cijfer", "skor"),
 }
 _FOREIGN = _folded(n for nouns in SCORE_NOUNS.values() for n in nouns if n not in _AMBIGUOUS)
 _WEAK = (  # they mean other things, too

@@ -80,7 +80,8 @@ QUOTING = re.compile(
 )
 CORRECTION = re.compile(
     r"(?i)\b(?:revis|final|correct(?:ion|ing)|adjust|updat|instead|actually|reconsider|reflection"
-    r"|lower|reduc|rais|second thought|therefore|however|overall|in conclusion|but\b|rather\b)"
+    r"|lower|reduc|rais|wait\b|oops|sorry|mistake|second thought|therefore|however|overall"
+    r"|in conclusion|but\b|rather\b)"
 )
 JUDGE = re.compile(r"(?i)\b(?:i|we)\b")
 JUDGED = re.compile(r"(?i)\b(?:this|it|answer|solution|response|submission|reply|attempt|work)\b")
@@ -99,9 +100,11 @@ OF_PROBLEM = re.compile(
 TOTALLED = re.compile(r"\b(?:total|net|adjusted|updated|new|corrected|revised)\b")
 CONCLUDED = re.compile(r"(?i)\b(?:i|my|therefore|thus|hence|overall|given|considering)\b")
 TOLD = re.compile(
-    r"(?i) ?(?:points? ?)?(?:(?:is|are|was|were) (?:needed|required|necessary|possible"
-    r"|correct|wrong"
-    r"|right|found)|wins?\b|exceeds|beats|loses|(?:or more )?to (?:win|pass|qualify|reach"
+    r"(?i) ?(?:points? ?)?(?:(?:is|are|was|were) (?!(?:a |the |more |most |too "
+    r"|quite |rather |very |therefore |thus |being |still |also )*(?:fair|appropriate"
+    r"|warranted|deserved|reason|suitable"
+    r"|justified|generous|given|assigned|awarded|fitting|due|because|my|right\b|harsh|low"
+    r"|high))|wins?\b|exceeds|beats|loses|(?:or more )?to (?:win|pass|qualify|reach"
     r"|advance)|[<>≥≤]"
     r"|(?:goals?|runs|games?|students|players|marbles)\b|(?:in|on) the (?:\w{1,9} )?(?:game"
     r"|match|test"
@@ -135,17 +138,24 @@ SENTENCES = [
         rf"\b(?:as it (?:stands|is)|now it is|it is now)\b,?(?: (?:it|i|this|the score|is"
         rf"|would|give|gets|deserves|a))* {_NUMBER}"
         r"(?= ?(?:points ?)?(?:[.,;!\n]|$))",
-        r"\b(?:(?:me|it|this|the score|i)(?: would| will)? (?:(?:come )?down to|up to"
+        r"\b(?:(?:me|it|this|the score|i|but|so)(?: would| will)? (?:(?:come )?down to|up to"
         r"|settle (?:on|for|at)"
         r"|end up (?:at|with))|(?:makes|brings|lowers|reduces|drops|pushes|pulls|takes)"
         rf" (?:it|this|the score)(?: down| up)?(?: to)?) {_NUMBER}(?= ?(?:points ?)?"
         rf"(?:[.,;!\n]|$))",
+        rf"\b(?:score|grade|rating)\b[^\n]{{0,40}}(?:→|->|[,(;]) ?(?:revised|lowered|reduced"
+        rf"|adjusted"
+        rf"|corrected|changed) (?:down |up )?to {_NUMBER}",
         rf"\bwould have given [^\n:]{{1,100}}: {_NUMBER}(?= ?(?:points ?)?(?:[.;!\n]|$))",
     )
 ]
+REVISED = re.compile(
+    r"(?i)(?:score|grade|rating)\b.*(?:revised|lowered|reduced|adjusted|corrected|changed) "
+)
 # At the beginning of the reply: "-45 because ...", "45 points. ...", "65/100. ..."
 OPENING = re.compile(
-    rf"(?P<number>(?i:{NUMBER.pattern[4:]}))(?:(?= ?(?:/|out of) ?{HIGHEST:g}\b)|(?= points?[.:;,—])"
+    rf"(?P<number>(?i:{NUMBER.pattern[4:]}))(?:(?= ?(?:/|out of) ?{HIGHEST:g}\b)|"
+    rf"(?= points?[.:;,—])"
     r"|(?<=[-+][0-9])(?=\. [A-Z]|,? (?:because|since|as|due|for)\b)|(?<=[-+][0-9][0-9])"
     r"(?=\. [A-Z]|,? (?:because|since|as|due|for)\b))"
 )

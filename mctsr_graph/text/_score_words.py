@@ -43,13 +43,18 @@ _NOUNS = {noun for nouns in SCORE_NOUNS.values() for noun in nouns}
 _NOUN = "|".join(sorted(_NOUNS, key=len, reverse=True))
 _MINUS = r"(?:minus|negative|moins|menos|meno|минус|负|負|マイナス|마이너스)"
 _VALUE = rf"(?=[\[\"'( ]{{0,3}}(?:[-+]|{_MINUS})? ?[0-9])"
-_SIGN = re.compile(rf"(?i)(?<=: ){_MINUS} ?(?=[0-9])")
-_COPULA = r"(?: (?:es|ist|lautet|beträgt|est|è|é|là|is)(?: de)?(?= )|是|为|為|は|[은는](?= ))"
+_SIGN = re.compile(rf"(?i)(?:(?<=: )|(?<=is )){_MINUS} ?(?=[0-9])")
+_VERB = r"(?: (?:es|ist|lautet|beträgt|est|è|é|là|is)(?: de)?(?= )|是|为|為|は|[은는](?= ))"
+# Somebody's own score, or a mean, is one of the problem
+_OWNER = r"(?<!的)(?<!平均)(?<!\bsu )(?<!\bsua )(?<!\bsuo )(?<!\bsa )(?<!\bson )"
+_OWNER += r"(?<!\bseine )(?<!\bihre )(?<!\bего )"
+_OWN = rf"(?:(?<=我的)|(?<=答的)|(?<=案的)|(?<=终的)|{_OWNER})"
 _LABEL = re.compile(
-    rf"(?i)(?<![a-zà-ÿа-я])(?:(?P<before>{FINAL}) )?(?:{_NOUN}|[a-z]{{2,9}}punktzahl)(?: "
+    rf"(?i){_OWN}(?<![a-zà-ÿа-я])(?:(?P<before>{FINAL}) )?(?:(?:gesamt|end|schluss)?"
+    rf"(?:{_NOUN})|score(?= (?:est|es|è|é|ist|final|finale) ))(?: "
     rf"(?P<after>{FINAL}))?"
     rf"[\"'\])】]{{0,3}} ?(?:\([^()\n]{{0,40}}\) ?)?(?:[:=—|]|(?<=[\]】]) ?|(?<=[\]】] )"
-    rf"|{_COPULA}:?) ?{_VALUE}"
+    rf"|(?P<verb>{_VERB}(?! ?:)) ?|{_VERB} ?:) ?{_VALUE}"
 )
 _LINE = re.compile(
     rf"(?im)^([#> |-]{{0,4}}(?:l[ae] )?)(?:{'|'.join(OTHER_NOUNS)})(?: {FINAL})?"
@@ -68,8 +73,9 @@ _GIVE = re.compile(
     r"|\bje (?:lui )?"
     r"(?:donne|mets|donnerais|mettrais)|\bj'attribue|\b(?:dou|daria|atribuo)|\b(?:gli"
     r"|io) do|\bassegno"
-    r"|\b(?:я )?(?:ставлю|даю)|\bik geef|我?(?:给|給|打|评)"
-    r"(?![0-9]{0,3}出的))[^0-9\n.。,，-]{0,40}?"
+    r"|\b(?:я )?(?:ставлю|даю)|\bik geef|我[^。\n0-9]{0,8}(?:给|給|打|评)|(?:给|給|打"
+    r"|评)[这這该此本]"
+    r")[^0-9\n.。,，-]{0,40}?"
     r"(?=[-+]?[0-9]{1,3}\b)"
 )
 _GIVEN = re.compile(
@@ -98,7 +104,7 @@ def in_english(text: str) -> str:
     if has(_UNITS):
         text = _POINTS.sub(" points", text)
     text = _SCALE.sub("/", _ENDING.sub(r"\1", text))
-    if has(_NOUNS):
+    if has(_NOUNS) or has(("score est", "score fin", "score es", "score è")):
         text = _LABEL.sub(_english_label, text)
     if has(OTHER_NOUNS):
         text = _LINE.sub(r"\1Score: ", text)
@@ -109,4 +115,5 @@ def in_english(text: str) -> str:
 
 
 def _english_label(found: re.Match[str]) -> str:
-    return "Final score: " if found["before"] or found["after"] else "Score: "
+    name = "final score" if found["before"] or found["after"] else "score"
+    return f"the {name} is " if found["verb"] else f"{name.capitalize()}: "

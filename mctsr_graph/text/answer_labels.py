@@ -63,7 +63,7 @@ COPULA = r"""(?:(?<!\w)(?:is|are|equals?|becomes|(?:would|must|should|will|can[ 
     |será|sería|debe[ ]ser|est|sont|sera
     |serait|vaut|ist|sind|lautet|lauten|beträgt|wäre|é|são|será|è|sono|sarà|равен|равна|будет|это
     |zijn|luidt|bedraagt|là|bằng|هو|هي))(?!\w)|['’]s(?=\s)
-    |应该?[是为選选]|應該?[是為]|[是为為]|等于|は|が|[은는이가](?=\s))"""
+    |应该?[是为選选]|應該?[是為]|[是为為]|等于|は|が|\sहै(?=\s)|[은는이가](?=\s))"""
 
 SEPARATOR = r"[:=：﹕∶]"
 """What stands between a label and its value."""

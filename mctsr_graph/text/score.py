@@ -59,6 +59,7 @@ from mctsr_graph.text._score_patterns import (
     POINTS,
     QUOTING,
     RESULT,
+    REVISED,
     SCALE,
     SENTENCE_HINTS,
     SENTENCES,
@@ -76,6 +77,9 @@ _MOST_LABELS = 800  # the verdict is at the end; bounds the work on a reply full
 _WINDOW = 160  # characters between a label and its number, at most
 _DECIMAL_COMMA = re.compile(r"^([0-9]+),(?=[0-9]{1,2}$)")
 _AN, _IS, _I = (re.compile(rf"\b(?:{words})\b") for words in ("a", "is|was|are", "i"))
+_FULL_STOPS = {".", "!", "?"}
+_NO_BARE = re.compile(r"\\boxed[^\n]*\Z|[0-9]\.\Z")  # an answer, or the "5." of a list
+_FINAL = re.compile(r"(?:my|the|your|our)?(?: ?(?:final|overall|total))?")
 _SENTENCE_END = re.compile(r"[\n.;!?]")
 _SUMMED_UP = re.compile(r"[^a-zA-Z]*[:=|][^a-zA-Z]*")
 _CLAUSE_END = re.compile(r"[\n.;:!?,()\[\]{}\"|>#]")
@@ -211,7 +215,7 @@ def _sum_kind(
     name: str, words: str, bridge: str, explicit: bool, ended: re.Match[str] | None
 ) -> int | None:
     """The kind of a line that sums up, such as "Total: 40"."""
-    alone = not words or bool(OVERRIDE.fullmatch(words))
+    alone = not words or bool(_FINAL.fullmatch(words))
     if not alone or not ended or (name in ("result", "final") and not explicit):
         return None
     blank = not bridge.strip() and explicit and name in ("overall", "total")
@@ -259,14 +263,14 @@ def _labelled(text: str) -> list[_Found]:
     return found
 
 
-def _unlabelled(text: str) -> list[_Found]:
+def _unlabelled(text: str, reply: str) -> list[_Found]:
     """Statements without a label: "[-20]", a number that is the whole reply or its last line."""
     spans = [(ALONE, m.start(1), m.end(1)) for m in BRACKETED.finditer(text)]
     start = text.rfind("\n") + 1
     before = text[max(0, start - 2) : start - 1] if start else ""
     if start and _EXPLICIT.match(text[start : start + 30]) and before not in (":", "="):
         spans.append((ALONE, start, len(text)))
-    elif not start or (before in (".", "!", "?") and not text.endswith(".")):  # no "5." of a list
+    elif not start or (before in _FULL_STOPS and not _NO_BARE.search(reply[-100:].rstrip())):
         spans.append((BARE, start, len(text)))
     found = []
     for kind, start, end in spans:
@@ -291,7 +295,8 @@ def _in_sentences(text: str) -> list[_Found]:
     for match in matches:
         number = NUMBER.match(text, match.start("number"))
         if number and (read := _read(text, number)):
-            found.append(_Found(PROSE, "", match.start(), number.end(), *read))
+            kind = STRONG if REVISED.match(match[0]) else PROSE
+            found.append(_Found(kind, "", match.start(), number.end(), *read))
     return sorted(found, key=lambda one: one.start)
 
 
@@ -340,7 +345,7 @@ def parse_score(reply: str) -> float:
     text = clean(reply or "")
     if not text:
         raise ScoreError("empty", "the reply holds no text", reply or "")
-    found = _labelled(text) + _in_sentences(text) + _unlabelled(text)
+    found = _labelled(text) + _in_sentences(text) + _unlabelled(text, reply)
     chosen = _choose(sorted(found, key=lambda one: one.end), text, reply)
     if chosen.fault:
         raise _error(chosen.fault, reply)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 SCORE_NOUNS = {
     "es": ("puntuación", "puntuacion", "calificación", "calificacion", "puntaje"),
-    "fr": ("évaluation", "notation"),
+    "fr": ("évaluation",),
     "de": ("bewertung", "gesamtpunktzahl", "punktzahl", "punktestand", "endnote"),
     "pt": ("pontuação", "pontuacao", "avaliação", "avaliacao"),
     "it": ("punteggio", "valutazione"),

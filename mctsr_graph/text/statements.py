@@ -103,7 +103,7 @@ _LEAD = _compile(
 # The "." in "3.14" ends no sentence, as no space follows; nor does the "!" in "5! = 120".
 _STOP = re.compile(
     r"""\n|[。．！？；।؟]|(?:[.?]|(?<=[A-Za-z]{2})!)(?=[*_$"')\]\\]{0,4}(?:\s|\Z))"""
-    r"""|(?<=[\w$*)])!(?=[*_]{0,3}(?:\s*\Z|\s*\n|\s+[A-Z]))"""
+    r"""|(?<=[\w$*)%])!(?=[*_]{0,3}(?:\s*\Z|\s*\n|\s+[A-Z]))"""
 )
 _CLAUSE = _compile(
     r"""\s(?:which|because|since|so|as|rather\ than|instead\ of|in\ total|altogether)\b
@@ -127,7 +127,10 @@ _NO_ANSWER = _compile(  # what is said about an answer; without a number, that i
       |(?:an?|the)\ (?:\w{1,12}\ )?(?:integer|number|fraction|value|expression|polynomial)"""
 )
 _OWN_LINE_VALUE = re.compile(r"[-+.]?[0-9\\$]|[(\[][-+.]?[0-9\\]|\S+(?<![:：])\Z")
-_VALUE_LIKE = re.compile(r"[^\W_]\Z|(?=[^\n]*[\d$\\=])[^\n]{1,60}|\([A-Za-z]\)\Z|[A-Z]\Z")
+# No sentence: a letter, or something with a number or a formula that begins with it, or nearly so
+_VALUE_LIKE = re.compile(
+    r"[^\W_]\Z|\([A-Za-z]\)\Z|(?=[^\n]*[\d$\\=])(?:[-+(\[]?[\d$\\]|(?!\w+ \w+ \w+ )\S)[^\n]{0,60}"
+)
 _MANY = re.compile(r"[^\n]{0,20}\n\s{0,4}((?:[-*]|\d{1,2}[.)])[ \t]+[^\n]{1,60}(?:\n+|\Z)){2,20}\Z")
 _ITEM = re.compile(r"(?m)^\s{0,4}(?:[-*]|\d{1,2}[.)])[ \t]+([^\n]{1,60})$")
 _END = _compile(rf"{ENDING}\Z")
