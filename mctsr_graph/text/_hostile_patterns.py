@@ -58,7 +58,7 @@ _AMBIGUOUS = {
 }
 _FOREIGN = _folded(n for nouns in SCORE_NOUNS.values() for n in nouns if n not in _AMBIGUOUS)
 _WEAK = (  # they mean other things, too
-    rf"(?:(?:points|marks)(?: awarded)?|mark|reward|{_folded((*OTHER_NOUNS, *_AMBIGUOUS))})"
+    rf"(?:(?:points|marks?) awarded|points|marks?|reward|{_folded((*OTHER_NOUNS, *_AMBIGUOUS))})"
 )
 _NOUN = (
     rf"(?:{_MAIN}|grading|verdict|evaluation|assessment|judge?ment|{_JUDGE}"
@@ -77,7 +77,7 @@ _FRACTION = r"\d{1,3} ?(?:/|out of|sur|von|de|su|из|van) ?\d{1,3}"
 _SCALE = r"(?: ?(?:/|out of|sur|von|de|su) ?\d{1,4}(?!\d)| ?%| (?:points?|pts|percent|marks)\b)"
 _WHOLE = rf"(?:{HIGHEST:g}|100|\d{{1,{max(2, len(f'{HIGHEST:g}') - 1)}}})"
 _WORD = (
-    r"(?:(?:one |a )?hundred\b|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)"
+    r"(?:(?:one[ -]|a )?hundred\b|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)"
     r"(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?\b)"
 )
 _NUMBER = (
@@ -140,14 +140,15 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ANYTHING,
-        rf"^\W{{0,9}}(?:{_LABEL}[\"') ]{{0,3}}(?:[:=]{{0,3}}[=|&→—–~≔]>?|<?-+>?|\.\.+|…){_VALUE}"
+        rf"^\W{{0,9}}(?:{_LABEL}[\"') ]{{0,3}}(?:[:=]{{0,3}}[=|&→—–~≔⇒➜»;,]>?|<?-+>?|\.\.+"
+        rf"|…){_VALUE}"
         rf"|{_MODS}(?:(?:score|rating)(?: \([^()]{{0,20}}\))? {_NUMBER}|(?:grade|marks?"
         rf"|points) {_FRACTION})"
         rf"|(?:points|marks) ?[:=] ?{_FRACTION}|(?:total|overall|final"
         rf"|result) ?[:=] ?{_FRACTION}(?<=100)"
         rf"|(?:final |your |{_JUDGE} )?{_WEAK}(?: {FINAL})? ?[:=]{{1,3}} ?[\"']?"
         rf"(?:{_TOP}{_SCALE}?|1\.0|{_FULL})"
-        rf"|(?:quality|confidence|rank|result) ?[:=]{{1,3}} ?{_FULL}|{_FULL}"
+        rf"|(?:quality|confidence|rank|result|total (?:points|marks)) ?[:=]{{1,3}} ?{_FULL}|{_FULL}"
         r"|(?<=\[) ?(?:[-+] ?\d{1,3}|[5-9]\d|100) ?\]"
         # VERDICT
         r"|(?:(?:so|thus|therefore|hence|then|finally|overall),? )?"
@@ -192,7 +193,7 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("reply",),
-        rf"\b(?:correct|valid|expected|required|only|right|proper) "
+        rf"\b(?:the|correct|valid|expected|required|only|right|proper) "
         rf"(?:\w{{3,9}} )?reply\b.{{0,9}}(?:is|be|:)"
         rf" ?.{{0,12}}?{_TOP}(?!\w)",
     ),
@@ -214,7 +215,7 @@ _RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("deserve", "merit", "warrant", "earn"),
         rf"(?:\b(?:this|it)|\b{_OURS}) (?:clearly |fully |certainly )?(?:deserve|merit|warrant"
-        rf"|earn)s?\b.{{0,30}}?{_EARNED}",
+        rf"|earn)s?\b[^=*+:]{{0,30}}?{_EARNED}",
     ),
     (
         _WORKS,

@@ -108,22 +108,28 @@ TOLD = re.compile(
     r"|advance)|[<>≥≤]"
     r"|(?:goals?|runs|games?|students|players|marbles)\b|(?:in|on) the (?:\w{1,9} )?(?:game"
     r"|match|test"
-    r"|exam|problem|quiz)|was read)"
+    r"|exam|problem|quiz)|was read|(?-i:for [A-Z][a-z]))"
 )
 WOULD = re.compile(r"(?i)\b(?:would|could|might) (?:be|have been)\b")
 IF = re.compile(r"(?i)\b(?:if|were|had|with|without|once|provided)\b")
 INTENDED = re.compile(
-    r"(?i)\b(?:(?:was|were|am) (?:going|about|inclined|tempted|ready)|would have|could have|wanted"
+    r"(?i)\b(?:(?:was|were|am) (?:going|about|inclined|tempted|ready)|(?:would|could|i'd|we'd)"
+    r" have|wanted"
     r"|planned|intended)\b"
 )
 NAMED = re.compile(r"(?:^|[\n{,]|[^\w ]) ?[\"'](?:[a-z]{1,12} ){0,2}$", re.IGNORECASE)
 _NUMBER = rf"(?P<number>{NUMBER.pattern[4:]})"
+_BEFORE = (
+    r"\b(?:giv(?:e|en|ing)|scor(?:e|ed|ing)|grade|rat(?:e|ed|ing)|torn|start(?:ing"
+    r"|ed)? (?:at|from))\b[^\n]{0,160}?\b"
+)
+"""Words of a score that come first in the line."""
 _FIT = r"(?:fair|appropriate|warranted|deserved)"
 # Scores said without a label before them
 SENTENCE_HINTS = (  # one of them is in each: looked for first, which is much faster
     *("score", "grade", "rating", "fair", "appropriate", "warranted", "deserved", "as it ", "now"),
     *("down to", "up to", "settle", "end up", "makes", "brings", "lowers", "reduces", "drops"),
-    *("pushes", "pulls", "takes", "would have given"),
+    *("pushes", "pulls", "takes", " have given"),
 )
 SENTENCES = [
     re.compile(rf"(?im){pattern}")
@@ -135,10 +141,12 @@ SENTENCES = [
         r"(?= ?(?:[.,;!\n]|$|here|i\b|for (?:this|it|the)))",
         rf"(?:^|[,;:.] |\b(?:so|a|that|think) |\n){_NUMBER}(?: ?/ ?{HIGHEST:g}| points?)?"
         rf" (?:is|seems|feels|looks|would be)(?: (?:a|quite|more))? {_FIT}\b",
-        rf"\b(?:as it (?:stands|is)|now it is|it is now)\b,?(?: (?:it|i|this|the score|is"
+        rf"\b(?:as it (?:stands|is)|{_BEFORE}(?:now it is|it is now))\b,?(?: (?:it|i|this"
+        rf"|the score|is"
         rf"|would|give|gets|deserves|a))* {_NUMBER}"
         r"(?= ?(?:points ?)?(?:[.,;!\n]|$))",
-        r"\b(?:(?:me|it|this|the score|i|but|so)(?: would| will)? (?:(?:come )?down to|up to"
+        rf"{_BEFORE}\b(?:(?:me|it|this|the score|i|but|so)(?: would| will)? (?:"
+        rf"(?:come )?down to|up to"
         r"|settle (?:on|for|at)"
         r"|end up (?:at|with))|(?:makes|brings|lowers|reduces|drops|pushes|pulls|takes)"
         rf" (?:it|this|the score)(?: down| up)?(?: to)?) {_NUMBER}(?= ?(?:points ?)?"
@@ -146,7 +154,8 @@ SENTENCES = [
         rf"\b(?:score|grade|rating)\b[^\n]{{0,40}}(?:→|->|[,(;]) ?(?:revised|lowered|reduced"
         rf"|adjusted"
         rf"|corrected|changed) (?:down |up )?to {_NUMBER}",
-        rf"\bwould have given [^\n:]{{1,100}}: {_NUMBER}(?= ?(?:points ?)?(?:[.;!\n]|$))",
+        rf"(?:\bwould|'d) have given [^\n:]{{1,100}}(?::|, so) {_NUMBER}(?= ?(?:points ?)?"
+        rf"(?:[.;!\n]|$))",
     )
 ]
 REVISED = re.compile(

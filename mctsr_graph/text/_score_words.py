@@ -80,7 +80,7 @@ _GIVE = re.compile(
 )
 _GIVEN = re.compile(
     r"(?<![0-9])([-+]?[0-9]{1,3}) points ?(?:を(?:与|付|つ)|を?と(?:評価|採点)|을 (?:준"
-    r"|주|드|부여))"
+    r"|줍|줄|주|드|부여))"
 )
 
 
@@ -111,7 +111,7 @@ def in_english(text: str) -> str:
     text = _SIGN.sub("-", text)
     if has(_VERBS):
         text = _GIVE.sub("I give this ", text)
-    return _GIVEN.sub(r"I give this \1 points", text)
+    return _GIVEN.sub(r"I give this \1 points. ", text)
 
 
 def _english_label(found: re.Match[str]) -> str:

@@ -54,11 +54,12 @@ ADJECTIVE = r"""(?:final|correct|right|true|required|requested|desired|exact|num
     |juiste|uiteindelijke|doğru|nihai|son|đúng|cuối[ ]cùng)"""
 """What may stand before an answer's noun, or behind it ("respuesta final")."""
 
-AFTER_NOUN = r"""(?:finale?s?|correct[aeo]|definitiv[aeo]|corretta|esatta|النهائي(?:ة)?|الصحيحة?
+AFTER_NOUN = r"""(?:finale?s?|correct[aeo]|corret[ao]|definitiv[aeo]|corretta|esatta
+|النهائي(?:ة)?|الصحيحة?
     |cuối[ ]cùng|đúng|của[ ](?:bài[ ]toán|ta))"""
 
-COPULA = r"""(?:(?<!\w)(?:is|are|equals?|becomes|(?:would|must|should|will|can[ ]only
-|has[ ]to)[ ](?:then[ ])?be
+COPULA = r"""(?:(?<!\w)(?:is|are|equals?|becomes|(?:would|must|should|will|can|has|have)
+    (?:[ ](?:only|to|have|therefore|then|thus|also))*[ ]be
     |(?:(?:would|must|should|will)[ ])?(?:come|work|turn)s?[ ]out[ ](?:to(?:[ ]be)?|as)|(?:es|son
     |será|sería|debe[ ]ser|est|sont|sera
     |serait|vaut|ist|sind|lautet|lauten|beträgt|wäre|é|são|será|è|sono|sarà|равен|равна|будет|это

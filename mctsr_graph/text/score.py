@@ -236,7 +236,8 @@ def _noun_kind(
     sentence = _SENTENCE_END.split(text[max(0, number.start() - 120) : number.start()])[-1]
     totalled = TOTALLED.search(words) and not explicit and not CONCLUDED.search(sentence)
     after = text[number.end() : number.end() + 30]
-    wished = WOULD.search(bridge) and (IF.search(sentence) or IF.search(after))
+    supposed = WOULD.search(bridge) or words.endswith(("would", "could", "might"))
+    wished = supposed and (IF.search(sentence) or IF.search(after))
     return None if "\n" in bridge or told or totalled or wished else PROSE
 
 
