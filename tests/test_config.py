@@ -56,6 +56,7 @@ WRONG: list[tuple[str, list[Any], str]] = [
     ),
     ("full_score_threshold", [-101, 101, NAN, None], "-100 to 100"),
     ("full_score_penalty", [-1, 201, NAN, None], "0 to 200"),
+    ("structured_output", ["json", None, 2], "true or false"),
     ("max_retries", [-1, 17, None], "0 to 16"),
     ("max_attempts", [0, 17, None], "1 to 16"),
     ("call_seconds", [0, -1, None], "above 0"),

@@ -17,6 +17,7 @@ from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
 from mctsr_graph.calls.request import Budget, Model, Reply, Request, derive_seed, innermost
 from mctsr_graph.calls.retry import classify, pace_of, with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
+from mctsr_graph.calls.structured import asking_for, has_structured_output, of_form
 from mctsr_graph.calls.sync_async import Way, all_at_once
 from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError
@@ -73,7 +74,8 @@ class Asker:
         Requests of the same messages, one an item, are made as one, if the model can give several
         replies; `ask` is given the item's own.
         """
-        giver = giver_of(self.model) if len(requests) > 1 else None
+        formed = any(self._schema(request) for request in requests)
+        giver = giver_of(self.model) if len(requests) > 1 and not formed else None
         if giver is None:
             jobs = [lambda way, item=item: ask(item, way, None) for item in items]
             return await all_at_once(jobs, self.model, way)
@@ -101,7 +103,9 @@ class Asker:
         """
         began = time.monotonic() if first is None else first.began
         costs: list[Cost] = []
-        messages = request.messages
+        schema, messages = self._schema(request), request.messages
+        if schema is not None and first is None:
+            messages = asking_for(messages, schema)
         failed, cut_off, shorter = ReplyError("unasked", ""), None, list(request.shorter)
         for attempt in range(1 + self.context.max_retries):
             try:
@@ -171,12 +175,14 @@ class Asker:
         settings = self._settings(request, attempt)
         config = _config(request, attempt)
         messages = _defused(messages)
+        schema = self._schema(request) if attempt == 0 else None  # then text is asked for
 
         async def once() -> AIMessage:
             if request.send is not None:
                 return await request.send(self.model, messages, way)
             wish = self._wish(request, settings)
-            reply = await way.send(adapted(self.model, wish), messages, config=config)
+            model = self.model if schema is None else of_form(self.model, schema)
+            reply = await way.send(adapted(model, wish), messages, config=config)
             if wish.error is not None:  # behind a fallback
                 raise wish.error
             return as_message(reply, self.model)
@@ -185,6 +191,11 @@ class Asker:
             return self._retried(once, way)
         entry = self._entry(request, settings, attempt, messages)
         return self._recorded(self.journal, entry, once, way)
+
+    def _schema(self, request: Request) -> dict[str, Any] | None:
+        """The schema that is asked for, where settings and model allow it."""
+        wanted = self.context.structured_output and request.schema and request.send is None
+        return request.schema if wanted and has_structured_output(self.model) else None
 
     async def _recorded(
         self,

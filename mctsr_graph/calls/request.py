@@ -39,6 +39,8 @@ class Request:
     """Whether a reply that was cut off is worth keeping without asking once more."""
     send: Callable[..., Awaitable[AIMessage]] | None = None
     """Gets the reply from (model, messages, way) where it is not by a chat."""
+    schema: dict[str, Any] | None = None
+    """JSON schema of what may be asked for in place of text; `read` takes both."""
     rollout: int = 0
     """Number of the rollout, from 1; 0 for the roots."""
     sample: int = 0

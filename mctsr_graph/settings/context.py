@@ -257,6 +257,13 @@ class MCTSrContext(BaseModel):
     ] = _by_profile("full_score_penalty", 0.025 * WIDTH)
 
     # Model calls
+    structured_output: Annotated[
+        bool,
+        Field(
+            description="ask for JSON of a schema where the model's profile has structured output: "
+            "working and final answer of a solution, flaws and score of a judgement; else for text"
+        ),
+    ] = False
     max_retries: Annotated[
         int, Field(ge=0, le=16, description="times an unusable reply is asked for again")
     ] = 2
