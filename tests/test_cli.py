@@ -248,7 +248,7 @@ def test_a_signal_prints_the_best_so_far_and_how_to_go_on(
     assert "best so far: " in err
     assert "Traceback" not in err
     if kept:
-        assert f"Go on with: mctsr resume {file}\n" in err
+        assert f"Go on with: mctsr resume {file} --model x\n" in err
     else:
         assert "Nothing was kept: with --checkpoint FILE the search could go on." in err
 
@@ -284,12 +284,12 @@ def test_without_typer_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
         __main__.main()
 
 
-def test_resume_goes_on_without_being_told_anything(
+def test_resume_goes_on_with_the_settings_that_the_search_had(
     model: ScriptedChatModel, tmp_path: Path
 ) -> None:
     file = str(tmp_path / "search.db")
     mctsr("solve", "How many?", "-m", "x", "--rollouts", "2", "--seed", "4", "--checkpoint", file)
-    result = mctsr("resume", file, "--rollouts", "5", "--json")
+    result = mctsr("resume", file, "-m", "x", "--rollouts", "5", "--json")
     solution = json.loads(result.stdout)
     assert (solution["problem"], solution["rollouts"]) == ("How many?", 5)
     assert len(model.calls) == 2 + 4 * 5
@@ -307,7 +307,7 @@ def test_list_shows_what_a_file_holds_and_resume_asks_which(tmp_path: Path) -> N
     assert result.exit_code == 2
     assert "holds 2 searches of that id" in " ".join(result.stderr.split())
     row = next(line for line in listed.splitlines() if "How few?" in line)
-    chosen = mctsr("resume", file, "--search", row.split()[1], "--json")
+    chosen = mctsr("resume", file, "-m", "x", "--search", row.split()[1], "--json")
     assert json.loads(chosen.stdout)["problem"] == "How few?"
 
 

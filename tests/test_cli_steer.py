@@ -32,6 +32,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> ScriptedChatModel:
     for module in ("mctsr_graph.run.session", "mctsr_graph.models.load"):
         monkeypatch.setattr(sys.modules[module], "load_model", lambda name: scripted)
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("MCTSR_MODEL", "x")  # else a file's own model would have to be named
     return scripted
 
 

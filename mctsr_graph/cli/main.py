@@ -16,18 +16,16 @@ from mctsr_graph import __version__
 from mctsr_graph.calls.usage import ROLES
 from mctsr_graph.cli.arguments import parse_setting
 from mctsr_graph.cli.bench import bench_app, export_command
-from mctsr_graph.cli.common import EXIT_CODES, chosen, explained, searches_in
+from mctsr_graph.cli.common import EXIT_CODES, chosen, explained, model_for, searches_in
 from mctsr_graph.cli.steer import app as steer_app
+from mctsr_graph.cli.streams import raw, stderr, stdout
 from mctsr_graph.cli.terminal import (
     check_page,
     notes,
     polite,
-    safe,
     save_page,
     show,
     show_interrupted,
-    stderr,
-    stdout,
     view,
     watching,
 )
@@ -140,7 +138,7 @@ def solve_command(
     The answer goes to stdout; progress and notes go to stderr.
     """
     err = stderr()
-    with explained(err, show_tree, as_json, checkpoint), notes(err):
+    with explained(err, show_tree, as_json, checkpoint, model), notes(err):
         limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
         context = MCTSrContext(
             **{
@@ -167,7 +165,10 @@ def resume_command(
         typer.Option(help="Which search, by the beginning of its id in `mctsr list`."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="By default the one it began with.")
+        str | None,
+        typer.Option(
+            "--model", "-m", help="Needed where the one it began with is not $MCTSR_MODEL."
+        ),
     ] = None,
     rollouts: Annotated[
         int | None, typer.Option(help="Rollouts at most, those made included.")
@@ -184,8 +185,9 @@ def resume_command(
     Without --search it is the file's only search, or else its only unfinished one.
     """
     err = stderr()
-    with explained(err, show_tree, as_json, file), notes(err):
+    with explained(err, show_tree, as_json, file, model), notes(err):
         stored = chosen(file, search)
+        name = model_for(stored, model)
         more = {"max_rollouts": rollouts} if rollouts is not None else {}
         context = changed(stored_context(stored.settings), **more)
         options: SolveOptions = {
@@ -193,7 +195,6 @@ def resume_command(
             "checkpointer": file,
             "thread_id": stored.thread_id,
         }
-        name = model or stored.model or None
         _run(err, stored.problem, name, options, _Shown(show_tree, as_json, live, page))
 
 
@@ -208,9 +209,9 @@ def list_command(
         for stored in searches_in(file):
             table.add_row(
                 stored.thread_id[:8],
-                safe(" ".join(stored.problem.split())[:60]),
+                " ".join(stored.problem.split())[:60],
                 str(stored.rollouts),
-                safe(stored.final_answer or "-"),
+                stored.final_answer or "-",
                 stored.stop_reason or "unfinished",
             )
         stdout().print(table)
@@ -239,7 +240,7 @@ def learn_command(
 
         of_it = [one for one in found if model in (None, one[1].model)]
         prior = learn_prior(stored_solution(file, stored) for file, stored in of_it)
-        print(json.dumps(asdict(prior)))
+        raw(json.dumps(asdict(prior)) + "\n")
 
 
 @app.command("view", epilog=EXIT_CODES)
@@ -301,12 +302,12 @@ def _run(
         save_page(stop.solution, shown.page)
         raise
     if solution.stop_reason == "interrupted":
-        file = options.get("checkpointer")
-        show_interrupted(err, solution, cast(Path | None, file), shown.tree, shown.as_json)
         save_page(solution, shown.page)
+        file = cast(Path | None, options.get("checkpointer"))
+        show_interrupted(err, solution, file, shown.tree, shown.as_json, model)
         raise typer.Exit(128 + received[0])
-    show(solution, shown.tree, shown.as_json)
     save_page(solution, shown.page)
+    show(solution, shown.tree, shown.as_json)
     if solution.answer is None:
         raise typer.Exit(1)
 
