@@ -43,7 +43,9 @@ from mctsr_graph import ScriptedChatModel
 from mctsr_graph.cli.main import app
 
 def reply(call):
-    return "Score: 50" if call.role == "evaluate" else "\\u221a2 \\u2248 1,41 \\u0434\\u0430 \\\\boxed{\\u221a2}"
+    if call.role == "evaluate":
+        return "Score: 50"
+    return "\\u221a2 \\u2248 1,41 \\u0434\\u0430 \\\\boxed{\\u221a2}"
 
 sys.modules["mctsr_graph.run.session"].load_model = lambda name: ScriptedChatModel(replies=reply)
 app()

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from mctsr_graph import ScriptedChatModel
 from mctsr_graph.cli.main import app
-from mctsr_graph.run.sqlite_saver import file_lease
+from mctsr_graph.run.lease import file_lease
 from mctsr_graph.run.stored import stored_searches
 
 from .conftest import keyed_reply

@@ -52,7 +52,10 @@ def searches_in(file: Path) -> list[StoredSearch]:
 
 def chosen(file: Path, search: str | None) -> StoredSearch:
     """The one search that is meant."""
-    found = [s for s in searches_in(file) if s.thread_id.startswith(search or "")]
+    named = [s for s in searches_in(file) if s.thread_id.startswith(search or "")]
+    found = [stored for stored in named if not stored.damage]
+    if named and not found:
+        raise CheckpointError(named[0].damage)
     unfinished = [stored for stored in found if stored.stop_reason is None]
     for choice in (found, unfinished):
         if len(choice) == 1:

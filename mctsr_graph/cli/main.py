@@ -212,7 +212,7 @@ def list_command(
                 " ".join(stored.problem.split())[:60],
                 str(stored.rollouts),
                 stored.final_answer or "-",
-                stored.stop_reason or "unfinished",
+                stored.damage or stored.stop_reason or "unfinished",
             )
         stdout().print(table)
 
@@ -229,8 +229,15 @@ def learn_command(
     The truth is not needed. All searches should have the same model and judge; from some 16
     problems on it is worth having.
     """
-    with explained(stderr(), False, False):
-        found = [(file, stored) for file in dict.fromkeys(files) for stored in searches_in(file)]
+    err = stderr()
+    with explained(err, False, False):
+        found = []
+        for file in dict.fromkeys(files):
+            for stored in searches_in(file):
+                if stored.damage:
+                    err.print(f"note: left out of {str(file)!r}: {stored.damage}")
+                else:
+                    found.append((file, stored))
         names = sorted({stored.model for _, stored in found})
         if model is None and len(names) > 1:
             raise ConfigError(f"the searches are of several models, allowed --model with {names}")

@@ -180,7 +180,8 @@ def _opened(where: _Where, model: str | None = None, judges: bool = False) -> It
     err = stderr()
     with explained(err, False, False, where.file), notes(err):
         need_sqlite()
-        from mctsr_graph.run.sqlite_saver import file_lease, open_file
+        from mctsr_graph.run.lease import file_lease
+        from mctsr_graph.run.sqlite_saver import open_file
 
         stored = chosen(where.file, where.search)
         asked: Any = model_for(stored, model) if judges else ScriptedChatModel(replies=[])

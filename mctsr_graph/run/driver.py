@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphBubbleUp
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
 from mctsr_graph.calls import sync_async
+from mctsr_graph.errors import CheckpointError, MCTSrError
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 Hear = Callable[[str, Any], None]
 """Takes the mode and the content of each part of a stream."""
+
+
+@contextmanager
+def readable(config: RunnableConfig) -> Iterator[None]:
+    """Say of what is kept, and cannot be read, which search it is.
+
+    Raises:
+        CheckpointError: whatever the checkpointer has raised. What strangers or accidents wrote
+            makes it raise anything.
+    """
+    try:
+        yield
+    except (MCTSrError, GraphBubbleUp):
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"what is kept as search {config['configurable']['thread_id']!r} cannot be read "
+            f"({type(error).__name__}: {error})"
+        ) from error
 
 
 class Blocking(sync_async.Blocking):
@@ -21,7 +43,8 @@ class Blocking(sync_async.Blocking):
 
     async def get_state(self, graph: Graph, config: RunnableConfig) -> StateSnapshot:
         """Return the state that a checkpoint holds."""
-        return graph.get_state(config)
+        with readable(config):
+            return graph.get_state(config)
 
     async def update_state(self, graph: Graph, config: RunnableConfig, **update: Any) -> None:
         """Write a checkpoint with changes."""
@@ -48,7 +71,8 @@ class Awaiting(sync_async.Awaiting):
 
     async def get_state(self, graph: Graph, config: RunnableConfig) -> StateSnapshot:
         """Return the state that a checkpoint holds."""
-        return await graph.aget_state(config)
+        with readable(config):
+            return await graph.aget_state(config)
 
     async def update_state(self, graph: Graph, config: RunnableConfig, **update: Any) -> None:
         """Write a checkpoint with changes."""

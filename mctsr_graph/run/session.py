@@ -34,6 +34,7 @@ from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState, superst
 from mctsr_graph.graph.stop import why_stop
 from mctsr_graph.models.load import load_model
 from mctsr_graph.run.driver import Graph, Way
+from mctsr_graph.run.lease import file_lease, memory_lease
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import Checkpointer, SolveOptions, SolveSpec
 from mctsr_graph.settings.context import checked_problem
@@ -285,8 +286,6 @@ def only_runner(checkpointer: Checkpointer | None, thread_id: str) -> Iterator[N
     if checkpointer is None:
         yield
         return
-    from mctsr_graph.run.sqlite_saver import file_lease, memory_lease
-
     is_saver = isinstance(checkpointer, BaseCheckpointSaver)
     lease: Any = memory_lease if is_saver else file_lease
     with lease(checkpointer, thread_id):
@@ -301,9 +300,8 @@ def _is_new(saver: BaseCheckpointSaver[Any]) -> bool:
 
 
 def need_sqlite() -> None:
-    """Raise MissingExtraError where the packages are missing that keep searches."""
-    if find_spec("langgraph.checkpoint.sqlite") is None or find_spec("filelock") is None:
+    """Raise MissingExtraError where the package is missing that keeps searches."""
+    if find_spec("langgraph.checkpoint.sqlite") is None:
         raise MissingExtraError(
-            "a kept search needs langgraph-checkpoint-sqlite and filelock: "
-            'pip install "mctsr-graph[sqlite]"'
+            'a kept search needs langgraph-checkpoint-sqlite: pip install "mctsr-graph[sqlite]"'
         )
