@@ -129,7 +129,7 @@ def test_places_that_cannot_be_used_are_named(loop: Path, tmp_path: Path) -> Non
     (tmp_path / "taken.db-lock").mkdir()
     for name in (loop, tmp_path, "no/search.db", "/proc/search.db", "n" * 300, "taken.db"):
         place = tmp_path / name
-        with pytest.raises(CheckpointError, match="cannot be|unable to open"):
+        with pytest.raises(CheckpointError, match=r"cannot be|unable to open"):
             keep(place)
         if name != "taken.db":
             with pytest.raises(CheckpointError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 
@@ -39,6 +39,7 @@ from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solve import solve
 from mctsr_graph.run.spec import SearchControl, SolveOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.prior import Prior
 from mctsr_graph.settings.profiles import PROFILES
 
 app = typer.Typer(
@@ -152,6 +153,11 @@ def solve_command(
                 **dict(parse_setting(text) for text in settings or []),
             }
         )
+        if prior is not None and not _uses_prior(context):
+            raise ConfigError(
+                f"--prior is given, which profile {context.profile!r} makes no use of; allowed "
+                "with --profile tuned, or with --set choice=weighted"
+            )
         text = _problem(problem, file)
         options: SolveOptions = {"context": context, "checkpointer": checkpoint}
         _run(err, text, model, options, _Shown(show_tree, as_json, live, page))
@@ -324,9 +330,16 @@ def _read_prior(file: Path) -> Any:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"--prior is {str(file)!r}: {error}") from None
-    if not isinstance(found, dict):  # null would mean the usual, as if none were given
+    # null, {} or a part would mean the usual, as if none were given
+    if not isinstance(found, dict) or {*found} != {field.name for field in fields(Prior)}:
         raise ConfigError(f"--prior is {str(file)!r}, allowed a file that `mctsr learn` wrote")
     return found
+
+
+def _uses_prior(context: MCTSrContext) -> bool:
+    """Whether a search goes by what is known before; to say how sure it is, is not enough."""
+    chooses = context.choice == "weighted" or context.confidence is not None
+    return chooses or context.profile not in ("paper", "official")
 
 
 def _problem(problem: str | None, file: Path | None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langgraph.types import Command, Overwrite
+from langgraph.types import Command
 
 from mctsr_graph import prompts as say
 from mctsr_graph.calls.ask import Asker
@@ -31,7 +31,7 @@ from mctsr_graph.graph.rollout import (
 )
 from mctsr_graph.graph.select import next_tasks, seen_by
 from mctsr_graph.graph.services import Services
-from mctsr_graph.graph.state import ROLLOUT, MCTSrState, fresh_state
+from mctsr_graph.graph.state import ROLLOUT, MCTSrState, fresh_state, overwrite, report_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.graph.stop import check_tree, why_stop
 from mctsr_graph.judges import cases_of
@@ -51,16 +51,16 @@ class Nodes:
 
     async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Make the roots: draft answers and have them judged. Forgets any earlier search."""
-        fresh = fresh_state(checked_problem(state["problem"]))
+        fresh = fresh_state(checked_problem(state.get("problem")))
         run.emit(start_event(fresh["problem"], run.context))
         fresh["search"] = self.services.search_id(state, fresh["problem"], run)
         tree, made = await make_roots(self.services, fresh, run)
         return {
             **fresh,
             **made,
-            "tree": Overwrite(tree),
-            "wave": Overwrite({}),
-            "failures": Overwrite(made["failures"]),
+            "tree": overwrite(tree),
+            "wave": overwrite({}),
+            "failures": overwrite(made["failures"]),
             "best": self._choose(tree, run.context),
         }
 
@@ -73,9 +73,9 @@ class Nodes:
         reason = why_stop(strategy, state, search)
         leaves, reason = ([], reason) if reason else _wave(strategy, search)
         if not leaves:
-            return Command(update={"wave": Overwrite({}), "stop_reason": reason}, goto="finalize")
+            return Command(update={"wave": overwrite({}), "stop_reason": reason}, goto="finalize")
         wave = {str(leaf["rollout"]): leaf for leaf in leaves}
-        update: dict[str, Any] = {"wave": Overwrite(wave)}
+        update: dict[str, Any] = {"wave": overwrite(wave)}
         if state["stop_reason"] is not None:  # of a search that is gone on with
             update["stop_reason"] = None
         return Command(update=update, goto=ROLLOUT[1])
@@ -135,7 +135,7 @@ class Nodes:
         strategy, best = self.services.spec.strategy(run.context), self._choose(tree, run.context)
         found = conclude(strategy, tree, run.context, best, state["answer"])
         run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, found["best"], usage))
-        return {**last, **found}
+        return {**last, **found, "mctsr": report_of({**state, "usage": usage, **found})}
 
     def _choose(self, tree: Tree, context: MCTSrContext) -> str | None:
         return chosen(self.services.spec.strategy(context), tree, context)

@@ -30,6 +30,12 @@ class SearchOptions(TypedDict, total=False):
     journal: CallJournal | None
 
 
+class GraphOptions(SearchOptions, total=False):
+    """What a graph takes that others run."""
+
+    limits: Mapping[str, float] | None
+
+
 def check_keywords(function: str, options: Mapping[str, Any], allowed: Any) -> None:
     """Refuse what a function does not take, in Python's words.
 

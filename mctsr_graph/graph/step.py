@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from langgraph.runtime import ExecutionInfo, get_runtime
 from langgraph.types import Command, TracePolicy
 
 from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Way, run_blocking
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.graph.state import MCTSrState
@@ -43,8 +44,10 @@ class Step(Runnable[MCTSrState, Update]):
     is to be loaded; it may wait for a disk, which a server forbids where its event loop runs.
     """
 
-    def __init__(self, body: Body, default: MCTSrContext, spec: SearchSpec) -> None:
-        self._body = body
+    def __init__(
+        self, body: Body, default: MCTSrContext, spec: SearchSpec, limits: Mapping[str, float]
+    ) -> None:
+        self._body, self._limits = body, limits
         self.default, self.spec = default, spec
         self._prepare = spec.load if spec.is_named else None
         self.name = body.__name__
@@ -53,7 +56,7 @@ class Step(Runnable[MCTSrState, Update]):
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Update:
         """Run the body to its end in this thread."""
-        update: Update = run_blocking(self._body(input, self._run(BLOCKING)))  # type: ignore[arg-type]
+        update: Update = run_blocking(self._body(input, self._run(BLOCKING, config)))  # type: ignore[arg-type]
         return update
 
     async def ainvoke(
@@ -63,12 +66,36 @@ class Step(Runnable[MCTSrState, Update]):
         if self._prepare is not None:
             await asyncio.to_thread(self._prepare)
             self._prepare = None
-        return await self._body(input, self._run(AWAITING))
+        return await self._body(input, self._run(AWAITING, config))
 
-    def _run(self, way: Way) -> Run:
+    def _run(self, way: Way, config: RunnableConfig | None) -> Run:
         runtime = get_runtime()
         context = resolve_context(runtime.context, self.default)
-        return Run(context, runtime.stream_writer, way, _place(runtime.execution_info))
+        place = _place(runtime.execution_info)
+        if "|" not in place.rstrip("|"):
+            _check_configurable((config or {}).get("configurable", {}), context)
+        return Run(context.at_most(self._limits), runtime.stream_writer, way, place)
+
+
+_SETTINGS = frozenset(MCTSrContext.model_fields)
+
+
+def _check_configurable(configurable: Mapping[str, Any], context: MCTSrContext) -> None:
+    """Refuse settings in a place where LangGraph looks for none.
+
+    A server puts them there as well as into the context, so what says the same is let pass.
+
+    Raises:
+        ConfigError: they would have no effect.
+    """
+    names = configurable.keys() & _SETTINGS
+    given = MCTSrContext(**{name: configurable[name] for name in names}) if names else context
+    for name in sorted(names):
+        if getattr(given, name) != getattr(context, name):
+            raise ConfigError(
+                f"{name} is given in config['configurable'], where it has no effect; allowed: "
+                "context="
+            )
 
 
 def brief(state: MCTSrState) -> dict[str, Any]:

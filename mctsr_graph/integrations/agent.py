@@ -17,9 +17,10 @@ from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.usage import Usage, total_cost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.graph import create_mctsr
-from mctsr_graph.graph.spec import SearchOptions
-from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput
+from mctsr_graph.graph.spec import GraphOptions
+from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, Report
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.text.printable import is_blank
 
 
 class MCTSrAgentState(MessagesState, MCTSrInput, MCTSrOutput):
@@ -35,12 +36,12 @@ def create_mctsr_agent(
     name: str = "mctsr_agent",
     stream_tokens: bool = False,
     checkpointer: BaseCheckpointSaver[Any] | bool | None = None,
-    **options: Unpack[SearchOptions],
+    **options: Unpack[GraphOptions],
 ) -> MCTSrAgent:
     """Build an agent that answers the last human message of a conversation by a search.
 
     It adds one `AIMessage`, named after the agent: the best answer, `usage_metadata` over all
-    calls, and in `response_metadata["mctsr"]` what else is known (see `MCTSrOutput`). Earlier
+    calls, and in `response_metadata["mctsr"]` the short `final_answer` and a `Report`. Earlier
     messages are not read: the question has to stand for itself. The search is a subgraph, so it
     is drawn, checkpointed and resumed with the graph around it.
 
@@ -57,7 +58,8 @@ def create_mctsr_agent(
 
     def reply(state: MCTSrAgentState) -> dict[str, list[AIMessage]]:
         """Say what was found."""
-        return {"messages": [as_message(state, name)]}
+        told = {"answer": state["answer"], "final_answer": state["final_answer"]}
+        return {"messages": [as_message({**told, **(state["mctsr"] or {})}, name)]}
 
     builder = StateGraph(
         MCTSrAgentState, MCTSrContext, input_schema=MessagesState, output_schema=MessagesState
@@ -85,16 +87,16 @@ def last_question(messages: Sequence[AnyMessage]) -> str:
     """
     for message in reversed(messages):
         if isinstance(message, HumanMessage):
-            if not message.text.strip():
+            if is_blank(message.text):
                 raise ConfigError("the last human message holds no text; a problem is a text")
             return str(message.text)
     raise ConfigError("the conversation holds no human message; the last one is the problem")
 
 
 def as_message(found: Mapping[str, Any], name: str | None = None) -> AIMessage:
-    """What a search found, as a message of a chat. `found` has the fields of `MCTSrOutput`."""
+    """What a search found, as a message of a chat. `found` has the fields of a `Solution`."""
     answer = found["answer"]
-    told = {field: found[field] for field in MCTSrOutput.__annotations__ if field != "answer"}
+    told = {field: found[field] for field in ("final_answer", *Report.__annotations__)}
     return AIMessage(
         answer if answer is not None else f"No answer was found ({found['stop_reason']}).",
         name=name,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from inspect import isawaitable
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -15,8 +17,9 @@ from mctsr_graph.calls import sync_async
 from mctsr_graph.errors import CheckpointError, MCTSrError
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
-Hear = Callable[[str, Any], None]
+Hear = Callable[[str, Any], Awaitable[None]]
 """Takes the mode and the content of each part of a stream."""
+_logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -57,7 +60,7 @@ class Blocking(sync_async.Blocking):
     async def stream(self, graph: Graph, given: Any, hear: Hear, **how: Any) -> None:
         """Run the graph, and pass on what it streams."""
         for mode, part in graph.stream(given, **how):
-            hear(mode, part)
+            await hear(mode, part)
 
     async def latest(
         self, graph: Graph, config: RunnableConfig, told: dict[str, Any]
@@ -85,7 +88,7 @@ class Awaiting(sync_async.Awaiting):
     async def stream(self, graph: Graph, given: Any, hear: Hear, **how: Any) -> None:
         """Run the graph, and pass on what it streams."""
         async for mode, part in graph.astream(given, **how):
-            hear(mode, part)
+            await hear(mode, part)
 
     async def latest(
         self, graph: Graph, config: RunnableConfig, told: dict[str, Any]
@@ -96,3 +99,19 @@ class Awaiting(sync_async.Awaiting):
 
 Way = Blocking | Awaiting
 BLOCKING, AWAITING = Blocking(), Awaiting()
+
+
+async def tell(way: Way, listener: Callable[..., Any], *told: Any) -> None:
+    """Call who asked to be told, and wait where that is async.
+
+    What a listener raises is its own affair: it is logged, and the search goes on.
+    """
+    try:
+        result = listener(*told)
+        if isawaitable(result):
+            await way.call(lambda: result)
+    except GraphBubbleUp:
+        raise
+    except Exception as error:
+        name = getattr(listener, "__qualname__", repr(listener))
+        _logger.warning("%s raised what the search takes no notice of", name, exc_info=error)

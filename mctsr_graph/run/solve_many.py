@@ -13,7 +13,7 @@ from mctsr_graph.calls.request import Failure, Model
 from mctsr_graph.calls.sync_async import gathered
 from mctsr_graph.calls.usage import no_usage, total_cost
 from mctsr_graph.errors import ConfigError, SearchFailedError
-from mctsr_graph.run.driver import AWAITING
+from mctsr_graph.run.driver import AWAITING, tell
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
@@ -161,7 +161,7 @@ class _Batch:
         self._idle |= still & self._settled
         self._settled |= still
         self._settled |= {n for n in granted if self.found[n].stop_reason == "settled"}
-        self._tell(granted)
+        await self._tell(granted)
 
     async def choose_again(self) -> None:
         """Choose every answer under the last prior, without a call."""
@@ -174,7 +174,9 @@ class _Batch:
             and (calls := self._spent(number))
         }
         await self._search_all(spent)
-        self._tell(number for number in spent if self.found[number].answer != before[number].answer)
+        await self._tell(
+            number for number in spent if self.found[number].answer != before[number].answer
+        )
 
     def solutions(self) -> list[Solution]:
         """The solutions, in the order of the problems as they were given."""
@@ -187,11 +189,11 @@ class _Batch:
         solutions = await gathered([self._search(number) for number in allowed])
         self.found |= dict(zip(allowed, solutions, strict=True))
 
-    def _tell(self, numbers: Iterable[int]) -> None:
+    async def _tell(self, numbers: Iterable[int]) -> None:
         if self._on_solution is not None:
             for number in numbers:
                 for place in self._places[number]:
-                    self._on_solution(place, self.found[number])
+                    await tell(AWAITING, self._on_solution, place, self.found[number])
 
     async def learn(self) -> None:
         """Fit what is known of model and judge to the searches so far, where there is news."""

@@ -71,7 +71,7 @@ def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
     config = _config(stored.thread_id)
     with _existing(path) as saver, readable(config):
         search = SearchRun(replace(spec, problem=stored.problem), saver, None)
-        search.note("values", search.graph.get_state(config).values)
+        search.hold(search.graph.get_state(config).values)
         return search.so_far(stored.stop_reason)
 
 
