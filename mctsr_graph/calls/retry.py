@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
-from mctsr_graph.errors import MCTSrError
+from mctsr_graph.errors import MCTSrError, bubbles_up
 
 Kind = Literal["transient", "configuration", "context", "refusal", "other"]
 Value = TypeVar("Value")
@@ -112,6 +112,8 @@ async def with_retries(
             async with limit(began + deadline - now()):
                 return await call()
         except Exception as error:
+            if bubbles_up(error):
+                raise
             kind, wait = classify(error), delay(attempt, rng, retry_after(error))
             spent = now() - began
             if kind != "transient" or attempt >= attempts or spent + wait >= deadline:

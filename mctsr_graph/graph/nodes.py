@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from langgraph.errors import GraphInterrupt
 from langgraph.types import Command
 
 from mctsr_graph import prompts as say
@@ -17,6 +18,7 @@ from mctsr_graph.calls.ask import Asker
 from mctsr_graph.calls.request import Request
 from mctsr_graph.calls.sync_async import Way, all_at_once
 from mctsr_graph.calls.usage import add_usage
+from mctsr_graph.errors import PauseError
 from mctsr_graph.graph.events import rollout_event, start_event, stop_event
 from mctsr_graph.graph.finalize import judge_the_rest
 from mctsr_graph.graph.initialize import make_roots
@@ -52,9 +54,15 @@ class Nodes:
     async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Make the roots: draft answers and have them judged. Forgets any earlier search."""
         fresh = fresh_state(checked_problem(state.get("problem")))
-        run.emit(start_event(fresh["problem"], run.context))
+        drafted = state.get("drafted")
+        if drafted and drafted["problem"] == fresh["problem"]:
+            fresh["drafted"] = drafted
+        else:
+            run.emit(start_event(fresh["problem"], run.context))
         fresh["search"] = self.services.search_id(state, fresh["problem"], run)
         tree, made = await make_roots(self.services, fresh, run)
+        if made["drafted"]:
+            return {"problem": fresh["problem"], "search": fresh["search"], **made}
         return {
             **fresh,
             **made,
@@ -66,6 +74,8 @@ class Nodes:
 
     async def select(self, state: MCTSrState, run: Run) -> Command[str]:
         """Choose the leaves of the next wave, or say why the search is over."""
+        if state.get("drafted"):
+            return Command(goto="initialize")
         check_tree(state)
         spec, context = self.services.spec, run.context
         strategy = spec.strategy(context)
@@ -218,7 +228,14 @@ class Nodes:
 
             return run
 
-        return merge({}, await all_at_once([job(leaf) for leaf in leaves], asker.model, way))
+        try:
+            done = await all_at_once([job(leaf) for leaf in leaves], asker.model, way)
+        except GraphInterrupt:
+            raise PauseError(
+                "pipelined is True, with which a rollout is one step, that cannot be paused in "
+                "between (something called interrupt()); allowed: false"
+            ) from None
+        return merge({}, done)
 
 
 def _wave(strategy: Strategy, search: Search) -> tuple[list[Leaf], str]:

@@ -79,6 +79,8 @@ class MCTSrState(MCTSrInput, MCTSrOutput, Report):
     """The rollouts in flight by number. Each step writes only what it adds."""
     search: str
     """Id of the search in the call journal, or "" without one."""
+    drafted: dict[str, Any] | None
+    """The drafts, where a judge pauses the search before there is a tree to keep them in."""
     branch: str
     """Name of a branch edited by hand; its calls are recorded apart. Set by update_state."""
     idle_rollouts: int
@@ -113,6 +115,7 @@ def fresh_state(problem: str) -> MCTSrState:
         "tree": {},
         "failures": [],
         "wave": {},
+        "drafted": None,
         "idle_rollouts": 0,
         "failed_rollouts": 0,
         "lost_rollouts": 0,

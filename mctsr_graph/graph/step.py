@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
+
+# The one place that tells whether a step is gone on with; nothing public does
+from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD
 from langgraph.runtime import ExecutionInfo, get_runtime
 from langgraph.types import Command, TracePolicy
 
-from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Way, run_blocking
+from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Way, one_by_one, run_blocking
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.spec import SearchSpec
@@ -56,7 +60,8 @@ class Step(Runnable[MCTSrState, Update]):
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Update:
         """Run the body to its end in this thread."""
-        update: Update = run_blocking(self._body(input, self._run(BLOCKING, config)))  # type: ignore[arg-type]
+        with _in_order(config):
+            update: Update = run_blocking(self._body(input, self._run(BLOCKING, config)))  # type: ignore[arg-type]
         return update
 
     async def ainvoke(
@@ -66,7 +71,8 @@ class Step(Runnable[MCTSrState, Update]):
         if self._prepare is not None:
             await asyncio.to_thread(self._prepare)
             self._prepare = None
-        return await self._body(input, self._run(AWAITING, config))
+        with _in_order(config):
+            return await self._body(input, self._run(AWAITING, config))
 
     def _run(self, way: Way, config: RunnableConfig | None) -> Run:
         runtime = get_runtime()
@@ -75,6 +81,18 @@ class Step(Runnable[MCTSrState, Update]):
         if "|" not in place.rstrip("|"):
             _check_configurable((config or {}).get("configurable", {}), context)
         return Run(context.at_most(self._limits), runtime.stream_writer, way, place)
+
+
+@contextmanager
+def _in_order(config: RunnableConfig | None) -> Iterator[None]:
+    """Do one thing after the other in a step that was paused: LangGraph has answers for it."""
+    pad = (config or {}).get("configurable", {}).get(CONFIG_KEY_SCRATCHPAD)
+    paused = pad is not None and bool(pad.resume or pad.get_null_resume(False) is not None)
+    before = one_by_one.set(paused)
+    try:
+        yield
+    finally:
+        one_by_one.reset(before)
 
 
 _SETTINGS = frozenset(MCTSrContext.model_fields)

@@ -12,7 +12,7 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import TAG_NOSTREAM
-from langgraph.errors import GraphDrained
+from langgraph.errors import GraphBubbleUp, GraphDrained
 from langgraph.types import StateSnapshot, StreamMode
 
 from mctsr_graph.calls.journal import CallJournal
@@ -23,6 +23,7 @@ from mctsr_graph.errors import (
     FingerprintMismatchError,
     MCTSrError,
     MissingExtraError,
+    PauseError,
     SearchFailedError,
     SearchInterrupted,
 )
@@ -197,6 +198,12 @@ class SearchRun:
     async def _note(self, way: Way, mode: str, part: Any) -> None:
         """Keep the latest state; pass events and changes of the tree on."""
         if mode == "values":
+            if "__interrupt__" in part:
+                raise PauseError(
+                    "something called interrupt() (the model, a judge or a tool), but a search "
+                    "that a call runs cannot be paused; run it as a graph that is kept: "
+                    "create_mctsr(...).compile(checkpointer=...)"
+                )
             before, self._values = self._values, part
             on_change = self._spec.on_change
             if on_change is not None and _progress(part) != _progress(before):
@@ -236,7 +243,7 @@ class SearchRun:
                 "reported is kept, and the same call goes on from there"
             ) from error
         except Exception as error:
-            if isinstance(error, MCTSrError) or not self._values.get("tree"):
+            if isinstance(error, MCTSrError | GraphBubbleUp) or not self._values.get("tree"):
                 raise
             solution = self.so_far("failed")
             raise SearchFailedError(

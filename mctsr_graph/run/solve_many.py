@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
+from langgraph.errors import GraphBubbleUp
 from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Failure, Model
@@ -240,7 +241,7 @@ class _Batch:
             try:
                 spec = self._spec.about(self._problems[number], context=context)
                 return await search_for(spec, AWAITING)
-            except ConfigError:
+            except (ConfigError, GraphBubbleUp):
                 raise
             except SearchFailedError as error:
                 return cast(Solution, error.solution)
