@@ -35,7 +35,11 @@ def _seen(c: str, keep: str) -> str:
 
 def printable_json(value: Any, **options: Any) -> str:
     """JSON in which what cannot be printed is escaped; whoever reads it gets it back."""
-    text = json.dumps(value, ensure_ascii=False, **options)
+    return escaped(json.dumps(value, ensure_ascii=False, **options))
+
+
+def escaped(text: str) -> str:
+    """The same JSON with an escape for what cannot be printed."""
     return _NOT_ASCII.sub(lambda found: _escaped(found[0]), text)
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from mctsr_graph.text.final_answer import answer_key, clean_text
-from mctsr_graph.text.printable import printable_json
+from mctsr_graph.text.printable import escaped
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST
 from mctsr_graph.tree.tree import Node
 from mctsr_graph.viewers.text import classes_in_words
@@ -103,8 +104,8 @@ def _node(node: Node, classes: dict[str, int]) -> dict[str, Any]:
 
 def _json(value: Any) -> str:
     """JSON for a script element: nothing in it ends the element or begins markup."""
-    text = printable_json(value, allow_nan=False, separators=(",", ":"))
-    return clean_text(text.translate(_MARKUP))
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return escaped(clean_text(text)).translate(_MARKUP)
 
 
 def _hash(text: str) -> str:
