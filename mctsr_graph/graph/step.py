@@ -77,10 +77,10 @@ class Step(Runnable[MCTSrState, Update]):
     def _run(self, way: Way, config: RunnableConfig | None) -> Run:
         runtime = get_runtime()
         context = resolve_context(runtime.context, self.default)
-        place = _place(runtime.execution_info)
-        if "|" not in place.rstrip("|"):
+        info = runtime.execution_info
+        if info is None or "|" not in info.checkpoint_ns:  # else they are a parent graph's
             _check_configurable((config or {}).get("configurable", {}), context)
-        return Run(context.at_most(self._limits), runtime.stream_writer, way, place)
+        return Run(context.at_most(self._limits), runtime.stream_writer, way, _place(info))
 
 
 @contextmanager
