@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import mctsr_graph.cli.main
-from mctsr_graph import MCTSrContext, ScriptedChatModel, learn_prior, solve
+from mctsr_graph import MCTSrContext, Prior, ScriptedChatModel, learn_prior, solve
 from mctsr_graph.cli.main import app
 
 from .conftest import keyed_reply
@@ -132,6 +132,8 @@ def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
         mctsr("solve", "How many?" + name, "-m", name, "--rollouts", "1", "--checkpoint", file)
     (tmp_path / "prior.json").write_text("{")
     (tmp_path / "null.json").write_text("null")
+    (tmp_path / "empty.json").write_text("{}")
+    (tmp_path / "usual.json").write_text(json.dumps(asdict(Prior())))
     for arguments, message in [
         (["learn", file], "the searches are of several models, allowed --model with ['x', 'y']"),
         (["learn", file, "-m", "z"], "--model is 'z', allowed of these searches: ['x', 'y']"),
@@ -142,11 +144,22 @@ def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
             ["solve", "p", "-m", "x", "--prior", str(tmp_path / "null.json")],
             "allowed a file that `mctsr learn` wrote",
         ),
+        (
+            ["solve", "p", "-m", "x", "--prior", str(tmp_path / "empty.json")],
+            "allowed a file that `mctsr learn` wrote",
+        ),
+        (
+            ["solve", "p", "-m", "x", "--prior", str(tmp_path / "usual.json")],
+            "--prior is given, which profile 'paper' makes no use of; allowed with --profile tuned",
+        ),
     ]:
         result = mctsr(*arguments)
         assert result.exit_code == 2
         assert message in " ".join(result.stderr.split())
     assert mctsr("learn", file, "-m", "y").exit_code == 0
+    usual = ["solve", "p", "-m", "x", "--prior", str(tmp_path / "usual.json")]
+    for more in (["--profile", "tuned"], ["--set", "choice=weighted"]):
+        assert mctsr(*usual, *more).exit_code == 0
 
 
 def test_a_file_that_is_not_there_is_named() -> None:

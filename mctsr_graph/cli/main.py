@@ -41,6 +41,7 @@ from mctsr_graph.run.spec import SearchControl, SolveOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.prior import Prior
 from mctsr_graph.settings.profiles import PROFILES
+from mctsr_graph.strategies.strategy import strategy_of
 
 app = typer.Typer(
     help="Let a chat model search for an answer (MCTS Self-Refine).",
@@ -338,8 +339,10 @@ def _read_prior(file: Path) -> Any:
 
 def _uses_prior(context: MCTSrContext) -> bool:
     """Whether a search goes by what is known before; to say how sure it is, is not enough."""
-    chooses = context.choice == "weighted" or context.confidence is not None
-    return chooses or context.profile not in ("paper", "official")
+    strategy = strategy_of(context)
+    refines_only = tuple(strategy.kinds) == ("refine",)
+    votes = strategy.rule(context) in ("max_q", "majority")
+    return not (refines_only and votes and context.confidence is None)
 
 
 def _problem(problem: str | None, file: Path | None) -> str:
