@@ -21,11 +21,11 @@ from mctsr_graph import (
     ScriptedChatModel,
     Solution,
     asolve,
+    asolve_many,
     create_mctsr,
     create_mctsr_agent,
     errors,
     solve,
-    solve_many,
 )
 from mctsr_graph.run import session
 from mctsr_graph.settings.prior import Prior
@@ -159,17 +159,6 @@ async def test_a_listener_ends_no_search(
     assert solve("How many?", keyed, **told) == expected
     assert await asolve("How many?", keyed, **told) == expected
     assert f"{listener.__name__} raised what the search takes no notice of" in caplog.text
-    many = solve_many_in_thread(keyed, listener)
-    assert [solution.final_answer for solution in many] == ["0"]
-
-
-def solve_many_in_thread(model: ScriptedChatModel, listener: Any) -> list[Solution]:
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(
-            lambda: solve_many(["How many?"], model, max_calls=1, on_solution=listener)
-        ).result()
 
 
 async def test_a_listener_may_be_async(keyed: ScriptedChatModel) -> None:
@@ -185,6 +174,13 @@ async def test_a_listener_may_be_async(keyed: ScriptedChatModel) -> None:
     heard.clear()
     await asolve("How many?", keyed, **told)
     assert sorted(map(str, heard)) == sorted(map(str, expected))
+    numbers: list[int] = []
+
+    async def number(place: int, solution: Solution) -> None:
+        numbers.append(place)
+
+    await asolve_many(["How many?", "How few?"], keyed, max_calls=2, on_solution=number)
+    assert set(numbers) == {0, 1}
 
 
 def test_ctrl_c_in_a_listener_is_ctrl_c(keyed: ScriptedChatModel) -> None:

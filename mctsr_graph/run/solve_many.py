@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from inspect import isawaitable
 from typing import cast
 
 from langgraph.errors import GraphBubbleUp
@@ -14,7 +15,7 @@ from mctsr_graph.calls.request import Failure, Model
 from mctsr_graph.calls.sync_async import gathered
 from mctsr_graph.calls.usage import no_usage, total_cost
 from mctsr_graph.errors import ConfigError, SearchFailedError
-from mctsr_graph.run.driver import AWAITING, tell
+from mctsr_graph.run.driver import AWAITING
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
@@ -75,6 +76,7 @@ async def asolve_many(
         checkpointer: Where the searches are kept, as in `solve`; by default in memory.
         on_solution: Called with the number of a problem, from 0, and its solution: after each
             group or round for those that were in it, at the end for those whose answer changes.
+            It may be async; what it raises ends the batch.
         **options: Whatever else `solve` takes: prompts, judge, journal, ...
 
     Returns:
@@ -194,7 +196,9 @@ class _Batch:
         if self._on_solution is not None:
             for number in numbers:
                 for place in self._places[number]:
-                    await tell(AWAITING, self._on_solution, place, self.found[number])
+                    told = self._on_solution(place, self.found[number])
+                    if isawaitable(told):
+                        await told
 
     async def learn(self) -> None:
         """Fit what is known of model and judge to the searches so far, where there is news."""

@@ -21,7 +21,7 @@ from mctsr_graph.run.solution import Solution
 from mctsr_graph.settings.context import MCTSrContext, checked_problem
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
-# What is called may be async; what it raises is logged, and ends no search
+# They may be async. What the first two raise is logged, and ends no search
 OnEvent = Callable[[Event], Any]
 OnChange = Callable[[Solution], Any]
 OnSolution = Callable[[int, Solution], Any]
