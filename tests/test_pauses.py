@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from mctsr_graph import (
     MCTSrContext,
+    MCTSrMiddleware,
     PauseError,
     ScriptedChatModel,
     create_mctsr,
@@ -168,13 +169,17 @@ def test_where_a_search_cannot_be_paused_it_says_so() -> None:
         kept.invoke(Command(resume=5), THREAD)
 
 
-def test_a_tool_that_cannot_pause_stops_its_agent() -> None:
+def test_a_tool_or_middleware_that_cannot_pause_stops_its_agent() -> None:
     from langchain.agents import create_agent
 
     tool = create_mctsr_tool(
         never_the_same(), judge=asks_a_person, context=MCTSrContext(max_rollouts=1)
     )
     agent = create_agent(boss("How many?"), tools=[tool], checkpointer=InMemorySaver())
+    with pytest.raises(PauseError):
+        agent.invoke({"messages": "Go."}, THREAD)
+    middleware = MCTSrMiddleware(judge=asks_a_person, context=MCTSrContext(max_rollouts=1))
+    agent = create_agent(never_the_same(), middleware=[middleware], checkpointer=InMemorySaver())
     with pytest.raises(PauseError):
         agent.invoke({"messages": "Go."}, THREAD)
 

@@ -15,7 +15,8 @@ from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.spec import GraphOptions, SearchSpec, check_keywords
 from mctsr_graph.graph.state import ROLLOUT, MCTSrInput, MCTSrOutput, MCTSrState
 from mctsr_graph.graph.step import BRIEF, Body, Step
-from mctsr_graph.settings.context import MCTSrContext, checked_limits
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.limits import checked_limits
 
 MCTSrGraph = StateGraph[MCTSrState, MCTSrContext, MCTSrInput, MCTSrOutput]
 

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
-
-# The one place that tells whether a step is gone on with; nothing public does
-from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD
 from langgraph.runtime import ExecutionInfo, get_runtime
 from langgraph.types import Command, TracePolicy
 
@@ -21,6 +18,7 @@ from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.limits import capped
 
 
 @dataclass(frozen=True)
@@ -80,13 +78,17 @@ class Step(Runnable[MCTSrState, Update]):
         info = runtime.execution_info
         if info is None or "|" not in info.checkpoint_ns:  # else they are a parent graph's
             _check_configurable((config or {}).get("configurable", {}), context)
-        return Run(context.at_most(self._limits), runtime.stream_writer, way, _place(info))
+        return Run(capped(context, self._limits), runtime.stream_writer, way, _place(info))
+
+
+# LangGraph's own: nothing public tells whether a step is gone on with
+_SCRATCHPAD = "__pregel_scratchpad"
 
 
 @contextmanager
 def _in_order(config: RunnableConfig | None) -> Iterator[None]:
     """Do one thing after the other in a step that was paused: LangGraph has answers for it."""
-    pad = (config or {}).get("configurable", {}).get(CONFIG_KEY_SCRATCHPAD)
+    pad = (config or {}).get("configurable", {}).get(_SCRATCHPAD)
     paused = pad is not None and bool(pad.resume or pad.get_null_resume(False) is not None)
     before = one_by_one.set(paused)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -327,15 +327,6 @@ class MCTSrContext(BaseModel):
             )
         return context
 
-    def at_most(self, limits: Mapping[str, float]) -> MCTSrContext:
-        """The settings with none above its limit; what had no limit gets it."""
-        lower = {
-            name: limit
-            for name, limit in limits.items()
-            if (own := getattr(self, name)) is None or own > limit
-        }
-        return MCTSrContext(**{**self.model_dump(exclude_unset=True), **lower}) if lower else self
-
     def of_role(self, name: str, role: str) -> Any:
         """The setting `name` ("temperature", "max_tokens") of a role ("draft", ...)."""
         return getattr(self, f"{role}_{name}")
@@ -380,44 +371,6 @@ def checked_problem(problem: Any) -> str:
     if not isinstance(problem, str) or is_blank(problem):
         raise ConfigError(f"problem is {problem!r}, allowed a text that is not blank")
     return clean_text(problem)
-
-
-_OF_WORK = (
-    "max_rollouts",
-    "patience",
-    "max_failures",
-    "max_calls",
-    "max_tokens",
-    "max_seconds",
-    "drafts",
-    "max_children",
-    "max_depth",
-    "width",
-    "reward_samples",
-    "max_retries",
-    "max_attempts",
-    "call_seconds",
-    "draft_max_tokens",
-    "critique_max_tokens",
-    "refine_max_tokens",
-    "evaluate_max_tokens",
-)
-"""The settings of which more means more work. Not max_cost: whoever asks sets the prices, too."""
-
-
-def checked_limits(limits: Mapping[str, float] | None) -> dict[str, float]:
-    """What an owner allows callers at most, by setting.
-
-    Raises:
-        ConfigError: one is no setting that bounds work, or no number that it may have.
-    """
-    for name, limit in (limits or {}).items():
-        if name not in _OF_WORK:
-            raise ConfigError(f"limits names {name!r}, allowed: {', '.join(_OF_WORK)}")
-        if limit is None:
-            raise ConfigError(f"limits[{name!r}] is None, allowed a number")
-        MCTSrContext.model_validate({name: limit})
-    return dict(limits or {})
 
 
 def allowed_values(name: str) -> str:
