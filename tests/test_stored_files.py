@@ -117,6 +117,24 @@ def test_one_damaged_search_hides_no_other(tmp_path: Path, damage: str) -> None:
             keep(file, "How few?", "damaged")
 
 
+@pytest.mark.parametrize(
+    "reply",
+    ["'{'", "7", "NULL || 'x'", "'[]'", "'{}'", """'{"text": "a", "usage": 7, "ending": null}'""",
+     "CAST(x'ff' AS BLOB)"],
+)  # fmt: skip
+def test_a_recorded_reply_that_is_damaged_is_no_failure_of_the_model(
+    tmp_path: Path, reply: str
+) -> None:
+    file = tmp_path / "search.db"
+    keep(file)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(f"UPDATE OR IGNORE mctsr_calls SET reply = ifnull({reply}, '')")
+        connection.execute("DELETE FROM checkpoints")  # so that the calls are asked for again
+        connection.execute("DELETE FROM writes")
+    with pytest.raises(CheckpointError, match="for draft of rollout 0 cannot be read"):
+        keep(file)
+
+
 @pytest.fixture
 def loop(tmp_path: Path) -> Path:
     """Two links that lead to each other."""
