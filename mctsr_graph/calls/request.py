@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, BaseLanguageModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable
 from typing_extensions import TypedDict
 
+from mctsr_graph.calls.per_object import OnePerObject
 from mctsr_graph.calls.usage import Cost, Role, Usage, sum_costs
 from mctsr_graph.errors import ReplyError
 from mctsr_graph.settings.context import MCTSrContext
@@ -140,19 +141,37 @@ def derive_seed(*parts: object) -> int:
 
 
 def innermost(model: Any) -> Any:
-    """The chat model inside `bind`, `with_retry` and `with_fallbacks`."""
+    """The chat model inside `bind`, `with_retry` and `with_fallbacks`, or `Unchosen`."""
     for _ in range(16):
-        if isinstance(model, BaseChatModel):  # first: a pydantic class is slow to say it lacks one
+        if isinstance(model, BaseChatModel):
             break
-        inner = getattr(model, "bound", None) or getattr(model, "runnable", None)
+        own = getattr(model, "__dict__", {})
+        inner = own.get("bound") or own.get("runnable")
         if inner is None:
             break
         model = inner
-    return model
+    return _unchosen(model) if makes_models(model) else model
+
+
+def makes_models(model: Any) -> bool:
+    """Whether it is what `init_chat_model(configurable_fields=...)` returns."""
+    return type(model).__name__ == "_ConfigurableModel" and hasattr(type(model), "_model")
+
+
+class Unchosen:
+    """Stands for a model that the configuration of each call chooses: nothing is known of it.
+
+    Whoever asks the model itself for an attribute has it make a chat model, of all that is
+    configurable in the run.
+    """
+
+
+_unchosen = OnePerObject(lambda model: Unchosen())
 
 
 def model_name(model: Any) -> str:
     """A model's class and name, as far as it says them."""
     model = innermost(model)
-    names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
+    own = model if isinstance(model, BaseLanguageModel) else None
+    names = (getattr(own, field, None) for field in ("model_name", "model", "model_id"))
     return f"{type(model).__name__}:{next((n for n in names if isinstance(n, str)), '')}"

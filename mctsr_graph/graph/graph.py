@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from mctsr_graph.calls.request import Model
 from mctsr_graph.graph.nodes import Nodes
 from mctsr_graph.graph.services import Services
-from mctsr_graph.graph.spec import GraphOptions, SearchSpec, check_keywords
+from mctsr_graph.graph.spec import GraphOptions, SearchSpec, check_options
 from mctsr_graph.graph.state import ROLLOUT, MCTSrInput, MCTSrOutput, MCTSrState
 from mctsr_graph.graph.step import BRIEF, Body, Step
 from mctsr_graph.settings.context import MCTSrContext
@@ -39,7 +39,7 @@ def create_mctsr(model: Model | str | None = None, **options: Unpack[GraphOption
     Returns:
         The graph, not compiled: compile it with a checkpointer and a name of your choice.
     """
-    check_keywords("create_mctsr", options, GraphOptions)
+    check_options("create_mctsr", options, GraphOptions)
     limits = checked_limits(options.get("limits"))
     return graph_of(SearchSpec.of(model, options), options.get("context"), limits)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -29,7 +30,7 @@ from mctsr_graph.errors import (
 )
 from mctsr_graph.graph.graph import graph_of
 from mctsr_graph.graph.identity import VERSION
-from mctsr_graph.graph.identity_v1 import fingerprint_v1
+from mctsr_graph.graph.identity_v1 import as_before, context_before, fingerprint_v1, is_from_before
 from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import MCTSrInput, MCTSrState, Report, report_of, supersteps
 from mctsr_graph.graph.stop import why_stop
@@ -73,6 +74,7 @@ class SearchRun:
         graph = graph_of(search, spec.context)
         self.graph: Graph = graph.compile(checkpointer=saver, name="mctsr")
         self.thread_id = spec.thread_id or spec.identity.digest
+        self._settings = spec.context.model_dump(mode="json", exclude_unset=True)
         self._input: MCTSrInput | None = {"problem": spec.problem}
         self._is_over = False
         self._values: dict[str, Any] = {}
@@ -84,18 +86,23 @@ class SearchRun:
             return
         if (await way.get_state(self.graph, self._at(self.thread_id))).values:
             return
-        former = self._fingerprint_v1()
+        before = replace(self._spec, context=context_before(self._spec.context))
+        former: str | None = before.identity.digest
+        if not _is_from_before(await way.get_state(self.graph, self._at(before.identity.digest))):
+            former = self._fingerprint_v1()
         if former and (await way.get_state(self.graph, self._at(former))).values:
             self.thread_id = former
 
     async def run(self, way: Way) -> None:
         """Search to the end, from where the search stopped if it is kept."""
-        spec, config = self._spec, self._at(self.thread_id)
         if self._saver is not None:
-            update = self._take_up(await way.get_state(self.graph, config))
+            found = await way.get_state(self.graph, self._at(self.thread_id))
+            update = self._take_up(found)
             if update is not None:
                 values, as_node = update
-                await way.update_state(self.graph, config, values=values, as_node=as_node)
+                at = self._at(self.thread_id)
+                await way.update_state(self.graph, at, values=values, as_node=as_node)
+        spec, config = self._spec, self._at(self.thread_id)
         if self._is_over:
             return
         # To wait for events takes a task, or a thread, more for every step
@@ -131,7 +138,7 @@ class SearchRun:
                 "mctsr_fingerprint": self._spec.identity.digest,
                 "mctsr_model": self._spec.model_name,
                 **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
-                "mctsr_settings": self._spec.context.model_dump_json(exclude_unset=True),
+                "mctsr_settings": json.dumps(self._settings),
             }
         return config
 
@@ -148,6 +155,10 @@ class SearchRun:
         values, spec = found.values, self._spec
         if values.get("problem") != spec.problem or not values.get("tree"):
             return None
+        if _is_from_before(found):
+            given = spec.context.model_dump(mode="json", exclude_unset=True)
+            self._settings = as_before(given)  # so that it stays one
+            spec = self._spec = replace(spec, context=context_before(spec.context))
         self._check_identity(found.metadata or {})
         self._input, self._values = None, values
         if values["stop_reason"] is None:
@@ -315,6 +326,12 @@ def only_runner(checkpointer: Checkpointer | None, thread_id: str) -> Iterator[N
     lease: Any = memory_lease if is_saver else file_lease
     with lease(checkpointer, thread_id):
         yield
+
+
+def _is_from_before(found: StateSnapshot) -> bool:
+    """Whether a search is there whose temperature was that of every search then."""
+    told: Mapping[str, Any] = found.metadata or {}
+    return bool(found.values) and is_from_before(json.loads(told.get("mctsr_settings", "{}")))
 
 
 def _is_new(saver: BaseCheckpointSaver[Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -61,20 +61,6 @@ class ManyOptions(BatchOptions, total=False):
     concurrency: int
     learn: bool
     on_solution: OnSolution | None
-
-
-def check_options(options: Mapping[str, Any], allowed: Any, what: str) -> None:
-    """Refuse, at once, what is no option of something that hands its options on.
-
-    Raises:
-        ConfigError: an option is none of the TypedDict `allowed`.
-    """
-    known = allowed.__optional_keys__
-    unknown = sorted({*options} - known)
-    if unknown:
-        raise ConfigError(
-            f"{', '.join(unknown)}: no option of {what}, allowed {', '.join(sorted(known))}"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
