@@ -22,6 +22,7 @@ PUBLIC = [
     "MCTSrState",
     "MissingExtraError",
     "Node",
+    "PauseError",
     "Prior",
     "Prompts",
     "ReplyError",

@@ -20,7 +20,7 @@ from mctsr_graph.calls.several_replies import Giver, alike, giver_of
 from mctsr_graph.calls.structured import asking_for, has_structured_output, of_form
 from mctsr_graph.calls.sync_async import Way, all_at_once
 from mctsr_graph.calls.usage import Cost, sum_costs
-from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError
+from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError, bubbles_up
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.text.hostile import defuse_control_tokens
 
@@ -155,7 +155,7 @@ class Asker:
             raise
         except Exception as error:
             kind = classify(error)
-            if self.strict or kind == "configuration":
+            if self.strict or kind == "configuration" or bubbles_up(error):
                 raise
             code = kind if kind in _FINAL else "model_error"
             raise ReplyError(code, f"{type(error).__name__}: {error}") from error
@@ -239,9 +239,9 @@ class Asker:
         found: list[AIMessage] = []
         try:
             found = await self._retried(once, way) if len(new) > 1 else []
-        except MCTSrError:
-            raise
         except Exception as error:  # each is asked for by itself then
+            if isinstance(error, MCTSrError) or bubbles_up(error):
+                raise
             giver.failed(error)
         if journal is not None and found:
             replies = [(*entries[i], reply) for i, reply in zip(new, found, strict=False)]

@@ -99,7 +99,7 @@ class CallJournal:
 
         Raises:
             JournalMismatchError: another request was recorded there.
-            CheckpointError: the file cannot be read, or is closed.
+            CheckpointError: the file or the reply cannot be read, or the file is closed.
         """
         with self._turn():
             self._write_taken()
@@ -116,9 +116,15 @@ class CallJournal:
                 "the problem, a prompt, a critique or a setting has changed since. To go on from "
                 'an edited checkpoint, give it a branch: update_state(config, {"branch": NAME})'
             )
-        told = json.loads(row[1])
-        ending = {"finish_reason": told["ending"]} if told["ending"] else {}
-        return AIMessage(told["text"], usage_metadata=told["usage"], response_metadata=ending)
+        try:
+            told = json.loads(row[1])
+            ending = {"finish_reason": told["ending"]} if told["ending"] else {}
+            return AIMessage(told["text"], usage_metadata=told["usage"], response_metadata=ending)
+        except (ValueError, TypeError, LookupError) as error:  # damaged, or written by others
+            raise CheckpointError(
+                f"the reply that {str(self._path)!r} holds for {slot.role} of rollout "
+                f"{slot.rollout} cannot be read ({type(error).__name__}: {error})"
+            ) from error
 
     def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
         """Record a reply; it is in the file when this returns."""

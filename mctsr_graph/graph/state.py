@@ -1,7 +1,7 @@
 """What flows through the graph. Plain JSON types only, so that any checkpointer can keep it."""
 
 # Without postponed annotations, which LangGraph would evaluate anew for every graph
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, cast
 
 from langgraph.channels import DeltaChannel
@@ -24,6 +24,11 @@ def supersteps(rollouts: int) -> int:
     return len(ROLLOUT) * (rollouts + 4)
 
 
+def overwrite(value: Any) -> dict[str, Any]:
+    """LangGraph's `Overwrite` as JSON, since an update is shown as it is in streams."""
+    return {"__overwrite__": value}
+
+
 def append(records: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> list[Any]:
     """Return `records` with the records of every write after them."""
     return [*(records or ()), *(record for write in writes for record in write)]
@@ -35,13 +40,9 @@ class MCTSrInput(TypedDict):
     problem: Annotated[str, Field(description="The problem in words")]
 
 
-class MCTSrOutput(TypedDict):
-    """What a search returns."""
+class Report(TypedDict):
+    """What a search tells besides its answer."""
 
-    answer: str | None
-    """The whole text of the best answer."""
-    final_answer: str | None
-    """The short answer that it states, or None."""
     best: str | None
     """Id of the best node in the tree."""
     rollouts: int
@@ -55,7 +56,18 @@ class MCTSrOutput(TypedDict):
     """Why this answer; None until the search is over."""
 
 
-class MCTSrState(MCTSrInput, MCTSrOutput):
+class MCTSrOutput(TypedDict):
+    """What a search returns, and, as a node of another graph, writes there: nothing else."""
+
+    answer: str | None
+    """The whole text of the best answer."""
+    final_answer: str | None
+    """The short answer that it states, or None."""
+    mctsr: Report | None
+    """All else, under a name that no other graph has; None until the search is over."""
+
+
+class MCTSrState(MCTSrInput, MCTSrOutput, Report):
     """Everything a search knows. Only initialize and backpropagate write the tree."""
 
     # Delta channels: a checkpoint holds the patches of its step instead of the whole value, so
@@ -67,6 +79,8 @@ class MCTSrState(MCTSrInput, MCTSrOutput):
     """The rollouts in flight by number. Each step writes only what it adds."""
     search: str
     """Id of the search in the call journal, or "" without one."""
+    drafted: dict[str, Any] | None
+    """The drafts, where a judge pauses the search before there is a tree to keep them in."""
     branch: str
     """Name of a branch edited by hand; its calls are recorded apart. Set by update_state."""
     idle_rollouts: int
@@ -80,6 +94,11 @@ class MCTSrState(MCTSrInput, MCTSrOutput):
     remaining_steps: RemainingSteps
 
 
+def report_of(values: Mapping[str, Any]) -> Report:
+    """What a search tells besides its answer, taken from its state."""
+    return cast(Report, {name: values[name] for name in Report.__annotations__})
+
+
 def fresh_state(problem: str) -> MCTSrState:
     """The state of a search that has done nothing yet."""
     state: dict[str, Any] = {
@@ -87,6 +106,7 @@ def fresh_state(problem: str) -> MCTSrState:
         "search": "",
         "answer": None,
         "final_answer": None,
+        "mctsr": None,
         "best": None,
         "rollouts": 0,
         "usage": no_usage(),
@@ -95,6 +115,7 @@ def fresh_state(problem: str) -> MCTSrState:
         "tree": {},
         "failures": [],
         "wave": {},
+        "drafted": None,
         "idle_rollouts": 0,
         "failed_rollouts": 0,
         "lost_rollouts": 0,

@@ -21,9 +21,10 @@ from mctsr_graph.run.solution import Solution
 from mctsr_graph.settings.context import MCTSrContext, checked_problem
 
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
-OnEvent = Callable[[Event], None]
-OnChange = Callable[[Solution], None]
-OnSolution = Callable[[int, Solution], None]
+# They may be async. What the first two raise is logged, and ends no search
+OnEvent = Callable[[Event], Any]
+OnChange = Callable[[Solution], Any]
+OnSolution = Callable[[int, Solution], Any]
 SearchControl = RunControl
 """Its `request_drain()` stops a search after the step under way, from any thread or signal."""
 

@@ -7,12 +7,21 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.settings.prior import USUAL, Prior
 from mctsr_graph.settings.profiles import PROFILES, default_of
 from mctsr_graph.text.final_answer import clean_text
+from mctsr_graph.text.printable import is_blank
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, WIDTH, scaled
 
 Points = Annotated[float, Field(allow_inf_nan=False)]
@@ -43,6 +52,12 @@ def _by_effort() -> Any:
         return EFFORTS[data["effort"]] if data["effort"] else None
 
     return Field(default_factory=calls)
+
+
+def _no_empty_prior(given: Any) -> Any:
+    if given == {}:  # which would mean the usual one, as if none were given
+        raise ValueError(given)
+    return given
 
 
 def _known_profile(name: str) -> str:
@@ -243,6 +258,7 @@ class MCTSrContext(BaseModel):
     ] = _by_profile("choice", "max_q")
     prior: Annotated[
         Prior | None,
+        BeforeValidator(_no_empty_prior),
         Field(
             description="what is known of model and judge before the search, as `learn_prior` "
             "gives it; null: the usual"
@@ -381,7 +397,7 @@ def checked_problem(problem: Any) -> str:
     Raises:
         ConfigError: it is no text, or a blank one.
     """
-    if not isinstance(problem, str) or not clean_text(problem).strip():
+    if not isinstance(problem, str) or is_blank(problem):
         raise ConfigError(f"problem is {problem!r}, allowed a text that is not blank")
     return clean_text(problem)
 
