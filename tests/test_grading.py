@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from benchmarks.grading import main, measure
 from mctsr_graph.benchmark import _worker_pool
-from mctsr_graph.benchmark.equality import values
-from mctsr_graph.benchmark.equality.compare import compare
-from mctsr_graph.benchmark.equality.expressions import read_expression
-from mctsr_graph.benchmark.equality.reading import read_answer
-from mctsr_graph.benchmark.equality.units import read_unit
 from mctsr_graph.benchmark.grading import Grader, Verdict
 from mctsr_graph.errors import MCTSrError, MissingExtraError
+from mctsr_graph.text.equality import values
+from mctsr_graph.text.equality.compare import compare
+from mctsr_graph.text.equality.expressions import read_expression
+from mctsr_graph.text.equality.reading import read_answer
+from mctsr_graph.text.equality.units import read_unit
 
 from .grading_pairs import DIFFERENT, EQUAL
 from .grading_replies import NOT_RIGHT, RIGHT

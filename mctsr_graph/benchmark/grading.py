@@ -9,10 +9,11 @@ from __future__ import annotations
 from enum import StrEnum
 from types import TracebackType
 
+from mctsr_graph.text.equality.compare import compare
+from mctsr_graph.text.equality.plain import has_prose
+from mctsr_graph.text.equality.reading import read_answer
+
 from ._stated import stated_answer
-from .equality.compare import compare
-from .equality.plain import has_prose
-from .equality.reading import read_answer
 from .worker import MathsChecker
 
 
