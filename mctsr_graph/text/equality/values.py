@@ -1,42 +1,83 @@
 """Compares two expression trees by their values: exactly, else at 60 digits.
 
-Rational values are exact and need only the standard library. Others are calculated to 60 digits by
-mpmath, with bounds on every step, so that no answer can take long: two constants that agree to
-50 digits are held equal, and so are two formulas that agree at a dozen points.
+Rational values are exact. Others are calculated to 60 digits: two constants that agree to 50 of
+them are held equal, and so are two formulas that agree at a dozen points. Where a difference may
+be what rounding has left of 0, it is calculated again to 150 digits: it gets smaller, or is real.
 """
 
 from __future__ import annotations
 
 import random
-import threading
+import re
 from fractions import Fraction
+from itertools import permutations
 from typing import Any, NamedTuple
 
-from .exact import MAX_FACTORIAL, OPERATIONS, NoValueError, equal_numbers, exact
-from .expressions import Tree, heads, names
+from .calculator import DIGITS, NO_VALUE, calculator, is_complex, value_at
+from .exact import equal_numbers, exact
+from .trees import Tree, heads, names, parts, renamed
 
-_DIGITS = 60
-_MAX_SIZE = 10_000  # decimal digits before or after the point of an approximate value
+_MORE_DIGITS = 150
+_SURE = 20  # digits after the point in which a difference that rounding left is 0
 _POINTS = 4  # of each kind
 _ENOUGH = 3  # points at which both sides must have a value
-_LOCK = threading.Lock()  # mpmath changes its precision for a moment in some functions
 
 
 def same_value(left: Tree, right: Tree) -> bool | None:
     """Compares two expressions.
 
     Returns:
-        None if that cannot be told: mpmath is missing, a part is too large or unknown, or the
-        sides agree at some points only.
+        None if that cannot be told: a part is too large or unknown, or the sides agree at some
+        points only.
     """
     if left == right:
         return True
     a, b = exact(left), exact(right)
     if a is not None and b is not None:
         return equal_numbers(a, b)
-    if ("log" in heads(left)) != ("log" in heads(right)):
-        return None  # the base may be e or 10
-    return _same_at_points(left, right)
+    if ("log" in heads(left)) != ("log" in heads(right)):  # the base may be e or 10
+        readings = [[_read_log(side, head) for side in (left, right)] for head in ("ln", "lg")]
+        unequal = [_same_at_points(*sides) is False for sides in readings]
+        return False if all(unequal) else None
+    same = _same_at_points(left, right)
+    return True if not same and same_but_constants(left, right) else same
+
+
+_CONSTANT = re.compile(r"[CcKk](?:_\w+)?|[ABD](?:_\w+)?|c'")
+_COUNTER = re.compile(r"[kmnl]")
+_MOST_RENAMED = 3
+
+
+def same_but_constants(left: Tree, right: Tree) -> bool:
+    """Whether two formulas differ only in what they call their constants: x + C and x + c.
+
+    A counter has a name of its own, too, where multiples of pi are counted.
+    """
+    one, two = names(left) - names(right), names(right) - names(left)
+    if not one or len(one) != len(two) or len(one) > _MOST_RENAMED:
+        return False
+    constants = all(_CONSTANT.fullmatch(name) for name in one | two)
+    counters = all(_COUNTER.fullmatch(name) for name in one | two) and "pi" in heads(left)
+    if not (counters or (constants and names(left) & names(right))):
+        return False
+    found = (dict(zip(sorted(one), order, strict=True)) for order in permutations(sorted(two)))
+    return any(_same_at_points(renamed(left, new), right) for new in found)
+
+
+def is_polynomial(tree: Tree) -> bool:
+    """Whether a formula is a polynomial in its variables, with numbers in it."""
+    if tree[0] in ("number", "name"):
+        return True
+    if tree[0] == "^":
+        return tree[2][0] == "number" and tree[2][1].denominator == 1 and is_polynomial(tree[1])
+    if tree[0] == "/":
+        return tree[2][0] == "number" and is_polynomial(tree[1])
+    return tree[0] in ("+", "-", "*", "neg") and all(is_polynomial(part) for part in parts(tree))
+
+
+def _read_log(tree: Tree, head: str) -> Tree:
+    read = (_read_log(part, head) if isinstance(part, tuple) else part for part in tree[1:])
+    return (head if tree[0] == "log" else tree[0], *read)
 
 
 def rounds_to(tree: Tree, value: Fraction, decimals: int) -> bool:
@@ -45,15 +86,30 @@ def rounds_to(tree: Tree, value: Fraction, decimals: int) -> bool:
     One unit and not half: the last digit that a computer prints need not be the nearest.
     """
     for sample in [] if names(tree) else _samples(tree, tree):
-        difference = abs(sample.left * value.denominator - value.numerator) / value.denominator
-        return bool(difference * 10**decimals <= 1)
+        with calculator():
+            difference = abs(sample.left * value.denominator - value.numerator)
+            return bool(difference * 10**decimals <= value.denominator)
     return False
 
 
 def proportional(left: Tree, right: Tree) -> bool:
     """Whether one formula is the other times a number that is not 0."""
-    ratios = [sample.right / sample.left for sample in _samples(left, right) if sample.left != 0]
-    return len(ratios) >= _ENOUGH and ratios[0] != 0 and all(_close(ratios[0], r) for r in ratios)
+    return bool(_ratio(left, right))
+
+
+def has_same_sign(left: Tree, right: Tree) -> bool:
+    """Whether one formula is the other times a positive number."""
+    ratio = _ratio(left, right)
+    return not is_complex(ratio) and bool(ratio > 0)
+
+
+def _ratio(left: Tree, right: Tree) -> Any:
+    """The number that one formula is of the other; 0 if there is none."""
+    with calculator():
+        samples = _samples(left, right)
+        ratios = [sample.right / sample.left for sample in samples if sample.left != 0]
+        enough = len(ratios) >= _ENOUGH or (ratios and not names(left) | names(right))
+        return ratios[0] if enough and all(_close(ratios[0], ratio) for ratio in ratios) else 0
 
 
 class _Sample(NamedTuple):
@@ -61,13 +117,13 @@ class _Sample(NamedTuple):
 
     left: Any
     right: Any
+    point: dict[str, Any]
     whole: bool
     """Whether the point consists of whole positive numbers."""
 
     @property
     def is_real(self) -> bool:
-        mpc = _CONTEXT[0].mpc
-        return not any(isinstance(side, mpc) and side.imag for side in (self.left, self.right))
+        return not (is_complex(self.left) or is_complex(self.right))
 
 
 def _same_at_points(left: Tree, right: Tree) -> bool | None:
@@ -78,7 +134,7 @@ def _same_at_points(left: Tree, right: Tree) -> bool | None:
         samples = [sample for sample in samples if sample.is_real] or samples
     if len(samples) < (1 if constant else _ENOUGH):
         return None
-    apart = [sample for sample in samples if not _close(sample.left, sample.right)]
+    apart = [sample for sample in samples if not _same(sample, left, right)]
     # What is meant for whole numbers, such as (-1)^{2n}, may differ elsewhere; what is meant for
     # positive ones, such as \\sqrt{x^2}, may differ at negative ones.
     return (None if not any(sample.whole for sample in apart) else False) if apart else True
@@ -86,42 +142,30 @@ def _same_at_points(left: Tree, right: Tree) -> bool | None:
 
 def _samples(left: Tree, right: Tree) -> list[_Sample]:
     """Values of both sides at whole, positive and negative points, where both have one."""
-    variables = sorted(names(left) | names(right))
     samples = []
-    with _LOCK:
-        maths = _context()
-        if maths is None:
-            return []
-        for place, point in enumerate(_points(maths, variables)):
+    with calculator() as maths:
+        for place, point in enumerate(_points(maths, sorted(names(left) | names(right)))):
             try:
-                values = _value(left, point, maths), _value(right, point, maths)
-            except _NO_VALUE:
+                values = value_at(left, point, maths), value_at(right, point, maths)
+            except NO_VALUE:
                 continue
-            samples.append(_Sample(*values, whole=place < _POINTS))
+            samples.append(_Sample(*values, point, whole=place < _POINTS))
     return samples
 
 
-_NO_VALUE = (
-    NoValueError,
-    ZeroDivisionError,
-    OverflowError,
-    ValueError,
-    TypeError,
-    RecursionError,
-)
-_CONTEXT: list[Any] = []
-
-
-def _context() -> Any:
-    """The calculator; None if mpmath is not installed."""
-    if not _CONTEXT:
+def _same(sample: _Sample, left: Tree, right: Tree) -> bool:
+    """Whether two values are equal, or differ by what rounding has left of 0."""
+    if _close(sample.left, sample.right):
+        return True
+    with calculator(_MORE_DIGITS) as maths:
+        apart = abs(sample.left - sample.right)
+        if apart > maths.mpf(10) ** -_SURE:
+            return False
         try:
-            from mpmath import MPContext
-        except ImportError:
-            return None
-        _CONTEXT.append(MPContext())
-        _CONTEXT[0].dps = _DIGITS
-    return _CONTEXT[0]
+            sides = [value_at(side, sample.point, maths) for side in (left, right)]
+        except NO_VALUE:
+            return False
+        return bool(abs(sides[0] - sides[1]) <= apart / 10 ** (_MORE_DIGITS - DIGITS - _SURE))
 
 
 def _points(maths: Any, variables: list[str]) -> list[dict[str, Any]]:
@@ -135,69 +179,5 @@ def _points(maths: Any, variables: list[str]) -> list[dict[str, Any]]:
 
 
 def _close(a: Any, b: Any) -> bool:
-    maths = _CONTEXT[0]
-    tolerance = maths.mpf(10) ** (10 - _DIGITS)
-    return bool(abs(a - b) <= tolerance * max(abs(a), abs(b), tolerance))
-
-
-def _value(tree: Tree, point: dict[str, Any], maths: Any) -> Any:
-    head = tree[0]
-    if head == "number":
-        return maths.mpf(tree[1].numerator) / tree[1].denominator
-    if head == "name":
-        return point[tree[1]]
-    constants = {"pi": maths.pi, "e": maths.e, "i": maths.j}
-    if head in constants:
-        return +constants[head]
-    parts = [_value(part, point, maths) for part in tree[1:]]
-    return _bounded(_applied(head, parts, maths), maths)
-
-
-def _applied(head: str, parts: list[Any], maths: Any) -> Any:
-    if head in ("+", "-", "*", "/", "neg", "abs", "percent"):
-        return OPERATIONS[head](*parts)
-    if head == "^":
-        return _real_power(parts[0], parts[1], maths)
-    if head == "degree":
-        return parts[0] * maths.pi / 180
-    if head in ("factorial", "binom") and any(abs(part) > MAX_FACTORIAL for part in parts):
-        raise NoValueError
-    if head in _TRIGONOMETRIC and abs(parts[0]) > 10**20:
-        raise NoValueError
-    return getattr(maths, _MPMATH.get(head, head))(*parts)
-
-
-_TRIGONOMETRIC = ("sin", "cos", "tan", "cot", "sec", "csc", "exp", "sinh", "cosh", "tanh")
-_MPMATH = {
-    "arcsin": "asin",
-    "arccos": "acos",
-    "arctan": "atan",
-    "lg": "log10",
-    "log": "ln",
-    "binom": "binomial",
-}
-
-
-def _real_power(base: Any, exponent: Any, maths: Any) -> Any:
-    if base == 0:
-        if maths.re(exponent) <= 0:
-            raise NoValueError
-        return maths.mpf(0)
-    size = abs(exponent) * abs(maths.log10(abs(base)) + 1)
-    if size > _MAX_SIZE:
-        raise NoValueError
-    # The real root of a negative number, such as the third root of -8, as everybody reads it.
-    if not isinstance(base, maths.mpc) and base < 0 and not isinstance(exponent, maths.mpc):
-        degree = 1 / exponent
-        if exponent < 1 and abs(degree - round(float(degree))) < 1e-30 and round(degree) % 2:
-            return -((-base) ** exponent)
-    return base**exponent
-
-
-def _bounded(value: Any, maths: Any) -> Any:
-    size = abs(value)
-    if not maths.isfinite(size) or size > maths.mpf(10) ** _MAX_SIZE:
-        raise NoValueError
-    if isinstance(value, maths.mpc) and value.imag == 0:
-        return value.real
-    return value
+    with calculator() as maths:
+        return bool(abs(a - b) <= maths.mpf(10) ** (10 - DIGITS) * max(abs(a), abs(b)))

@@ -5,18 +5,49 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_MONTHS = "january february march april may june july august september october november december"
-_MONTH = {month[:3]: month for month in _MONTHS.split()} | {"sept": "september"}
-_DAYS = "monday tuesday wednesday thursday friday saturday sunday"
-_DAY = {day[:3]: day for day in _DAYS.split()} | {"tues": "tuesday", "thurs": "thursday"}
+from .times import DAY, read_date
+
 _NOTHING = re.compile(
-    r"(?i)(?:there (?:is|are) )?(?:no|none|zero) (?:real |such |possible |integer |valid )*"
-    r"(?:solutions?|numbers?|values?|roots?|integers?|answers?)(?: exists?)?"
-    r"|(?:the )?empty set|\\varnothing|\\\{ ?\\\}|none|impossible|not possible"
+    r"(?i)(?:there (?:is|are|exists?) |it has |has )?(?:no|none|zero) (?:(?:real|such|possible|integer|valid|other"
+    r"|positive|common|feasible) )*"
+    r"(?:solutions?|numbers?|values?|roots?|integers?|answers?|pairs?|points?|triples?)"
+    r"(?: (?:of )?[a-z])?(?: exists?)?"
+    r"|(?:the )?empty set|\\varnothing|\\\{ ?\\\}|none(?: exists?)?|(?:it is )?(?:impossible|not possible)"
+    r"|does not have (?:any |a )?solutions?|nothing"
 )
 _UNDEFINED = re.compile(r"(?i)(?:it )?(?:is )?(?:undefined|dne|does not exist|not defined|d\.n\.e)")
 _DROPPED = re.compile(r"(?i)\b(?:the|an?|on|is|it|of)\b|[\"'.!?,]")
 _YES_NO = re.compile(r"(?i)(yes|no|true|false)(?:[.!]?\Z|[,.!;:](?! ?(?:and|or)\b) ?[a-z])")
+_SETS = {
+    "N": "natural numbers", "Z": "integers", "Q": "rational numbers", "C": "complex numbers",
+    "Z+": "positive integers", "Z-": "negative integers", "R+": "positive real numbers",
+}  # fmt: skip
+_SET = re.compile(
+    r"(?:\\?[A-Za-z] ?\\in ?)?\\mathbb ?\{? ?([NZQCR]) ?\}? ?(?:[\^_] ?\{? ?([-+*]|> ?0|< ?0) ?\}?)?"
+)
+_ALL = re.compile(r"(?i)\A(?:the )?(?:set of )?(?:all |every |any )?(?:the )?")
+# What a kind of thing is called by, whether or not it is said: an isosceles triangle
+_KINDS = frozenset(
+    [
+        "triangle",
+        "triangles",
+        "number",
+        "numbers",
+        "function",
+        "functions",
+        "angle",
+        "quadrilateral",
+        "series",
+        "sequence",
+        "matrix",
+        "graph",
+        "line",
+        "lines",
+        "curve",
+        "solution",
+        "distribution",
+    ]
+)
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z '.,!?\"-]*")
 
@@ -37,14 +68,24 @@ def read_words(text: str) -> Words | None:
         return Words("no solution", False)
     if _UNDEFINED.fullmatch(bare):
         return Words("undefined", False)
-    if date := _date(bare):
+    if found := _SET.fullmatch(bare):
+        sign = {">0": "+", "<0": "-", "*": "+"}.get((found[2] or "").replace(" ", ""), found[2])
+        name = _SETS.get(found[1] + (sign or ""))
+        return Words(name, False) if name else None
+    if (called := _ALL.sub("", bare.lower())) in _SETS.values():
+        return Words(called, False)
+    if date := read_date(bare):
         return Words(date, False)
     if not _PLAIN.fullmatch(bare) or not _has_word(bare):
         return None
     if bare == text and len(bare.replace(" ", "")) < 3 and bare.lower() not in ("no", "up"):
         return None  # x, ab
     word = " ".join(_DROPPED.sub(" ", bare).replace("-", " ").casefold().split())
-    word = _DAY.get(word, word)
+    word = DAY.get(word, word)
+    if found := re.match(r"(neither|both|either|none) ", word):
+        word = found[1] if re.search(r" (?:nor|and|or) ", word) else word
+    if " " in word and word.rpartition(" ")[2] in _KINDS:
+        word = word.rpartition(" ")[0]
     return Words(word or bare.casefold(), bare == text and len(bare) < 4)
 
 
@@ -61,19 +102,14 @@ def _has_word(text: str) -> bool:
     return longest > 1 and not (" - " in text or ("-" in text and longest < 3))
 
 
-def _date(text: str) -> str | None:
-    """Reads "June 20", "20 June" or "20th of June, 2024"."""
-    words = re.sub(r"(?i)(?<=\d)(?:st|nd|rd|th)\b|\b(?:of|the|on)\b|[,.]", " ", text).split()
-    months = [_month(word) for word in words]
-    found = [month for month in months if month]
-    if len(found) != 1 or not 2 <= len(words) <= 3:
-        return None
-    rest = [word for word, month in zip(words, months, strict=True) if not month]
-    if not all(word.isdecimal() for word in rest):
-        return None
-    return " ".join([found[0], *sorted(rest, key=lambda word: (len(word), word))])
+_PHRASE = re.compile(r"[-A-Za-z0-9'+,.:;()$*/=^ ]{2,300}")
 
 
-def _month(word: str) -> str | None:
-    lower = word.lower()
-    return _MONTH.get(lower) or (lower if lower in _MONTHS.split() else None)
+def read_phrase(text: str) -> Words | None:
+    """Reads words with numbers among them: "a circle of radius 3"."""
+    bare = " ".join(_TEXT.sub(r" \1 ", text).split())
+    if not _PHRASE.fullmatch(bare) or not re.search(r"[A-Za-z]{3}", bare):
+        return None
+    bare = re.sub(r"(?<=\d) (?:x|by) (?=\d)", "*", bare)
+    bare = re.sub(r" ?([*/=^]) ?", r"\1", bare)
+    return Words(" ".join(_DROPPED.sub(" ", bare).casefold().split()), False)
