@@ -18,7 +18,7 @@ ROOT = {"__init__.py", "__main__.py", "errors.py", "prompts.py"}
 WALLS = {
     "errors": "",
     "text": "errors",
-    "tree": "",
+    "tree": "text",
     "settings": "errors text",
     "prompts": "errors text settings",
     "strategies": "errors text tree settings",

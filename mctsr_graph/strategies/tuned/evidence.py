@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 
-from mctsr_graph.text.final_answer import answer_key
+from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a tree says of its classes, which are named by `answer_key`."""
+    """What a tree says of its classes, which `mctsr_graph.tree.classes` names."""
 
     votes: Mapping[str, int] = field(default_factory=dict)
     """Independent answers by class."""
@@ -29,23 +29,17 @@ class Evidence:
         return list(dict.fromkeys([*self.votes, *(key for move in self.moves for key in move)]))
 
 
-@lru_cache(maxsize=65536)
-def class_of(final_answer: str | None) -> str | None:
-    """The class of a final answer; None belongs to no class."""
-    return None if final_answer is None else answer_key(final_answer)
-
-
 def evidence_of(tree: Mapping[str, Node]) -> Evidence:
     """Collect what the answers in play say. Dummies and answers without a final one say nothing."""
     votes: Counter[str] = Counter()
     moves: Counter[tuple[str, str]] = Counter()
     rewards: dict[str, list[tuple[float, int]]] = {}
     for node in in_play(tree).values():
-        own = class_of(node["final_answer"])
+        own = class_of(node)
         if own is None or node["dummy"]:
             continue
         parent = tree[node["parent"]] if node["parent"] is not None else None
-        before = class_of(parent["final_answer"]) if parent is not None else None
+        before = class_of(parent) if parent is not None else None
         if parent is None or before is None:
             votes[own] += 1
         else:

@@ -75,9 +75,14 @@ class Decimals:
         return value
 
     @staticmethod
+    def im(value: Decimal) -> Decimal:
+        """The imaginary part."""
+        return Decimal(0)
+
+    @staticmethod
     def nstr(value: Decimal, digits: int) -> str:
         """The number in so many digits."""
-        return f"{value:.{digits}g}"
+        return f"{Decimal(value):.{digits}g}"
 
     @staticmethod
     def factorial(value: Decimal) -> Decimal:

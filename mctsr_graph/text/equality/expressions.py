@@ -234,8 +234,9 @@ class _Reader:
         kind, text = self._peek()
         self._next += 1
         if kind == "number":
-            if after is not None and (after[0] == "number" or not _is_factor(after)):
-                raise UnreadableError  # "2 3", "x2"
+            is_power = after is not None and after[0] != "number" and self._peek() == ("sign", "^")
+            if after is not None and not (is_power or _is_factor(after)):
+                raise UnreadableError  # "2 3", "x2", but not "x2^n"
             return self._number(text)
         if kind == "letter":
             return self._name(text)

@@ -22,7 +22,7 @@ from .forms import (
 from .names import NAME
 from .number_words import number_in_words
 from .plain import MAX_LENGTH, plain
-from .quantities import read_quantity, read_sum
+from .quantities import Quantity, read_quantity, read_sum
 from .regions import read_region
 from .special import (
     DOTS,
@@ -66,7 +66,7 @@ _REASON = re.compile(
 
 # "5 is the answer", "5, not 7", "f(x) = x for all real x"
 _TAIL = re.compile(
-    r"(?i) is (?:the|our|my) (?:final |correct )?(?:answer|solution)\Z|, ?not .*\Z"
+    r"(?i) is (?:the|our|my) (?:final |correct )?(?:answer|solution)\Z|, ?not .*\Z|,? (?:in total|in all|altogether)\Z"
     r"|,? ?(?:\\text ?\{ *)?\b(?:for|where) (?:[a-z] is )?"
     r"(?:all|any|every|each|an? arbitrary|an? (?:real )?constant)\b.*\Z"
     r"|(?:, ?| |(?=\\text))(?:(?:\\text ?\{ *)?\b(?:for|where|with) *\}? *)?\(? ?[a-z](?:, ?[a-z])* ?"
@@ -89,7 +89,7 @@ _IN_FRACTION = re.compile(
 )
 
 _MATRIX = re.compile(
-    r"\A[(\[]? ?\\begin ?\{(?:[pbB]?matrix|smallmatrix|array)\*?\} ?(?:\{[lcr| ]*\})?(.*?)"
+    r"\A(?P<factor>[^&]{0,60}?)[(\[]? ?\\begin ?\{(?:[pbB]?matrix|smallmatrix|array)\*?\} ?(?:\{[lcr| ]*\})?(.*?)"
     r"\\end ?\{(?:[pbB]?matrix|smallmatrix|array)\*?\} ?[)\]]?\Z"
 )
 
@@ -127,7 +127,13 @@ def _single(text: str) -> Form:
     if text == "\\dots":
         return DOTS
     text = number_in_words(text) or text
-    return read_words(text) or read_quantity(text) or read_phrase(text) or Opaque(text)
+    return read_words(text) or read_quantity(text) or read_phrase(text) or _opaque(text)
+
+
+def _opaque(text: str) -> Opaque:
+    """A text that is left as it is, but for braces and blanks that change nothing."""
+    bare = re.sub(r"\{ ?([A-Za-z0-9]) ?\}", r"\1", text)
+    return Opaque(re.sub(r" (?![A-Za-z])|(?<![A-Za-z]) ", "", bare))
 
 
 def _about(text: str, read: Read) -> Form | None:
@@ -218,10 +224,20 @@ def _equation(text: str, read: Read) -> Form | None:
 
 
 def _matrix(text: str, read: Read) -> Form | None:
-    if not (found := _MATRIX.match(text)) or "\\begin" in found[1]:
+    if not (found := _MATRIX.match(text)) or "\\begin" in found[2]:
         return None
-    rows = [row for row in found[1].split("\\\\") if row.strip()]
-    return _rows([row.split("&") for row in rows], read)
+    rows = [row.split("&") for row in found[2].split("\\\\") if row.strip()]
+    factor = found["factor"].strip().removesuffix("*")
+    factor = "-1" if factor == "-" else factor
+    return _rows(rows, read) if not factor else _multiple(factor, rows, read)
+
+
+def _multiple(factor: str, rows: list[list[str]], read: Read) -> Form | None:
+    """Reads a number in front of a matrix."""
+    form = _rows([[f"({factor})({cell.strip()})" for cell in row] for row in rows], read)
+    if read_expression(factor) is None or not isinstance(form, Matrix):
+        return None
+    return form if all(isinstance(x, Quantity) for row in form.rows for x in row) else None
 
 
 def _rows(rows: list[list[str]], read: Read) -> Form | None:

@@ -43,8 +43,8 @@ def same_value(left: Tree, right: Tree) -> bool | None:
     return True if not same and same_but_constants(left, right) else same
 
 
-_CONSTANT = re.compile(r"[CcKk](?:_\w+)?|[ABD](?:_\w+)?|c'")
-_COUNTER = re.compile(r"[kmnl]")
+CONSTANT = re.compile(r"[CcKk](?:_\w+)?|[ABD](?:_\w+)?|c'")
+COUNTER = re.compile(r"[kmnl]")
 _MOST_RENAMED = 3
 
 
@@ -56,8 +56,8 @@ def same_but_constants(left: Tree, right: Tree) -> bool:
     one, two = names(left) - names(right), names(right) - names(left)
     if not one or len(one) != len(two) or len(one) > _MOST_RENAMED:
         return False
-    constants = all(_CONSTANT.fullmatch(name) for name in one | two)
-    counters = all(_COUNTER.fullmatch(name) for name in one | two) and "pi" in heads(left)
+    constants = all(CONSTANT.fullmatch(name) for name in one | two)
+    counters = all(COUNTER.fullmatch(name) for name in one | two) and "pi" in heads(left)
     if not (counters or (constants and names(left) & names(right))):
         return False
     found = (dict(zip(sorted(one), order, strict=True)) for order in permutations(sorted(two)))
