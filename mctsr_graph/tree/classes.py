@@ -27,23 +27,25 @@ def class_of(node: Node) -> str | None:
 
 def classified(tree: Mapping[str, Node], node_id: str) -> Patch:
     """The classes that change when a node is the newest of `tree`: its own, seldom others."""
-    node = tree[node_id]
-    if node["final_answer"] is None:
+    answer = tree[node_id]["final_answer"]
+    if answer is None:
         return {node_id: {"answer_class": None}}
-    others = [other for other in tree.values() if other["id"] != node_id]
-    if all("answer_class" in other for other in others):
-        same = [one for one in others if one["final_answer"] == node["final_answer"]]
-        if same:
-            return {node_id: {"answer_class": same[0].get("answer_class")}}
-        stated = dict.fromkeys(one["final_answer"] for one in others if one["final_answer"])
-        near = {*related(node["final_answer"], stated), node["final_answer"]}
-        affected = [one for one in tree.values() if one["final_answer"] in near]
+    # One look at each node, as this is done for every node of a search
+    kept = {
+        n["final_answer"]: n.get("answer_class", "") for n in tree.values() if n["id"] != node_id
+    }
+    kept.pop(None, None)
+    if "" in kept.values():  # a search of before
+        near: Collection[str | None] = [*kept, answer]
+    elif answer in kept:
+        return {node_id: {"answer_class": kept[answer]}}
     else:
-        affected = list(tree.values())
-    names = classes_of(one["final_answer"] for one in affected if one["final_answer"] is not None)
-    patch: Patch = {}
-    for one in affected:
-        name = None if one["final_answer"] is None else names[one["final_answer"]]
-        if "answer_class" not in one or one["answer_class"] != name:
-            patch[one["id"]] = {"answer_class": name}
-    return patch
+        near = [*related(answer, kept), answer]
+    names = classes_of(one for one in near if one is not None)
+    changed = {one for one, name in names.items() if kept.get(one) != name}
+    patch: Patch = {
+        one["id"]: {"answer_class": names[one["final_answer"]]}
+        for one in (tree.values() if len(changed) > 1 else [tree[node_id]])
+        if one["final_answer"] in changed
+    }
+    return patch | {node_id: {"answer_class": names[answer]}}

@@ -50,12 +50,12 @@ def are_equal(a: str, b: str) -> bool:
 
 def related(answer: str, others: Iterable[str]) -> list[str]:
     """Those of the others whose class an answer can have a say in, in their order."""
-    others, reached = list(others), set(handles(answer))
-    found: set[str] = set()
-    while more := [x for x in others if x not in found and not reached.isdisjoint(handles(x))]:
-        found.update(more)
+    left, reached = list(others), set(handles(answer))
+    found: dict[str, None] = {}
+    while more := [one for one in left if one not in found and reached & handles(one)]:
+        found |= dict.fromkeys(more)
         reached.update(*(handles(one) for one in more))
-    return [one for one in others if one in found]
+    return [one for one in left if one in found]
 
 
 @lru_cache(maxsize=65536)
