@@ -10,9 +10,9 @@ from enum import StrEnum
 from types import TracebackType
 
 from mctsr_graph.text.equality.compare import compare
-from mctsr_graph.text.equality.plain import has_prose
 from mctsr_graph.text.equality.reading import read_answer
 
+from ._believed import is_read, same_words
 from ._stated import stated_answer
 from .worker import MathsChecker
 
@@ -34,7 +34,8 @@ class Grader:
 
     Args:
         workers: Comparisons by math-verify at the same time, 1 to 64.
-        seconds: Time for one comparison by math-verify, above 0, at most 600.
+        seconds: CPU time for one comparison by math-verify, above 0, at most 600. What else the
+            machine does thus changes no verdict.
 
     Raises:
         ConfigError: `workers` is out of range.
@@ -88,8 +89,8 @@ class Grader:
         equal = compare(read_answer(gold), read_answer(answer))
         if equal is None:
             equal = self._checker.check(gold, answer, seconds=self._seconds)
-            if equal and has_prose(answer) and not has_prose(gold):
-                equal = None  # math-verify leaves words out: "12 girls and 13 boys" is no 12
+            believed = same_words(gold, answer) if equal else is_read(gold) and is_read(answer)
+            equal = equal if believed else None
         if equal is None:
             return Verdict.UNDECIDED
         return Verdict.RIGHT if equal else Verdict.WRONG

@@ -32,16 +32,17 @@ def classified(tree: Mapping[str, Node], node_id: str) -> Patch:
         return {node_id: {"answer_class": None}}
     # One look at each node, as this is done for every node of a search
     kept = {
-        n["final_answer"]: n.get("answer_class", "") for n in tree.values() if n["id"] != node_id
+        other["final_answer"]: other.get("answer_class", "")
+        for other in tree.values()
+        if other["final_answer"] is not None and other["id"] != node_id
     }
-    kept.pop(None, None)
     if "" in kept.values():  # a search of before
-        near: Collection[str | None] = [*kept, answer]
+        near = [*kept, answer]
     elif answer in kept:
         return {node_id: {"answer_class": kept[answer]}}
     else:
         near = [*related(answer, kept), answer]
-    names = classes_of(one for one in near if one is not None)
+    names = classes_of(near)
     changed = {one for one, name in names.items() if kept.get(one) != name}
     patch: Patch = {
         one["id"]: {"answer_class": names[one["final_answer"]]}

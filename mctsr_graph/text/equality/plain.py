@@ -179,9 +179,3 @@ def _without_double_brackets(text: str) -> str:
         if partner.get(start + 1) == end - 1 and text[start] == text[start + 1]:
             dropped |= {start, end}
     return "".join(c for place, c in enumerate(text) if place not in dropped)
-
-
-def has_prose(answer: str) -> bool:
-    """Whether an answer has words in it, other than macros."""
-    without_macros = re.sub(r"\\(?!text)[A-Za-z]+", " ", plain(answer))
-    return bool(re.search(r"[A-Za-z]{3}", without_macros.replace("\\text", " ")))
