@@ -8,8 +8,9 @@ It reads JSON, one object a line, from standard input and answers each with one 
      "seconds": 3.0}
 
 `memory` is in bytes. A worker that says "retire" has grown and should be asked nothing more. The
-end of standard input ends the process, and so do `seconds` of CPU time for one request. Only the standard library may be imported at the top, and
-nothing of this package anywhere: the process starts faster, and holds less to attack.
+end of standard input ends the process, and so do `seconds` of CPU time for one request. Only the
+standard library may be imported at the top, and nothing of this package anywhere: the process
+starts faster, and holds less to attack.
 """
 
 from __future__ import annotations

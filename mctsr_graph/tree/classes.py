@@ -1,4 +1,4 @@
-"""The class of a node's final answer, kept in the tree: a stored search does not change its classes.
+"""The class of a node's final answer, kept in the tree: a stored search never changes its own.
 
 A class goes by the final answer of its first node. Whoever adds a node adds what `classified`
 says. A search of before classes were kept has none: there, answers are of one class that have one

@@ -87,10 +87,12 @@ def _series(tree: Tree, point: dict[str, Any], maths: Any) -> Any:
     """A finite sum or product."""
     head, name, first, last, term = tree
     ends = [value_at(end, point, maths) for end in (first, last)]
-    if any(not maths.isint(end) for end in ends) or ends[1] - ends[0] > _MOST_TERMS:
+    room = point.get("", _MOST_TERMS)  # less in a sum of sums
+    if any(not maths.isint(end) for end in ends) or ends[1] - ends[0] >= room:
         raise NoValueError
     places = range(int(ends[0]), int(ends[1]) + 1)
-    terms = [value_at(term, {**point, name: maths.mpf(place)}, maths) for place in places]
+    inside = {**point, "": room // max(1, len(places))}
+    terms = [value_at(term, {**inside, name: maths.mpf(place)}, maths) for place in places]
     return _bounded(maths.fsum(terms) if head == "sum" else maths.fprod(terms), maths)
 
 

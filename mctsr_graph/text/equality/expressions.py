@@ -46,7 +46,8 @@ _REPEATING = re.compile(
     r"""(?x)([0-9]*)\.([0-9]*)(?:\\(?:overline|bar)\ ?\{?\ ?([0-9]+)\ ?\}?|\(([0-9]+)\)
         |\\dot\ ?\{?\ ?([0-9])\ ?\}?(?:([0-9]*)\\dot\ ?\{?\ ?([0-9])\ ?\}?)?)(?![0-9])"""
 )
-_GOES_ON = re.compile(r"([0-9]*)\.([0-9]*?)([0-9]{1,12}?)(\3+)([0-9]*) ?\\dots(?![a-z])")
+_GOES_ON = re.compile(r"(?<![0-9])([0-9]{0,40})\.([0-9]{2,60}) ?\\dots(?![a-z])")
+_LONGEST_PERIOD = 12
 
 
 _POSTFIX = {"!": "factorial", "!!": "factorial2", "%": "percent", "°": "degree"}
@@ -78,11 +79,14 @@ def _repeating(match: re.Match[str]) -> str:
 
 
 def _going_on(match: re.Match[str]) -> str:
-    r"""Reads "0.1666\dots" where the last digits repeat: a single digit twice, others, too."""
-    whole, fixed, period, again, rest = match.groups()
-    if not period.startswith(rest) or (len(period) == 1 and len(again) < 1):
-        return match[0]
-    return _fraction(whole or "0", fixed, period)
+    r"""Reads "0.1666\dots" where the last digits repeat: at least twice."""
+    digits = match[2]
+    for length in range(1, _LONGEST_PERIOD + 1):
+        same = [a == b for a, b in zip(digits, digits[length:], strict=False)]
+        fixed = len(same) - same[::-1].index(False) if False in same else 0
+        if len(digits) - fixed >= 2 * length:
+            return _fraction(match[1] or "0", digits[:fixed], digits[fixed : fixed + length])
+    return match[0]
 
 
 def _fraction(whole: str, fixed: str, period: str) -> str:

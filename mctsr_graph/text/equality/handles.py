@@ -7,6 +7,7 @@ Answers that share one are likely to be, and `compare` says whether they are.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Literal
@@ -19,10 +20,8 @@ from .forms import (
     Equation,
     Form,
     Group,
-    Infinite,
     Matrix,
     Named,
-    Opaque,
     Order,
     Ratio,
     Region,
@@ -42,6 +41,7 @@ View = Literal["said", "base"]
 _DIGITS = 30
 _SHOWN = 9  # digits of a number that tell it from others
 _PRIMES = (5, 7, 11, 13, 17, 19, 23, 29)
+_NOTHING = "".join(sorted("no solution"))
 _MOST_LETTERS = 6  # choices side by side, such as "ACD"
 
 
@@ -107,34 +107,37 @@ def _families(form: Form) -> set[str]:
 
 def _leaves(form: Form, view: View) -> list[str]:
     """What stands in a form, in any order and in any brackets."""
+    parts = _parts(form)
+    if parts is None:
+        return [_leaf(form, view)]
+    own = [form.kind] if isinstance(form, Structure) else []
+    return own + [leaf for part in parts for leaf in _leaves(part, view)] or [_NOTHING]
+
+
+def _parts(form: Form) -> Sequence[Form] | None:
+    """The forms in a form; None if it is not made of others."""
     match form:
-        case Quantity():
-            tree = _tree(form, view)
-            return [form.text] if tree is None else [_number(tree)]
-        case Words(text):
-            return ["".join(sorted(text))]  # "ab" may be "ba"
-        case Infinite(sign):
-            return [f"{sign} infinite"]
-        case Group(_, items):
-            return [leaf for item in items for leaf in _leaves(item, view)] or [
-                "".join(sorted("no solution"))
-            ]
+        case Group(_, items) | Structure(_, items):
+            return items
         case Matrix(rows):
-            return [leaf for row in rows for item in row for leaf in _leaves(item, view)]
+            return [item for row in rows for item in row]
         case Region(_, pieces):
-            ends = [end for piece in merged(pieces) for end in (piece.low, piece.high)]
-            return [leaf for end in ends for leaf in _leaves(end, view)]
-        case Structure(kind, parts):
-            return [kind, *(leaf for part in parts for leaf in _leaves(part, view))]
-        case Choice(letter):
-            return [f"letter {letter}"]
+            return [end for piece in merged(pieces) for end in (piece.low, piece.high)]
         case Either(options):
-            return _leaves(options[0], view)
+            return options[:1]
         case Named(_, value) | Equation(_, _, value):
-            return _leaves(value, view)
-        case Opaque(text):
-            return [text]
-    return [str(form)]
+            return [value]
+    return None
+
+
+def _leaf(form: Form, view: View) -> str:
+    match form:
+        case Quantity(text):
+            tree = _tree(form, view)
+            return text if tree is None else _number(tree)
+        case Words(text):
+            return "".join(sorted(text))  # "ab" may be "ba"
+    return str(form)
 
 
 def _tree(form: Quantity, view: View) -> Tree | None:

@@ -31,12 +31,13 @@ _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _FUNCTIONS = (
     "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|ln|log|lg|exp|sqrt|pi|max|min"
 )
+_ROMAN = r"\\(?:mathrm|rm|mathsf|textup)(?![A-Za-z]) ?"
 _UPRIGHT = r"\\(?:mathrm|textup|rm|mathsf|operatorname\*?|mathop|text)(?![A-Za-z]) ?"
 _FONT = (
-    r"mathbf|boldsymbol|bm|mathit|mathcal|mathtt|mathnormal|mathsf|displaystyle|textstyle|scriptstyle|tiny"
-    r"|small|normalsize|large|Large|LARGE|huge|Huge|bf|it|limits|nolimits|underline|uline|emph|boxed"
-    r"|fbox|framebox|ensuremath|strut|checkmark|qed|blacksquare|displaylines|mathopen|mathclose"
-    r"|mathrel|mathbin|mathord|rm|cancel|hfill|noindent|middle|protect"
+    r"mathbf|boldsymbol|bm|mathit|mathcal|mathtt|mathnormal|mathsf|displaystyle|textstyle"
+    r"|scriptstyle|tiny|small|normalsize|large|Large|LARGE|huge|Huge|bf|it|limits|nolimits"
+    r"|underline|uline|emph|boxed|fbox|framebox|ensuremath|strut|checkmark|qed|blacksquare"
+    r"|mathopen|mathclose|mathrel|mathbin|mathord|rm|cancel|hfill|noindent|middle|protect"
 )
 
 
@@ -55,20 +56,22 @@ _REWRITES = [
          r"\\"),
         (r"\\\\", "\x00"),
         (r"\\(?:text|f)?color(?:box)? ?(?:\[\w*\] ?)?\{[\w!.,# ]*\}"
-         r"|\\(?:[hv]space\*?|[hv]?phantom|label|tag\*?) ?\{[^{}]*\}|\\[hv]skip ?[-\d.]+ ?[a-z]{2}", " "),
+         r"|\\(?:[hv]space\*?|[hv]?phantom|label|tag\*?) ?\{[^{}]*\}"
+         r"|\\[hv]skip ?[-\d.]+ ?[a-z]{2}", " "),
         # A font changes nothing: upright e, i, d, digits, points and names such as ABC or P(A)
-        (rf"{_UPRIGHT}\{{ ?(arc(?:sin|cos|tan)|cis|sgn|lcm|gcd|mod|{_FUNCTIONS}|det|Re|Im) ?\}}", r"\\\1 "),
+        (rf"{_UPRIGHT}\{{ ?({_FUNCTIONS}|cis|sgn|lcm|gcd|mod|det|Re|Im) ?\}}", r"\\\1 "),
         (rf"{_UPRIGHT}\{{ ?([A-Z]) ?\}}(?= ?[_^(])", r"\1"),
-        (r"\\(?:mathrm|rm|mathsf|textup)(?![A-Za-z]) ?\{ ?([eid]|[-+0-9.]+) ?\}", r"{\1}"),
-        (r"\\(?:mathrm|rm|mathsf|textup|text)(?![A-Za-z]) ?\{ ?([0-9A-F]+) ?\}(?= ?_)", r"\1"),
-        (r"(?<![0-9}%])(?<![0-9}%][ ~,])(?<![0-9]\\[ ,;:])\\(?:mathrm|rm|mathsf|textup)(?![A-Za-z]) ?"
-         r"\{ ?([A-Z]{1,4}) ?\}", r"\1"),
-        (r"\\(?:textbf|textit|textrm|textsf|texttt|textsc|textup|textnormal|mathrm|mbox|hbox|operatorname\*?)"
-         r"(?![A-Za-z])", r"\\text"),
+        (rf"{_ROMAN}\{{ ?([eid]|[-+0-9.]+) ?\}}", r"{\1}"),
+        (rf"{_UPRIGHT}\{{ ?([0-9A-F]+) ?\}}(?= ?_)", r"\1"),
+        (rf"(?<![0-9}}%])(?<![0-9}}%][ ~,])(?<![0-9]\\[ ,;:]){_ROMAN}\{{ ?([A-Z]{{1,4}}) ?\}}",
+         r"\1"),
+        (r"\\(?:text(?:bf|it|rm|sf|tt|sc|up|normal)|mathrm|mbox|hbox|operatorname\*?)(?![A-Za-z])",
+         r"\\text"),
         (rf"\\(?:{_FONT})(?![A-Za-z])", ""),
         (r"(?<=[0-9])(?:\{,\}|\\[,;:! ]|,\\! ?|~|')(?=[0-9]{3}(?![0-9]))", ""),
         (r"(?<=[0-9])\{,\}(?=[0-9])", "."),
-        (r"\A(-? ?[0-9]{1,3}(?:\.[0-9]{3})+),([0-9]{1,2})\Z", lambda m: f"{m[1].replace('.', '')}.{m[2]}"),
+        (r"\A(-? ?[0-9]{1,3}(?:\.[0-9]{3})+),([0-9]{1,2})\Z",  # 12.345,67
+         lambda m: f"{m[1].replace('.', '')}.{m[2]}"),
         (r"\\(?:pounds|textsterling)(?![A-Za-z])", "£"),
         (r"\\(?:euro|texteuro)(?![A-Za-z])", "€"),
         (r"\\(?:cent|textcent)(?![A-Za-z])", "¢"),
@@ -79,7 +82,7 @@ _REWRITES = [
         (r"\\text ?\{ *or *\}|\\(?:lor|vee)(?![A-Za-z])", " or "),
         (r"\\text ?\{([^{}]*[\w)])? +(and|or) +([^{}]*)\}", r"\\text{\1} \2 \\text{\3}"),
         (r"\\text ?\{ *\}", " "),
-        (r"(?i)\\minus(?![a-z])|(?<![a-z])(?:negative|minus) (?=\\?(?:[0-9(]|infty|infinity))", "-"),
+        (r"(?i)\\minus(?![a-z])|(?<![a-z])(?:negative|minus) (?=\\?(?:[0-9(]|inf(?:ini)?ty))", "-"),
         (r"(?i)(?<![a-z])(?:positive|plus) (?=\\?inf(?:ini)?ty)", ""),
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
         (r"\\frac ?\{ ?\\text ?\{([^{}]*)\} ?\} ?\{ ?\\text ?\{([^{}]*)\} ?\}",

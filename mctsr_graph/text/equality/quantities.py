@@ -51,8 +51,8 @@ _TEXT_UNIT = re.compile(r" ?\\text ?\{")
 _PLAIN_UNIT = re.compile(r"(?<=[0-9)}!]) ?-?(?=(?:[A-Za-z€£¥¢₹元]|°[CF]\Z))")
 _ARC = re.compile(r"([0-9]+) ?° ?([0-9]+(?:\.[0-9]+)?) ?'(?: ?([0-9]+(?:\.[0-9]+)?) ?'')?")
 _SIZE = re.compile(
-    r"[0-9]+ ?(?:\*|x|by) ?[0-9]+ ?(?:[*x] ?[0-9]+)? ?-?(?:\\text ?\{ *)?(?:matri|grid|board|rectang|table|array|square"
-    r"|block|tile|box|cube|identity)"
+    r"[0-9]+ ?(?:\*|x|by) ?[0-9]+ ?(?:[*x] ?[0-9]+)? ?-?(?:\\text ?\{ *)?"
+    r"(?:matri|grid|board|rectang|table|array|square|block|tile|box|cube|identity)"
 )
 _BASE = re.compile(
     r"\(?([0-9A-F]+)\)?_ ?\{? ?(?:\\text ?\{ ?)?"

@@ -41,7 +41,8 @@ _MAX_ITEMS = 200
 _MAX_DEPTH = 6
 _LEAD = re.compile(
     r"(?i)\A(?:(?:therefore|thus|hence|so|\\therefore)(?![a-z])[ ,]*)?"
-    r"(?:(?:we|you|they|he|she|it) (?:find|get|have|obtain)s?(?: that)? )?(?:(?:there (?:are|is)|it takes) (?=[0-9]))?"
+    r"(?:(?:we|you|they|he|she|it) (?:find|get|have|obtain)s?(?: that)? )?"
+    r"(?:(?:there (?:are|is)|it takes) (?=[0-9]))?"
     r"(?:(?:(?:the |our )?(?:final )?(?:answers?|solutions?)(?: is| are)?:?|equals?|is"
     r"|approximately|equivalently|i\.e\.|(?:for )?(?:all|any|every)(?: real)?(?= ?[a-z] ?[<>\\])"
     r"|about|roughly|exactly|only|\\approx|=)(?![a-z]) ?)?"
@@ -57,20 +58,23 @@ _PROSE = re.compile(
 # 42 (forty-two); 4 (since x > 0)
 _REMARK = re.compile(
     r"(?<=[0-9}%)a-zA-Z]) ?(?:\\text ?\{)? ?\((?:\\text ?\{ ?)?"
-    r"(?:[a-z-]{3,40}(?:[ -][a-z-]+)? ?\}?|(?:since|as|because|so|check|i\.e\.|e\.g\.|see|approx|about|or) ?[:}]?[^()]{0,100})\)? ?\}?\)?\Z"
+    r"(?:[a-z-]{3,40}(?:[ -][a-z-]+)? ?\}?|(?:since|as|because|so|check|i\.e\.|e\.g\.|see"
+    r"|approx|about|or) ?[:}]?[^()]{0,100})\)? ?\}?\)?\Z"
 )
 # A reason, which changes nothing: "4, as x > 0"
 _REASON = re.compile(
-    r",? ?\\text ?\{ *,? *(?:as|since|because|due to|by)\b[^{}]*\}.*\Z|,? (?:as|since|because|due to)\b .*\Z"
+    r",? ?\\text ?\{ *,? *(?:as|since|because|due to|by)\b[^{}]*\}.*\Z"
+    r"|,? (?:as|since|because|due to)\b .*\Z"
 )
 
 # "5 is the answer", "5, not 7", "f(x) = x for all real x"
 _TAIL = re.compile(
-    r"(?i) is (?:the|our|my) (?:final |correct )?(?:answer|solution)\Z|, ?not .*\Z|,? (?:in total|in all|altogether)\Z"
+    r"(?i) is (?:the|our|my) (?:final |correct )?(?:answer|solution)\Z|, ?not .*\Z"
+    r"|,? (?:in total|in all|altogether)\Z"
     r"|,? ?(?:\\text ?\{ *)?\b(?:for|where) (?:[a-z] is )?"
     r"(?:all|any|every|each|an? arbitrary|an? (?:real )?constant)\b.*\Z"
-    r"|(?:, ?| |(?=\\text))(?:(?:\\text ?\{ *)?\b(?:for|where|with) *\}? *)?\(? ?[a-z](?:, ?[a-z])* ?"
-    r"\\in ?\\mathbb ?\{? ?[zrcn] ?\}? ?\)?\Z"
+    r"|(?:, ?| |(?=\\text))(?:(?:\\text ?\{ *)?\b(?:for|where|with) *\}? *)?"
+    r"\(? ?[a-z](?:, ?[a-z])* ?\\in ?\\mathbb ?\{? ?[zrcn] ?\}? ?\)?\Z"
 )
 
 _CHOICE = re.compile(
@@ -89,7 +93,8 @@ _IN_FRACTION = re.compile(
 )
 
 _MATRIX = re.compile(
-    r"\A(?P<factor>[^&]{0,60}?)[(\[]? ?\\begin ?\{(?:[pbB]?matrix|smallmatrix|array)\*?\} ?(?:\{[lcr| ]*\})?(.*?)"
+    r"\A(?P<factor>[^&]{0,60}?)[(\[]? ?\\begin ?\{(?:[pbB]?matrix|smallmatrix|array)\*?\} ?"
+    r"(?:\{[lcr| ]*\})?(.*?)"
     r"\\end ?\{(?:[pbB]?matrix|smallmatrix|array)\*?\} ?[)\]]?\Z"
 )
 

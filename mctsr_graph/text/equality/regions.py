@@ -26,30 +26,15 @@ _EXCEPT = re.compile(
 _MEMBER = re.compile(r"\A(\\?[A-Za-z]{1,8}(?:_\{?\w+\}?)?) ?\\in(?![a-z]) ?(.+)\Z")
 
 _NUMBER = r"(\$?\\?\$?-?[0-9][0-9.,]*(?:/[0-9]+)?)"
-_MORE = (
-    (
-        re.compile(
-            rf"(?i)(?:more|greater|larger|higher|bigger|longer) than {_NUMBER}|(?:over|above) {_NUMBER}"
-        ),
-        ">",
-    ),
-    (
-        re.compile(
-            rf"(?i)(?:at least|no (?:less|fewer) than|minimum of) {_NUMBER}|{_NUMBER} or (?:more|greater|above|larger)"
-        ),
-        r"\ge",
-    ),
-    (
-        re.compile(rf"(?i)(?:less|fewer|smaller|lower) than {_NUMBER}|(?:under|below) {_NUMBER}"),
-        "<",
-    ),
-    (
-        re.compile(
-            rf"(?i)(?:at most|no more than|up to|maximum of) {_NUMBER}|{_NUMBER} or (?:less|fewer|below|smaller)"
-        ),
-        r"\le",
-    ),
-)
+_IN_WORDS = [
+    (re.compile(rf"(?i){before} {_NUMBER}|{_NUMBER} {after}"), sign)
+    for before, after, sign in (
+        (r"(?:(?:more|greater|larger|higher|longer) than|over|above)", r"exceeded", ">"),
+        (r"(?:at least|no (?:less|fewer) than)", r"or (?:more|greater|above|larger)", r"\ge"),
+        (r"(?:(?:less|fewer|smaller|lower) than|under|below)", r"not reached", "<"),
+        (r"(?:at most|no more than|up to)", r"or (?:less|fewer|below|smaller)", r"\le"),
+    )
+]
 _SIGNED = re.compile(r"(<|>|\\le|\\ge) ?([^<>\\]+)")
 # ]0,1[ as in France
 _OUTWARDS = re.compile(r"([\[\]]) ?([^\[\];]+?[,;][^\[\];]+?) ?([\[\]])")
@@ -90,7 +75,7 @@ def _set_in_words(text: str, read: Read) -> Form | None:
     if _REAL.match(bare):
         return Region("", _EVERYTHING)
     bare = " ".join(re.sub(r"\\text ?\{([^{}]*)\}", r" \1 ", text).split())
-    for pattern, sign in _MORE:
+    for pattern, sign in _IN_WORDS:
         if found := pattern.fullmatch(bare):
             end = next(group for group in found.groups() if group)
             return _half(["", end], sign, read)

@@ -26,8 +26,9 @@ _WHEN = re.compile(
     r",? ?\\text ?\{ *,? *(?:for|if|when|where|with|whenever|on|provided|in)\b(?: that)? *\}"
 )
 _ROWS = re.compile(
-    r"(?:\\left)? ?\\?\{? ?\\begin ?\{(aligned|align\*?|alignedat|gathered|split|cases|array|eqnarray\*?)\}"
-    r" ?(?:\{[lcr| ]*\})?(.*?)\\end ?\{\1\}[. ]*\Z"
+    r"\\?\{? ?\\begin ?\{"
+    r"(aligned|align\*?|alignedat|gathered|split|cases|array|eqnarray\*?)\} ?"
+    r"(?:\{[lcr| ]*\})?(.*?)\\end ?\{\1\}[. ]*\Z"
 )
 _CONDITION = re.compile(
     r"\\text ?\{ *(?:if|for|when|where|,)? *(otherwise|else)? *\}|\b(?:if|for|when)\b"

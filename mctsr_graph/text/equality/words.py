@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from .times import DAY, read_date
 
 _NOTHING = re.compile(
-    r"(?i)(?:there (?:is|are|exists?) |it has |has )?(?:no|none|zero) (?:(?:real|such|possible|integer|valid|other"
-    r"|positive|common|feasible) )*"
+    r"(?i)(?:there (?:is|are|exists?) |it has |has )?(?:no|none|zero) (?:(?:real|such|possible"
+    r"|integer|valid|other|positive|common|feasible) )*"
     r"(?:solutions?|numbers?|values?|roots?|integers?|answers?|pairs?|points?|triples?)"
     r"(?: (?:of )?[a-z])?(?: exists?)?"
-    r"|(?:the )?empty set|\\varnothing|\\\{ ?\\\}|none(?: exists?)?|(?:it is )?(?:impossible|not possible)"
-    r"|does not have (?:any |a )?solutions?|nothing"
+    r"|(?:the )?empty set|\\varnothing|\\\{ ?\\\}|none(?: exists?)?"
+    r"|(?:it is )?(?:impossible|not possible)|does not have (?:any |a )?solutions?|nothing"
 )
 _UNDEFINED = re.compile(r"(?i)(?:it )?(?:is )?(?:undefined|dne|does not exist|not defined|d\.n\.e)")
 _DROPPED = re.compile(r"(?i)\b(?:the|an?|on|is|it|of)\b|[\"'.!?,]")
@@ -23,30 +23,17 @@ _SETS = {
     "Z+": "positive integers", "Z-": "negative integers", "R+": "positive real numbers",
 }  # fmt: skip
 _SET = re.compile(
-    r"(?:\\?[A-Za-z] ?\\in ?)?\\mathbb ?\{? ?([NZQCR]) ?\}? ?(?:[\^_] ?\{? ?([-+*]|> ?0|< ?0) ?\}?)?"
+    r"(?:\\?[A-Za-z] ?\\in ?)?\\mathbb ?\{? ?([NZQCR]) ?\}? ?"
+    r"(?:[\^_] ?\{? ?([-+*]|> ?0|< ?0) ?\}?)?"
 )
 _ALL = re.compile(r"(?i)\A(?:the )?(?:set of )?(?:all |every |any )?(?:the )?")
 # What a kind of thing is called by, whether or not it is said: an isosceles triangle
 _KINDS = frozenset(
-    [
-        "triangle",
-        "triangles",
-        "number",
-        "numbers",
-        "function",
-        "functions",
-        "angle",
-        "quadrilateral",
-        "series",
-        "sequence",
-        "matrix",
-        "graph",
-        "line",
-        "lines",
-        "curve",
-        "solution",
-        "distribution",
-    ]
+    re.findall(
+        "[a-z]+",
+        "triangle triangles number numbers function functions angle quadrilateral series sequence "
+        "matrix graph line lines curve solution distribution",
+    )
 )
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z '.,!?\"-]*")
@@ -64,29 +51,36 @@ class Words:
 def read_words(text: str) -> Words | None:
     """Reads a text that consists of words; None for anything else."""
     bare = " ".join(_TEXT.sub(r" \1 ", text).split()).strip(" .")
-    if _NOTHING.fullmatch(bare):
-        return Words("no solution", False)
-    if _UNDEFINED.fullmatch(bare):
-        return Words("undefined", False)
-    if found := _SET.fullmatch(bare):
-        sign = {">0": "+", "<0": "-", "*": "+"}.get((found[2] or "").replace(" ", ""), found[2])
-        name = _SETS.get(found[1] + (sign or ""))
-        return Words(name, False) if name else None
-    if (called := _ALL.sub("", bare.lower())) in _SETS.values():
-        return Words(called, False)
-    if date := read_date(bare):
-        return Words(date, False)
+    if fixed := _of_one_meaning(bare):
+        return Words(fixed, False)
     if not _PLAIN.fullmatch(bare) or not _has_word(bare):
         return None
     if bare == text and len(bare.replace(" ", "")) < 3 and bare.lower() not in ("no", "up"):
         return None  # x, ab
     word = " ".join(_DROPPED.sub(" ", bare).replace("-", " ").casefold().split())
-    word = DAY.get(word, word)
-    if found := re.match(r"(neither|both|either|none) ", word):
-        word = found[1] if re.search(r" (?:nor|and|or) ", word) else word
-    if " " in word and word.rpartition(" ")[2] in _KINDS:
-        word = word.rpartition(" ")[0]
+    word = _without_kind(DAY.get(word, word))
     return Words(word or bare.casefold(), bare == text and len(bare) < 4)
+
+
+def _of_one_meaning(bare: str) -> str | None:
+    """Reads words for nothing, for sets of numbers, and dates."""
+    if _NOTHING.fullmatch(bare):
+        return "no solution"
+    if _UNDEFINED.fullmatch(bare):
+        return "undefined"
+    if found := _SET.fullmatch(bare):
+        sign = {">0": "+", "<0": "-", "*": "+"}.get((found[2] or "").replace(" ", ""), found[2])
+        return _SETS.get(found[1] + (sign or ""))
+    called = _ALL.sub("", bare.lower())
+    return called if called in _SETS.values() else read_date(bare)
+
+
+def _without_kind(words: str) -> str:
+    """Writes "isosceles triangle" as "isosceles", and "neither even nor odd" as "neither"."""
+    if found := re.match(r"(neither|both|either|none) .* ?\b(?:nor|and|or) ", words):
+        return found[1]
+    rest, _, last = words.rpartition(" ")
+    return rest if rest and last in _KINDS else words
 
 
 def yes_or_no(text: str) -> Words | None:
