@@ -30,6 +30,8 @@ def same_quantity(gold: Quantity, answer: Quantity) -> bool | None:
         return _units(gold, answer)
     if _in_thousands(gold, answer) or _in_thousands(answer, gold):
         return True
+    if any(one.unit and one.unit.is_multiplier for one in (gold, answer)):
+        return _dozens(gold, answer, None)
     same = _same_numbers(gold, answer)
     return same if same or not (gold.unit or answer.unit) else _dozens(gold, answer, same)
 

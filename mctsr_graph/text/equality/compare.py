@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .amounts import same_quantity
+from .expressions import read_expression
 from .forms import (
     Choice,
     Either,
@@ -84,7 +85,8 @@ def _named(form: Named, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Named):
         return _both_named(form, other, turned)
     if isinstance(other, Equation):
-        if other.left is not None and len(names(other.left)) == 1 and len(form.names[0]) == 1:
+        sides = [side for side in (other.left, other.right) if side is not None]
+        if len(sides) == 2 and len(form.names[0]) == len(set().union(*map(names, sides))) == 1:
             return False  # 2x + 3 = 7 is not solved
         return _same_equation(form.sides, (other.left, other.right))
     if isinstance(other, Opaque):
@@ -354,7 +356,22 @@ def _order(form: Order, other: Form, turned: bool) -> bool | None:
         return _orders(form, other)
     if form.region is not None:
         return _turned(form.region, other, turned)
+    if isinstance(other, Region) and (half := _half_line(other)):  # 2x > 4 and x > 2
+        return _orders(form, half)
     return None if isinstance(other, Opaque | Named | Equation) else False
+
+
+def _half_line(region: Region) -> Order | None:
+    """A region with one end as an order between that end and its variable."""
+    if len(region.pieces) != 1 or not region.name:
+        return None
+    piece, variable = region.pieces[0], read_expression(region.name)
+    sides = [end.tree if isinstance(end, Quantity) else None for end in (piece.low, piece.high)]
+    if variable is None or (sides[0] is None) == (sides[1] is None):
+        return None
+    if sides[0] is not None:
+        return Order((sides[0], variable), (not piece.closed[0],))
+    return Order((variable, sides[1]), (not piece.closed[1],))  # type: ignore[arg-type]
 
 
 def _orders(a: Order, b: Order) -> bool | None:

@@ -61,14 +61,20 @@ def _handles(form: Form) -> set[str]:
             return _handles(value) | _of_equation(*sides)
         case Equation(left, right, value):
             return _handles(value) | _of_equation(left, right)
-        case Order(sides, strict, region):
-            found = {f"order {strict} {sorted(set().union(*map(names, sides)))}"}
+        case Order(sides, _, region):
+            found = {f"order {sorted(set().union(*map(names, sides)))}"}
             return found | (_handles(region) if region is not None else set())
         case Ratio(parts, clock):
             found = {f"clock {clock[0]}"} if clock else set()
             ratio = [_number(("/", part, parts[0])) for part in parts[1:]]
             both = {_number(("/", *parts))} if len(parts) == 2 else set()
             return found | both | ({f"ratio {ratio}"} if ratio else set())
+    if isinstance(form, Region) and form.name and len(form.pieces) == 1:
+        return {f"order {[form.name]}"} | _alike(form)
+    return _alike(form)
+
+
+def _alike(form: Form) -> set[str]:
     found = {" ".join(sorted(set(_leaves(form, view)))) for view in ("said", "base")}
     return found | _letters(form) | _families(form)
 

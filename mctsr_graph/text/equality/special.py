@@ -23,7 +23,7 @@ _RESIDUES = re.compile(
     r"(?:(?:\\?[a-z]{1,6}|[A-Z]) ?(?:\\equiv|≡|=) ?)?(-?[0-9]+) ?\(?\\mod ?\{?(-?[0-9]+)\}?\)?"
 )
 _WHEN = re.compile(
-    r",? ?\\text ?\{ *,? *(?:for|if|when|where|with|whenever|on|provided|in)\b(?: that)? *\}"
+    r",? ?\\text ?\{ *,? *(?:for|if|when|where|with|whenever|on|provided)\b(?: that)? *\}"
 )
 _ROWS = re.compile(
     r"\\?\{? ?\\begin ?\{"

@@ -140,6 +140,11 @@ class Unit(NamedTuple):
     known: bool
     """Whether every word is in the table."""
 
+    @property
+    def is_multiplier(self) -> bool:
+        """Whether it only says how many: a dozen, a million."""
+        return not self.measures and self.factor != 1
+
 
 def _read_table() -> dict[str, tuple[str, Fraction]]:
     table = {}
