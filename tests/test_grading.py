@@ -19,7 +19,7 @@ from benchmarks.grading import main, measure
 from mctsr_graph.benchmark import _worker_pool
 from mctsr_graph.benchmark.grading import Grader, Verdict
 from mctsr_graph.errors import MCTSrError, MissingExtraError
-from mctsr_graph.text.equality import values
+from mctsr_graph.text.equality import calculator
 from mctsr_graph.text.equality.compare import compare
 from mctsr_graph.text.equality.expressions import read_expression
 from mctsr_graph.text.equality.reading import read_answer
@@ -94,10 +94,10 @@ def test_the_exact_forms_decide_nearly_all_and_never_falsely() -> None:
 
 
 def test_without_mpmath_fewer_are_decided_and_none_falsely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(values, "_context", lambda: None)
+    monkeypatch.setattr(calculator, "_mpmath", lambda: None)
     results = [(exactly(gold, answer), equal) for gold, answer, equal in PAIRS]
     assert all(result in (None, equal) for result, equal in results)
-    assert sum(result is None for result, _ in results) < 0.2 * len(PAIRS)
+    assert sum(result is None for result, _ in results) < 0.1 * len(PAIRS)
 
 
 @needs_math_verify
@@ -108,9 +108,11 @@ def test_replies_that_state_the_reference_are_right(grader: Grader) -> None:
 
 @needs_math_verify
 def test_replies_that_do_not_are_never_right(grader: Grader) -> None:
-    verdicts = [(gold, reply, grader.grade(reply, gold)) for gold, reply in NOT_RIGHT]
-    bad = (Verdict.RIGHT, Verdict.UNDECIDED)
-    assert [row for row in verdicts if row[2] in bad] == []
+    verdicts = {reply: grader.grade(reply, gold) for gold, reply in NOT_RIGHT}
+    assert Verdict.RIGHT not in verdicts.values()
+    # What nobody reads may say anything
+    undecided = [reply for reply in verdicts if verdicts[reply] == Verdict.UNDECIDED]
+    assert undecided == [r"\boxed{__import__('os').system('x')}"]
 
 
 @pytest.mark.parametrize("reply", [None, "", "  ", "I see 5 apples.", r"\boxed{5", r"\boxed{}"])

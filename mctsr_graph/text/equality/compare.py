@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 from .amounts import same_quantity
@@ -145,7 +146,7 @@ def _group(form: Group, other: Form, turned: bool) -> bool | None:
         if piece:
             region = Region("", (piece,))
             return _regions(other, region) if turned else _regions(region, other)
-        return None if form.brackets in ("", "{}") else False
+        return None if any(isinstance(item, Group) for item in form.items) else False
     if isinstance(other, Matrix):
         return _vector(form, other, turned)
     if isinstance(other, Words) and other.text == "no solution" and form.brackets:
@@ -335,8 +336,10 @@ def _residues(form: Residues, other: Form, turned: bool) -> bool | None:
         other = other.value
     if isinstance(other, Residues):
         return form == other
-    if isinstance(other, Quantity) and (len(names(other.tree)) == 1 or other.tree[0] == "mod"):
+    if isinstance(other, Quantity) and len(names(other.tree)) == 1:
         return form == residues_of(other)
+    if isinstance(other, Quantity) and form.is_value:
+        return same_value(("number", Fraction(form.remainder)), other.tree)
     return None if isinstance(other, Opaque | Quantity) else False
 
 

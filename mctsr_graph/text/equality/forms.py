@@ -7,7 +7,7 @@ unit a number has. What fits no form is `Opaque`, and left to math-verify.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .quantities import Quantity
 from .times import Clock
@@ -75,6 +75,8 @@ class Residues:
 
     remainder: int
     modulus: int
+    is_value: bool = field(default=False, compare=False)
+    """Whether it may as well be the remainder alone: "17 mod 5"."""
 
 
 @dataclass(frozen=True)

@@ -104,11 +104,14 @@ def _numbers(text: str) -> list[Fraction]:
 
 
 def _families(form: Form) -> set[str]:
-    if isinstance(form, Residues):
-        return {str(form)}
-    counted = isinstance(form, Quantity) and (len(names(form.tree)) == 1 or form.tree[0] == "mod")
-    residues = residues_of(form) if counted and isinstance(form, Quantity) else None
-    return {str(residues)} if residues else set()
+    if isinstance(form, Quantity) and len(names(form.tree)) == 1:
+        found = residues_of(form)
+    else:
+        found = form if isinstance(form, Residues) else None
+    if found is None:
+        return set()
+    value = {_number(("number", Fraction(found.remainder)))} if found.is_value else set()
+    return {f"residues {found.remainder} {found.modulus}"} | value
 
 
 def _leaves(form: Form, view: View) -> list[str]:

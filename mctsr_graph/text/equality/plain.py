@@ -126,7 +126,8 @@ _REWRITES = [
         (rf"(?<![A-Za-z\\{{])({_FUNCTIONS})(?![A-Za-z])", r"\\\1"),
         (r"(?<=[0-9] )\\(min)(?![A-Za-z({])|(?<=[0-9])\\(min)(?![A-Za-z({])", r"\1\2"),
         (r"(?i)(?<![a-z\\])(?:infinity|infty|inf|oo)(?![a-z])", r"\\infty "),
-        (r"(?: ?°| degrees?) ?\{? ?(?:\\text ?\{ ?)?([CF]|[Cc]elsius|[Ff]ahrenheit)(?![A-Za-z]) ?\}?\}?",
+        (r"(?: ?°| degrees?) ?\{? ?(?:\\text ?\{ ?)?"
+         r"([CF]|[Cc]elsius|[Ff]ahrenheit)(?![A-Za-z]) ?\}?\}?",
          lambda m: f"°{m[1][0].upper()}"),
         # 3rd; and minutes of an arc or feet, which are a unit
         (r"(?<=[0-9]) ?(?:\^ ?)?\{? ?(?:\\text ?\{ ?)?(?:st|nd|rd|th) ?\}?\}?\Z", ""),

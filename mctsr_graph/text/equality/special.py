@@ -51,18 +51,15 @@ def read_ratio(text: str, read: Read) -> Form | None:
 def read_residues(text: str, read: Read) -> Form | None:
     r"""Reads "x \equiv 3 \pmod 7"."""
     found = _RESIDUES.fullmatch(text)
-    if not found or not int(found[2]) or not re.search(r"\\equiv|≡|=", text):
+    if not found or not int(found[2]):
         return None
     modulus = abs(int(found[2]))
-    return Residues(int(found[1]) % modulus, modulus)
+    is_value = re.search(r"\\equiv|≡|=", text) is None
+    return Residues(int(found[1]) % modulus, modulus, is_value)
 
 
 def residues_of(form: Quantity) -> Residues | None:
     """The remainders that the values of "7k + 3" leave; None if a form is no such family."""
-    if form.tree[0] == "mod":
-        rest, modulus = exact(form.tree[1]), exact(form.tree[2])
-        if isinstance(rest, Fraction) and isinstance(modulus, Fraction) and modulus:
-            return Residues(int(rest % abs(modulus)), int(abs(modulus)))
     found = [exact(with_numbers(form.tree, Fraction(number))) for number in range(3)]
     values = [int(value) for value in found if isinstance(value, Fraction) and value == int(value)]
     if len(values) != len(found) or values[2] - values[1] != values[1] - values[0]:
