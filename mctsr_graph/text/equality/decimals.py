@@ -82,7 +82,7 @@ class Decimals:
     @staticmethod
     def nstr(value: Decimal, digits: int) -> str:
         """The number in so many digits."""
-        return f"{Decimal(value):.{digits}g}"
+        return f"{Decimal(value):.{digits - 1}e}"
 
     @staticmethod
     def factorial(value: Decimal) -> Decimal:

@@ -46,6 +46,8 @@ def _arrangements(found: re.Match[str]) -> str:
     return rf"\frac{{{n}!}}{{{n - k}!}}" if k <= n else found[0]
 
 
+_MOST_WRAPPED = 4
+_WRAPPED = re.compile(r"(?:\\(?:boxed|fbox) ?)?\{")
 # Applied in this order. (?![A-Za-z]) ends a macro; (?<!\\)(?:\\\\)* is not needed, as the double
 # backslash that ends a matrix row is hidden first.
 _REWRITES = [
@@ -151,6 +153,7 @@ def plain(answer: str) -> str:
     text = answer.strip()
     if len(text) > MAX_LENGTH:
         return text
+    text = _unwrapped(text)
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+", lambda m: f"^{{{m[0].translate(_RAISED)}}}", text)
     text = re.sub(r"[₀-₉]+", lambda m: f"_{{{m[0].translate(_LOWERED)}}}", text)
     text = text.translate(_TABLE)
@@ -162,6 +165,24 @@ def plain(answer: str) -> str:
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     return _without_double_brackets(text.strip().rstrip(".,;:").rstrip())
+
+
+def _unwrapped(text: str) -> str:
+    r"""Takes off braces, or a \boxed{}, around the whole text."""
+    for _ in range(_MOST_WRAPPED):
+        found = _WRAPPED.match(text)
+        if not found:
+            return text
+        depth = 0
+        for place, character in enumerate(text):
+            if text[place - 1 : place] != "\\":
+                depth += (character == "{") - (character == "}")
+            if depth == 0 and character == "}":
+                break
+        if place < len(text) - 1 or depth:
+            return text
+        text = text[found.end() : -1].strip()
+    return text
 
 
 def _digit(character: str) -> str:
