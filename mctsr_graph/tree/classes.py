@@ -36,17 +36,18 @@ def classified(tree: Mapping[str, Node], node_id: str) -> Patch:
         for other in tree.values()
         if other["final_answer"] is not None and other["id"] != node_id
     }
+    patch: Patch = {}
     if "" in kept.values():  # a search of before
         near = [*kept, answer]
+        silent = (one["id"] for one in tree.values() if one["final_answer"] is None)
+        patch = {one: {"answer_class": None} for one in silent}
     elif answer in kept:
         return {node_id: {"answer_class": kept[answer]}}
     else:
         near = [*related(answer, kept), answer]
     names = classes_of(near)
     changed = {one for one, name in names.items() if kept.get(one) != name}
-    patch: Patch = {
-        one["id"]: {"answer_class": names[one["final_answer"]]}
-        for one in (tree.values() if len(changed) > 1 else [tree[node_id]])
-        if one["final_answer"] in changed
-    }
-    return patch | {node_id: {"answer_class": names[answer]}}
+    for one in tree.values() if len(changed) > 1 else [tree[node_id]]:
+        if one["final_answer"] in changed:
+            patch[one["id"]] = {"answer_class": names[one["final_answer"]]}
+    return patch

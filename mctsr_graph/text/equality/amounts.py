@@ -26,12 +26,12 @@ def same_quantity(gold: Quantity, answer: Quantity) -> bool | None:
         return _variables(answer, gold)
     if gold.mark != answer.mark:
         return _marks(gold, answer)
+    if any(one.unit and one.unit.is_multiplier for one in (gold, answer)):
+        return same_value(_in_base(gold), _in_base(answer))
     if gold.unit and answer.unit:
         return _units(gold, answer)
     if _in_thousands(gold, answer) or _in_thousands(answer, gold):
         return True
-    if any(one.unit and one.unit.is_multiplier for one in (gold, answer)):
-        return _dozens(gold, answer, None)
     same = _same_numbers(gold, answer)
     return same if same or not (gold.unit or answer.unit) else _dozens(gold, answer, same)
 
@@ -76,7 +76,8 @@ def _units(gold: Quantity, answer: Quantity) -> bool | None:
 
 
 def _in_base(quantity: Quantity) -> Tree:
-    assert quantity.unit is not None
+    if quantity.unit is None or not (quantity.unit.measures or quantity.unit.is_multiplier):
+        return quantity.tree
     return ("*", quantity.tree, ("number", quantity.unit.factor))
 
 

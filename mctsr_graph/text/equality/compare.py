@@ -132,6 +132,8 @@ def _equation(form: Equation, other: Form, turned: bool) -> bool | None:
     unknowns = names(form.left)
     if len(unknowns) == 1 and not heads(form.left) & _NAMED_VALUES:
         return False
+    if unknowns & {"x", "y", "z"} and heads(form.left) & {"number", "^"}:
+        return False  # 3x + 2y = 6
     return compare(other, form.value) if turned else False
 
 

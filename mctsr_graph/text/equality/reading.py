@@ -57,8 +57,9 @@ _PROSE = re.compile(
 
 # 42 (forty-two); 4 (since x > 0)
 _REMARK = re.compile(
-    r"(?<=[0-9}%)a-zA-Z]) ?(?:\\text ?\{)? ?\((?:\\text ?\{ ?)?"
-    r"(?:[a-z-]{3,40}(?:[ -][a-z-]+)? ?\}?|(?:since|as|because|so|check|i\.e\.|e\.g\.|see"
+    r"(?<=[0-9}%)a-zA-Z])(?: | ?\\text ?\{ ?)\((?:\\text ?\{ ?)?"
+    r"(?!(?:not|no)\b|invalid|incorrect|impossible|inadmissible|extraneous|reject|wrong|false)"
+    r"(?:(?:in )?[a-z-]{3,40}(?:[ -][a-z-]+)? ?\}?|(?:since|as|because|so|check|i\.e\.|e\.g\.|see"
     r"|approx|about|or) ?[:}]?[^()]{0,100})\)? ?\}?\)?\Z"
 )
 # A reason, which changes nothing: "4, as x > 0"

@@ -1,4 +1,4 @@
-r"""Splits an expression into numbers, letters, macros and signs; repeating decimals are fractions."""
+r"""Splits an expression into numbers, letters, macros and signs, for `expressions`."""
 
 from __future__ import annotations
 

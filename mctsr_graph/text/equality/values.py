@@ -162,17 +162,24 @@ def _same(sample: _Sample, left: Tree, right: Tree) -> bool:
         if apart > maths.mpf(10) ** -_SURE:
             return False
         try:
-            sides = [value_at(side, sample.point, maths) for side in (left, right)]
+            a, b = (value_at(side, sample.point, maths) for side in (left, right))
         except NO_VALUE:
             return False
-        return bool(abs(sides[0] - sides[1]) <= apart / 10 ** (_MORE_DIGITS - DIGITS - _SURE))
+        # What is really 0 has got smaller; else both must agree to the usual digits
+        smaller = maths.mpf(10) ** -(_MORE_DIGITS - DIGITS - _SURE)
+        zeros = [abs(x) <= abs(y) * smaller for x, y in ((a, sample.left), (b, sample.right))]
+        return all(zeros) or bool(abs(a - b) <= maths.mpf(10) ** -DIGITS * max(abs(a), abs(b)))
 
 
 def _points(maths: Any, variables: list[str]) -> list[dict[str, Any]]:
     if not variables:
         return [{}]
     draw = random.Random(0)  # the same points for everybody
-    whole = [{v: maths.mpf(draw.randint(2, 12)) for v in variables} for _ in range(_POINTS)]
+    # Odd and even numbers, in each combination for two variables
+    whole = [
+        {v: maths.mpf(2 * draw.randint(1, 6) + (n >> k % 2 & 1)) for k, v in enumerate(variables)}
+        for n in range(_POINTS)
+    ]
     real = [{v: maths.mpf(draw.uniform(0.1, 3)) for v in variables} for _ in range(_POINTS)]
     signed = [{v: maths.mpf(draw.uniform(-3, 3)) for v in variables} for _ in range(_POINTS)]
     return whole + real + [{v: -abs(x) for v, x in p.items()} for p in signed[:2]] + signed
