@@ -9,7 +9,6 @@ from fractions import Fraction
 from typing import Any
 
 from .amounts import same_quantity
-from .expressions import read_expression
 from .forms import (
     Choice,
     Either,
@@ -30,11 +29,11 @@ from .forms import (
 )
 from .logic import all_of, any_of
 from .merging import merged
+from .orders import half_line, same_order, same_ratio
 from .quantities import Quantity
 from .special import residues_of
-from .times import same_clock
 from .trees import Tree, heads, names
-from .values import has_same_sign, is_polynomial, proportional, same_but_constants, same_value
+from .values import is_polynomial, proportional, same_but_constants, same_value
 from .words import Words
 
 _MAX_EFFORT = 400  # comparisons of a millisecond or so
@@ -174,10 +173,10 @@ def _groups(gold: Group, answer: Group) -> bool | None:
         if len(group.items) == 1 and len(other.items) > 1:  # {(1, 2)} and (1, 2)
             return _turned(group.items[0], other, turned)
     if {a, b} & {"{}"} and {a, b} <= {"{}", ""}:
-        return _unordered(_distinct(gold.items), _distinct(answer.items))
+        return _sets(gold, answer)
     if not a and not b:
         return _lists(gold, answer)
-    if "{}" in (a, b):
+    if "{}" in (a, b) or ({a, b} & {"[)", "(]"} and a != b):
         return False
     if a and b and a != b and not (len(gold.items) > 2 and {a, b} <= {"()", "[]"}):
         return False
@@ -186,13 +185,22 @@ def _groups(gold: Group, answer: Group) -> bool | None:
     return _ordered(gold.items, answer.items)
 
 
+def _sets(gold: Group, answer: Group) -> bool | None:
+    if any(len(set(_letters_of(group))) > 1 for group in (gold, answer)):
+        return False  # x = 1, y = 2
+    return _unordered(_distinct(gold.items), _distinct(answer.items))
+
+
 def _values_of(group: Group) -> Group:
-    items = group.items
-    letters = [item.names[0] for item in items if isinstance(item, Named)]
+    items, letters = group.items, _letters_of(group)
     if len(letters) == len(items) and _are_coordinates(letters):  # y = 2, x = 1
         items = tuple(item for _, item in sorted(zip(letters, items, strict=True)))
     values = tuple(item.value if isinstance(item, Named) else item for item in items)
     return Group(group.brackets, values)
+
+
+def _letters_of(group: Group) -> list[str]:
+    return [item.names[0] for item in group.items if isinstance(item, Named)]
 
 
 def _are_coordinates(letters: list[str]) -> bool:
@@ -315,22 +323,12 @@ def _infinities(gold: Infinite, answer: Infinite) -> bool:
 
 def _ratio(form: Ratio, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Ratio):
-        return _ratios(form, other)
+        return same_ratio(form, other)
     if not isinstance(other, Quantity):
         return None if isinstance(other, Opaque) else False
     if form.clock or len(form.parts) != 2 or other.unit or other.mark:
         return False  # 12:30 is no 2/5
     return same_value(("/", *form.parts), other.tree)
-
-
-def _ratios(a: Ratio, b: Ratio) -> bool | None:
-    if a.clock and b.clock:
-        return same_clock(a.clock, b.clock)
-    if len(a.parts) != len(b.parts) or not a.parts:
-        return False
-    pairs = list(zip(a.parts, b.parts, strict=True))
-    (first, start), *rest = pairs
-    return all_of([same_value(("*", first, y), ("*", x, start)) for x, y in rest])
 
 
 def _residues(form: Residues, other: Form, turned: bool) -> bool | None:
@@ -340,6 +338,8 @@ def _residues(form: Residues, other: Form, turned: bool) -> bool | None:
         return form == other
     if isinstance(other, Quantity) and len(names(other.tree)) == 1:
         return form == residues_of(other)
+    if isinstance(other, Quantity) and (other.unit or other.mark):
+        return False
     if isinstance(other, Quantity) and form.is_value:
         return same_value(("number", Fraction(form.remainder)), other.tree)
     return None if isinstance(other, Opaque | Quantity) else False
@@ -358,34 +358,12 @@ def _structure(form: Structure, other: Form, turned: bool) -> bool | None:
 
 def _order(form: Order, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Order):
-        return _orders(form, other)
+        return same_order(form, other)
     if form.region is not None:
         return _turned(form.region, other, turned)
-    if isinstance(other, Region) and (half := _half_line(other)):  # 2x > 4 and x > 2
-        return _orders(form, half)
+    if isinstance(other, Region) and (half := half_line(other)):  # 2x > 4 and x > 2
+        return same_order(form, half)
     return None if isinstance(other, Opaque | Named | Equation) else False
-
-
-def _half_line(region: Region) -> Order | None:
-    """A region with one end as an order between that end and its variable."""
-    if len(region.pieces) != 1 or not region.name:
-        return None
-    piece, variable = region.pieces[0], read_expression(region.name)
-    sides = [end.tree if isinstance(end, Quantity) else None for end in (piece.low, piece.high)]
-    if variable is None or (sides[0] is None) == (sides[1] is None):
-        return None
-    if sides[0] is not None:
-        return Order((sides[0], variable), (not piece.closed[0],))
-    return Order((variable, sides[1]), (not piece.closed[1],))  # type: ignore[arg-type]
-
-
-def _orders(a: Order, b: Order) -> bool | None:
-    if a.strict != b.strict:
-        return False
-    if len(a.sides) == 2:
-        left, right = ("-", a.sides[1], a.sides[0]), ("-", b.sides[1], b.sides[0])
-        return names(left) == names(right) and has_same_sign(left, right)
-    return all_of([same_value(x, y) for x, y in zip(a.sides, b.sides, strict=True)])
 
 
 # What takes the lead, first to last, where the two forms differ in kind.

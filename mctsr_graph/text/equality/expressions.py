@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from .series import closed_form, product_form
-from .tokens import UnreadableError, tokens_of
+from .tokens import LETTERS, MARKS, UnreadableError, tokens_of
 from .trees import Tree
 
 _MAX_LENGTH = 2000  # characters
@@ -23,21 +23,7 @@ FUNCTIONS = frozenset(
         "[a-z]+", "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg exp cis"
     )
 )
-_LETTERS = frozenset(
-    re.findall(
-        "[A-Za-z]+",
-        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi "
-        "psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega Pi Xi Upsilon ell hbar aleph",
-    )
-)
 _OF_SEVERAL = frozenset(("gcd", "lcm", "max", "min"))
-# Signs above or before a letter: what they make of it is not known, only that it differs from it
-_MARKS = frozenset(
-    re.findall(
-        "[a-z]+",
-        "vec hat bar tilde overline overrightarrow widehat angle triangle measuredangle nabla det",
-    )
-)
 _POSTFIX = {"!": "factorial", "!!": "factorial2", "%": "percent", "°": "degree"}
 _NO_FACTOR = frozenset(("rfloor", "rceil", "over", "choose", "mod", "dots"))
 
@@ -303,13 +289,13 @@ class _Reader:
     def _macro(self, text: str) -> Tree:
         if text == "pi":
             return ("pi",)
-        if text in _LETTERS:
+        if text in LETTERS:
             return self._name(text)
         if text in FUNCTIONS:
             return self._function(text)
         if text in _OF_SEVERAL:
             return (text, *self._arguments())
-        if text in _MARKS:
+        if text in MARKS:
             return self._marked(text)
         special: dict[str, Callable[[], Tree]] = {
             "sum": lambda: self._series("sum"),

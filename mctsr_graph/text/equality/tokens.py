@@ -5,6 +5,21 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+LETTERS = frozenset(
+    re.findall(
+        "[A-Za-z]+",
+        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi "
+        "psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega Pi Xi Upsilon ell hbar aleph",
+    )
+)
+"""Macros that are letters."""
+MARKS = frozenset(
+    re.findall(
+        "[a-z]+",
+        "vec hat bar tilde overline overrightarrow widehat angle triangle measuredangle nabla det",
+    )
+)
+"""Macros for signs above or before a letter, which make something else of it."""
 _TOKEN = re.compile(
     r"""(?x)(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?(?![0-9]))
       | \\(?P<macro>[A-Za-z]+) | (?P<set>\\[{}]) | (?P<comma>,) | (?P<letter>[A-Za-z])
