@@ -35,6 +35,7 @@ def measure(file: Path) -> dict[str, Any]:
         ValueError: The file holds no equal pairs.
     """
     rows = [json.loads(line) for line in file.read_text("utf-8").split("\n") if line.strip()]
+    classes_of([r"\sqrt{2}", "x+1"])  # the first one loads mpmath
     counts = {True: 0, False: 0}
     disagree: list[dict[str, Any]] = []
     spent = []

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from mctsr_graph.text.equality.classes import classes_of, related
 from mctsr_graph.text.final_answer import answer_key
 from mctsr_graph.tree.tree import Node, Patch
 
@@ -27,6 +26,9 @@ def class_of(node: Node) -> str | None:
 
 def classified(tree: Mapping[str, Node], node_id: str) -> Patch:
     """The classes that change when a node is the newest of `tree`: its own, seldom others."""
+    # Late: its patterns take a sixth of the time to import this package
+    from mctsr_graph.text.equality.classes import classes_of, related
+
     answer = tree[node_id]["final_answer"]
     if answer is None:
         return {node_id: {"answer_class": None}}

@@ -18,7 +18,8 @@ from .exact import MAX_FACTORIAL, OPERATIONS, NoValueError
 from .trees import Tree
 
 DIGITS = 60
-_MAX_SIZE = 10_000  # decimal digits before or after the point of an approximate value
+_MAX_SIZE = 10_000  # decimal digits before the point of an approximate value
+_MAX_BITS = 33_219  # the same in binary digits
 _MOST_TERMS = 200  # of a sum
 _LOCK = threading.RLock()  # mpmath changes its precision for a moment in some functions
 _CONTEXT: list[Any] = []
@@ -152,8 +153,7 @@ def _real_power(base: Any, exponent: Any, maths: Any) -> Any:
 
 
 def _bounded(value: Any, maths: Any) -> Any:
-    size = abs(value)
-    if not maths.isfinite(size) or size > maths.mpf(10) ** _MAX_SIZE:
+    if not maths.isfinite(value) or maths.mag(value) > _MAX_BITS:
         raise NoValueError
     if isinstance(value, maths.mpc) and value.imag == 0:
         return value.real

@@ -65,6 +65,11 @@ class Decimals:
         return Decimal(math.ceil(value))
 
     @staticmethod
+    def mag(value: Decimal) -> float:
+        """About how many binary digits stand before the point."""
+        return value.adjusted() * math.log2(10)
+
+    @staticmethod
     def isint(value: Decimal) -> bool:
         """Whether a number is whole."""
         return value == value.to_integral_value()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 from fractions import Fraction
+from functools import lru_cache
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from .trees import Tree, heads, names, parts, renamed
 
 _MORE_DIGITS = 150
 _SURE = 20  # digits after the point in which a difference that rounding left is 0
-_POINTS = 4  # of each kind
+_POINTS = 4  # with whole numbers
 _ENOUGH = 3  # points at which both sides must have a value
 
 
@@ -30,8 +31,12 @@ def same_value(left: Tree, right: Tree) -> bool | None:
         None if that cannot be told: a part is too large or unknown, or the sides agree at some
         points only.
     """
-    if left == right:
-        return True
+    return left == right or _same_value(frozenset((left, right)))
+
+
+@lru_cache(maxsize=4096)  # whoever asks for both orders gets the second for nothing
+def _same_value(sides: frozenset[Tree]) -> bool | None:
+    left, right = sorted(sides, key=repr)
     a, b = exact(left), exact(right)
     if a is not None and b is not None:
         return equal_numbers(a, b)
@@ -94,7 +99,12 @@ def rounds_to(tree: Tree, value: Fraction, decimals: int) -> bool:
 
 def proportional(left: Tree, right: Tree) -> bool:
     """Whether one formula is the other times a number that is not 0."""
-    return bool(_ratio(left, right))
+    return left == right or _are_proportional(frozenset((left, right)))
+
+
+@lru_cache(maxsize=4096)
+def _are_proportional(sides: frozenset[Tree]) -> bool:
+    return bool(_ratio(*sorted(sides, key=repr)))
 
 
 def has_same_sign(left: Tree, right: Tree) -> bool:
@@ -180,9 +190,9 @@ def _points(maths: Any, variables: list[str]) -> list[dict[str, Any]]:
         {v: maths.mpf(2 * draw.randint(1, 6) + (n >> k % 2 & 1)) for k, v in enumerate(variables)}
         for n in range(_POINTS)
     ]
-    real = [{v: maths.mpf(draw.uniform(0.1, 3)) for v in variables} for _ in range(_POINTS)]
-    signed = [{v: maths.mpf(draw.uniform(-3, 3)) for v in variables} for _ in range(_POINTS)]
-    return whole + real + [{v: -abs(x) for v, x in p.items()} for p in signed[:2]] + signed
+    real = [{v: maths.mpf(draw.uniform(0.1, 3)) for v in variables} for _ in range(_ENOUGH)]
+    signed = [{v: maths.mpf(draw.uniform(-3, 3)) for v in variables} for _ in range(_ENOUGH)]
+    return whole + real + [{v: -abs(x) for v, x in signed[0].items()}] + signed
 
 
 def _close(a: Any, b: Any) -> bool:
