@@ -100,11 +100,11 @@ def _process(name: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "benchmarks.grading_peers", name]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, text=True, **pipes)  # type: ignore[call-overload]
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    with process:  # closes the pipes and waits
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _ask(process: subprocess.Popen[str], row: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.grading import main, measure
+from benchmarks.grading import main, measure, measure_peers
 from mctsr_graph.benchmark import _worker_pool
 from mctsr_graph.benchmark.grading import Grader, Verdict
 from mctsr_graph.errors import MCTSrError, MissingExtraError
@@ -159,6 +159,40 @@ def test_the_benchmark_prints_one_line_of_json(
     assert result["accuracy"] == 0.5
     assert (result["false_positives"], result["false_negatives"], result["undecided"]) == (1, 1, 0)
     assert result["categories"] == {"a": [1, 2], "b": [1, 2]}
+
+
+@needs_math_verify
+def test_other_graders_are_measured_on_the_same_pairs(tmp_path: Path) -> None:
+    rows = [
+        {"gold": "5", "prediction_text": r"\boxed{5}", "equal": True},
+        {"gold": "5", "prediction_text": r"\boxed{6}", "equal": False},
+        {"gold": "5", "prediction_text": r"\boxed{7}", "equal": True},
+    ]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    found = measure_peers(file)
+    assert set(found) == {"math-verify", "inspect_ai math()", "PRM800K (verl)"}
+    ours = found["math-verify"]
+    assert ours["accuracy"] == pytest.approx(2 / 3)
+    assert (ours["false_positives"], ours["false_negatives"]) == (0, 1)
+    for peer in found.values():
+        assert "accuracy" in peer or "Error" in peer["missing"]
+
+
+@needs_math_verify
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("7", r"7 \circledast 2"),
+        (r"a \bowtie b", r"b \bowtie a"),
+        ("5", "5 @ home"),
+        (r"\int f'", "3"),
+    ],
+)
+def test_what_math_verify_does_not_read_is_undecided(
+    grader: Grader, gold: str, answer: str
+) -> None:
+    assert grader.grade_answer(answer, gold) == Verdict.UNDECIDED
 
 
 def test_simple_numbers_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
