@@ -116,11 +116,15 @@ class _Reader:
                 tree = (sign, tree, ("neg", factor) if negative else factor)
                 divided = sign == "/"
             elif self._starts_a_factor():
-                if divided:  # 1/2x is (1/2)x to some and 1/(2x) to others
+                # 1/2x is (1/2)x to some and 1/(2x) to others; 1/2 x is the first
+                if divided and not (self._is_apart() and tree[2][0] == "number"):
                     raise UnreadableError
-                tree = ("*", tree, self._factor(after=tree))
+                tree, divided = ("*", tree, self._factor(after=tree)), False
             else:
                 return tree
+
+    def _is_apart(self) -> bool:
+        return self._tokens[self._next][2]
 
     def _starts_a_factor(self) -> bool:
         kind, text = self._peek()

@@ -50,6 +50,7 @@ _DEGREES = re.compile(r"(?i) ?(?:°|\\text ?\{ *deg(?:ree)?s? *\}|deg(?:ree)?s?)
 _TEXT_UNIT = re.compile(r" ?\\text ?\{")
 _PLAIN_UNIT = re.compile(r"(?<=[0-9)}!]) ?-?(?=(?:[A-Za-z€£¥¢₹元]|°[CF]\Z))")
 _ARC = re.compile(r"([0-9]+) ?° ?([0-9]+(?:\.[0-9]+)?) ?'(?: ?([0-9]+(?:\.[0-9]+)?) ?'')?")
+_FEET = re.compile(r"([0-9]+) ?' ?([0-9]+) ?(?:\"|'')")
 _SIZE = re.compile(
     r"[0-9]+ ?(?:\*|x|by) ?[0-9]+ ?(?:[*x] ?[0-9]+)? ?-?(?:\\text ?\{ *)?"
     r"(?:matri|grid|board|rectang|table|array|square|block|tile|box|cube|identity)"
@@ -66,6 +67,8 @@ _ITEM = re.compile(
 def read_quantity(text: str) -> Quantity | None:
     """Reads a value with or without a unit; None if it is none."""
     text = text.strip()
+    if found := _FEET.fullmatch(text):
+        return read_sum(f"{found[1]} ft {found[2]} in")
     if found := _ARC.fullmatch(text):
         degrees = [Fraction(part or 0) / 60**n for n, part in enumerate(found.groups())]
         return Quantity(text, ("number", sum(degrees)), mark="°")

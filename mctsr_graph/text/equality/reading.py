@@ -18,6 +18,7 @@ from .forms import (
     Named,
     Opaque,
     Read,
+    Structure,
 )
 from .names import NAME
 from .number_words import number_in_words
@@ -35,7 +36,7 @@ from .special import (
     with_dots,
 )
 from .splitting import join_thousands, lowest_depth, split
-from .words import read_phrase, read_words, yes_or_no
+from .words import Words, read_phrase, read_words, yes_or_no
 
 _MAX_ITEMS = 200
 _MAX_DEPTH = 6
@@ -190,7 +191,12 @@ def _several(text: str, read: Read) -> Form | None:
         return None if items == [text] or not items else read(items[0])
     if " and " in text and read_sum(text):  # 18 dollars and 50 cents
         return None
-    forms = tuple(with_dots([read(item) for item in items]))
+    return _listed(text, tuple(with_dots([read(item) for item in items])))
+
+
+def _listed(text: str, forms: tuple[Form, ...]) -> Form:
+    if " or " in text and all(isinstance(form, Words) for form in forms):  # Anna or Ben
+        return Structure("or", tuple(sorted(forms, key=str)))
     names = {form.names[0] for form in forms if isinstance(form, Named)}
     if len(names) == 1 and isinstance(forms[0], Named):  # x = 1, x = 2 and x = 1, 2
         values = tuple(f.value if isinstance(f, Named) else f for f in forms)

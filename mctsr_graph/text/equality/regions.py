@@ -35,6 +35,7 @@ _IN_WORDS = [
         (r"(?:at most|no more than|up to)", r"or (?:less|fewer|below|smaller)", r"\le"),
     )
 ]
+_IN_REALS = re.compile(r"\A[a-z] ?\\in ?\\mathbb ?\{? ?R ?\}? ?(?:[,;:]|and) ?(?=[a-z] ?[<>\\])")
 _SIGNED = re.compile(r"(<|>|\\le|\\ge) ?([^<>\\]+)")
 # ]0,1[ as in France
 _OUTWARDS = re.compile(r"([\[\]]) ?([^\[\];]+?[,;][^\[\];]+?) ?([\[\]])")
@@ -52,6 +53,7 @@ _EVERYTHING = (Piece(Infinite(-1), Infinite(1), (False, False)),)
 
 def read_region(text: str, read: Read) -> Form | None:
     """Reads unions of intervals, inequalities and the like; None if the text is none."""
+    text = _IN_REALS.sub("", text)
     if region := _set_in_words(text, read):
         return region
     if text.startswith("]") or text.endswith("["):

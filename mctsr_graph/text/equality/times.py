@@ -13,6 +13,7 @@ _CLOCK = re.compile(
     r"(a\.? ?m\b\.?|p\.? ?m\b\.?|o'clock|noon|midnight|in the (?:morning|afternoon|evening))?"
 )
 _ISO = re.compile(r"([12][0-9]{3})[-/]([01]?[0-9])[-/]([0-3]?[0-9])")
+_SLASHED = re.compile(r"([01]?[0-9])/([0-3]?[0-9])/([12][0-9]{3})")  # month first, as in the US
 _CHINESE = re.compile(r"(?:([12][0-9]{3}) ?年 ?)?([01]?[0-9]) ?月 ?([0-3]?[0-9]) ?[日号]")
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 Clock = tuple[int, bool | None]
@@ -42,6 +43,7 @@ def same_clock(a: Clock, b: Clock) -> bool:
 
 def read_date(text: str) -> str | None:
     """Reads "June 20", "20th of June, 2024" or "2024-06-20" as "june 20 2024"."""
+    text = _SLASHED.sub(r"\3-\1-\2", text)
     if found := _ISO.fullmatch(text) or _CHINESE.fullmatch(text):
         year, number, day = found.groups()
         if not 1 <= int(number) <= 12:
