@@ -58,7 +58,7 @@ def related(answer: str, others: Iterable[str]) -> list[str]:
     return [one for one in left if one in found]
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def key_of(answer: str) -> object:
     """A key that answers share which are written alike: the same number, or the same form."""
     form = read_answer(answer)
@@ -105,7 +105,7 @@ def _candidates(answers: Iterable[str]) -> set[tuple[str, str]]:
     return {pair for found in pairs for pair in found}
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def _relation(a: str, b: str) -> bool | None:
     """Whether two answers are equal; None if that is not known."""
     one, two = read_answer(a), read_answer(b)

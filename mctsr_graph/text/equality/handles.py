@@ -45,7 +45,7 @@ _NOTHING = "".join(sorted("no solution"))
 _MOST_LETTERS = 6  # choices side by side, such as "ACD"
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def handles(answer: str) -> frozenset[str]:
     """The short texts for an answer; never empty."""
     return frozenset(_handles(read_answer(answer)))
