@@ -1,9 +1,10 @@
 """How often `Grader` agrees with a person.
 
-Usage: python -m benchmarks.grading FILE
+Usage: python -m benchmarks.grading [--peers] FILE
 
 FILE holds one JSON object a line with `gold`, `prediction_text` (a whole reply) and `equal` (what
-a person says; true or false), and may name a `category`. Prints one line of JSON.
+a person says; true or false), and may name a `category`. Prints one line of JSON. With --peers it
+also has `peers`: the same counts for the other graders that are installed (`grading_peers`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.grading_peers import PEERS
+from benchmarks.grading_peers import verdicts as peer_verdicts
 from mctsr_graph.benchmark.grading import Grader, Verdict
 
 
@@ -33,9 +36,7 @@ def measure(file: Path) -> dict[str, Any]:
     Raises:
         ValueError: the file holds no rows.
     """
-    rows = [json.loads(line) for line in file.read_text("utf-8").split("\n") if line.strip()]
-    if not rows:
-        raise ValueError(f"{file} holds no rows")
+    rows = _rows(file)
     start = time.perf_counter()
     with Grader() as grader:
         verdicts = [grader.grade(row["prediction_text"], row["gold"]) for row in rows]
@@ -56,6 +57,38 @@ def measure(file: Path) -> dict[str, Any]:
     return result | {"categories": dict(sorted(categories.items())), "disagree": disagree}
 
 
+def measure_peers(file: Path) -> dict[str, dict[str, Any]]:
+    """Have every row graded by other graders.
+
+    Returns:
+        For each its `version`, and `accuracy`, `false_positives` and `false_negatives` as in
+        `measure` (they know no undecided row); or only `missing`, why it could not be loaded.
+    """
+    rows = _rows(file)
+    found: dict[str, dict[str, Any]] = {}
+    for name in PEERS:
+        version, verdicts = peer_verdicts(name, rows)
+        pairs = [(right, row["equal"]) for right, row in zip(verdicts, rows, strict=False)]
+        found[name] = (
+            {"missing": version}
+            if not pairs
+            else {
+                "version": version,
+                "accuracy": sum(right == equal for right, equal in pairs) / len(rows),
+                "false_positives": sum(right and not equal for right, equal in pairs),
+                "false_negatives": sum(equal and not right for right, equal in pairs),
+            }
+        )
+    return found
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in file.read_text("utf-8").split("\n") if line.strip()]
+    if not rows:
+        raise ValueError(f"{file} holds no rows")
+    return rows
+
+
 def _disagreement(verdict: Verdict, *, equal: bool) -> str:
     """Names the way in which a verdict differs from the person's; "" if it does not."""
     if verdict == Verdict.UNDECIDED:
@@ -68,7 +101,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Prints the result of `measure` for the file named on the command line."""
     parser = argparse.ArgumentParser(description="Measure the grader on a file of pairs.")
     parser.add_argument("file", type=Path, help="JSON lines: gold, prediction_text, equal")
-    print(json.dumps(measure(parser.parse_args(arguments).file)))
+    parser.add_argument("--peers", action="store_true", help="measure other graders, too")
+    options = parser.parse_args(arguments)
+    peers = {"peers": measure_peers(options.file)} if options.peers else {}
+    print(json.dumps(measure(options.file) | peers))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,14 @@ LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 HEAVY = (
     *("test_engine", "test_models_calls", "test_models_huggingface", "test_models_standard"),
     *("test_models_cache", "test_page", "test_studio", "test_benchmark_ray", "test_benchmark_run"),
-    *("test_benchmark_report", "test_worker", "test_grading", "test_many", "test_tool"),
+    *(
+        "test_benchmark_report",
+        "test_worker",
+        "test_grading",
+        "test_answer_classes",
+        "test_many",
+        "test_tool",
+    ),
     *("test_growth", "test_judges", "test_tuned", "test_solve", "test_deciding", "test_defuse"),
     *("providers/test_command_line", "providers/test_rate_limits"),
     *("faults/", "test_search_properties", "test_steering", "test_cli"),

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.grading import main, measure
+from benchmarks.grading import main, measure, measure_peers
 from mctsr_graph.benchmark import _worker_pool
-from mctsr_graph.benchmark.equality import values
-from mctsr_graph.benchmark.equality.compare import compare
-from mctsr_graph.benchmark.equality.expressions import read_expression
-from mctsr_graph.benchmark.equality.reading import read_answer
-from mctsr_graph.benchmark.equality.units import read_unit
 from mctsr_graph.benchmark.grading import Grader, Verdict
 from mctsr_graph.errors import MCTSrError, MissingExtraError
+from mctsr_graph.text.equality import calculator
+from mctsr_graph.text.equality.compare import compare
+from mctsr_graph.text.equality.expressions import read_expression
+from mctsr_graph.text.equality.reading import read_answer
+from mctsr_graph.text.equality.units import read_unit
 
 from .grading_pairs import DIFFERENT, EQUAL
 from .grading_replies import NOT_RIGHT, RIGHT
@@ -94,10 +94,10 @@ def test_the_exact_forms_decide_nearly_all_and_never_falsely() -> None:
 
 
 def test_without_mpmath_fewer_are_decided_and_none_falsely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(values, "_context", lambda: None)
+    monkeypatch.setattr(calculator, "_mpmath", lambda: None)
     results = [(exactly(gold, answer), equal) for gold, answer, equal in PAIRS]
     assert all(result in (None, equal) for result, equal in results)
-    assert sum(result is None for result, _ in results) < 0.2 * len(PAIRS)
+    assert sum(result is None for result, _ in results) < 0.1 * len(PAIRS)
 
 
 @needs_math_verify
@@ -108,9 +108,11 @@ def test_replies_that_state_the_reference_are_right(grader: Grader) -> None:
 
 @needs_math_verify
 def test_replies_that_do_not_are_never_right(grader: Grader) -> None:
-    verdicts = [(gold, reply, grader.grade(reply, gold)) for gold, reply in NOT_RIGHT]
-    bad = (Verdict.RIGHT, Verdict.UNDECIDED)
-    assert [row for row in verdicts if row[2] in bad] == []
+    verdicts = {reply: grader.grade(reply, gold) for gold, reply in NOT_RIGHT}
+    assert Verdict.RIGHT not in verdicts.values()
+    # What nobody reads may say anything
+    undecided = [reply for reply in verdicts if verdicts[reply] == Verdict.UNDECIDED]
+    assert undecided == [r"\boxed{__import__('os').system('x')}"]
 
 
 @pytest.mark.parametrize("reply", [None, "", "  ", "I see 5 apples.", r"\boxed{5", r"\boxed{}"])
@@ -157,6 +159,40 @@ def test_the_benchmark_prints_one_line_of_json(
     assert result["accuracy"] == 0.5
     assert (result["false_positives"], result["false_negatives"], result["undecided"]) == (1, 1, 0)
     assert result["categories"] == {"a": [1, 2], "b": [1, 2]}
+
+
+@needs_math_verify
+def test_other_graders_are_measured_on_the_same_pairs(tmp_path: Path) -> None:
+    rows = [
+        {"gold": "5", "prediction_text": r"\boxed{5}", "equal": True},
+        {"gold": "5", "prediction_text": r"\boxed{6}", "equal": False},
+        {"gold": "5", "prediction_text": r"\boxed{7}", "equal": True},
+    ]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    found = measure_peers(file)
+    assert set(found) == {"math-verify", "inspect_ai math()", "PRM800K (verl)"}
+    ours = found["math-verify"]
+    assert ours["accuracy"] == pytest.approx(2 / 3)
+    assert (ours["false_positives"], ours["false_negatives"]) == (0, 1)
+    for peer in found.values():
+        assert "accuracy" in peer or "Error" in peer["missing"]
+
+
+@needs_math_verify
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("7", r"7 \circledast 2"),
+        (r"a \bowtie b", r"b \bowtie a"),
+        ("5", "5 @ home"),
+        (r"\int f'", "3"),
+    ],
+)
+def test_what_math_verify_does_not_read_is_undecided(
+    grader: Grader, gold: str, answer: str
+) -> None:
+    assert grader.grade_answer(answer, gold) == Verdict.UNDECIDED
 
 
 def test_simple_numbers_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +346,7 @@ def test_separators_do_not_change_a_number(number: int) -> None:
 
 
 def test_an_expression_with_two_readings_has_none() -> None:
-    for text in ("1/2x", "f(x)", "x2", "2 3", r"\sin(x)^2", "x'", r"2\frac{3}{2}", ""):
+    for text in ("1/2x", "x2", "2 3", r"\sin(x)^2", "5'", r"2\frac{3}{2}", ""):
         assert read_expression(text) is None, text
 
 

@@ -93,6 +93,7 @@ def test_three_rollouts_computed_by_hand(scripted: Make) -> None:
         "dummy": False,
         "answer": "Answer of rollout 3: \\boxed{3}",
         "final_answer": "3",
+        "answer_class": "3",
         "critique": "Flaw number 3.",
         "rewards": [50.0],
         "q": 50.0,

@@ -268,6 +268,21 @@ def test_hostile_texts_run_nothing_and_leave_a_working_checker(hostile: Hostile)
 
 
 @needs_math_verify
+def test_the_time_limit_is_of_cpu_time_so_that_no_load_changes_a_verdict(
+    asked: threading.Event,
+) -> None:
+    with MathsChecker() as fresh, ThreadPoolExecutor(1) as threads:
+        assert fresh.check("1/2", "0.5", seconds=30) is True
+        pid = fresh.pids[0]
+        os.kill(pid, signal.SIGSTOP)  # as if others had all processors
+        check = threads.submit(fresh.check, "2/3", "4/6", seconds=0.5)
+        time.sleep(1.5)
+        assert not check.done()
+        os.kill(pid, signal.SIGCONT)
+        assert check.result(DEADLINE) is True
+
+
+@needs_math_verify
 @pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="the system has no /proc")
 def test_a_worker_has_limits_and_an_empty_environment(
     checker: MathsChecker, monkeypatch: pytest.MonkeyPatch

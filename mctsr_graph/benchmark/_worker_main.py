@@ -8,8 +8,9 @@ It reads JSON, one object a line, from standard input and answers each with one 
      "seconds": 3.0}
 
 `memory` is in bytes. A worker that says "retire" has grown and should be asked nothing more. The
-end of standard input ends the process. Only the standard library may be imported at the top, and
-nothing of this package anywhere: the process starts faster, and holds less to attack.
+end of standard input ends the process, and so do `seconds` of CPU time for one request. Only the
+standard library may be imported at the top, and nothing of this package anywhere: the process
+starts faster, and holds less to attack.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ import signal
 import sys
 from typing import Any
 
-_GRACE = 1.0  # seconds after the limit at which a worker whose parent is gone ends itself
 _LOOK_UP = 5.0  # seconds between two looks at whether the parent is still there
 _MOST_TOLD = 150  # characters of an error, so that a reply is short even where all are escaped
 _RECURSION = 4000  # frames; to read 64 nested roots takes more than the usual 1,000
@@ -132,13 +132,13 @@ def _next_line() -> bytes:
 
 def _timed(request: dict[str, Any]) -> bool | None:
     """Compare the two answers of a request."""
-    # The parent keeps the limit. If it is gone, nobody would end a long calculation: the alarm
-    # does, with no handler and thus in the midst of anything.
-    signal.setitimer(signal.ITIMER_REAL, request["seconds"] + _GRACE)
+    # Of CPU time, which does not depend on what else the machine does. The signal has no handler,
+    # and thus ends the process in the midst of anything, and after its parent is gone, too.
+    signal.setitimer(signal.ITIMER_PROF, request["seconds"])
     try:
         return compare(request["gold"], request["prediction"])
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def compare(gold: str, prediction: str) -> bool | None:

@@ -22,6 +22,8 @@ from mctsr_graph.errors import MCTSrError, MissingExtraError
 _PROGRAM = str(Path(__file__).with_name("_worker_main.py"))
 _MEMORY = 1_000_000_000  # bytes of address space for one worker
 _START_SECONDS = 60.0  # half a second, or three on a busy machine, are usual
+# Seconds that a worker may be kept from the processor for each second that it may calculate
+_PATIENCE = 60.0
 _END_SECONDS = 2.0  # in which the system lets go of a process that was killed
 _MAX_REPLY = 1000  # bytes
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONHOME")  # some interpreters do not start without
@@ -70,7 +72,7 @@ class Worker:
         return self._process.poll() is None
 
     def compare(self, gold: str, prediction: str, seconds: float) -> bool | None:
-        """Ask; unless the answer comes in time, the worker is left unusable.
+        """Ask; unless the answer comes in `seconds` of CPU time, the worker is left unusable.
 
         Raises:
             WorkerGoneError: The process had ended before it got the question.
@@ -83,7 +85,7 @@ class Worker:
             self._send({"gold": gold, "prediction": prediction, "seconds": seconds})
         except BrokenPipeError:
             raise WorkerGoneError(self._end()) from None
-        reply = self._receive(seconds)
+        reply = self._receive(_START_SECONDS + _PATIENCE * seconds)
         if reply is None:
             return None
         self.usable = not reply["retire"]

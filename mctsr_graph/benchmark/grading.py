@@ -9,10 +9,11 @@ from __future__ import annotations
 from enum import StrEnum
 from types import TracebackType
 
-from ._stated import stated_answer
-from .equality.compare import compare
-from .equality.plain import has_prose
-from .equality.reading import read_answer
+from mctsr_graph.text.equality.compare import compare
+from mctsr_graph.text.equality.reading import read_answer
+from mctsr_graph.text.final_answer import extract_final_answer
+
+from ._believed import is_read, same_words
 from .worker import MathsChecker
 
 
@@ -33,7 +34,8 @@ class Grader:
 
     Args:
         workers: Comparisons by math-verify at the same time, 1 to 64.
-        seconds: Time for one comparison by math-verify, above 0, at most 600.
+        seconds: CPU time for one comparison by math-verify, above 0, at most 600. What else the
+            machine does thus changes no verdict.
 
     Raises:
         ConfigError: `workers` is out of range.
@@ -58,7 +60,7 @@ class Grader:
             MissingExtraError: math-verify is needed and not installed.
             MCTSrError: The grader is closed, or no process can be started.
         """
-        return self.grade_answer(None if reply is None else stated_answer(reply), gold)
+        return self.grade_answer(None if reply is None else extract_final_answer(reply), gold)
 
     def grade_answer(self, final_answer: str | None, gold: str) -> Verdict:
         """Grade a final answer, as `extract_final_answer` returns it; see `grade`."""
@@ -87,8 +89,8 @@ class Grader:
         equal = compare(read_answer(gold), read_answer(answer))
         if equal is None:
             equal = self._checker.check(gold, answer, seconds=self._seconds)
-            if equal and has_prose(answer) and not has_prose(gold):
-                equal = None  # math-verify leaves words out: "12 girls and 13 boys" is no 12
+            believed = same_words(gold, answer) if equal else is_read(gold) and is_read(answer)
+            equal = equal if believed else None
         if equal is None:
             return Verdict.UNDECIDED
         return Verdict.RIGHT if equal else Verdict.WRONG

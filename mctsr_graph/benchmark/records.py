@@ -12,7 +12,7 @@ given another meaning. An index is the place of an attempt in its method's `atte
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -38,6 +38,8 @@ class Attempt(TypedDict):
     text: str
     final_answer: str | None
     """The short answer that the text states, or None where it states none."""
+    answer_class: NotRequired[str | None]
+    """In a search: the class of the final answer at its end (`mctsr_graph.tree.classes`)."""
     parent: int | None
     """Index of the attempt that it refines, or None."""
     critique: str | None
@@ -96,7 +98,7 @@ class Point(TypedDict):
     """Index of the attempt that the method returns (the headline); None where it has none."""
     majority: int | None
     """Index of the first attempt of the largest class of equal final answers
-    (`mctsr_graph.text.final_answer.answer_key`); the class found first wins a tie."""
+    (`mctsr_graph.text.equality.classes`); the class found first wins a tie."""
     weighted: int | None
     """As `majority`, each vote weighted by exp(z), z being the attempt's mean reward
     standardised over the attempts that vote; None where they have no rewards."""
@@ -197,6 +199,8 @@ def tree_of(method: MethodRecord) -> Tree:
             truncated=attempt["truncated"],
             suspicious=attempt["suspicious"],
         )
+        if "answer_class" in attempt:
+            tree[str(index)]["answer_class"] = attempt["answer_class"]
         if parent is not None:
             tree[parent]["children"].append(str(index))
     return tree

@@ -14,6 +14,7 @@ from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.state import supersteps
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.tree import Tree
 
 from .ledger import Ledger
@@ -142,6 +143,7 @@ def _attempts(tree: Tree, ledger: Ledger) -> list[Attempt]:
             Attempt(
                 text=node["answer"],
                 final_answer=node["final_answer"],
+                answer_class=class_of(node),
                 parent=None if parent is None else int(parent),
                 critique=node["critique"],
                 rollout=rollout,

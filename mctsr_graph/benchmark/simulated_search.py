@@ -15,6 +15,7 @@ from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Strategy, strategy_of
 from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.tree.classes import classified
 from mctsr_graph.tree.tree import Node, Tree, add_child, merge, new_node
 
 _DUMMY = Prompts().dummy_answer
@@ -94,6 +95,7 @@ def _roots(world: World, number: int, strategy: Strategy, context: MCTSrContext)
             _reward(world, number, answer, strategy, context, 0, sample) for sample in judged
         ]
         tree = merge(tree, [add_child(tree, _root(tree, answer, rewards))])
+        tree = merge(tree, [classified(tree, str(i))])
         tree = merge(tree, [strategy.backpropagate(tree, str(i), context)])
     return tree
 

@@ -6,9 +6,8 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import lru_cache
 
-from mctsr_graph.text.final_answer import answer_key
+from mctsr_graph.text.equality.classes import classes_of
 
 from .records import Attempt
 
@@ -27,7 +26,7 @@ def weighted(attempts: Sequence[Attempt], visits: Sequence[int]) -> int | None:
     voters = [
         (index, statistics.fmean(attempt["rewards"][:count]))
         for index, (attempt, count) in enumerate(zip(attempts, visits, strict=True))
-        if count and _key(attempt) is not None
+        if count and _vote(attempt) is not None
     ]
     if not voters:
         return None
@@ -45,7 +44,7 @@ def best_by_reward(attempts: Sequence[Attempt]) -> int | None:
     One that states a final answer goes before one that does not, as in a search.
     """
     merits = [
-        (_key(attempt) is not None, max(attempt["rewards"], default=-math.inf), -index)
+        (_vote(attempt) is not None, max(attempt["rewards"], default=-math.inf), -index)
         for index, attempt in enumerate(attempts)
         if attempt["text"]
     ]
@@ -58,20 +57,17 @@ def first_with_text(attempts: Sequence[Attempt]) -> int | None:
 
 
 def _winner(attempts: Sequence[Attempt], weights: Sequence[float]) -> int | None:
+    votes = [_vote(attempt) for attempt in attempts]
+    classes = classes_of(vote for vote in votes if vote is not None)
     totals: dict[str, float] = defaultdict(float)
     first: dict[str, int] = {}
-    for index, (attempt, weight) in enumerate(zip(attempts, weights, strict=True)):
-        key = _key(attempt)
-        if key is not None:
-            totals[key] += weight
-            first.setdefault(key, index)
+    for index, (vote, weight) in enumerate(zip(votes, weights, strict=True)):
+        if vote is not None:
+            totals[classes[vote]] += weight
+            first.setdefault(classes[vote], index)
     return first[max(totals, key=totals.__getitem__)] if totals else None
 
 
-def _key(attempt: Attempt) -> str | None:
-    answer = attempt["final_answer"]
-    return None if answer is None or attempt["dummy"] else _known_key(answer)
-
-
-# Each point of each method asks for the same keys again
-_known_key = lru_cache(maxsize=4096)(answer_key)
+def _vote(attempt: Attempt) -> str | None:
+    """The final answer that an attempt votes for."""
+    return None if attempt["dummy"] else attempt["final_answer"]

@@ -59,8 +59,9 @@ class MathsChecker:
             gold: The reference answer. The order matters: the prediction may be an equation
                 or a relation where this is a value or a set.
             prediction: The answer in question. Nothing in either is ever executed.
-            seconds: Time for the comparison, above 0, at most 600. The first check also waits
-                for a process to start, and any check for one of `workers` to be free.
+            seconds: CPU time for the comparison, above 0, at most 600, so that a verdict does not
+                depend on the load. A process that gets no processor at all is given up after a
+                minute and 60 times that.
 
         Returns:
             None is undecided: time or memory ran out, the process crashed, sympy would have to

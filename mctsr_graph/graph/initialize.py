@@ -18,6 +18,7 @@ from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
+from mctsr_graph.tree.classes import classified
 from mctsr_graph.tree.tree import Node, Tree, add_child, merge, new_node
 
 _NO_REPLY: list[Reply] = []
@@ -58,6 +59,7 @@ async def make_roots(
             truncated = i < len(written) and written[i].truncated
             root = _root(tree, answer, earned, truncated, i >= len(written))
             tree = merge(tree, [add_child(tree, root)])
+            tree = merge(tree, [classified(tree, root["id"])])
             tree = merge(tree, [strategy.backpropagate(tree, root["id"], context)])
     evaluations = [reply for own in judged for reply in own]
     return tree, {

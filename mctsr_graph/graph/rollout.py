@@ -13,6 +13,7 @@ from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
+from mctsr_graph.tree.classes import classified
 from mctsr_graph.tree.steered import Steering
 from mctsr_graph.tree.task import Kind
 from mctsr_graph.tree.tree import Node, Patch, Tree, add_child, add_rewards, merge, new_node
@@ -153,6 +154,7 @@ def grow(
         joined, change = same, add_rewards(grown, same, leaf["rewards"])
     else:
         joined, change = child["id"], add_child(grown, child)
+        change = merge(change, [classified(merge(grown, [change]), child["id"])])
     patch = merge(patch, [change])
     if "steering" in leaf:
         before = tree[joined].get("steering", []) if joined in tree else []

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from typing_extensions import TypedDict
 
 from mctsr_graph.strategies.tuned.belief import believe
-from mctsr_graph.strategies.tuned.evidence import class_of, evidence_of, polled
+from mctsr_graph.strategies.tuned.evidence import evidence_of, polled
+from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node, best_node
 
@@ -55,7 +56,7 @@ def classes_of(tree: Mapping[str, Node], context: MCTSrContext) -> list[AnswerCl
     """The classes of a tree's answers, the likeliest first. Dummies belong to none."""
     groups: dict[str, list[Node]] = {}
     for node in in_play(tree).values():
-        key = class_of(node["final_answer"])
+        key = class_of(node)
         if key is not None and not node["dummy"]:
             groups.setdefault(key, []).append(node)
     chances = believe(evidence_of(tree), context.belief_prior).chances
@@ -94,7 +95,7 @@ def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
     chances, votes = believe(evidence_of(tree), context.belief_prior).chances, polled(tree)
     # No more than it needs of `classes_of`, which also weighs every reward: it is asked each time
     answers = [node for node in in_play(tree).values() if not node["dummy"]]
-    keyed = [(class_of(node["final_answer"]), node["id"]) for node in answers]
+    keyed = [(class_of(node), node["id"]) for node in answers]
     known = [(key, node_id) for key, node_id in keyed if key is not None]
     if not known:
         return best_node(tree)

@@ -1,1 +1,1 @@
-"""What models write: the final answer and the score read from it, hostile text made harmless."""
+"""What models write: final answers and scores read, answers compared, hostile text hidden."""

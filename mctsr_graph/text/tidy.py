@@ -12,6 +12,8 @@ TEXT_MACRO = r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)\s{0,2}\{([^{}]*)\}"
 _WRAPPED = re.compile(TEXT_MACRO)
 _FENCE = re.compile(r"\A```[a-z]{0,12}\n?|```\Z")
 _EMPHASIS = re.compile(r"\A([*_]{1,3})(?=[^\s*_])([^*_\n]{1,200}?)(?<=[^\s*_])\1\Z")
+# Dots that belong to the answer: of a list or of decimals that go on
+_ELLIPSIS = re.compile(r"(?:,|\.[0-9]{1,40}) ?(?:\.{3}|…)\Z")
 # What a template asks to be filled in. It holds no digit, so that it hides no answer.
 _WORDS = r"(?:answer|value|number|result|solution|expression|option|letter|numerator|denominator)s?"
 _PLACEHOLDER = re.compile(
@@ -41,7 +43,9 @@ def tidy(value: str, limit: int) -> str:
     for _ in range(4):  # each layer of markup may hide one more
         value = _DELIMITER.sub(r"\1", _FENCE.sub("", value.strip()))
         # The backslash goes too: it is what is left of a trailing "\," or "\\".
-        value = value.strip("` \t\n").rstrip(" \t\n.,;_\\。、").strip()
+        value = value.strip("` \t\n")
+        if not _ELLIPSIS.search(value):
+            value = value.rstrip(" \t\n.,;_\\。、").strip()
         if wrapped := _WRAPPED.fullmatch(value):
             value = wrapped[1].strip()
         elif stressed := _EMPHASIS.match(value):

@@ -43,6 +43,9 @@ class Node(Steered):
     """True where a limit of tokens cut the text off."""
     suspicious: bool
     """True where the text holds what could be meant for the judge; the judge did not see it."""
+    answer_class: NotRequired[str | None]
+    """The final answer of the first node whose final answer is equal: the name of its class
+    (`mctsr_graph.tree.classes`). Searches of before this was kept have none."""
     uct: NotRequired[float]
     """UCT as last updated. Only with profile "official", where it may be stale."""
 

@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from mctsr_graph.text.final_answer import answer_key, clean_text
+from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.text.printable import escaped
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST
+from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.tree import Node
 from mctsr_graph.viewers.text import classes_in_words
 
@@ -97,8 +98,9 @@ def _node(node: Node, classes: dict[str, int]) -> dict[str, Any]:
     """A node without what is empty, and with the number of its class of equal answers."""
     fields = {k: v for k, v in node.items() if v is not None and v is not False}
     del fields["children"]  # the other side of parent
-    if node["final_answer"] is not None:
-        fields["class"] = classes.setdefault(answer_key(node["final_answer"]), len(classes))
+    fields.pop("answer_class", None)  # told as a number
+    if (name := class_of(node)) is not None:
+        fields["class"] = classes.setdefault(name, len(classes))
     return fields
 
 

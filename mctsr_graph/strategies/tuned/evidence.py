@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 
-from mctsr_graph.text.final_answer import answer_key
+from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a tree says of its classes, which are named by `answer_key`."""
+    """What a tree says of its classes, which `mctsr_graph.tree.classes` names."""
 
     votes: Mapping[str, int] = field(default_factory=dict)
     """Independent answers by class."""
@@ -29,16 +29,10 @@ class Evidence:
         return list(dict.fromkeys([*self.votes, *(key for move in self.moves for key in move)]))
 
 
-@lru_cache(maxsize=65536)
-def class_of(final_answer: str | None) -> str | None:
-    """The class of a final answer; None belongs to no class."""
-    return None if final_answer is None else answer_key(final_answer)
-
-
 def polled(tree: Mapping[str, Node]) -> Counter[str]:
     """How many independent answers state each class, repeated texts included: a majority vote."""
     drafts = (node for node in in_play(tree).values() if node["parent"] is None)
-    keys = (class_of(node["final_answer"]) for node in drafts if not node["dummy"])
+    keys = (class_of(node) for node in drafts if not node["dummy"])
     return Counter(key for key in keys if key is not None)
 
 
@@ -52,7 +46,7 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
     rewards: dict[str, list[tuple[float, int]]] = {}
     playing, texts = in_play(tree), set()
     for node in playing.values():
-        own = class_of(node["final_answer"])
+        own = class_of(node)
         if own is None or node["dummy"]:
             continue
         if (first := node["duplicate_of"]) is not None:
@@ -60,7 +54,7 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
                 continue
             texts.add(first)
         parent = tree[node["parent"]] if node["parent"] is not None else None
-        before = class_of(parent["final_answer"]) if parent is not None else None
+        before = class_of(parent) if parent is not None else None
         if parent is None or before is None:
             votes[own] += 1
         else:

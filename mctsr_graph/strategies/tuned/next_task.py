@@ -15,9 +15,10 @@ from types import MappingProxyType
 
 from mctsr_graph.settings.prior import DISCRIMINATION, SPREAD, Prior
 from mctsr_graph.strategies.tuned.belief import Belief, believe
-from mctsr_graph.strategies.tuned.evidence import Evidence, class_of, evidence_of
+from mctsr_graph.strategies.tuned.evidence import Evidence, evidence_of
 from mctsr_graph.strategies.tuned.likelihood import View
 from mctsr_graph.strategies.tuned.rewards import weight_of_rewards
+from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.task import KINDS, Kind, Task
 from mctsr_graph.tree.tree import Node
@@ -165,11 +166,7 @@ def _task(
 ) -> Task | None:
     if kind == "draft":
         return Task("draft", None)
-    nodes = [
-        node
-        for node in in_play(tree).values()
-        if class_of(node["final_answer"]) == key and not node["dummy"]
-    ]
+    nodes = [node for node in in_play(tree).values() if class_of(node) == key and not node["dummy"]]
     if kind == "refine":
         chosen = min(nodes, key=lambda n: len(n["children"]) + busy.get(n["id"], 0))
         return Task("refine", chosen["id"])

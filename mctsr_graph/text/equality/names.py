@@ -10,5 +10,6 @@ NAME = re.compile(
       | \A(?:\\(?:angle|triangle|overline|widehat|measuredangle)\ ?)?\{?\|?[A-Z]{1,4}\|?\}?\Z  # AB
       | \A\(\ ?[a-z](?:\ ?,\ ?[a-z]){1,5}\ ?\)\Z  # (x, y)
       | \A(?:\\frac\ ?\{[A-Z]{2}\}\ ?\{[A-Z]{2}\}|[A-Z]{2}/[A-Z]{2})\Z  # AB/CD
+      | \A\\(?:vec|hat|bar|overrightarrow)\ ?\{?\ ?[A-Za-z]{1,2}\ ?\}?\Z  # a vector
       | \A(?:\\text\ ?\{[^{}]*\}|[A-Za-z]{4,}(?:\ [a-z]+){0,4})\Z  # Area"""
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 from .amounts import same_quantity
-from .expressions import Tree, heads, names
 from .forms import (
     Choice,
     Either,
@@ -18,17 +19,25 @@ from .forms import (
     Matrix,
     Named,
     Opaque,
+    Order,
     Piece,
+    Ratio,
     Region,
+    Residues,
+    Structure,
     as_piece,
 )
 from .logic import all_of, any_of
 from .merging import merged
+from .orders import half_line, same_order, same_ratio
 from .quantities import Quantity
-from .values import proportional
+from .special import residues_of
+from .trees import Tree, heads, names
+from .values import is_polynomial, proportional, same_but_constants, same_value
 from .words import Words
 
 _MAX_EFFORT = 400  # comparisons of a millisecond or so
+_NEAR = 3  # places in the alphabet between the letters of coordinates
 
 
 def compare(gold: Form, answer: Form) -> bool | None:
@@ -67,8 +76,8 @@ def _choice(form: Choice, other: Form, turned: bool) -> bool | None:
         return _turned(form.option, other, turned)
     if isinstance(other, Quantity) and other.tree == ("name", form.letter.lower()):
         return True
-    if isinstance(other, Quantity) and other.text in ("e", "i"):
-        return form.letter.lower() == other.text
+    if isinstance(other, Quantity) and other.text in ("e", "i"):  # E and I are not e and i
+        return form.is_marked and form.letter.lower() == other.text
     return False
 
 
@@ -76,10 +85,11 @@ def _named(form: Named, other: Form, turned: bool) -> bool | None:
     if isinstance(other, Named):
         return _both_named(form, other, turned)
     if isinstance(other, Equation):
-        if other.left is not None and len(names(other.left)) == 1 and len(form.names[0]) == 1:
+        sides = [side for side in (other.left, other.right) if side is not None]
+        if len(sides) == 2 and len(form.names[0]) == len(set().union(*map(names, sides))) == 1:
             return False  # 2x + 3 = 7 is not solved
         return _same_equation(form.sides, (other.left, other.right))
-    if isinstance(other, Region | Opaque):
+    if isinstance(other, Opaque):
         return None
     return _turned(form.value, other, turned)
 
@@ -106,8 +116,10 @@ def _same_equation(a: _Sides, b: _Sides) -> bool | None:
         return None
     left, right = ("-", a[0], a[1]), ("-", b[0], b[1])
     if names(left) != names(right):
-        return False
-    return True if proportional(left, right) else None
+        return same_but_constants(left, right)
+    if proportional(left, right):
+        return True
+    return False if is_polynomial(left) and is_polynomial(right) else None
 
 
 def _equation(form: Equation, other: Form, turned: bool) -> bool | None:
@@ -119,6 +131,8 @@ def _equation(form: Equation, other: Form, turned: bool) -> bool | None:
     unknowns = names(form.left)
     if len(unknowns) == 1 and not heads(form.left) & _NAMED_VALUES:
         return False
+    if unknowns & {"x", "y", "z"} and heads(form.left) & {"number", "^"}:
+        return False  # 3x + 2y = 6
     return compare(other, form.value) if turned else False
 
 
@@ -133,13 +147,14 @@ def _group(form: Group, other: Form, turned: bool) -> bool | None:
         if piece:
             region = Region("", (piece,))
             return _regions(other, region) if turned else _regions(region, other)
-        return None if form.brackets in ("", "{}") else False
+        return None if any(isinstance(item, Group) for item in form.items) else False
     if isinstance(other, Matrix):
         return _vector(form, other, turned)
-    if form.items and all(compare(form.items[0], item) for item in form.items[1:]):
+    if isinstance(other, Words) and other.text == "no solution" and form.brackets:
+        return not form.items  # a set that holds the empty set is not empty
+    is_list = form.brackets in ("", "{}")
+    if is_list and form.items and all(compare(form.items[0], x) for x in form.items[1:]):
         return _turned(form.items[0], other, turned)  # 1/2 or 0.5
-    if isinstance(other, Words) and not form.items:
-        return other.text == "no solution"
     if isinstance(other, Opaque):
         return None
     return _letters(form, other)
@@ -158,10 +173,10 @@ def _groups(gold: Group, answer: Group) -> bool | None:
         if len(group.items) == 1 and len(other.items) > 1:  # {(1, 2)} and (1, 2)
             return _turned(group.items[0], other, turned)
     if {a, b} & {"{}"} and {a, b} <= {"{}", ""}:
-        return _unordered(_distinct(gold.items), _distinct(answer.items))
+        return _sets(gold, answer)
     if not a and not b:
         return _lists(gold, answer)
-    if "{}" in (a, b):
+    if "{}" in (a, b) or ({a, b} & {"[)", "(]"} and a != b):
         return False
     if a and b and a != b and not (len(gold.items) > 2 and {a, b} <= {"()", "[]"}):
         return False
@@ -170,9 +185,30 @@ def _groups(gold: Group, answer: Group) -> bool | None:
     return _ordered(gold.items, answer.items)
 
 
+def _sets(gold: Group, answer: Group) -> bool | None:
+    if any(len(set(_letters_of(group))) > 1 for group in (gold, answer)):
+        return False  # x = 1, y = 2
+    return _unordered(_distinct(gold.items), _distinct(answer.items))
+
+
 def _values_of(group: Group) -> Group:
-    values = tuple(item.value if isinstance(item, Named) else item for item in group.items)
+    items, letters = group.items, _letters_of(group)
+    if len(letters) == len(items) and _are_coordinates(letters):  # y = 2, x = 1
+        items = tuple(item for _, item in sorted(zip(letters, items, strict=True)))
+    values = tuple(item.value if isinstance(item, Named) else item for item in items)
     return Group(group.brackets, values)
+
+
+def _letters_of(group: Group) -> list[str]:
+    return [item.names[0] for item in group.items if isinstance(item, Named)]
+
+
+def _are_coordinates(letters: list[str]) -> bool:
+    """Whether names have an order of their own: x, y, z or a_1, a_2."""
+    if len({name[0] for name in letters}) == 1:
+        return all(re.fullmatch(r"[a-zA-Z]_\{?[0-9]\}?", name) for name in letters)
+    one = all(len(name) == 1 for name in letters) and len(set(letters)) == len(letters)
+    return one and ord(max(letters)) - ord(min(letters)) <= _NEAR
 
 
 def _lists(gold: Group, answer: Group) -> bool | None:
@@ -189,6 +225,9 @@ def _assignments(gold: Group, answer: Group) -> bool | None:
     named = [all(isinstance(item, Named) for item in g.items) for g in (gold, answer)]
     if named[0] == named[1]:
         return None
+    roots = [item.names[0] for g in (gold, answer) for item in g.items if isinstance(item, Named)]
+    if all(re.fullmatch(r"[txz]_\{?[0-9]\}?", name) for name in roots):  # x_1 = 2, x_2 = 3
+        return _unordered(_values_of(gold).items, _values_of(answer).items)
     return _ordered(_values_of(gold).items, _values_of(answer).items)
 
 
@@ -282,12 +321,61 @@ def _infinities(gold: Infinite, answer: Infinite) -> bool:
     return gold.sign == answer.sign
 
 
+def _ratio(form: Ratio, other: Form, turned: bool) -> bool | None:
+    if isinstance(other, Ratio):
+        return same_ratio(form, other)
+    if not isinstance(other, Quantity):
+        return None if isinstance(other, Opaque) else False
+    if form.clock or len(form.parts) != 2 or other.unit or other.mark:
+        return False  # 12:30 is no 2/5
+    return same_value(("/", *form.parts), other.tree)
+
+
+def _residues(form: Residues, other: Form, turned: bool) -> bool | None:
+    if isinstance(other, Named):
+        other = other.value
+    if isinstance(other, Residues):
+        return form == other
+    if isinstance(other, Quantity) and len(names(other.tree)) == 1:
+        return form == residues_of(other)
+    if isinstance(other, Quantity) and (other.unit or other.mark):
+        return False
+    if isinstance(other, Quantity) and form.is_value:
+        return same_value(("number", Fraction(form.remainder)), other.tree)
+    return None if isinstance(other, Opaque | Quantity) else False
+
+
+def _structure(form: Structure, other: Form, turned: bool) -> bool | None:
+    if not isinstance(other, Structure):
+        return None if isinstance(other, Opaque) or form.kind == "when" else False
+    if form.kind != other.kind:
+        return None if "cases" in (form.kind, other.kind) else False
+    gold, answer = (other, form) if turned else (form, other)
+    if form.kind == "cases":
+        return _unordered(gold.parts, answer.parts)
+    return _ordered(gold.parts, answer.parts)
+
+
+def _order(form: Order, other: Form, turned: bool) -> bool | None:
+    if isinstance(other, Order):
+        return same_order(form, other)
+    if form.region is not None:
+        return _turned(form.region, other, turned)
+    if isinstance(other, Region) and (half := half_line(other)):  # 2x > 4 and x > 2
+        return same_order(form, half)
+    return None if isinstance(other, Opaque | Named | Equation) else False
+
+
 # What takes the lead, first to last, where the two forms differ in kind.
 _ONE_SIDED: list[tuple[type, Callable[[Any, Form, bool], bool | None]]] = [
     (Either, _either),
+    (Residues, _residues),
+    (Structure, _structure),
+    (Order, _order),
     (Named, _named),
     (Equation, _equation),
     (Choice, _choice),
+    (Ratio, _ratio),
     (Group, _group),
     (Words, _words),
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
-from .expressions import FUNCTIONS, Tree, heads, names, without_degrees
+from .expressions import FUNCTIONS
 from .logic import any_of
 from .quantities import Quantity
+from .trees import Tree, heads, names, without_degrees
 from .values import rounds_to, same_value
 
 _FLOAT_DECIMALS = 6  # a reference with as many was calculated, not derived
@@ -24,8 +26,12 @@ def same_quantity(gold: Quantity, answer: Quantity) -> bool | None:
         return _variables(answer, gold)
     if gold.mark != answer.mark:
         return _marks(gold, answer)
+    if any(one.unit and one.unit.is_multiplier for one in (gold, answer)):
+        return same_value(_in_base(gold), _in_base(answer))
     if gold.unit and answer.unit:
         return _units(gold, answer)
+    if _in_thousands(gold, answer) or _in_thousands(answer, gold):
+        return True
     same = _same_numbers(gold, answer)
     return same if same or not (gold.unit or answer.unit) else _dozens(gold, answer, same)
 
@@ -38,8 +44,10 @@ def _variables(unit: Quantity, other: Quantity) -> bool | None:
 def _marks(gold: Quantity, answer: Quantity) -> bool | None:
     """Compares 62.5% with 62.5 and 0.625, and 90 degrees with 90 and half of pi."""
     if "_" in gold.mark + answer.mark:
-        written = gold.text == answer.text and not (gold.mark and answer.mark)
-        return written or same_value(gold.tree, answer.tree)
+        # 101 may leave out the base of 101_2, but 5 is not the same numeral
+        if gold.mark and answer.mark and gold.mark == answer.mark:
+            return same_value(gold.tree, answer.tree)
+        return gold.text == answer.text and not (gold.mark and answer.mark)
     if gold.mark and answer.mark:
         return False
     marked, other = (gold, answer) if gold.mark else (answer, gold)
@@ -68,8 +76,16 @@ def _units(gold: Quantity, answer: Quantity) -> bool | None:
 
 
 def _in_base(quantity: Quantity) -> Tree:
-    assert quantity.unit is not None
+    if quantity.unit is None or not (quantity.unit.measures or quantity.unit.is_multiplier):
+        return quantity.tree
     return ("*", quantity.tree, ("number", quantity.unit.factor))
+
+
+def _in_thousands(short: Quantity, other: Quantity) -> bool:
+    """Whether one is "5k" and the other 5000."""
+    found = re.fullmatch(r"([0-9.]+) ?k", short.text)
+    value = other.value
+    return bool(found) and not names(other.tree) and value == Fraction(found[1]) * 1000  # type: ignore[index]
 
 
 def _dozens(gold: Quantity, answer: Quantity, otherwise: bool | None) -> bool | None:

@@ -1,8 +1,6 @@
-r"""Reads a mathematical expression, as `plain` spells it, into a tree.
+r"""Reads a mathematical expression, as `plain` spells it, into a tree of `trees`.
 
-A tree is a tuple: ("number", Fraction), ("name", "x"), or an operator or function and its
-arguments, such as ("+", left, right) or ("sqrt", value). Nothing is calculated here. What has two
-readings, such as "1/2x" or "f(x)", has none.
+Nothing is calculated here. What has two readings, such as "1/2x", has none.
 """
 
 from __future__ import annotations
@@ -11,34 +9,23 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
-Tree = tuple[Any, ...]
+from .series import closed_form, product_form
+from .tokens import LETTERS, MARKS, UnreadableError, tokens_of
+from .trees import Tree
 
 _MAX_LENGTH = 2000  # characters
 _MAX_DEPTH = 60
 _MAX_TOKENS = 300  # a sum of n terms is a tree n deep, and recursion has its limits
 _MAX_EXPONENT = 3000  # of a number in e-notation
 FUNCTIONS = frozenset(
-    re.findall("[a-z]+", "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg exp")
-)
-_LETTERS = frozenset(
     re.findall(
-        "[A-Za-z]+",
-        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi "
-        "psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell",
+        "[a-z]+", "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg exp cis"
     )
 )
-_TOKEN = re.compile(
-    r"""(?x)(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?(?![0-9]))
-      | \\(?P<macro>[A-Za-z]+) | (?P<set>\\[{}]) | (?P<letter>[A-Za-z])
-      | (?P<sign>[-+*/^_!%°|(){}\[\]'])"""
-)
-_REPEATING = re.compile(r"([0-9]*)\.([0-9]*)\\(?:overline|bar|dot) ?\{? ?([0-9]+) ?\}?")
-
-
-class UnreadableError(Exception):
-    """A text is no expression, or one with two readings."""
+_OF_SEVERAL = frozenset(("gcd", "lcm", "max", "min"))
+_POSTFIX = {"!": "factorial", "!!": "factorial2", "%": "percent", "°": "degree"}
+_NO_FACTOR = frozenset(("rfloor", "rceil", "over", "choose", "mod", "dots"))
 
 
 def read_expression(text: str) -> Tree | None:
@@ -46,7 +33,7 @@ def read_expression(text: str) -> Tree | None:
     if not text.strip() or len(text) > _MAX_LENGTH:
         return None
     try:
-        tokens = _tokens(_REPEATING.sub(_repeating, text))
+        tokens = tokens_of(text)
         if len(tokens) > _MAX_TOKENS:
             return None
         reader = _Reader(tokens)
@@ -54,52 +41,6 @@ def read_expression(text: str) -> Tree | None:
         return tree if reader.at_end() else None
     except (UnreadableError, RecursionError):
         return None
-
-
-def without_degrees(tree: Tree) -> Tree:
-    """The tree without its signs for degrees: "180° - x" as "180 - x"."""
-    if tree[0] == "degree":
-        return without_degrees(tree[1])
-    parts = (without_degrees(part) if isinstance(part, tuple) else part for part in tree[1:])
-    return (tree[0], *parts)
-
-
-def heads(tree: Tree) -> set[str]:
-    """The operators, functions and constants in a tree."""
-    return {tree[0]}.union(*(heads(part) for part in tree[1:] if isinstance(part, tuple)))
-
-
-def names(tree: Tree) -> set[str]:
-    """The names of the variables in a tree."""
-    if tree[0] == "name":
-        return {tree[1]}
-    return set().union(*(names(part) for part in tree[1:] if isinstance(part, tuple)))
-
-
-def _repeating(match: re.Match[str]) -> str:
-    whole, fixed, period = match[1] or "0", match[2], match[3]
-    value = Fraction(int(whole + fixed + period) - int(whole + fixed)) / (
-        10 ** len(fixed) * (10 ** len(period) - 1)
-    )
-    return f"({value.numerator}/{value.denominator})"
-
-
-def _tokens(text: str) -> list[tuple[str, str, bool]]:
-    """Splits a text into (kind, text, whether a space stood before it)."""
-    found, position = [], 0
-    while position < len(text):
-        start = position
-        while position < len(text) and text[position] == " ":
-            position += 1
-        if position == len(text):
-            break
-        token = _TOKEN.match(text, position)
-        if token is None:
-            raise UnreadableError
-        kind = str(token.lastgroup)
-        found.append((kind, token[kind], position > start))
-        position = token.end()
-    return found
 
 
 class _Reader:
@@ -133,10 +74,27 @@ class _Reader:
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise UnreadableError
-        tree = self._product()
+        terms = [self._product()]
+        tree = terms[0]
         while sign := self._accept("+", "-"):
-            tree = (sign, tree, self._product())
+            if sign == "+" and self._accept("dots"):
+                self._expect("+")
+                tree = self._whole(closed_form(terms, self._product()))
+                terms = []
+            else:
+                terms.append(self._product())
+                tree = (sign, tree, terms[-1])
+                if sign == "-":
+                    terms = []
+        while sign := self._accept("over", "choose", "mod"):
+            tree = ({"over": "/", "choose": "binom"}.get(sign, sign), tree, self._product())
         self._depth -= 1
+        return tree
+
+    @staticmethod
+    def _whole(tree: Tree | None) -> Tree:
+        if tree is None:
+            raise UnreadableError
         return tree
 
     def _product(self) -> Tree:
@@ -144,32 +102,47 @@ class _Reader:
             tree = self._product()
             return ("neg", tree) if sign == "-" else tree
         tree = self._factor()
-        divided = False
+        factors, divided = [tree], False
         while True:
-            if sign := self._accept("*", "/"):
+            if self._accept("dots"):  # 1 * 2 \\dots n
+                self._accept("*")
+                tree = self._whole(product_form(factors, self._factor()))
+            elif sign := self._accept("*", "/"):
+                if self._peek() == ("macro", "dots"):
+                    continue
                 negative = self._accept("-")
                 factor = self._factor()
+                factors.append(factor)
                 tree = (sign, tree, ("neg", factor) if negative else factor)
                 divided = sign == "/"
             elif self._starts_a_factor():
-                if divided:  # 1/2x is (1/2)x to some and 1/(2x) to others
+                # 1/2x is (1/2)x to some and 1/(2x) to others; 1/2 x is the first
+                if divided and not (self._is_apart() and tree[2][0] == "number"):
                     raise UnreadableError
-                tree = ("*", tree, self._factor(after=tree))
+                tree, divided = ("*", tree, self._factor(after=tree)), False
             else:
                 return tree
+
+    def _is_apart(self) -> bool:
+        return self._tokens[self._next][2]
 
     def _starts_a_factor(self) -> bool:
         kind, text = self._peek()
         if kind == "sign":
             return text in "({[" or (text == "|" and not self._bars)
-        return kind in ("letter", "number") or (kind == "macro" and text not in ("rfloor", "rceil"))
+        return kind in ("letter", "number") or (kind == "macro" and text not in _NO_FACTOR)
 
     def _factor(self, after: Tree | None = None) -> Tree:
         tree = self._atom(after)
         while mark := self._accept("!", "%", "°", "'"):
+            if mark == "!" and self._accept("!"):
+                mark = "!!"
             if mark == "'":
-                raise UnreadableError
-            tree = ({"!": "factorial", "%": "percent", "°": "degree"}[mark], tree)
+                if tree[0] != "name":
+                    raise UnreadableError
+                tree = ("name", tree[1] + "'")
+            else:
+                tree = (_POSTFIX[mark], tree)
         if self._accept("^"):
             tree = ("^", tree, self._script())
             if self._peek() == ("sign", "^"):
@@ -198,8 +171,9 @@ class _Reader:
         kind, text = self._peek()
         self._next += 1
         if kind == "number":
-            if after is not None and (after[0] == "number" or not _is_factor(after)):
-                raise UnreadableError  # "2 3", "x2"
+            is_power = after is not None and after[0] != "number" and self._peek() == ("sign", "^")
+            if after is not None and not (is_power or _is_factor(after)):
+                raise UnreadableError  # "2 3", "x2", but not "x2^n"
             return self._number(text)
         if kind == "letter":
             return self._name(text)
@@ -268,11 +242,39 @@ class _Reader:
     def _name(self, text: str) -> Tree:
         if self._accept("_"):
             text += "_" + self._subscript()
-        if text in "fghFGH" and self._peek() == ("sign", "("):
-            raise UnreadableError  # f(x) is no product
+        while text not in ("e", "i") and self._accept("'"):
+            text += "'"
+        if text.rstrip("'")[:1] in "fghFGHOPT" and self._peek() == ("sign", "("):
+            return self._call(text)
         if text in ("e", "i"):
             return (text,)
         return ("name", text)
+
+    def _call(self, name: str) -> Tree:
+        """f(x), a function of which only the name is known, and not the product of f and x."""
+        start = self._next
+        arguments = self._arguments()
+        if name in ("P", "T") and not (len(arguments) == 1 and arguments[0][0] == "name"):
+            self._next = start  # P(1 + r) is money
+            return ("name", name)
+        return ("call", name, *arguments)
+
+    def _arguments(self) -> list[Tree]:
+        """What stands in brackets, separated by commas."""
+        closing = ")" if self._accept("(") else "\\}"
+        if closing != ")":
+            kind, text = self._peek()
+            self._next += 1
+            if (kind, text) != ("set", "\\{"):
+                raise UnreadableError
+        found = [self.sum()]
+        while self._peek() == ("comma", ","):
+            self._next += 1
+            found.append(self.sum())
+        if self._peek()[1] != closing:
+            raise UnreadableError
+        self._next += 1
+        return found
 
     def _subscript(self) -> str:
         if not self._accept("{"):
@@ -291,11 +293,17 @@ class _Reader:
     def _macro(self, text: str) -> Tree:
         if text == "pi":
             return ("pi",)
-        if text in _LETTERS:
+        if text in LETTERS:
             return self._name(text)
         if text in FUNCTIONS:
             return self._function(text)
+        if text in _OF_SEVERAL:
+            return (text, *self._arguments())
+        if text in MARKS:
+            return self._marked(text)
         special: dict[str, Callable[[], Tree]] = {
+            "sum": lambda: self._series("sum"),
+            "prod": lambda: self._series("product"),
             "frac": self._fraction,
             "sqrt": self._root,
             "binom": self._binomial,
@@ -306,6 +314,40 @@ class _Reader:
         if text not in special:
             raise UnreadableError
         return special[text]()
+
+    def _marked(self, sign: str) -> Tree:
+        """A letter, or several, with a sign: the vector AB, the angle ABC."""
+        if self._accept("{"):
+            letters = self._letters()
+            self._expect("}")
+        else:
+            letters = self._letters()
+        if not letters:
+            raise UnreadableError
+        return ("name", f"{sign} {letters}")
+
+    def _letters(self) -> str:
+        found = ""
+        while self._peek()[0] == "letter":
+            found += self._peek()[1]
+            self._next += 1
+            if len(found) == 1 and found.islower():
+                break
+        return found
+
+    def _series(self, head: str) -> Tree:
+        r"""Reads \sum_{k=1}^{n} k."""
+        self._expect("_")
+        self._expect("{")
+        kind, name = self._peek()
+        self._next += 1
+        if kind != "letter" or self._peek() != ("sign", "="):
+            raise UnreadableError
+        self._next += 1
+        first = self._until("}")
+        self._expect("^")
+        last = self._script()
+        return (head, name, first, last, self._product())
 
     def _fraction(self) -> Tree:
         top = self._argument()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from .expressions import Tree
+from .trees import Tree
 
-_MAX_BITS = 20_000  # of a numerator or denominator
-_SMALL_BITS = 10_000  # of a number that is surely below a huge one, even if a few are summed up
-MAX_FACTORIAL = 2000
+_MAX_BITS = 60_000  # of a numerator or denominator
+_SMALL_BITS = 30_000  # of a number that is surely below a huge one, even if a few are summed up
+MAX_FACTORIAL = 5000
 
 
 class NoValueError(Exception):
@@ -18,7 +19,7 @@ class NoValueError(Exception):
 
 
 class Huge:
-    """A number above 2**20000 in size; nothing can be calculated with it."""
+    """A number above 2**60000 in size; nothing can be calculated with it."""
 
 
 def exact(tree: Tree) -> Fraction | Huge | None:
@@ -111,7 +112,7 @@ def _factorial(value: Fraction) -> Fraction | Huge:
 
 
 def _large_factorial(value: Fraction) -> Huge:
-    if value <= 3000:  # less than Huge promises
+    if value <= 6000:  # less than Huge promises
         raise NoValueError
     return Huge()
 
@@ -123,6 +124,23 @@ def _binomial(top: Fraction, bottom: Fraction) -> Fraction | Huge:
     if not whole or not 0 <= bottom <= top or min(bottom, top - bottom) > 1000 or top > 10**9:
         raise NoValueError
     return Fraction(math.comb(int(top), int(bottom)))
+
+
+def _double_factorial(value: Fraction) -> Fraction:
+    if value.denominator != 1 or not 0 <= value <= MAX_FACTORIAL:
+        raise NoValueError
+    return Fraction(math.prod(range(int(value), 0, -2)))
+
+
+def _of_whole(function: Callable[..., int]) -> Callable[..., Fraction]:
+    """A function of whole numbers; of others there is no value."""
+
+    def applied(*values: Fraction) -> Fraction:
+        if any(value.denominator != 1 for value in values):
+            raise NoValueError
+        return Fraction(function(*(int(value) for value in values)))
+
+    return applied
 
 
 OPERATIONS: dict[str, Any] = {
@@ -137,6 +155,12 @@ OPERATIONS: dict[str, Any] = {
     "sqrt": lambda a: _root(a, 2),
     "factorial": _factorial,
     "binom": _binomial,
+    "factorial2": _double_factorial,
+    "gcd": _of_whole(math.gcd),
+    "lcm": _of_whole(math.lcm),
+    "max": max,
+    "min": min,
+    "mod": lambda a, b: a % b,
     "abs": abs,
     "floor": lambda a: Fraction(math.floor(a)),
     "ceil": lambda a: Fraction(math.ceil(a)),

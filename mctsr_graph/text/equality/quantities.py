@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from .exact import Huge, exact
-from .expressions import FUNCTIONS, Tree, heads, names, read_expression
+from .expressions import FUNCTIONS, read_expression
 from .number_words import NUMBERS
+from .trees import Tree, heads, names
 from .units import Unit, is_known, is_prefix, read_unit
 
 
@@ -48,21 +49,33 @@ _PERCENT = re.compile(
 _DEGREES = re.compile(r"(?i) ?(?:°|\\text ?\{ *deg(?:ree)?s? *\}|deg(?:ree)?s?)\Z")
 _TEXT_UNIT = re.compile(r" ?\\text ?\{")
 _PLAIN_UNIT = re.compile(r"(?<=[0-9)}!]) ?-?(?=(?:[A-Za-z€£¥¢₹元]|°[CF]\Z))")
-_RATIO = re.compile(r"(-?[0-9]+) ?(?::|\\colon) ?([0-9]+)")
+_ARC = re.compile(r"([0-9]+) ?° ?([0-9]+(?:\.[0-9]+)?) ?'(?: ?([0-9]+(?:\.[0-9]+)?) ?'')?")
+_FEET = re.compile(r"([0-9]+) ?' ?([0-9]+) ?(?:\"|'')")
+_SIZE = re.compile(
+    r"[0-9]+ ?(?:\*|x|by) ?[0-9]+ ?(?:[*x] ?[0-9]+)? ?-?(?:\\text ?\{ *)?"
+    r"(?:matri|grid|board|rectang|table|array|square|block|tile|box|cube|identity)"
+)
 _BASE = re.compile(
     r"\(?([0-9A-F]+)\)?_ ?\{? ?(?:\\text ?\{ ?)?"
     r"([0-9]{1,2}|two|three|four|five|six|seven|eight|nine|ten) ?\}?(?: ?\})?"
 )
-_ITEM = re.compile(r"([0-9]+(?:\.[0-9]+)?(?: [0-9]+/[0-9]+)?) ?([A-Za-z$\\€£]+)(?:,? and |, | |\Z)")
+_ITEM = re.compile(
+    r"([0-9]+(?:\.[0-9]+)?(?: [0-9]+/[0-9]+)?) ?([A-Za-z$\\€£]+)(?:,? and |, | |\Z|(?=[0-9]))"
+)
 
 
 def read_quantity(text: str) -> Quantity | None:
     """Reads a value with or without a unit; None if it is none."""
     text = text.strip()
-    if ratio := _RATIO.fullmatch(text):
-        text = f"{ratio[1]}/{ratio[2]}"
+    if found := _FEET.fullmatch(text):
+        return read_sum(f"{found[1]} ft {found[2]} in")
+    if found := _ARC.fullmatch(text):
+        degrees = [Fraction(part or 0) / 60**n for n, part in enumerate(found.groups())]
+        return Quantity(text, ("number", sum(degrees)), mark="°")
     if found := _BASE.fullmatch(text):
         return _in_base(found[1], NUMBERS.get(found[2]) or int(found[2]))
+    if _SIZE.match(text):
+        return None  # a 2 x 3 matrix is no 3 x 2 matrix
     for pattern, mark in ((_PERCENT, "%"), (_DEGREES, "°")):
         if (found := pattern.search(text)) and (tree := _marked(text[: found.start()])):
             return Quantity(text[: found.start()], tree, mark=mark)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 
-from .forms import Form, Group, Infinite, Piece, Read, Region, as_piece
+from .expressions import read_expression
+from .forms import Form, Group, Infinite, Order, Piece, Read, Region, as_piece
 from .names import NAME
 from .quantities import Quantity
 from .splitting import SEPARATOR, split, stands_outside
+from .trees import names
 
 _REAL = re.compile(
     r"(?i)\A(?:(?:all|any|every)(?: the)? reals?(?: numbers?| values?)?|\\mathbb ?\{R\}"
@@ -23,6 +25,21 @@ _EXCEPT = re.compile(
 
 _MEMBER = re.compile(r"\A(\\?[A-Za-z]{1,8}(?:_\{?\w+\}?)?) ?\\in(?![a-z]) ?(.+)\Z")
 
+_NUMBER = r"(\$?\\?\$?-?[0-9][0-9.,]*(?:/[0-9]+)?)"
+_IN_WORDS = [
+    (re.compile(rf"(?i){before} {_NUMBER}|{_NUMBER} {after}"), sign)
+    for before, after, sign in (
+        (r"(?:(?:more|greater|larger|higher|longer) than|over|above)", r"exceeded", ">"),
+        (r"(?:at least|no (?:less|fewer) than)", r"or (?:more|greater|above|larger)", r"\ge"),
+        (r"(?:(?:less|fewer|smaller|lower) than|under|below)", r"not reached", "<"),
+        (r"(?:at most|no more than|up to)", r"or (?:less|fewer|below|smaller)", r"\le"),
+    )
+]
+_IN_REALS = re.compile(r"\A[a-z] ?\\in ?\\mathbb ?\{? ?R ?\}? ?(?:[,;:]|and) ?(?=[a-z] ?[<>\\])")
+_SIGNED = re.compile(r"(<|>|\\le|\\ge) ?([^<>\\]+)")
+# ]0,1[ as in France
+_OUTWARDS = re.compile(r"([\[\]]) ?([^\[\];]+?[,;][^\[\];]+?) ?([\[\]])")
+
 _BUILDER = re.compile(r"\A\\\{ ?(\\?[A-Za-z]{1,8}) ?(?:\\in ?\\mathbb ?\{R\} ?)?[|:] ?(.+)\\\}\Z")
 
 _RELATION = re.compile(r"\\(?:le|ge|ne)(?![a-z])|[<>]")
@@ -36,8 +53,12 @@ _EVERYTHING = (Piece(Infinite(-1), Infinite(1), (False, False)),)
 
 def read_region(text: str, read: Read) -> Form | None:
     """Reads unions of intervals, inequalities and the like; None if the text is none."""
+    text = _IN_REALS.sub("", text)
     if region := _set_in_words(text, read):
         return region
+    if text.startswith("]") or text.endswith("["):
+        turned = _OUTWARDS.sub(_inwards, text)
+        return read(turned) if turned != text and turned[0] in "([" else None
     if found := _BUILDER.match(text):
         form = read(found[2])
         return form if isinstance(form, Region) and form.name == found[1] else None
@@ -55,9 +76,22 @@ def _set_in_words(text: str, read: Read) -> Form | None:
     bare = re.sub(r"\\text ?\{([^{}]*)\}", r"\1", text).strip()
     if _REAL.match(bare):
         return Region("", _EVERYTHING)
+    bare = " ".join(re.sub(r"\\text ?\{([^{}]*)\}", r" \1 ", text).split())
+    for pattern, sign in _IN_WORDS:
+        if found := pattern.fullmatch(bare):
+            end = next(group for group in found.groups() if group)
+            return _half(["", end], sign, read)
+    if found := _SIGNED.fullmatch(text):
+        return _half(["", found[2]], found[1], read)
+    bare = re.sub(r"\\text ?\{([^{}]*)\}", r"\1", text).strip()
     if found := _EXCEPT.match(bare):
         return _everything_but("", re.sub(r"\A\\\{|\\\}\Z", "", found[1]), read)
     return None
+
+
+def _inwards(interval: re.Match[str]) -> str:
+    inner = interval[2].replace(";", ",")
+    return f"{'[' if interval[1] == '[' else '('}{inner}{']' if interval[3] == ']' else ')'}"
 
 
 def _everything_but(name: str, text: str, read: Read) -> Form | None:
@@ -136,7 +170,36 @@ def _absolute(text: str, read: Read) -> Form | None:
 
 
 def _chain(text: str, read: Read) -> Form | None:
-    """Reads "x > 3", "3 < x", "1 < x < 2" and the like."""
+    """Reads "x > 3", "3 < x", "1 < x < 2", and "a < b" between formulas."""
+    region = _of_one_name(text, read)
+    if _is_plain(region):
+        return region
+    return _order(text, region) or region
+
+
+def _is_plain(form: Form | None) -> bool:
+    """Whether a region's ends hold no variables."""
+    if not isinstance(form, Region):
+        return False
+    ends = [end for piece in form.pieces for end in (piece.low, piece.high)]
+    return not any(isinstance(end, Quantity) and names(end.tree) for end in ends)
+
+
+def _order(text: str, region: Form | None) -> Order | None:
+    signs = _RELATION.findall(text)
+    sides = [read_expression(side.strip()) for side in _RELATION.split(text)]
+    if not all(sides) or r"\ne" in signs or not 1 <= len(signs) <= 4:
+        return None
+    if all(sign in (">", r"\ge") for sign in signs):
+        sides.reverse()
+        signs.reverse()
+    elif not all(sign in ("<", r"\le") for sign in signs):
+        return None
+    strict = tuple(sign in "<>" for sign in signs)
+    return Order(tuple(side for side in sides if side), strict, region)
+
+
+def _of_one_name(text: str, read: Read) -> Form | None:
     if region := _absolute(text, read):
         return region
     spans = [(m.start(), m.end()) for m in _RELATION.finditer(text)]

@@ -18,20 +18,32 @@ from .forms import (
     Named,
     Opaque,
     Read,
+    Structure,
 )
 from .names import NAME
 from .number_words import number_in_words
 from .plain import MAX_LENGTH, plain
-from .quantities import read_quantity, read_sum
+from .quantities import Quantity, read_quantity, read_sum
 from .regions import read_region
+from .special import (
+    DOTS,
+    read_arrow,
+    read_builder,
+    read_ratio,
+    read_residues,
+    read_rows,
+    read_when,
+    with_dots,
+)
 from .splitting import join_thousands, lowest_depth, split
-from .words import read_words, yes_or_no
+from .words import Words, read_phrase, read_words, yes_or_no
 
 _MAX_ITEMS = 200
 _MAX_DEPTH = 6
 _LEAD = re.compile(
     r"(?i)\A(?:(?:therefore|thus|hence|so|\\therefore)(?![a-z])[ ,]*)?"
-    r"(?:we (?:find|get|have|obtain)(?: that)? )?"
+    r"(?:(?:we|you|they|he|she|it) (?:find|get|have|obtain)s?(?: that)? )?"
+    r"(?:(?:there (?:are|is)|it takes) (?=[0-9]))?"
     r"(?:(?:(?:the |our )?(?:final )?(?:answers?|solutions?)(?: is| are)?:?|equals?|is"
     r"|approximately|equivalently|i\.e\.|(?:for )?(?:all|any|every)(?: real)?(?= ?[a-z] ?[<>\\])"
     r"|about|roughly|exactly|only|\\approx|=)(?![a-z]) ?)?"
@@ -44,12 +56,27 @@ _PROSE = re.compile(
     r"(?=[-+.(\[0-9]|\\(?!text))"
 )
 
-_REMARK = re.compile(r"(?<=[0-9}%]) \((?:\\text ?\{)?[a-z -]{3,40}\}?\)\Z")  # 42 (forty-two)
+# 42 (forty-two); 4 (since x > 0)
+_REMARK = re.compile(
+    r"(?<=[0-9}%)a-zA-Z])(?: | ?\\text ?\{ ?)\((?:\\text ?\{ ?)?"
+    r"(?!(?:not|no)\b|invalid|incorrect|impossible|inadmissible|extraneous|reject|wrong|false)"
+    r"(?:(?:in )?[a-z-]{3,40}(?:[ -][a-z-]+)? ?\}?|(?:since|as|because|so|check|i\.e\.|e\.g\.|see"
+    r"|approx|about|or) ?[:}]?[^()]{0,100})\)? ?\}?\)?\Z"
+)
+# A reason, which changes nothing: "4, as x > 0"
+_REASON = re.compile(
+    r",? ?\\text ?\{ *,? *(?:as|since|because|due to|by)\b[^{}]*\}.*\Z"
+    r"|,? (?:as|since|because|due to)\b .*\Z"
+)
 
 # "5 is the answer", "5, not 7", "f(x) = x for all real x"
 _TAIL = re.compile(
     r"(?i) is (?:the|our|my) (?:final |correct )?(?:answer|solution)\Z|, ?not .*\Z"
-    r"|,? ?(?:\\text ?\{ *)?\bfor (?:all|any|every|each) .*\Z"
+    r"|,? (?:in total|in all|altogether)\Z"
+    r"|,? ?(?:\\text ?\{ *)?\b(?:for|where) (?:[a-z] is )?"
+    r"(?:all|any|every|each|an? arbitrary|an? (?:real )?constant)\b.*\Z"
+    r"|(?:, ?| |(?=\\text))(?:(?:\\text ?\{ *)?\b(?:for|where|with) *\}? *)?"
+    r"\(? ?[a-z](?:, ?[a-z])* ?\\in ?\\mathbb ?\{? ?[zrcn] ?\}? ?\)?\Z"
 )
 
 _CHOICE = re.compile(
@@ -58,10 +85,18 @@ _CHOICE = re.compile(
 )
 
 # Lists or numbers: all that can be said is that one of both is meant.
-_TWO_READINGS = re.compile(r"[0-9]{3}(?:,[0-9]{3})+\Z|0,[0-9]{2,}\Z")
+_TWO_READINGS = re.compile(
+    r"[0-9]{3}(?:,[0-9]{3})+\Z|-?0,[0-9]+\Z|-?[0-9]+,(?:[0-9]{2}|[0-9]{4,})\Z"
+    r"|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}\Z"  # 12,34,567, as in India
+)
+
+_IN_FRACTION = re.compile(
+    r"(?<=\{)[0-9]{1,3}(?:,[0-9]{3})+(?=\})|\A[0-9]{1,3}(?:,[0-9]{3})+(?=/[0-9])"
+)
 
 _MATRIX = re.compile(
-    r"\A[(\[]? ?\\begin ?\{(?:[pbB]?matrix|smallmatrix|array)\*?\} ?(?:\{[lcr| ]*\})?(.*?)"
+    r"\A(?P<factor>[^&]{0,60}?)[(\[]? ?\\begin ?\{(?:[pbB]?matrix|smallmatrix|array)\*?\} ?"
+    r"(?:\{[lcr| ]*\})?(.*?)"
     r"\\end ?\{(?:[pbB]?matrix|smallmatrix|array)\*?\} ?[)\]]?\Z"
 )
 
@@ -72,7 +107,8 @@ def read_answer(answer: str) -> Form:
     if len(answer) > MAX_LENGTH:
         return Opaque(answer)
     text = plain(answer)
-    text = _REMARK.sub("", _TAIL.sub("", _LEAD.sub("", text, count=1))) or text
+    text = _TAIL.sub("", _LEAD.sub("", text, count=1)) or text
+    text = _REMARK.sub("", _REASON.sub("", text)).rstrip(" ,") or text
     return _read(_PROSE.sub("", text, count=1))
 
 
@@ -81,8 +117,10 @@ def _read(text: str, depth: int = 0) -> Form:
     if depth > _MAX_DEPTH or not text:
         return Opaque(text)
     deeper = partial(_read, depth=depth + 1)
+    text = _IN_FRACTION.sub(lambda m: m[0].replace(",", ""), text)
     if _TWO_READINGS.match(text) and not depth:
-        number = text.replace(",", "." if text.startswith("0") else "")
+        decimal = text.count(",") == 1 and not re.fullmatch(r"[0-9]{3},[0-9]{3}", text)
+        number = text.replace(",", "." if decimal else "")
         return Either((_single(number), deeper(text.replace(",", ", "))))
     text = join_thousands(text)
     for reader in _READERS:
@@ -93,11 +131,16 @@ def _read(text: str, depth: int = 0) -> Form:
 
 
 def _single(text: str) -> Form:
+    if text == "\\dots":
+        return DOTS
     text = number_in_words(text) or text
-    words = read_words(text)
-    if words is not None:
-        return words
-    return read_quantity(text) or Opaque(text)
+    return read_words(text) or read_quantity(text) or read_phrase(text) or _opaque(text)
+
+
+def _opaque(text: str) -> Opaque:
+    """A text that is left as it is, but for braces and blanks that change nothing."""
+    bare = re.sub(r"\{ ?([A-Za-z0-9]) ?\}", r"\1", text)
+    return Opaque(re.sub(r" (?![A-Za-z])|(?<![A-Za-z]) ", "", bare))
 
 
 def _about(text: str, read: Read) -> Form | None:
@@ -130,14 +173,8 @@ def _choice(text: str, read: Read) -> Form | None:
     option = found["option"]
     if option and found["a"] and not bare[found.end("a") + 1 :].startswith((" ", ".")):
         return None  # (A)x is a product
-    return Choice(found["a"] or found["b"], read(option) if option else None)
-
-
-def _ratio(text: str, read: Read) -> Form | None:
-    """Reads "1:2:3"; "1:2" is a fraction."""
-    if not re.fullmatch(r"\w+(?: ?: ?\w+){2,}", text):
-        return None
-    return Group("()", tuple(read(part.strip()) for part in text.split(":")))
+    letter = found["a"] or found["b"]
+    return Choice(letter, read(option) if option else None, is_marked=text != letter)
 
 
 def _several(text: str, read: Read) -> Form | None:
@@ -154,7 +191,12 @@ def _several(text: str, read: Read) -> Form | None:
         return None if items == [text] or not items else read(items[0])
     if " and " in text and read_sum(text):  # 18 dollars and 50 cents
         return None
-    forms = tuple(read(item) for item in items)
+    return _listed(text, tuple(with_dots([read(item) for item in items])))
+
+
+def _listed(text: str, forms: tuple[Form, ...]) -> Form:
+    if " or " in text and all(isinstance(form, Words) for form in forms):  # Anna or Ben
+        return Structure("or", tuple(sorted(forms, key=str)))
     names = {form.names[0] for form in forms if isinstance(form, Named)}
     if len(names) == 1 and isinstance(forms[0], Named):  # x = 1, x = 2 and x = 1, 2
         values = tuple(f.value if isinstance(f, Named) else f for f in forms)
@@ -162,14 +204,18 @@ def _several(text: str, read: Read) -> Form | None:
     return Group("", forms)
 
 
+_PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
+
+
 def _plus_or_minus(items: list[str]) -> list[str] | None:
     r"""Writes an item with one \pm as two; None if there are more than one in an item."""
     found = []
     for item in items:
-        if item.count("\\pm") + item.count("\\mp") > 1:
+        signs = _PLUS_MINUS.findall(item)
+        if len(signs) > 1:
             return None
-        if "\\pm" in item and item[0] not in "([":
-            found += [item.replace("\\pm", "+"), item.replace("\\pm", "-")]
+        if signs == ["\\pm"] and item[0] not in "([":
+            found += [_PLUS_MINUS.sub(sign, item) for sign in "+-"]
         else:
             found.append(item)
     return found
@@ -190,10 +236,20 @@ def _equation(text: str, read: Read) -> Form | None:
 
 
 def _matrix(text: str, read: Read) -> Form | None:
-    if not (found := _MATRIX.match(text)) or "\\begin" in found[1]:
+    if not (found := _MATRIX.match(text)) or "\\begin" in found[2]:
         return None
-    rows = [row for row in found[1].split("\\\\") if row.strip()]
-    return _rows([row.split("&") for row in rows], read)
+    rows = [row.split("&") for row in found[2].split("\\\\") if row.strip()]
+    factor = found["factor"].strip().removesuffix("*")
+    factor = "-1" if factor == "-" else factor
+    return _rows(rows, read) if not factor else _multiple(factor, rows, read)
+
+
+def _multiple(factor: str, rows: list[list[str]], read: Read) -> Form | None:
+    """Reads a number in front of a matrix."""
+    form = _rows([[f"({factor})({cell.strip()})" for cell in row] for row in rows], read)
+    if read_expression(factor) is None or not isinstance(form, Matrix):
+        return None
+    return form if all(isinstance(x, Quantity) for row in form.rows for x in row) else None
 
 
 def _rows(rows: list[list[str]], read: Read) -> Form | None:
@@ -223,7 +279,7 @@ def _group(inner: str, brackets: str, read: Read, *, is_column: bool) -> Form | 
     items = split(inner)
     if len(items) > _MAX_ITEMS or (not items and brackets != "{}"):
         return None
-    forms = tuple(read(item) for item in items)
+    forms = tuple(with_dots([read(item) for item in items]))
     if len(items) == 1 and brackets != "{}":
         return forms[0]
     rows = [form.items for form in forms if isinstance(form, Group) and form.brackets == "[]"]
@@ -238,9 +294,14 @@ _READERS: tuple[Callable[[str, Read], Form | None], ...] = (
     _about,
     _infinite,
     _yes_or_no,
+    read_rows,
+    read_arrow,
+    read_residues,
+    read_when,
     read_region,
     _choice,
-    _ratio,
+    read_ratio,
+    read_builder,
     _several,
     _equation,
     _matrix,

@@ -7,10 +7,11 @@ unit a number has. What fits no form is `Opaque`, and left to math-verify.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from .expressions import Tree
 from .quantities import Quantity
+from .times import Clock
+from .trees import Tree
 from .words import Words
 
 
@@ -34,6 +35,8 @@ class Choice:
 
     letter: str
     option: Form | None = None
+    is_marked: bool = False
+    """Whether it stands in brackets or the like, so that it can be no variable."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,42 @@ class Matrix:
     """Rows of the same length."""
 
     rows: tuple[tuple[Form, ...], ...]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Parts that only their ratios matter of; "3:45" may as well be a time of day."""
+
+    parts: tuple[Tree, ...]
+    clock: Clock | None = None
+
+
+@dataclass(frozen=True)
+class Residues:
+    """The whole numbers that leave a remainder: x = 3 (mod 7)."""
+
+    remainder: int
+    modulus: int
+    is_value: bool = field(default=False, compare=False)
+    """Whether it may as well be the remainder alone: "17 mod 5"."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    r"""Parts in an order that matters, joined by what `kind` names: p \to q, a value and when."""
+
+    kind: str
+    parts: tuple[Form, ...]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Formulas in ascending order, such as a < b <= 2c."""
+
+    sides: tuple[Tree, ...]
+    strict: tuple[bool, ...]
+    region: Form | None = None
+    """The same as a set of values of one variable, if it can be read so."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +140,10 @@ Form = (
     | Group
     | Matrix
     | Region
+    | Ratio
+    | Residues
+    | Structure
+    | Order
     | Named
     | Equation
     | Quantity
