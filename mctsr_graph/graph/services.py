@@ -22,6 +22,7 @@ from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import Case
 from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.text.schemas import ANSWER_SCHEMA
 
 Shorter = Sequence[Callable[[], list[BaseMessage]]]
 
@@ -48,7 +49,7 @@ class Services:
             lambda: say.write_again_messages(self.spec.prompts, messages),
             shorter,
             lambda text: role == "critique" or extract_final_answer(text) is not None,
-            schema=None if role == "critique" else say.ANSWER_SCHEMA,
+            schema=None if role == "critique" else ANSWER_SCHEMA,
             rollout=rollout,
             sample=sample,
         )
