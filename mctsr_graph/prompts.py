@@ -14,9 +14,10 @@ from typing import NamedTuple
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from mctsr_graph.errors import ReplyError
-from mctsr_graph.text.final_answer import clean_text, strip_reasoning
+from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.text.hostile import hide_scores
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, RANGE, at
+from mctsr_graph.text.thinking import strip_reasoning
 
 _A_NUMBER = "a whole number" if isinstance(at(0.505), int) else "a number"
 _PLACEHOLDER = re.compile(r"\{(problem|answer|critique)\}")

@@ -15,8 +15,8 @@ from mctsr_graph.text.final_answer import (
     answer_key,
     clean_text,
     extract_final_answer,
-    strip_reasoning,
 )
+from mctsr_graph.text.thinking import strip_reasoning
 
 from .growth import MOST, growth
 

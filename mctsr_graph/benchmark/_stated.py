@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from mctsr_graph.text.final_answer import extract_final_answer, strip_reasoning
+from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.text.thinking import strip_reasoning
 
 _MAX_BOXES = 50
 # What may stand between two boxes of one list: "and", commas, dollar signs, "y =".

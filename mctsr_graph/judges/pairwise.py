@@ -13,9 +13,9 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from mctsr_graph.calls.request import Request, derive_seed
 from mctsr_graph.errors import ReplyError
 from mctsr_graph.judges.base import Case, JudgeCalls
-from mctsr_graph.text.final_answer import strip_reasoning
 from mctsr_graph.text.hostile import hide_scores
 from mctsr_graph.text.reward_scale import scaled
+from mctsr_graph.text.thinking import strip_reasoning
 
 _TAG = re.compile(r"</?\s*solution_[ab]\s*>", re.IGNORECASE)
 _WINNER = r"[^\w\n]*(?:solution[ _])?(a|b|equal|tie|draw|both|neither)[^\w\n]*"

@@ -10,8 +10,8 @@ from mctsr_graph.calls.request import Request
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.judges.base import Case, JudgeCalls
 from mctsr_graph.prompts import evaluate_messages
-from mctsr_graph.text.final_answer import strip_reasoning
 from mctsr_graph.text.reward_scale import scaled
+from mctsr_graph.text.thinking import strip_reasoning
 
 
 class Criterion(NamedTuple):

@@ -10,9 +10,9 @@ from mctsr_graph.errors import ScoreError
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.paper import PaperStrategy
 from mctsr_graph.strategies.uct import backed_up_value, own_value
-from mctsr_graph.text.final_answer import strip_reasoning
 from mctsr_graph.text.reward_scale import WIDTH
 from mctsr_graph.text.score import last_number_after_score
+from mctsr_graph.text.thinking import strip_reasoning
 from mctsr_graph.tree.steered import live_children
 from mctsr_graph.tree.tree import Node, Patch, Tree
 

@@ -7,6 +7,7 @@ import unicodedata
 
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.text.reward_scale import RANGE
+from mctsr_graph.text.thinking import said
 
 # ------------------------------------------------------------------ patterns
 # Repeats are bounded or possessive, and blanks are collapsed first, so no pattern backtracks far.
@@ -125,8 +126,6 @@ def _plain_characters(text: str) -> str:
     return text.translate(table)
 
 
-_THINK_OPEN = re.compile(r"(?i)<think(?:ing)?>")
-_THINK_CLOSE = re.compile(r"(?i)</think(?:ing)?>")
 _BLANKS = re.compile(r"[^\S\n]+")
 # Applied in this order
 _CLEANING = [
@@ -148,8 +147,8 @@ _CLEANING = [
 
 def clean(reply: str) -> str:
     """Drops reasoning, code and markup and collapses blanks, in linear time."""
-    text = _THINK_CLOSE.split(_plain_characters(reply))[-1]
-    if _THINK_OPEN.search(text):
+    text, is_thinking = said(_plain_characters(reply))
+    if is_thinking:
         raise ScoreError("truncated_reasoning", "the reasoning was never closed", reply)
     for pattern, replacement in _CLEANING:
         text = pattern.sub(replacement, text)

@@ -11,13 +11,13 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
+from mctsr_graph.text.thinking import strip_reasoning
+
 _MAX_SENTENCE = 200  # characters; a longer "answer is ..." is an explanation
 _MAX_BOX = 1000  # a box may hold a matrix, but not an essay
 _MAX_KEY = 400  # longer answers get no rewriting, only their ends stripped
 _MAX_TRIES = 100  # blank statements skipped, last to first, before giving up
 
-_THINK_OPEN = re.compile(r"(?ai)<think>")  # ASCII: else the Kelvin sign would count as a "k"
-_THINK_CLOSE = re.compile(r"(?ai)</think>")
 # Two backslashes before "boxed" are accepted: replies quoted as JSON twice have them. An escaped
 # character is one token, so that \{ and \} do not count as braces.
 _BOX_TOKEN = re.compile(r"\\{1,2}(?:boxed|fbox)(?![A-Za-z])\s{0,8}(\{?)|\\.|[{}]", re.DOTALL)
@@ -43,16 +43,6 @@ _OWN_LINE_VALUE = re.compile(r"[-+.]?[0-9\\$]|[(\[][-+.]?[0-9\\]|\S+(?<!:)\Z")
 _DELIMITER = re.compile(r"(\\\\|\\\$)|\$|\\[()\[\]]|(?<!\S)\*\*|\*\*(?=[\s.,;:]|\Z)")
 _TEXT_MACRO = r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)\s{0,2}\{([^{}]*)\}"
 _WRAPPED = re.compile(_TEXT_MACRO)
-
-
-def strip_reasoning(text: str) -> str:
-    """Removes a reasoning model's thinking from its reply.
-
-    Returns:
-        What follows the last ``</think>``, up to a ``<think>`` that is left open; it may be empty.
-    """
-    after = _THINK_CLOSE.split(text)[-1]
-    return _THINK_OPEN.split(after, maxsplit=1)[0].strip()
 
 
 def clean_text(text: str) -> str:
