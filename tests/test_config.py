@@ -34,6 +34,12 @@ WRONG: list[tuple[str, list[Any], str]] = [
     ("max_cost", [0, -1.0, INF, NAN, "cheap"], "above 0, or null"),
     ("input_price", [-0.1, INF, NAN, None], "0 or more"),
     ("output_price", [-0.1, INF, NAN, None], "0 or more"),
+    ("cached_input_price", [-0.1, INF, NAN], "0 or more, or null"),
+    (
+        "prices",
+        ["cheap", 5, [1]],
+        "prices of a million tokens by name of the model, as `read_prices` gives them, or null",
+    ),
     ("drafts", [0, 65, None], "1 to 64"),
     ("init", ["none", None], "'answer', 'dummy', 'both'"),
     ("max_children", [0, 4097, None], "1 to 4096"),
@@ -171,7 +177,7 @@ def test_an_unknown_setting_suggests_the_near_name(name: str, near: str) -> None
 
 
 def test_an_unknown_setting_like_no_other_gets_no_suggestion() -> None:
-    assert message(xyzzy=1).startswith("'xyzzy' is not a setting; allowed: agree, call_seconds, ")
+    assert message(xyzzy=1).startswith("'xyzzy' is not a setting; allowed: agree, cached_input")
 
 
 def test_a_setting_by_its_old_name_is_understood() -> None:

@@ -12,13 +12,27 @@ from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from mctsr_graph.calls.finish_reason import REFUSED, TRUNCATED, is_repetitive, reason_of
+from mctsr_graph.calls.finish_reason import (
+    REFUSED,
+    TRUNCATED,
+    is_repetitive,
+    model_told,
+    reason_of,
+)
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
-from mctsr_graph.calls.request import Budget, Model, Reply, Request, derive_seed, innermost
+from mctsr_graph.calls.request import (
+    Budget,
+    Model,
+    Reply,
+    Request,
+    derive_seed,
+    innermost,
+    names_of,
+)
 from mctsr_graph.calls.retry import classify, with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
 from mctsr_graph.calls.sync_async import Way, all_at_once
-from mctsr_graph.calls.usage import Cost, sum_costs
+from mctsr_graph.calls.usage import Cost, cost_of, sum_costs
 from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.text.hostile import defuse_control_tokens
@@ -153,7 +167,7 @@ class Asker:
                 raise
             code = kind if kind in _FINAL else "model_error"
             raise ReplyError(code, f"{type(error).__name__}: {error}") from error
-        costs.append(self._cost(message))
+        costs.append(self._cost(request, message))
         text, ending = str(message.text), reason_of(message)
         if ending == REFUSED:
             raise ReplyError("refusal", "the model refused", text)
@@ -267,17 +281,26 @@ class Asker:
             )
         return settings
 
-    def _cost(self, message: AIMessage) -> Cost:
-        told: Any = message.usage_metadata or {}
-        sent, received = told.get("input_tokens", -1), told.get("output_tokens", -1)
-        if not (isinstance(sent, int) and isinstance(received, int) and min(sent, received) >= 0):
-            if self.context.max_tokens is not None:
-                raise ConfigError(
-                    f"max_tokens is {self.context.max_tokens}, but the model reports no token "
-                    "usage; use max_calls or max_seconds instead"
-                )
-            return Cost(calls=1, input_tokens=0, output_tokens=0, unmetered_calls=1)
-        cost = Cost(calls=1, input_tokens=sent, output_tokens=received, unmetered_calls=0)
+    def _cost(self, request: Request, message: AIMessage) -> Cost:
+        """What a call has cost.
+
+        Raises:
+            ConfigError: there is a budget for what nobody tells.
+        """
+        own = [] if request.send is not None else names_of(self.model)
+        names = [model_told(message), *own]
+        cost = cost_of(message.usage_metadata, self.context.price_of(filter(None, names)))
+        if cost["unmetered_calls"] and self.context.max_tokens is not None:
+            raise ConfigError(
+                f"max_tokens is {self.context.max_tokens}, but the model reports no token "
+                "usage; use max_calls or max_seconds instead"
+            )
+        if cost["unpriced_calls"] and self.context.max_cost is not None:
+            why = "it reports no token usage" if cost["unmetered_calls"] else "give it by `prices`"
+            raise ConfigError(
+                f"max_cost is {self.context.max_cost:g}, but what {next(iter(names), '')!r} costs "
+                f"is not known; {why}"
+            )
         self.budget.add(cost)
         return cost
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from mctsr_graph.calls.finish_reason import reason_of
+from mctsr_graph.calls.finish_reason import model_told, reason_of
 from mctsr_graph.calls.sqlite import connected
 from mctsr_graph.errors import CheckpointError, JournalMismatchError
 
@@ -117,8 +117,9 @@ class CallJournal:
                 'an edited checkpoint, give it a branch: update_state(config, {"branch": NAME})'
             )
         told = json.loads(row[1])
-        ending = {"finish_reason": told["ending"]} if told["ending"] else {}
-        return AIMessage(told["text"], usage_metadata=told["usage"], response_metadata=ending)
+        metadata = {"finish_reason": told["ending"], "model_name": told.get("model")}
+        known = {name: value for name, value in metadata.items() if value}
+        return AIMessage(told["text"], usage_metadata=told["usage"], response_metadata=known)
 
     def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
         """Record a reply; it is in the file when this returns."""
@@ -171,9 +172,9 @@ class CallJournal:
 
 
 def _told(reply: AIMessage) -> str:
-    return json.dumps(
-        {"text": str(reply.text), "usage": reply.usage_metadata, "ending": reason_of(reply)}
-    )
+    told = {"text": str(reply.text), "usage": reply.usage_metadata, "ending": reason_of(reply)}
+    model = model_told(reply)
+    return json.dumps({**told, "model": model} if model else told)
 
 
 def hash_request(messages: Sequence[BaseMessage], settings: dict[str, Any]) -> str:

@@ -103,10 +103,9 @@ class Budget:
         return True
 
     def add(self, cost: Cost) -> None:
-        """Count the tokens of a call that returned."""
+        """Count the tokens and the price of a call that returned; `take` has counted the call."""
         with self._lock:
-            self._spent["input_tokens"] += cost["input_tokens"]
-            self._spent["output_tokens"] += cost["output_tokens"]
+            self._spent = sum_costs([self._spent, {**cost, "calls": 0}])
 
     def _now(self) -> float:
         return self._seconds + time.monotonic() - self._began
@@ -118,19 +117,12 @@ def spent_budget(context: MCTSrContext, spent: Cost, seconds: float) -> str | No
         ("max_calls", context.max_calls, spent["calls"]),
         ("max_tokens", context.max_tokens, spent["input_tokens"] + spent["output_tokens"]),
         ("max_seconds", context.max_seconds, seconds),
-        ("max_cost", context.max_cost, price(context, spent)),
+        ("max_cost", context.max_cost, spent["price"]),
     )
     for name, limit, used in budgets:
         if limit is not None and used >= limit:
             return name
     return None
-
-
-def price(context: MCTSrContext, spent: Cost) -> float:
-    """What tokens cost at the prices of the settings, in their currency."""
-    millions = 1_000_000
-    inputs = context.input_price * spent["input_tokens"] / millions
-    return inputs + context.output_price * spent["output_tokens"] / millions
 
 
 def derive_seed(*parts: object) -> int:
@@ -151,8 +143,13 @@ def innermost(model: Any) -> Any:
     return model
 
 
-def model_name(model: Any) -> str:
-    """A model's class and name, as far as it says them."""
+def names_of(model: Any) -> list[str]:
+    """The names that a model gives itself."""
     model = innermost(model)
     names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
-    return f"{type(model).__name__}:{next((n for n in names if isinstance(n, str)), '')}"
+    return [name for name in names if isinstance(name, str)]
+
+
+def model_name(model: Any) -> str:
+    """A model's class and name, as far as it says them."""
+    return f"{type(innermost(model)).__name__}:{next(iter(names_of(model)), '')}"

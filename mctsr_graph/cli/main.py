@@ -25,6 +25,7 @@ from mctsr_graph.cli.terminal import (
     safe,
     save_page,
     show,
+    show_estimate,
     show_interrupted,
     stderr,
     stdout,
@@ -37,10 +38,12 @@ from mctsr_graph.errors import (
     SearchInterrupted,
 )
 from mctsr_graph.graph.identity_v1 import stored_context
+from mctsr_graph.run.estimate import estimate
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solve import solve
 from mctsr_graph.run.spec import SearchControl, SolveOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.prices import read_prices
 from mctsr_graph.settings.profiles import PROFILES
 
 app = typer.Typer(
@@ -134,6 +137,14 @@ def solve_command(
     ] = False,
     live: LiveOption = False,
     page: PageOption = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="JSON or TOML file of prices by model, before those of this package."),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only estimate calls, tokens and money. No call is made."),
+    ] = False,
 ) -> None:
     """Search for the answer to a problem.
 
@@ -151,10 +162,14 @@ def solve_command(
                 **({"max_rollouts": rollouts} if rollouts is not None else {}),
                 **(limits if max_reply_tokens is not None else {}),
                 **({"prior": _read_prior(prior)} if prior is not None else {}),
+                **({"prices": read_prices(prices)} if prices is not None else {}),
                 **dict(parse_setting(text) for text in settings or []),
             }
         )
         text = _problem(problem, file)
+        if dry_run:
+            show_estimate(estimate(text, model, context=context), as_json)
+            return
         options: SolveOptions = {"context": context, "checkpointer": checkpoint}
         _run(err, text, model, options, _Shown(show_tree, as_json, live, page))
 

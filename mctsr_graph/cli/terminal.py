@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 import warnings
@@ -16,9 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from mctsr_graph.calls.usage import total_cost
+from mctsr_graph.calls.usage import Usage, price_told, total_cost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.events import Best, Event
+from mctsr_graph.run.estimate import Estimate
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import OnChange, OnEvent, SearchControl
 from mctsr_graph.settings.context import MCTSrContext
@@ -152,13 +154,24 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
         out.print("\nTree (id, q, rewards, final answer)")
         out.print(render_text(solution.tree, solution.best))
     out.print()
-    out.print(_cost(solution))
+    out.print(cost_table(solution.usage))
     unmetered = total_cost(solution.usage)["unmetered_calls"]
     if unmetered:
         out.print(f"The tokens of {unmetered} calls are not known.")
     out.print(f"Stopped by {solution.stop_reason} after {solution.rollouts} rollouts.")
     for failure in solution.failures:
         out.print(safe(f"Failed in rollout {failure['rollout']}: {failure['message']}"))
+
+
+def show_estimate(estimated: Estimate, as_json: bool) -> None:
+    """Print what a search would take."""
+    out = stdout()
+    if as_json:
+        out.out(json.dumps(estimated.to_json()), highlight=False)
+        return
+    out.print(cost_table(estimated.usage))
+    out.print(f"At most {estimated.calls} calls, price {price_in_words(estimated.cost)}.")
+    out.print(estimated.assumptions)
 
 
 def check_page(file: Path | None) -> None:
@@ -211,13 +224,19 @@ _VIEWS: dict[str, Callable[[Solution], str]] = {
 }
 
 
-def _cost(solution: Solution) -> Table:
-    table = Table("cost", "calls", "input tokens", "output tokens")
-    costs = [(role, solution.usage[role]) for role in solution.usage]
-    for name, cost in [*costs, ("total", total_cost(solution.usage))]:
-        counts = (cost["calls"], cost["input_tokens"], cost["output_tokens"])
-        table.add_row(name, *(str(count) for count in counts))
+def cost_table(usage: Usage) -> Table:
+    """Calls, tokens and money by role."""
+    kinds = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+    table = Table("cost", *(kind.replace("_", " ") for kind in kinds), "price")
+    for name, cost in [*usage.items(), ("total", total_cost(usage))]:
+        counts = (str(cost[kind]) for kind in kinds)  # type: ignore[literal-required]
+        table.add_row(name, *counts, price_in_words(price_told({name: cost})))
     return table
+
+
+def price_in_words(price: float | None) -> str:
+    """A price to 6 decimals."""
+    return "unknown" if price is None else f"{price:.6f}".rstrip("0").rstrip(".")
 
 
 def show_interrupted(

@@ -17,7 +17,7 @@ from langgraph.types import StateSnapshot, StreamMode
 
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.calls.request import Model
-from mctsr_graph.calls.usage import no_usage
+from mctsr_graph.calls.usage import add_usage, price_told
 from mctsr_graph.errors import (
     CheckpointError,
     FingerprintMismatchError,
@@ -243,11 +243,13 @@ class SearchRun:
         found = conclude(self._strategy, tree, context, best, values.get("answer"))
         if kept := values.get("choice"):  # how it was chosen, which a view of a file cannot know
             found["choice"] = kept
+        usage = add_usage([values.get("usage") or {}])  # one of an earlier version tells less
         return Solution(
             problem=self._spec.problem,
             **found,
             rollouts=values.get("rollouts", 0),
-            usage=values.get("usage") or no_usage(),
+            usage=usage,
+            cost=price_told(usage),
             stop_reason=stop_reason,
             tree=tree,
             failures=values.get("failures") or [],

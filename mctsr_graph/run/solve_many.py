@@ -257,6 +257,7 @@ def _nothing(problem: str) -> Solution:
         stop_reason=None,
         tree={},
         failures=[],
+        cost=0.0,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.settings.prices import Price, Prices, price_of
 from mctsr_graph.settings.prior import USUAL, Prior
 from mctsr_graph.settings.profiles import PROFILES, default_of
 from mctsr_graph.text.final_answer import clean_text
@@ -55,6 +56,11 @@ def _list_profiles(schema: dict[str, Any]) -> None:
     schema["enum"] = list(PROFILES)
 
 
+_IN_WORDS = {
+    "prior": "lists of weights that sum to 1, as `learn_prior` gives them",
+    "prices": "prices of a million tokens by name of the model, as `read_prices` gives them",
+}
+"""What settings may be that are neither words nor numbers."""
 RENAMED = {"select": "choice"}
 """Settings by the names that they had before, which are still understood."""
 
@@ -164,11 +170,38 @@ class MCTSrContext(BaseModel):
         ),
     ] = None
     input_price: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="price of a million input tokens")
+        float,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="price of a million input tokens, whatever the model; 0 with output_price "
+            "0: by the table",
+        ),
     ] = 0.0
     output_price: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="price of a million output tokens")
+        float,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="price of a million output tokens, as input_price",
+        ),
     ] = 0.0
+    cached_input_price: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="price of a million input tokens that the server had in its cache, beside "
+            "input_price; null: the same",
+        ),
+    ] = None
+    prices: Annotated[
+        Prices | None,
+        Field(
+            description="prices by name of the model, as `read_prices` gives them; names that it "
+            "has not, and null: the table of this package"
+        ),
+    ] = None
 
     # The shape of the tree
     drafts: Annotated[
@@ -315,6 +348,16 @@ class MCTSrContext(BaseModel):
         """The setting `name` ("temperature", "max_tokens") of a role ("draft", ...)."""
         return getattr(self, f"{role}_{name}")
 
+    def price_of(self, names: Iterable[str]) -> Price | None:
+        """The price of a model by the names that it goes by; None where it is not known."""
+        if not (self.input_price or self.output_price):
+            return price_of(names, self.prices)
+        return Price(
+            input=self.input_price,
+            output=self.output_price,
+            cached_input=self.cached_input_price,
+        )
+
     @property
     def belief_prior(self) -> Prior:
         """The prior that beliefs start from."""
@@ -366,7 +409,9 @@ def allowed_values(name: str) -> str:
     literals = [part for part in parts if isinstance(part, str)]
     if name == "profile":
         literals = list(PROFILES)
-    if literals:
+    if name in _IN_WORDS:
+        text = _IN_WORDS[name]
+    elif literals:
         text = ", ".join(repr(part) for part in literals)
     elif bool in parts:
         text = "true or false"
@@ -382,8 +427,6 @@ def _bounds(metadata: list[Any]) -> str:
         for bound in ("ge", "gt", "le"):
             if getattr(item, bound, None) is not None:
                 found[bound] = getattr(item, bound)
-    if not found:
-        return "lists of weights that sum to 1, as `learn_prior` gives them"
     if "le" in found:
         low = f"{found['ge']:g}" if "ge" in found else f"above {found['gt']:g}"
         return f"{low} to {found['le']:.12g}"

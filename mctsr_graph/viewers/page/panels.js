@@ -121,22 +121,30 @@ class Panels {
       + "answers that are plainly equal, such as 0.5 and 1/2, are one. The mean is that of all their rewards."));
   }
 
-  /** Calls and tokens by role, and what could not be had. */
+  /** Calls, tokens and money by role, and what could not be had. */
   cost() {
     const roles = Object.entries(this.search.usage);
-    const sums = (key) => roles.reduce((sum, [, cost]) => sum + cost[key], 0);
-    const keys = ["calls", "input_tokens", "output_tokens"];
+    const of = (cost, key) => cost[key] ?? 0;
+    const sums = (key) => roles.reduce((sum, [, cost]) => sum + of(cost, key), 0);
+    const keys = ["calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens"];
+    const price = (known, unknown) => unknown ? "unknown"
+      : known.toLocaleString("en", { maximumFractionDigits: 6 });
     const row = (name, cells, attributes) => element("tr", attributes,
       element("th", { scope: "row" }, name),
       ...cells.map((cell) => element("td", { class: "number" }, cell)));
-    const rows = roles.map(([role, cost]) => row(role, keys.map((key) => bar(cost[key], sums(key)))));
-    rows.push(row("total", keys.map((key) => count(sums(key))), { class: "total" }));
+    const rows = roles.map(([role, cost]) => row(role, [
+      ...keys.map((key) => bar(of(cost, key), sums(key))),
+      price(of(cost, "price"), cost.unpriced_calls ?? cost.calls)]));
+    const unpriced = roles.some(([, cost]) => cost.unpriced_calls ?? cost.calls);
+    rows.push(row("total", [...keys.map((key) => count(sums(key))), price(sums("price"), unpriced)],
+      { class: "total" }));
     const unmetered = sums("unmetered_calls");
     const failures = this.search.failures.map((failure) => element("li", {},
       element("b", {}, failure.rollout ? `Rollout ${failure.rollout}` : "Roots"),
       ` ${failure.role}, ${failure.code}: `, shorten(failure.message, 300)));
     fill("cost",
-      table(["role", "calls", "tokens in", "tokens out"], rows, [1, 2, 3]),
+      table(["role", "calls", "tokens in", "cached", "tokens out", "thinking", "price"], rows,
+        [1, 2, 3, 4, 5, 6]),
       ...(unmetered ? [note(`The tokens of ${count(unmetered)} calls are not known.`)] : []),
       ...(failures.length ? [section(`${count(failures.length)} replies could not be had`,
         element("ul", { class: "failures" }, ...failures))] : []));
