@@ -85,6 +85,10 @@ DIFFERENCES: dict[str, tuple[Any, Any, Any]] = {
     "init": ("answer", "both", "answer"),
     "choice": ("max_q", "max_q", "weighted"),
     "full_score_penalty": (5.0, 45.0, 5.0),
+    "draft_temperature": (0.95, 0.95, None),
+    "critique_temperature": (0.95, 0.95, None),
+    "refine_temperature": (0.95, 0.95, None),
+    "evaluate_temperature": (0.95, 0.95, None),
 }
 
 # What all profiles have
@@ -97,10 +101,6 @@ SHARED: dict[str, Any] = {
     "log_term": "ln(N+1)",
     "reward_samples": 1,
     "full_score_threshold": 95.0,
-    "draft_temperature": 0.95,
-    "critique_temperature": 0.95,
-    "refine_temperature": 0.95,
-    "evaluate_temperature": 0.95,
     "draft_max_tokens": None,
     "seed": 0,
 }
@@ -259,8 +259,11 @@ def test_what_all_profiles_have(profile: Any) -> None:
     assert {name: settings[name] for name in SHARED} == SHARED
 
 
-def test_the_paper_is_the_default_profile() -> None:
-    assert MCTSrContext() == MCTSrContext(profile="paper")
+def test_the_paper_is_the_default_profile_and_its_temperature_is_for_who_asks_for_it() -> None:
+    asked = MCTSrContext(profile="paper")
+    temperatures = dict.fromkeys([name for name in DIFFERENCES if name.endswith("temperature")])
+    assert MCTSrContext().model_dump() == {**asked.model_dump(), **temperatures}
+    assert MCTSrContext.model_validate_json(MCTSrContext().model_dump_json()) == MCTSrContext()
 
 
 @pytest.mark.parametrize("name", [name for name in DIFFERENCES if name != "profile"])
@@ -311,7 +314,7 @@ def test_the_json_schema_describes_every_property() -> None:
 def test_a_setting_of_a_role() -> None:
     context = MCTSrContext(refine_temperature=0.2, evaluate_max_tokens=40)
     assert context.of_role("temperature", "refine") == 0.2
-    assert context.of_role("temperature", "draft") == 0.95
+    assert context.of_role("temperature", "draft") is None
     assert context.of_role("max_tokens", "evaluate") == 40
 
 

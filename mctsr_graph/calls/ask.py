@@ -6,12 +6,12 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import zip_longest
 from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, BaseMessage
 
+from mctsr_graph.calls.adapter import Tell, Wish, adapted, as_message
 from mctsr_graph.calls.finish_reason import (
     REFUSED,
     TRUNCATED,
@@ -68,6 +68,8 @@ class Asker:
     """Id of the search in the journal."""
     strict: bool = False
     """Whether the model's own exceptions are raised instead of becoming failures."""
+    tell: Tell | None = None
+    """Hears of each setting that the model does not take, once."""
 
     async def ask_all(self, requests: Sequence[Request], way: Way) -> list[Reply]:
         """Ask for everything at once; return the replies in the order of `requests`."""
@@ -184,10 +186,14 @@ class Asker:
         config = _config(request, attempt)
         messages = _defused(messages)
 
-        def once() -> Awaitable[AIMessage]:
+        async def once() -> AIMessage:
             if request.send is not None:
-                return request.send(self.model, messages, way)
-            return way.send(self.model, messages, config=config, **settings)
+                return await request.send(self.model, messages, way)
+            wish = self._wish(request, settings)
+            reply = await way.send(adapted(self.model, wish), messages, config=config)
+            if wish.error is not None:  # behind a fallback
+                raise wish.error
+            return as_message(reply, self.model)
 
         if self.journal is None:
             return self._retried(once, way)
@@ -230,7 +236,8 @@ class Asker:
 
         async def once() -> list[AIMessage]:
             config = _config(requests[new[0]], 0)
-            return await giver.ask(messages, len(new), way, config, settings[new[0]])
+            wish = self._wish(requests[new[0]], settings[new[0]])
+            return await giver.ask(messages, len(new), way, config, wish)
 
         found: list[AIMessage] = []
         try:
@@ -261,11 +268,11 @@ class Asker:
     ) -> tuple[Slot, str]:
         """Where the journal keeps a reply, and what it is the reply to."""
         slot = Slot(self.search, request.rollout, request.role, request.sample, attempt)
+        # As settings were told by earlier versions, whose journals are still read
+        settings = {"temperature": 0.95, **settings}
+        if "seed" not in getattr(type(innermost(self.model)), "model_fields", {}):
+            settings = {name: value for name, value in settings.items() if name != "seed"}
         return slot, hash_request(messages, settings)
-
-    @cached_property
-    def _takes_seed(self) -> bool:
-        return "seed" in getattr(type(innermost(self.model)), "model_fields", {})
 
     def _settings(self, request: Request, attempt: int) -> dict[str, Any]:
         settings: dict[str, Any] = {
@@ -275,11 +282,16 @@ class Asker:
         }
         if attempt and request.role != "evaluate" and "max_tokens" in settings:
             settings["max_tokens"] *= 2
-        if self._takes_seed:
-            settings["seed"] = derive_seed(
-                self.context.seed, request.rollout, request.role, request.sample, attempt
-            )
+        settings["seed"] = derive_seed(
+            self.context.seed, request.rollout, request.role, request.sample, attempt
+        )
         return settings
+
+    def _wish(self, request: Request, settings: dict[str, Any]) -> Wish:
+        names = {name: f"{request.role}_{name}" for name in ("temperature", "max_tokens")}
+        explicit = self.context.model_fields_set
+        given = {name: own for name, own in names.items() if own in explicit}
+        return Wish(settings, given, self.tell)
 
     def _cost(self, request: Request, message: AIMessage) -> Cost:
         """What a call has cost.

@@ -134,9 +134,12 @@ def derive_seed(*parts: object) -> int:
 def innermost(model: Any) -> Any:
     """The chat model inside `bind`, `with_retry` and `with_fallbacks`."""
     for _ in range(16):
-        if isinstance(model, BaseChatModel):  # first: a pydantic class is slow to say it lacks one
+        if isinstance(model, BaseChatModel):
             break
-        inner = getattr(model, "bound", None) or getattr(model, "runnable", None)
+        # Of its own attributes: what `init_chat_model(configurable_fields=...)` returns makes a
+        # model to look for any other
+        own = getattr(model, "__dict__", {})
+        inner = own.get("bound") or own.get("runnable")
         if inner is None:
             break
         model = inner

@@ -133,7 +133,7 @@ def delay(attempt: int, rng: random.Random, after: float | None = None) -> float
 
 def retry_after(error: BaseException) -> float | None:
     """Seconds in [0, LONGEST_RETRY_AFTER] that the server asks to wait, or None."""
-    for holder in [h for one in _chain(error) for h in (one, getattr(one, "response", None))]:
+    for holder in [h for one in causes(error) for h in (one, getattr(one, "response", None))]:
         sent: Any = getattr(holder, "headers", None)
         items = sent.items() if hasattr(sent, "items") else ()
         headers = {str(name).lower(): str(value) for name, value in items}
@@ -152,14 +152,14 @@ def classify(error: BaseException) -> Kind:
         person changes something. "context": this one is too long for the model. "refusal": a
         filter rejected it. "other": not known, and not to be tried again.
     """
-    kinds = {_kind(one) for one in _chain(error)}
+    kinds = {_kind(one) for one in causes(error)}
     return next((kind for kind in _NAMED if kind in kinds), "other")
 
 
 def _kind(error: BaseException) -> Kind:
     names = " ".join(cls.__name__ for cls in type(error).__mro__)
     named: Kind = next((kind for kind, name in _NAMED.items() if name.search(names)), "other")
-    status = _status(error)
+    status = status_of(error)
     if named in ("context", "refusal") or isinstance(error, MCTSrError):
         return named
     words = f"{str(error)[:4000]} {getattr(error, 'code', '')}".lower()
@@ -183,7 +183,7 @@ def _by_status(status: int, words: str) -> Kind:
     return "transient" if status in (408, 409, 425) or status >= 500 else "configuration"
 
 
-def _status(error: BaseException) -> int | None:
+def status_of(error: BaseException) -> int | None:
     """The HTTP status of a failure, wherever the client keeps it."""
     body = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     found = [getattr(error, name, None) for name in ("status_code", "status", "code")]
@@ -200,7 +200,7 @@ def _is_malformed_reply(error: BaseException, words: str) -> bool:
     return telling and module.startswith(("langchain", "pydantic"))
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """An error and what it was raised from. Our own errors mean what they say."""
     cause: BaseException | None = error
     for _ in range(8):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -14,7 +14,9 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import LLMResult
 from langchain_core.runnables.config import ensure_config, merge_configs
 
+from mctsr_graph.calls.adapter import Adapted, Prepared, Wish
 from mctsr_graph.calls.journal import hash_request
+from mctsr_graph.calls.model_words import words_of
 from mctsr_graph.calls.request import Model, Request
 from mctsr_graph.calls.retry import classify
 from mctsr_graph.calls.sync_async import Way
@@ -33,18 +35,19 @@ class Giver:
     config: Any
 
     async def ask(
-        self, messages: list[BaseMessage], count: int, way: Way, config: Any, settings: Any
+        self, messages: list[BaseMessage], count: int, way: Way, config: Any, wish: Wish
     ) -> list[AIMessage]:
         """Return up to `count` replies, whose usage adds up to that of the request."""
         full = ensure_config(merge_configs(self.config, config))
         options = {name: full.get(name) for name in ("callbacks", "tags", "metadata", "run_name")}
-        result = await way.generate(
-            self.chat,
-            messages,
-            # A handler that streams would turn several replies into one
-            **{**self.settings, **settings, **options, "n": count, "stream": False},
-        )
-        found = _messages(result)[:count]
+        # A handler that streams would turn several replies into one
+        options |= {"stream": False}
+        chat = Adapted(self.chat, replace(wish, settings={**wish.settings, "n": count}))
+
+        async def generate(call: Prepared) -> LLMResult:
+            return await way.generate(call.model, messages, **{**call.kwargs, **options})
+
+        found = _messages(await chat.asked(generate, self.settings))[:count]
         if len(found) < 2:
             self.forget()
         return found
@@ -69,14 +72,16 @@ def giver_of(model: Model) -> Giver | None:
     config: Any = {}
     inner: Any = model
     while not isinstance(inner, BaseChatModel):
-        if not hasattr(inner, "bound") or getattr(inner, "config_factories", None):
+        own = getattr(inner, "__dict__", {})
+        if "bound" not in own or own.get("config_factories"):
             return None
         settings = {**getattr(inner, "kwargs", {}), **settings}
         its: Any = getattr(inner, "config", None)
         config = merge_configs(its, config)
         inner = inner.bound
-    takes_n = "n" in type(inner).model_fields and not getattr(inner, "shares_prompts", False)
-    if not takes_n or _single.get(id(inner)) is inner:
+    takes_n = "n" in type(inner).model_fields and words_of(inner).way("n") is not None
+    shares = getattr(inner, "shares_prompts", False)
+    if not takes_n or shares or _single.get(id(inner)) is inner:
         return None
     return Giver(inner, settings, config)
 

@@ -104,8 +104,12 @@ def solve_command(
         ),
     ] = None,
     profile: Annotated[
-        str, typer.Option(help=f"The strategy, with its settings: {', '.join(PROFILES)}.")
-    ] = "paper",
+        str | None,
+        typer.Option(
+            help=f"The strategy, with its settings: {', '.join(PROFILES)}. "
+            "By default paper, at the model's own temperature."
+        ),
+    ] = None,
     effort: Annotated[
         str | None, typer.Option(help="A budget of model calls: low, medium or high.")
     ] = None,
@@ -155,7 +159,7 @@ def solve_command(
         limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
         context = MCTSrContext(
             **{
-                "profile": profile,
+                **({"profile": profile} if profile is not None else {}),
                 "effort": effort,
                 "width": width,
                 "seed": seed,

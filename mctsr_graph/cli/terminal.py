@@ -124,6 +124,8 @@ def watching(
 def _line(event: Event, context: MCTSrContext) -> str:
     if event["type"] == "mctsr.start":
         return "drafting an answer"
+    if event["type"] == "mctsr.left_out":
+        return f"{event['setting']} is not sent to the model, which does not take it"
     if event["type"] == "mctsr.stop":
         return f"stopped: {event['stop_reason']}, {_best(event['best'])}"
     if event["failure"] is not None:

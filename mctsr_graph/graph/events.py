@@ -6,7 +6,7 @@ version, and are neither removed nor given another meaning.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
@@ -75,7 +75,21 @@ class StopEvent(TypedDict):
     usage: Cost
 
 
-Event = StartEvent | RolloutEvent | StopEvent
+class LeftOutEvent(TypedDict):
+    """A setting is not sent, since the model does not take it. Said once for a model."""
+
+    type: Literal["mctsr.left_out"]
+    version: Literal[1]
+    setting: str
+    """"temperature", "max_tokens", "seed" or "stop"."""
+    value: Any
+    model: str
+    """Class and name of the model."""
+    reason: str
+    """What the model, its server or its profile says."""
+
+
+Event = StartEvent | RolloutEvent | LeftOutEvent | StopEvent
 
 
 def start_event(problem: str, context: MCTSrContext) -> StartEvent:
@@ -107,6 +121,18 @@ def rollout_event(
         best=_best(tree, best),
         usage=total_cost(usage),
         failure=leaf["failures"][0] if node is None else None,
+    )
+
+
+def left_out_event(setting: str, value: Any, model: str, reason: str) -> LeftOutEvent:
+    """Say that a model does not take a setting."""
+    return LeftOutEvent(
+        type="mctsr.left_out",
+        version=VERSION,
+        setting=setting,
+        value=value,
+        model=model,
+        reason=reason,
     )
 
 

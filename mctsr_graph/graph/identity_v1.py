@@ -20,7 +20,7 @@ from mctsr_graph.graph.identity import LIMITS, identity_of
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.judges import Judge, Verifier
 from mctsr_graph.judges.base import name_of
-from mctsr_graph.settings.context import RENAMED, MCTSrContext
+from mctsr_graph.settings.context import RENAMED, TEMPERATURES, MCTSrContext
 from mctsr_graph.settings.profiles import PROFILES
 
 _NEW_NAME = {now: then for then, now in RENAMED.items()}
@@ -65,8 +65,17 @@ _GONE_LIMITS: dict[str, Any] = {"class_patience": None}
 _GONE_VALUES = {"select": "playoff", "value": "lower_bound"}
 
 
+def context_before(context: MCTSrContext) -> MCTSrContext:
+    """The settings as they were when every profile had a temperature of 0.95."""
+    given = context.model_dump(exclude_unset=True)
+    asked = "profile" in given
+    kept = {name: one for name, one in given.items() if asked or one is not None}
+    return MCTSrContext(**{**dict.fromkeys(TEMPERATURES, 0.95), "profile": "paper", **kept})
+
+
 def fingerprint_v1(problem: str, context: MCTSrContext, spec: SearchSpec) -> str | None:
     """32 hexadecimal digits; None where no search of that time can be told to be this one."""
+    context = context_before(context)
     others, known = _others(spec), _GONE_BY_PROFILE.get(context.profile)
     usual = type(context)(profile=context.profile)
     new = set(type(context).model_fields) - {*LIMITS, *_SAME}
@@ -133,7 +142,13 @@ def stored_context(stored: Mapping[str, Any]) -> MCTSrContext:
 
 def shown_context(stored: Mapping[str, Any]) -> MCTSrContext:
     """The settings of a stored search, as far as this version has them."""
-    return MCTSrContext(**{name: one for name, one in stored.items() if _is_known(name, one)})
+    known = {name: one for name, one in stored.items() if _is_known(name, one)}
+    return MCTSrContext(**({"profile": "paper", **known} if is_from_before(stored) else known))
+
+
+def is_from_before(stored: Mapping[str, Any]) -> bool:
+    """Whether the settings were kept when paper's temperature was that of every search."""
+    return "profile" not in stored and any(name not in stored for name in TEMPERATURES)
 
 
 def _is_known(name: str, value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from langchain_core.messages import BaseMessage
 
@@ -12,6 +13,7 @@ from mctsr_graph.calls.ask import Asker
 from mctsr_graph.calls.request import Budget, Reply, Request
 from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.calls.usage import Role, Usage
+from mctsr_graph.graph.events import left_out_event
 from mctsr_graph.graph.identity_v1 import digest_of
 from mctsr_graph.graph.rollout import longest
 from mctsr_graph.graph.spec import SearchSpec
@@ -55,7 +57,13 @@ class Services:
         usages: list[Usage] = [state["usage"], *(leaf["usage"] for leaf in leaves)]
         budget = Budget(run.context, usages, state["seconds"] + longest(leaves))
         search = f"{state['search']}/{state.get('branch') or ''}"
-        return Asker(self.spec.model(), run.context, budget, self.spec.journal, search, strict)
+
+        def tell(setting: str, value: Any, model: str, reason: str) -> None:
+            run.emit(left_out_event(setting, value, model, reason))
+
+        return Asker(
+            self.spec.model(), run.context, budget, self.spec.journal, search, strict, tell
+        )
 
     async def judge(self, cases: list[list[Case]], asker: Asker, way: Way) -> list[list[Reply]]:
         """Have every case judged at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -28,7 +29,7 @@ from mctsr_graph.errors import (
 )
 from mctsr_graph.graph.graph import graph_of
 from mctsr_graph.graph.identity import VERSION
-from mctsr_graph.graph.identity_v1 import fingerprint_v1
+from mctsr_graph.graph.identity_v1 import context_before, fingerprint_v1, is_from_before
 from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState, supersteps
 from mctsr_graph.graph.stop import why_stop
@@ -82,18 +83,23 @@ class SearchRun:
             return
         if (await way.get_state(self.graph, self._at(self.thread_id))).values:
             return
-        former = self._fingerprint_v1()
+        before = replace(self._spec, context=context_before(self._spec.context))
+        former: str | None = before.identity.digest
+        if not _is_from_before(await way.get_state(self.graph, self._at(before.identity.digest))):
+            former = self._fingerprint_v1()
         if former and (await way.get_state(self.graph, self._at(former))).values:
             self.thread_id = former
 
     async def run(self, way: Way) -> None:
         """Search to the end, from where the search stopped if it is kept."""
-        spec, config = self._spec, self._at(self.thread_id)
         if self._saver is not None:
-            update = self._take_up(await way.get_state(self.graph, config))
+            found = await way.get_state(self.graph, self._at(self.thread_id))
+            update = self._take_up(found)
             if update is not None:
                 values, as_node = update
-                await way.update_state(self.graph, config, values=values, as_node=as_node)
+                at = self._at(self.thread_id)
+                await way.update_state(self.graph, at, values=values, as_node=as_node)
+        spec, config = self._spec, self._at(self.thread_id)
         if self._is_over:
             return
         # To wait for events takes a task, or a thread, more for every step
@@ -142,6 +148,8 @@ class SearchRun:
         values, spec = found.values, self._spec
         if values.get("problem") != spec.problem or not values.get("tree"):
             return None
+        if _is_from_before(found):
+            spec = self._spec = replace(spec, context=context_before(spec.context))
         self._check_identity(found.metadata or {})
         self._input, self._values = None, values
         if values["stop_reason"] is None:
@@ -293,6 +301,12 @@ def only_runner(checkpointer: Checkpointer | None, thread_id: str) -> Iterator[N
     lease: Any = memory_lease if is_saver else file_lease
     with lease(checkpointer, thread_id):
         yield
+
+
+def _is_from_before(found: StateSnapshot) -> bool:
+    """Whether a search is there whose temperature was that of every search then."""
+    told: Mapping[str, Any] = found.metadata or {}
+    return bool(found.values) and is_from_before(json.loads(told.get("mctsr_settings", "{}")))
 
 
 def _is_new(saver: BaseCheckpointSaver[Any]) -> bool:

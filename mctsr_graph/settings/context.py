@@ -61,6 +61,7 @@ _IN_WORDS = {
     "prices": "prices of a million tokens by name of the model, as `read_prices` gives them",
 }
 """What settings may be that are neither words nor numbers."""
+TEMPERATURES = tuple(f"{role}_temperature" for role in ("draft", "critique", "refine", "evaluate"))
 RENAMED = {"select": "choice"}
 """Settings by the names that they had before, which are still understood."""
 
@@ -302,11 +303,21 @@ class MCTSrContext(BaseModel):
         ),
     ] = 600.0
     draft_temperature: Annotated[
-        Temperature, Field(description="sampling temperature; null: the model's own")
-    ] = 0.95
-    critique_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = 0.95
-    refine_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = 0.95
-    evaluate_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = 0.95
+        Temperature,
+        Field(
+            description="sampling temperature; null: the model's own, as always where no profile "
+            "is asked for"
+        ),
+    ] = _by_profile("draft_temperature", None)
+    critique_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = (
+        _by_profile("critique_temperature", None)
+    )
+    refine_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = (
+        _by_profile("refine_temperature", None)
+    )
+    evaluate_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = (
+        _by_profile("evaluate_temperature", None)
+    )
     draft_max_tokens: Annotated[
         TokenLimit, Field(description="tokens of a reply at most; null: the model's own limit")
     ] = None
@@ -329,6 +340,8 @@ class MCTSrContext(BaseModel):
         given: Any = None
         if isinstance(data, dict):
             given = {RENAMED.get(name, name): value for name, value in data.items()}
+            if "profile" not in given:  # told apart from profile "paper" that was asked for
+                given = {**dict.fromkeys(TEMPERATURES), **given}
             data = {**_defaults(given), **given}
         try:
             context: MCTSrContext = handler(data)

@@ -21,7 +21,10 @@ class OfficialStrategy(PaperStrategy):
     """As github.com/trotsky1997/MathBlackBox searches: each difference is one method or flag."""
 
     name = "official"
-    defaults: ClassVar = {"max_rollouts": 16, "init": "both", "full_score_penalty": 0.225 * WIDTH}
+    defaults: ClassVar = {
+        **PaperStrategy.defaults,
+        **{"max_rollouts": 16, "init": "both", "full_score_penalty": 0.225 * WIDTH},
+    }
     refine_sees_answer = False
     merges_equal_answers = True
     keeps_any_score = True

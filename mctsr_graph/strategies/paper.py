@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from heapq import heappush, heapreplace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Search, Strategy
@@ -20,6 +20,10 @@ class PaperStrategy(Strategy):
     """arXiv 2406.07394: greedy selection by UCT (3.5) among the nodes not fully expanded."""
 
     name = "paper"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        # The authors' code has it; their paper gives none
+        **{f"{role}_temperature": 0.95 for role in ("draft", "critique", "refine", "evaluate")},
+    }
     kinds: ClassVar[Sequence[Kind]] = ("refine",)
 
     def next_tasks(self, search: Search) -> Sequence[Task]:

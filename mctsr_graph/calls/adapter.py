@@ -1,0 +1,268 @@
+"""Between a request and a model: each chat model inside gets the settings in its own words.
+
+A model may be wrapped: `bind`, `with_retry`, `with_fallbacks`, `prompt | model`,
+`init_chat_model(configurable_fields=...)`. The chat model is found inside, since some of these drop
+what a call brings along, and others would take a refusal for a failure of the model.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from langchain_core.language_models import BaseLanguageModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import Runnable, RunnableSequence, RunnableWithFallbacks
+from langchain_core.runnables.base import RunnableBindingBase
+from langchain_core.runnables.config import ensure_config
+from langchain_core.runnables.configurable import DynamicRunnable
+
+from mctsr_graph.calls.model_words import NAMES, ModelWords, refused_setting, words_of
+from mctsr_graph.calls.request import model_name
+from mctsr_graph.calls.sync_async import run_blocking
+from mctsr_graph.errors import ConfigError
+
+T = TypeVar("T")
+Tell = Callable[[str, Any, str, str], None]
+"""Takes a setting that is left out, its value, the model and the reason."""
+_ALL_NAMES = {name for names in NAMES.values() for name in names}
+_NEVER_NEEDED = ("seed", "n")
+"""Sent where they exist, and no loss where they do not."""
+
+
+@dataclass
+class Wish:
+    """What one call asks of a model beside its messages."""
+
+    settings: Mapping[str, Any]
+    """By the names of `NAMES`."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Those that the user gave, with the names that they have among the settings of a search."""
+    tell: Tell | None = None
+    error: ConfigError | None = None
+    """What is wrong with a setting, which a fallback may have taken for a failure."""
+
+
+class Prepared(NamedTuple):
+    """A model in the state in which one call is made."""
+
+    model: Any
+    kwargs: dict[str, Any]
+    sent: dict[str, Any]
+    """The settings that reach it."""
+
+
+def adapted(model: Runnable[Any, Any], wish: Wish) -> Runnable[Any, Any]:
+    """The model, with each chat model in it given what is wished in its own words."""
+    if isinstance(model, BaseLanguageModel):
+        return Adapted(model, wish)
+    inner: Any = model
+    if isinstance(model, DynamicRunnable) or _makes_models(model):
+        return Late(model, wish)
+    if isinstance(model, RunnableBindingBase):
+        return _copied(inner, bound=adapted(inner.bound, wish))
+    if isinstance(model, RunnableWithFallbacks):
+        others = [adapted(one, wish) for one in model.fallbacks]
+        return _copied(inner, runnable=adapted(inner.runnable, wish), fallbacks=others)
+    if isinstance(model, RunnableSequence):
+        holders = [i for i, step in enumerate(model.steps) if _holds_model(step)]
+        if len(holders) == 1:  # of several it is open which one is meant
+            steps = list(model.steps)
+            steps[holders[0]] = adapted(steps[holders[0]], wish)
+            return _copied(inner, first=steps[0], middle=steps[1:-1], last=steps[-1])
+    return Adapted(model, wish)
+
+
+class Adapted(Runnable[Any, Any]):
+    """A model that is asked in its own words, and once more without what it refuses by name."""
+
+    def __init__(self, model: Any, wish: Wish, words: ModelWords | None = None) -> None:
+        self._model, self._wish = model, wish
+        self._words = words_of(model) if words is None else words
+
+    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        """Ask the model, blocking."""
+
+        async def ask(call: Prepared) -> Any:
+            return call.model.invoke(input, config, **call.kwargs)
+
+        return run_blocking(self.asked(ask, kwargs))
+
+    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        """Ask the model, awaited."""
+        return await self.asked(
+            lambda call: call.model.ainvoke(input, config, **call.kwargs), kwargs
+        )
+
+    async def asked(self, ask: Callable[[Prepared], Awaitable[T]], kwargs: Mapping[str, Any]) -> T:
+        """What `ask` makes of the model, in the state for its call."""
+        while True:
+            call = self.prepare(kwargs)
+            try:
+                return await ask(call)
+            except Exception as error:
+                if not self.learn(error, call):
+                    raise
+            finally:
+                self.give_back(call)
+
+    def prepare(self, kwargs: Mapping[str, Any]) -> Prepared:
+        """The model and the arguments of its call.
+
+        Raises:
+            ConfigError: it does not take what the user gave.
+        """
+        words, fields, sent = self._words, {}, {}
+        arguments = dict(kwargs)
+        for setting, value in self._wish.settings.items():
+            way = words.way(setting)
+            if way is None:
+                self._leave_out(setting, value)
+                continue
+            sent[setting] = value
+            for name in NAMES[setting]:  # what `bind` has set gives way
+                arguments.pop(name, None)
+            if words.in_pipeline:
+                known = arguments.get("pipeline_kwargs") or {}
+                arguments["pipeline_kwargs"] = {**known, **_of_transformers(setting, value)}
+                continue
+            if way.field is not None:
+                fields[way.field] = value
+            if way.argument is not None:
+                arguments[way.argument] = value
+        return Prepared(_with_fields(self._model, fields), arguments, sent)
+
+    def learn(self, error: Exception, call: Prepared) -> bool:
+        """Whether an error refuses a setting, so that the call is to be made without it."""
+        told = {name: value for name, value in call.sent.items() if name != "n"}
+        setting = refused_setting(error, told)
+        if setting is None:
+            return False
+        self._words.learn(setting, error)
+        return True
+
+    def give_back(self, call: Prepared) -> None:
+        """Let the model have what its copy has changed: counters, and clients made when needed."""
+        if call.model is self._model:
+            return
+        own, its = self._model.__dict__, call.model.__dict__
+        for name, value in its.items():
+            if name not in _ALL_NAMES and own.get(name) is not value:
+                own[name] = value
+
+    def _leave_out(self, setting: str, value: Any) -> None:
+        words, wish, name = self._words, self._wish, model_name(self._model)
+        reason = words.left_out.get(setting, "it has no word for it")
+        if given := wish.given.get(setting):
+            wish.error = ConfigError(
+                f"{given} is {value!r}, which the model {name} does not take ({reason}); "
+                f"allowed for this model: null"
+            )
+            raise wish.error
+        if setting in _NEVER_NEEDED and setting not in words.refused:
+            return
+        with words.lock:
+            if setting in words.told:
+                return
+            words.told.add(setting)
+        if wish.tell is not None:
+            wish.tell(setting, value, name, reason)
+        warnings.warn(
+            f"{setting} = {value!r} is not sent to the model {name}, which does not take it "
+            f"({reason})",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+class Late(Runnable[Any, Any]):
+    """A model that the configuration of each call chooses."""
+
+    def __init__(self, model: Any, wish: Wish) -> None:
+        self._model, self._wish = model, wish
+
+    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        """Ask the model that is chosen, blocking."""
+        model, config = self._chosen(config)
+        return model.invoke(input, config, **kwargs)
+
+    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        """Ask the model that is chosen, awaited."""
+        model, config = self._chosen(config)
+        return await model.ainvoke(input, config, **kwargs)
+
+    def _chosen(self, config: Any) -> tuple[Runnable[Any, Any], Any]:
+        config = ensure_config(config)
+        if isinstance(self._model, DynamicRunnable):
+            model, config = self._model.prepare(config)
+        else:
+            own = {k: v for k, v in config["configurable"].items() if not _is_of_langgraph(k)}
+            model = self._model._model({**config, "configurable": own})
+        if isinstance(model, BaseLanguageModel):  # made anew for each call
+            return Adapted(model, self._wish, words_of(self._model).part(model)), config
+        return adapted(model, self._wish), config
+
+
+def as_message(reply: Any, model: Any) -> AIMessage:
+    """What a model has replied, as a message.
+
+    Raises:
+        ConfigError: it is neither a message nor a text.
+    """
+    if isinstance(reply, AIMessage):
+        return reply
+    if isinstance(reply, str):
+        return AIMessage(reply)
+    if isinstance(reply, BaseMessage):
+        return AIMessage(reply.content, response_metadata=reply.response_metadata)
+    raise ConfigError(
+        f"the model {model_name(model)} returns a {type(reply).__name__}, "
+        "allowed a message or a text"
+    )
+
+
+# What is inside a model
+def _with_fields(model: Any, fields: dict[str, Any]) -> Any:
+    """A copy of the model with other fields, that shares all else with it."""
+    if not fields:
+        return model
+    copy = model.model_copy(update=fields)
+    object.__setattr__(copy, "__pydantic_private__", model.__pydantic_private__)
+    return copy
+
+
+def _copied(wrapper: Any, **parts: Any) -> Runnable[Any, Any]:
+    copy: Runnable[Any, Any] = wrapper.model_copy(update=parts)
+    return copy
+
+
+def _of_transformers(setting: str, value: Any) -> dict[str, Any]:
+    if setting == "max_tokens":
+        return {"max_new_tokens": value}
+    return {"do_sample": True, "temperature": value} if value else {"do_sample": False}
+
+
+def _makes_models(model: Any) -> bool:
+    """Whether it is what `init_chat_model(configurable_fields=...)` returns."""
+    return type(model).__name__ == "_ConfigurableModel" and hasattr(type(model), "_model")
+
+
+def _holds_model(step: Any) -> bool:
+    """Whether `adapted` finds a chat model in it."""
+    if isinstance(step, BaseLanguageModel | DynamicRunnable) or _makes_models(step):
+        return True
+    if isinstance(step, RunnableBindingBase):
+        return _holds_model(step.bound)
+    if isinstance(step, RunnableWithFallbacks):
+        return _holds_model(step.runnable)
+    return isinstance(step, RunnableSequence) and any(map(_holds_model, step.steps))
+
+
+def _is_of_langgraph(name: str) -> bool:
+    """Whether a configurable key tells LangGraph, or its server, where a run belongs."""
+    return name in _PLACES or name.startswith(("__", "checkpoint_", "langgraph_", "x-"))
+
+
+_PLACES = {"thread_id", "run_id", "task_id", "graph_id", "assistant_id", "user_id"}

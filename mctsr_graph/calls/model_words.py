@@ -1,0 +1,198 @@
+"""What may be sent to a chat model beside its messages, and in which words.
+
+A search asks for a temperature, a limit of tokens, a seed, a stop and a number of replies. Each
+class of models has its own words for these: a field of its constructor, or an argument of a call.
+Which, is read off the class and its signature, and off `model.profile`. What a model refuses by
+name is left out from then on.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from langchain_core.language_models import BaseLanguageModel
+from langchain_core.runnables import RunnableLambda
+from pydantic import BaseModel
+
+from mctsr_graph.calls.retry import causes, classify, status_of
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "temperature": ("temperature",),
+    "max_tokens": (
+        *("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"),
+        *("max_new_tokens", "max_tokens_to_sample", "maxOutputTokens", "maxTokens"),
+    ),
+    "seed": ("seed", "random_seed"),
+    "stop": ("stop", "stop_sequences", "stopSequences"),
+    "n": ("n", "candidate_count", "candidateCount"),
+}
+"""What providers call each setting of a call."""
+_SHORT = re.compile(r"^(n|stop|seed)$")  # also words of prose: they count in quotes only
+_REFUSALS = (400, 422)
+# Classes of clients that refuse an argument, and of those that keep no status of the server's
+_REFUSING = re.compile(
+    "TypeError|ValueError|NotImplemented|Validation|Argument|BadRequest|GenAI|GenerativeAI"
+)
+
+
+class Way(NamedTuple):
+    """How a setting reaches a model: as a field, an argument of the call, or both."""
+
+    field: str | None
+    """Name of the field that is set on a copy of the model."""
+    argument: str | None
+    """Name of the argument of the call."""
+
+
+class ModelWords:
+    """The words of one model, and what it has refused. Safe to share between threads."""
+
+    def __init__(self, model: Any) -> None:
+        self.left_out: dict[str, str] = {}
+        """Settings that the model does not take, with the reason."""
+        self.refused: set[str] = set()
+        """Those of them that it had been sent."""
+        self.told: set[str] = set()
+        """Those of them that were told."""
+        self.lock = threading.Lock()
+        self.in_pipeline = _is_pipeline(model)
+        """Whether settings go into the argument `pipeline_kwargs`, in the words of transformers."""
+        self._ways = {setting: self._first_ways(model, setting) for setting in NAMES}
+        self._parts: dict[object, ModelWords] = {}
+        if (getattr(model, "profile", None) or {}).get("temperature") is False:
+            self.left_out["temperature"] = "its profile says so"
+        if _is_on_responses_api(model):
+            for setting in ("seed", "stop", "n"):
+                self.left_out[setting] = "OpenAI's Responses API has none"
+
+    def _first_ways(self, model: Any, setting: str) -> list[Way]:
+        if not self.in_pipeline:
+            return _ways_of(model, setting)
+        return [Way(None, "pipeline_kwargs")] if setting in ("temperature", "max_tokens") else []
+
+    def way(self, setting: str) -> Way | None:
+        """How a setting reaches the model; None: not at all."""
+        ways = self._ways[setting]
+        return ways[0] if ways and setting not in self.left_out else None
+
+    def part(self, model: Any) -> ModelWords:
+        """The words of a model that this one makes anew for each call."""
+        key = type(model), str(getattr(model, "model_name", getattr(model, "model", "")))
+        with self.lock:
+            if key not in self._parts:
+                self._parts[key] = ModelWords(model)
+            return self._parts[key]
+
+    def learn(self, setting: str, error: Exception) -> None:
+        """Take in that the model has refused a setting: another way, or none any more."""
+        with self.lock:
+            ways = self._ways[setting]
+            if len(ways) > 1 and all(status_of(one) is None for one in causes(error)):
+                self._ways[setting] = ways[1:]
+            else:
+                self.refused.add(setting)
+                self.left_out.setdefault(setting, f"{type(error).__name__}: {error}")
+
+
+_known: dict[int, tuple[weakref.ref[Any], ModelWords]] = {}
+
+
+def words_of(model: Any) -> ModelWords:
+    """The words of a model, which remember what it has refused as long as it lives."""
+    known = _known.get(id(model))
+    if known is not None and known[0]() is model:
+        return known[1]
+    words = ModelWords(model)
+    key = id(model)
+
+    def forget(gone: weakref.ref[Any]) -> None:
+        if (there := _known.get(key)) is not None and there[0] is gone:
+            del _known[key]
+
+    return _known.setdefault(key, (weakref.ref(model, forget), words))[1]
+
+
+def refused_setting(error: Exception, sent: Mapping[str, Any]) -> str | None:
+    """The setting that an error refuses by name, of those that were sent; else None."""
+    if classify(error) not in ("configuration", "other"):
+        return None
+    for one in causes(error):
+        status = status_of(one)
+        classes = " ".join(kind.__name__ for kind in type(one).__mro__)
+        if not (_REFUSING.search(classes) if status is None else status in _REFUSALS):
+            continue
+        param = str(getattr(one, "param", None) or "")
+        found = [
+            (at, setting)
+            for setting in sent
+            if (at := _named_at(setting, param, str(one)[:4000])) is not None
+        ]
+        if found:
+            return min(found)[1]
+    return None
+
+
+def _named_at(setting: str, param: str, text: str) -> int | None:
+    """Where an error first names a setting; None if it does not."""
+    if param.rpartition(".")[2] in NAMES[setting]:
+        return -1
+    places = []
+    for name in NAMES[setting]:
+        quoted = rf"[\"'`.]{name}[\"'`]|^{name}\b|\b{name}(?=:|=|\n)"
+        pattern = quoted if _SHORT.match(name) else rf"(?<![\w-]){name}(?![\w-])"
+        places += [found.start() for found in re.finditer(pattern, text, re.MULTILINE)]
+    return min(places, default=None)
+
+
+# How a class takes a setting ----------------------------------------------------------------------
+def _ways_of(model: Any, setting: str) -> list[Way]:
+    """The ways that a class offers for a setting, the first to be tried first."""
+    if setting == "stop" and isinstance(model, BaseLanguageModel):
+        return [Way(None, "stop")]  # of every language model of LangChain
+    names, fields = NAMES[setting], getattr(type(model), "model_fields", {})
+    field = next((name for name in names if name in fields), None)
+    named, any_other = _arguments_of(model)
+    argument = next((name for name in names if name in named), None)
+    if argument is None and any_other and (field or setting in ("temperature", "max_tokens")):
+        argument = field or names[0]
+    if field is None:
+        return [Way(None, argument)] if argument else []
+    # LangChain's own classes read their fields at each call. Of another class it cannot be seen
+    # which of both it reads
+    if argument is None or type(model).__module__.startswith("langchain"):
+        return [Way(field, None)]
+    return [Way(field, argument), Way(field, None)]
+
+
+def _arguments_of(model: Any) -> tuple[set[str], bool]:
+    """The names that a call takes, and whether it takes any other."""
+    kind = type(model)
+    function: Any
+    if isinstance(model, RunnableLambda):
+        function = getattr(model, "func", None) or model.afunc
+    elif isinstance(model, BaseLanguageModel):
+        function = getattr(kind, "_call", None) or getattr(kind, "_generate", None)
+    else:
+        function = kind.invoke
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # of C code
+        return set(), False
+    named = {one.name for one in parameters if one.kind is not one.VAR_KEYWORD}
+    return named, any(one.kind is one.VAR_KEYWORD for one in parameters)
+
+
+def _is_pipeline(model: Any) -> bool:
+    """Whether it is a pipeline of transformers, or a chat model around one."""
+    inner = getattr(model, "llm", model) if isinstance(model, BaseModel) else model
+    return "pipeline_kwargs" in getattr(type(inner), "model_fields", {})
+
+
+def _is_on_responses_api(model: Any) -> bool:
+    uses = getattr(type(model), "_use_responses_api", None)
+    return uses is not None and bool(uses(model, {}))
