@@ -19,6 +19,7 @@ from mctsr_graph.calls.finish_reason import (
     model_told,
     reason_of,
 )
+from mctsr_graph.calls.independence import Sample, sample_of
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
 from mctsr_graph.calls.request import (
     Budget,
@@ -120,7 +121,7 @@ class Asker:
         for attempt in range(1 + self.context.max_retries):
             try:
                 given = first if attempt == 0 else None
-                value, truncated = await self._attempt(
+                value, truncated, sample = await self._attempt(
                     request, attempt, messages, way, given, costs
                 )
             except ReplyError as error:
@@ -132,7 +133,14 @@ class Asker:
                 else:
                     messages = request.again()
                 continue
-            reply = Reply(value, sum_costs(costs), _since(began), truncated=truncated)
+            reply = Reply(
+                value,
+                sum_costs(costs),
+                _since(began),
+                truncated=truncated,
+                digest=sample.digest,
+                is_certain=sample.is_certain,
+            )
             if not truncated or cut_off is not None or request.is_whole(value):
                 return reply
             cut_off = reply
@@ -149,7 +157,7 @@ class Asker:
         way: Way,
         first: First | None,
         costs: list[Cost],
-    ) -> tuple[Any, bool]:
+    ) -> tuple[Any, bool, Sample]:
         """What one reply says, and whether it was cut off; adds its cost to `costs`.
 
         Raises:
@@ -176,7 +184,12 @@ class Asker:
         value, truncated = request.read(text), ending == TRUNCATED
         if truncated and not request.is_whole(value) and is_repetitive(value):
             raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
-        return value, truncated
+        return value, truncated, sample_of(messages, message, self._temperature(request))
+
+    def _temperature(self, request: Request) -> float | None:
+        """The temperature of a request, as far as settings or model tell it."""
+        asked: float | None = self.context.of_role("temperature", request.role)
+        return asked if asked is not None else getattr(innermost(self.model), "temperature", None)
 
     def _reply(
         self, request: Request, attempt: int, messages: list[BaseMessage], way: Way

@@ -119,7 +119,9 @@ class CallJournal:
         told = json.loads(row[1])
         metadata = {"finish_reason": told["ending"], "model_name": told.get("model")}
         known = {name: value for name, value in metadata.items() if value}
-        return AIMessage(told["text"], usage_metadata=told["usage"], response_metadata=known)
+        reply = AIMessage(told["text"], response_metadata=known)
+        # Not by the constructor, which refuses what a cache or a server may have told
+        return reply.model_copy(update={"usage_metadata": told["usage"]})
 
     def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
         """Record a reply; it is in the file when this returns."""

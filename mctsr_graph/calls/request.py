@@ -55,6 +55,10 @@ class Reply:
     message: str = ""
     truncated: bool = False
     """Whether a limit of tokens cut the reply off."""
+    digest: str = ""
+    """Of the request and the whole text; "" where there is no one reply."""
+    is_certain: bool = False
+    """Whether another reply of this digest is no sample of its own."""
 
 
 class Failure(TypedDict):

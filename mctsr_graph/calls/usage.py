@@ -63,7 +63,7 @@ def cost_of(told: Any, price: Price | None) -> Cost:
     """The cost of one call, as far as its server can be believed.
 
     Args:
-        told: The `usage_metadata` of its reply.
+        told: The `usage_metadata` of its reply. LangChain's cache adds that nothing was paid.
         price: What the model's tokens cost; None: not known.
     """
     cost: Cost = {**no_cost(), "calls": 1}
@@ -76,6 +76,8 @@ def cost_of(told: Any, price: Price | None) -> Cost:
     cost["input_tokens"], cost["output_tokens"] = sent, received
     cost["cached_tokens"], cost["cache_write_tokens"] = cached, written
     cost["reasoning_tokens"] = min(_count(outputs, "reasoning") or 0, received)
+    if told.get("total_cost") == 0:
+        return cost
     if price is None:
         return {**cost, "unpriced_calls": 1}
     return {**cost, "price": round(price.of(sent, received, cached, written), _DECIMALS)}

@@ -126,6 +126,8 @@ def _line(event: Event, context: MCTSrContext) -> str:
         return "drafting an answer"
     if event["type"] == "mctsr.left_out":
         return f"{event['setting']} is not sent to the model, which does not take it"
+    if event["type"] == "mctsr.repeated":
+        return f"node {event['node']} is the reply of node {event['repeats']} once more"
     if event["type"] == "mctsr.stop":
         return f"stopped: {event['stop_reason']}, {_best(event['best'])}"
     if event["failure"] is not None:

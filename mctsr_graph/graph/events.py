@@ -89,7 +89,18 @@ class LeftOutEvent(TypedDict):
     """What the model, its server or its profile says."""
 
 
-Event = StartEvent | RolloutEvent | LeftOutEvent | StopEvent
+class RepeatedEvent(TypedDict):
+    """A reply is a copy of an earlier one to an equal request. Said once in a search."""
+
+    type: Literal["mctsr.repeated"]
+    version: Literal[1]
+    node: str
+    """Id of the node whose reply it is; it has no vote of its own."""
+    repeats: str
+    """Id of the node whose reply was the same."""
+
+
+Event = StartEvent | RolloutEvent | LeftOutEvent | RepeatedEvent | StopEvent
 
 
 def start_event(problem: str, context: MCTSrContext) -> StartEvent:
@@ -134,6 +145,16 @@ def left_out_event(setting: str, value: Any, model: str, reason: str) -> LeftOut
         model=model,
         reason=reason,
     )
+
+
+def repeated_event(tree: Tree) -> RepeatedEvent | None:
+    """Say that the model's replies are not independent, if a node of the tree shows it."""
+    for node in tree.values():
+        if "repeats" in node:
+            return RepeatedEvent(
+                type="mctsr.repeated", version=VERSION, node=node["id"], repeats=node["repeats"]
+            )
+    return None
 
 
 def stop_event(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NotRequired
+from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -15,7 +15,16 @@ from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
 from mctsr_graph.tree.steered import Steering
 from mctsr_graph.tree.task import Kind
-from mctsr_graph.tree.tree import Node, Patch, Tree, add_child, add_rewards, merge, new_node
+from mctsr_graph.tree.tree import (
+    Node,
+    Patch,
+    Tree,
+    add_child,
+    add_rewards,
+    merge,
+    new_node,
+    with_reply,
+)
 
 
 class Leaf(TypedDict):
@@ -42,6 +51,8 @@ class Leaf(TypedDict):
     """True once a failure has cost this rollout its new answer."""
     usage: Usage
     seconds: float
+    reply: NotRequired[list[Any]]
+    """Digest of the reply that the answer is, and whether another one of it is no sample."""
     joins: NotRequired[str]
     """Id of the node that the rewards are for, where a person asked for more of them."""
     steering: NotRequired[list[Steering]]
@@ -74,6 +85,7 @@ def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
         "truncated": reply.truncated and role != "critique",
         "lost": reply.code is not None,
         "failures": failures([reply], role, leaf["rollout"]),
+        **({"reply": [reply.digest, reply.is_certain]} if role != "critique" else {}),
         **_charge(leaf, role, [reply]),
     }
 
@@ -94,8 +106,14 @@ def with_rewards(leaf: Leaf, own: Sequence[Reply], again: Sequence[Reply]) -> Pa
 
 
 def rewards(replies: Iterable[Reply]) -> list[float]:
-    """The rewards in evaluations, points; failed ones are left out."""
-    return [reply.value for reply in replies if reply.code is None]
+    """The rewards in evaluations, points; failed ones and copies of others are left out."""
+    seen: set[str] = set()
+    found = []
+    for reply in replies:
+        if reply.code is None and not (reply.is_certain and reply.digest in seen):
+            found.append(reply.value)
+            seen.add(reply.digest)
+    return found
 
 
 def known_answers(tree: Tree, leaves: Iterable[Leaf]) -> list[str]:
@@ -145,6 +163,7 @@ def grow(
         truncated=leaf["truncated"],
         suspicious=is_suspicious(leaf["answer"]),
     )
+    child = with_reply(grown, child, *leaf.get("reply", ("", False)))
     same = leaf.get("joins") or (parent if leaf["task"] == "evaluate" else None)
     if same is None and strategy.merges_equal_answers:
         same = child["duplicate_of"]

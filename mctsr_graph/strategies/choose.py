@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from mctsr_graph.strategies.tuned.belief import believe
 from mctsr_graph.strategies.tuned.evidence import class_of, evidence_of
 from mctsr_graph.tree.steered import in_play
-from mctsr_graph.tree.tree import Node, best_node
+from mctsr_graph.tree.tree import Node, best_node, has_vote
 
 if TYPE_CHECKING:
     from mctsr_graph.settings.context import MCTSrContext
@@ -27,7 +27,7 @@ class AnswerClass(TypedDict):
     nodes: list[str]
     """Ids of the answers, in order."""
     votes: int
-    """How many they are."""
+    """How many they are, without those whose reply is another's once more."""
     reward: float | None
     """Mean of their mean rewards, points; None where none was judged."""
     chance: float
@@ -53,7 +53,8 @@ class Choice(TypedDict):
 def classes_of(tree: Mapping[str, Node], context: MCTSrContext) -> list[AnswerClass]:
     """The classes of a tree's answers, the likeliest first. Dummies belong to none."""
     groups: dict[str, list[Node]] = {}
-    for node in in_play(tree).values():
+    played = in_play(tree)
+    for node in played.values():
         key = class_of(node["final_answer"])
         if key is not None and not node["dummy"]:
             groups.setdefault(key, []).append(node)
@@ -62,7 +63,7 @@ def classes_of(tree: Mapping[str, Node], context: MCTSrContext) -> list[AnswerCl
         AnswerClass(
             final_answer=nodes[0]["final_answer"] or "",
             nodes=[node["id"] for node in nodes],
-            votes=len(nodes),
+            votes=sum(has_vote(played, node) for node in nodes),
             reward=_mean([_mean(node["rewards"]) for node in nodes if node["rewards"]]),
             chance=chances[key],
         )

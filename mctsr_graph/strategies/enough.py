@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.tuned.belief import believe
 from mctsr_graph.strategies.tuned.evidence import Evidence, class_of, evidence_of
-from mctsr_graph.tree.tree import Node, roots
+from mctsr_graph.tree.tree import Node, has_vote, roots
 
 
 def why_enough(tree: Mapping[str, Node], left: int, context: MCTSrContext) -> str | None:
@@ -34,7 +34,8 @@ def why_enough(tree: Mapping[str, Node], left: int, context: MCTSrContext) -> st
 
 def _agree(tree: Mapping[str, Node], count: int) -> bool:
     """Whether the first `count` independent answers, and no fewer, state the same."""
-    drafts = [tree[root] for root in roots(tree) if not tree[root]["dummy"]][:count]
+    own = [root for root in roots(tree) if not tree[root]["dummy"] and has_vote(tree, tree[root])]
+    drafts = [tree[root] for root in own[:count]]
     keys = {class_of(node["final_answer"]) for node in drafts}
     return len(drafts) == count and len(keys) == 1 and None not in keys
 

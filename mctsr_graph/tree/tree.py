@@ -43,6 +43,11 @@ class Node(Steered):
     """True where a limit of tokens cut the text off."""
     suspicious: bool
     """True where the text holds what could be meant for the judge; the judge did not see it."""
+    reply: NotRequired[str]
+    """Digest of the request and of the model's whole reply, which tells it from others."""
+    repeats: NotRequired[str]
+    """Id of the node whose reply this is once more, from a cache or a model that does not sample.
+    It has no vote of its own."""
     uct: NotRequired[float]
     """UCT as last updated. Only with profile "official", where it may be stale."""
 
@@ -131,6 +136,29 @@ def new_node(
         truncated=truncated,
         suspicious=suspicious,
     )
+
+
+def with_reply(tree: Mapping[str, Node], node: Node, digest: str, is_certain: bool) -> Node:
+    """The next node of `tree`, with what tells its reply from others.
+
+    Args:
+        tree: The tree so far.
+        node: The node.
+        digest: Of request and reply; "" where it is not known.
+        is_certain: Whether another reply of this digest is no sample of its own.
+    """
+    if not digest:
+        return node
+    found: Node = {**node, "reply": digest}
+    same = next((other for other in tree.values() if other.get("reply") == digest), None)
+    if same is not None and is_certain:
+        found["repeats"] = same.get("repeats", same["id"])
+    return found
+
+
+def has_vote(tree: Mapping[str, Node], node: Node) -> bool:
+    """Whether a node's reply is a sample of its own among the nodes of `tree`."""
+    return node.get("repeats") not in tree
 
 
 def add_child(tree: Mapping[str, Node], child: Node) -> Patch:

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from mctsr_graph.text.final_answer import answer_key
 from mctsr_graph.tree.steered import in_play
-from mctsr_graph.tree.tree import Node
+from mctsr_graph.tree.tree import Node, has_vote
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,23 @@ def class_of(final_answer: str | None) -> str | None:
 
 
 def evidence_of(tree: Mapping[str, Node]) -> Evidence:
-    """Collect what the answers in play say. Dummies and answers without a final one say nothing."""
+    """Collect what the answers in play say.
+
+    Dummies and answers without a final one say nothing; a reply that came again is one vote.
+    """
     votes: Counter[str] = Counter()
     moves: Counter[tuple[str, str]] = Counter()
     rewards: dict[str, list[tuple[float, int]]] = {}
-    for node in in_play(tree).values():
+    played = in_play(tree)
+    for node in played.values():
         own = class_of(node["final_answer"])
         if own is None or node["dummy"]:
             continue
         parent = tree[node["parent"]] if node["parent"] is not None else None
         before = class_of(parent["final_answer"]) if parent is not None else None
-        if parent is None or before is None:
+        if not has_vote(played, node):
+            pass
+        elif parent is None or before is None:
             votes[own] += 1
         else:
             moves[before, own] += 1
