@@ -5,7 +5,7 @@ sampling. Two replies to equal requests are one where their whole texts are equa
 
 - LangChain's cache says that it gave the reply,
 - or the temperature is 0,
-- or the text has `LONG` characters or more.
+- or the text has `LONG` characters or more, and no thinking beside it.
 
 A shorter text may well be drawn twice: of 276 pairs of replies that SmolLM2-135M sampled at a
 temperature of 0.3, up to all were equal at 31 characters, 78 at 61, one at 102, and none above;
@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.journal import hash_request
+from mctsr_graph.calls.usage import cost_of
+from mctsr_graph.text.thinking import strip_reasoning
 
 LONG = 200
 """Characters from which equal texts are no accident; twice the longest that was seen."""
@@ -39,12 +41,12 @@ def sample_of(
     messages: Sequence[BaseMessage], reply: AIMessage, temperature: float | None
 ) -> Sample:
     """What a reply is told by. `temperature` is the one that it was sampled at, if known."""
-    text = str(reply.text)
-    told: Any = reply.usage_metadata or {}
-    details: Any = told.get("output_token_details") or {}
-    parts = [hash_request(messages, {}), text, details.get("reasoning") or 0]
-    digest = hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:16]
-    return Sample(digest, is_cached(reply) or temperature == 0 or len(text) >= LONG)
+    text, told = str(reply.text), cost_of(reply.usage_metadata, None)
+    digest = hashlib.sha256(repr((hash_request(messages, {}), text)).encode("utf-8", "replace"))
+    is_long = len(text) >= LONG and not told["reasoning_tokens"]
+    is_all = strip_reasoning(text) == text.strip()
+    certain = is_cached(reply) or temperature == 0 or (is_long and is_all)
+    return Sample(digest.hexdigest()[:16], certain)
 
 
 def is_cached(reply: AIMessage) -> bool:

@@ -15,7 +15,7 @@ from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
-from mctsr_graph.tree.tree import Node, Tree, add_child, merge, new_node, with_reply
+from mctsr_graph.tree.tree import Node, Tree, add_child, as_copy, merge, new_node
 
 _NO_REPLY: list[Reply] = []
 
@@ -44,8 +44,8 @@ async def make_roots(
         if earned or later:
             truncated = i < len(written) and written[i].truncated
             root = _root(tree, answer, earned, truncated, i >= len(written))
-            if i < len(written):
-                root = with_reply(tree, root, written[i].digest, written[i].is_certain)
+            if i < len(written) and written[i].is_certain:
+                root = as_copy(tree, root)
             tree = merge(tree, [add_child(tree, root)])
             tree = merge(tree, [strategy.backpropagate(tree, root["id"], context)])
     evaluations = [reply for own in judged for reply in own]

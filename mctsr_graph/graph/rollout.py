@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NotRequired
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
@@ -23,7 +23,6 @@ from mctsr_graph.tree.tree import (
     add_rewards,
     merge,
     new_node,
-    with_reply,
 )
 
 
@@ -51,8 +50,8 @@ class Leaf(TypedDict):
     """True once a failure has cost this rollout its new answer."""
     usage: Usage
     seconds: float
-    reply: NotRequired[list[Any]]
-    """Digest of the reply that the answer is, and whether another one of it is no sample."""
+    certain: NotRequired[bool]
+    """Whether another reply like the answer is no sample of its own."""
     joins: NotRequired[str]
     """Id of the node that the rewards are for, where a person asked for more of them."""
     steering: NotRequired[list[Steering]]
@@ -85,7 +84,7 @@ def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
         "truncated": reply.truncated and role != "critique",
         "lost": reply.code is not None,
         "failures": failures([reply], role, leaf["rollout"]),
-        **({"reply": [reply.digest, reply.is_certain]} if role != "critique" else {}),
+        **({"certain": True} if reply.is_certain and role != "critique" else {}),
         **_charge(leaf, role, [reply]),
     }
 
@@ -163,7 +162,7 @@ def grow(
         truncated=leaf["truncated"],
         suspicious=is_suspicious(leaf["answer"]),
     )
-    child = with_reply(grown, child, *leaf.get("reply", ("", False)))
+    child = as_copy(grown, child) if leaf.get("certain") else child
     same = leaf.get("joins") or (parent if leaf["task"] == "evaluate" else None)
     if same is None and strategy.merges_equal_answers:
         same = child["duplicate_of"]

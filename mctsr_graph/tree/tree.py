@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NotRequired
+from typing import Any, Literal, NotRequired
 
 from mctsr_graph.tree.steered import Steered, in_play
 
@@ -43,8 +43,6 @@ class Node(Steered):
     """True where a limit of tokens cut the text off."""
     suspicious: bool
     """True where the text holds what could be meant for the judge; the judge did not see it."""
-    reply: NotRequired[str]
-    """Digest of the request and of the model's whole reply, which tells it from others."""
     repeats: NotRequired[str]
     """Id of the node whose reply this is once more, from a cache or a model that does not sample.
     It has no vote of its own."""
@@ -52,6 +50,7 @@ class Node(Steered):
     """UCT as last updated. Only with profile "official", where it may be stale."""
 
 
+_REQUEST: tuple[Literal["answer", "parent", "critique"], ...] = ("answer", "parent", "critique")
 Tree = dict[str, Node]
 """Nodes by id, in order of creation."""
 
@@ -138,22 +137,16 @@ def new_node(
     )
 
 
-def with_reply(tree: Mapping[str, Node], node: Node, digest: str, is_certain: bool) -> Node:
-    """The next node of `tree`, with what tells its reply from others.
+def as_copy(tree: Mapping[str, Node], node: Node) -> Node:
+    """The next node of `tree`, told to be a copy of an earlier one, if there is one like it.
 
-    Args:
-        tree: The tree so far.
-        node: The node.
-        digest: Of request and reply; "" where it is not known.
-        is_certain: Whether another reply of this digest is no sample of its own.
+    Like it is one of the same text in reply to the same request: a draft, or a refinement of the
+    same answer by the same critique.
     """
-    if not digest:
-        return node
-    found: Node = {**node, "reply": digest}
-    same = next((other for other in tree.values() if other.get("reply") == digest), None)
-    if same is not None and is_certain:
-        found["repeats"] = same.get("repeats", same["id"])
-    return found
+    for other in tree.values():
+        if all(other[name] == node[name] for name in _REQUEST) and not other["dummy"]:
+            return {**node, "repeats": other.get("repeats", other["id"])}
+    return node
 
 
 def has_vote(tree: Mapping[str, Node], node: Node) -> bool:
