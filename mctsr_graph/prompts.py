@@ -39,6 +39,7 @@ class Prompts:
     so LaTeX needs no escapes.
     """
 
+    # "" sends no system message
     system: str = "You are a careful mathematician. You reason in short, checkable steps."
 
     draft: str = (
@@ -105,10 +106,15 @@ class Prompts:
     dummy_answer: str = "I don't know how to solve this problem."
 
 
+def system_messages(words: str) -> list[BaseMessage]:
+    """A system message of these words; none where there are none."""
+    return [SystemMessage(words)] if words.strip() else []
+
+
 def draft_messages(prompts: Prompts, problem: str) -> list[BaseMessage]:
     """Ask for a first answer."""
     asked = _fill(prompts.draft, problem=problem)
-    return [SystemMessage(prompts.system), HumanMessage(asked)]
+    return [*system_messages(prompts.system), HumanMessage(asked)]
 
 
 def critique_messages(prompts: Prompts, problem: str, answer: str) -> list[BaseMessage]:
@@ -143,7 +149,7 @@ def _blind_refine_messages(prompts: Prompts, problem: str, critique: str) -> lis
     critic = _fill(prompts.critique, problem=problem, answer="")
     asked = _fill(prompts.refine, problem=problem, answer="", critique=critique)
     return [
-        SystemMessage(prompts.system),
+        *system_messages(prompts.system),
         HumanMessage(f"{problem}\n\n{critic}"),
         AIMessage(critique),
         HumanMessage(asked),
@@ -164,7 +170,7 @@ def write_again_messages(prompts: Prompts, messages: list[BaseMessage]) -> list[
 
 def evaluate_again_messages(prompts: Prompts, problem: str, answer: str) -> list[BaseMessage]:
     """Ask again for a score of an answer, by example and for the score alone."""
-    messages: list[BaseMessage] = [SystemMessage(prompts.evaluate_again_system)]
+    messages = system_messages(prompts.evaluate_again_system)
     for example in prompts.evaluate_examples:
         asked = _fill(prompts.evaluate_again, problem=example.problem, answer=example.answer)
         messages += [HumanMessage(asked), AIMessage(example.reply)]

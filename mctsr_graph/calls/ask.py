@@ -5,13 +5,20 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.adapter import Tell, Wish, adapted, as_message
+from mctsr_graph.calls.conversation import (
+    check_blocks,
+    prepared,
+    refuses_system,
+    takes_system,
+    without_system,
+)
 from mctsr_graph.calls.finish_reason import (
     REFUSED,
     TRUNCATED,
@@ -32,16 +39,17 @@ from mctsr_graph.calls.request import (
 )
 from mctsr_graph.calls.retry import classify, with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
-from mctsr_graph.calls.sync_async import Way, all_at_once
+from mctsr_graph.calls.sync_async import Gate, Way, all_at_once
 from mctsr_graph.calls.usage import Cost, cost_of, sum_costs
 from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.text.hostile import defuse_control_tokens
+from mctsr_graph.settings.question import Question, kind_of
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
 # What asking again would not help
 _FINAL = ("budget", "context", "refusal", "model_error")
 T = TypeVar("T")
+_NO_QUESTION = Question("")
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,10 @@ class Asker:
     """Whether the model's own exceptions are raised instead of becoming failures."""
     tell: Tell | None = None
     """Hears of each setting that the model does not take, once."""
+    question: Question = _NO_QUESTION
+    """The problem, with pictures and files that go with every request."""
+    gate: Gate = field(default_factory=Gate)
+    """Lets so many calls run at once."""
 
     async def ask_all(self, requests: Sequence[Request], way: Way) -> list[Reply]:
         """Ask for everything at once; return the replies in the order of `requests`."""
@@ -197,21 +209,52 @@ class Asker:
         """The model's reply, or the one that the journal holds."""
         settings = self._settings(request, attempt)
         config = _config(request, attempt)
-        messages = _defused(messages)
+        messages = self._prepared(request, messages)
 
-        async def once() -> AIMessage:
-            if request.send is not None:
-                return await request.send(self.model, messages, way)
+        async def send(given: list[BaseMessage]) -> AIMessage:
             wish = self._wish(request, settings)
-            reply = await way.send(adapted(self.model, wish), messages, config=config)
+            reply = await way.send(adapted(self.model, wish), given, config=config)
             if wish.error is not None:  # behind a fallback
                 raise wish.error
             return as_message(reply, self.model)
+
+        async def once() -> AIMessage:
+            async with self.gate.turn(way):
+                if request.send is not None:
+                    return await request.send(self.model, messages, way)
+                return await self._sent(messages, send)
 
         if self.journal is None:
             return self._retried(once, way)
         entry = self._entry(request, settings, attempt, messages)
         return self._recorded(self.journal, entry, once, way)
+
+    def _prepared(self, request: Request, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+        """The messages as they are sent.
+
+        Raises:
+            ConfigError: the question holds what the model does not take.
+        """
+        if self.question.blocks and request.send is not None:
+            kind = kind_of(self.question.blocks[0])
+            raise ConfigError(f"problem holds {kind} content, and the judge takes words only")
+        check_blocks(self.model, self.question.blocks)
+        return prepared(messages, self.question)
+
+    async def _sent(
+        self,
+        messages: list[BaseMessage],
+        send: Callable[[list[BaseMessage]], Awaitable[T]],
+    ) -> T:
+        """What is replied to the messages, with a system message if the model takes one."""
+        if not takes_system(self.model):
+            return await send(without_system(messages))
+        try:
+            return await send(messages)
+        except Exception as error:
+            if not refuses_system(self.model, messages, error):
+                raise
+        return await send(without_system(messages))
 
     async def _recorded(
         self,
@@ -239,7 +282,7 @@ class Asker:
         if len(requests) == 1:
             return firsts
         began, journal = time.monotonic(), self.journal
-        messages = _defused(requests[0].messages)
+        messages = self._prepared(requests[0], requests[0].messages)
         settings = [self._settings(request, 0) for request in requests]
         entries = [self._entry(*one, 0, messages) for one in zip(requests, settings, strict=True)]
         known: list[Any] = firsts
@@ -250,7 +293,10 @@ class Asker:
         async def once() -> list[AIMessage]:
             config = _config(requests[new[0]], 0)
             wish = self._wish(requests[new[0]], settings[new[0]])
-            return await giver.ask(messages, len(new), way, config, wish)
+            async with self.gate.turn(way):
+                return await self._sent(
+                    messages, lambda given: giver.ask(given, len(new), way, config, wish)
+                )
 
         found: list[AIMessage] = []
         try:
@@ -328,17 +374,6 @@ class Asker:
             )
         self.budget.add(cost)
         return cost
-
-
-def _defused(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """The messages without control tokens: the model's tokenizer may be out of reach."""
-    defused = list(messages)
-    for i, message in enumerate(messages):
-        if isinstance(message.content, str):
-            text = defuse_control_tokens(message.content)
-            if text != message.content:
-                defused[i] = message.model_copy(update={"content": text})
-    return defused
 
 
 def _since(began: float) -> float:

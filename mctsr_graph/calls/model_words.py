@@ -59,6 +59,8 @@ class ModelWords:
         """Those of them that it had been sent."""
         self.told: set[str] = set()
         """Those of them that were told."""
+        self.takes_system = True
+        """Whether it takes system messages; False once it has refused one."""
         self.lock = threading.Lock()
         self.in_pipeline = _is_pipeline(model)
         """Whether settings go into the argument `pipeline_kwargs`, in the words of transformers."""

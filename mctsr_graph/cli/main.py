@@ -41,7 +41,7 @@ from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.run.estimate import estimate
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solve import solve
-from mctsr_graph.run.spec import SearchControl, SolveOptions, changed
+from mctsr_graph.run.spec import Problem, SearchControl, SolveOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.prices import read_prices
 from mctsr_graph.settings.profiles import PROFILES
@@ -213,7 +213,7 @@ def resume_command(
             "thread_id": stored.thread_id,
         }
         name = model or stored.model or None
-        _run(err, stored.problem, name, options, _Shown(show_tree, as_json, live, page))
+        _run(err, stored.question, name, options, _Shown(show_tree, as_json, live, page))
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -299,7 +299,7 @@ class _Shown(NamedTuple):
 
 
 def _run(
-    err: Console, problem: str, model: str | None, options: SolveOptions, shown: _Shown
+    err: Console, problem: Problem, model: str | None, options: SolveOptions, shown: _Shown
 ) -> None:
     """Search, show what was found, and exit with a code that tells how it went."""
     check_page(shown.page)

@@ -10,7 +10,7 @@ from mctsr_graph.calls.request import Reply
 from mctsr_graph.calls.usage import add_usage
 from mctsr_graph.graph.rollout import failures, rewards
 from mctsr_graph.graph.services import Services
-from mctsr_graph.graph.state import MCTSrState
+from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
 from mctsr_graph.text.final_answer import extract_final_answer
@@ -61,7 +61,7 @@ async def make_roots(
 async def _drafts(services: Services, count: int, state: MCTSrState, run: Run) -> list[Reply]:
     if not count:
         return []
-    messages = say.draft_messages(services.spec.prompts, state["problem"])
+    messages = say.draft_messages(services.spec.prompts, question_of(state).text)
     requests = [services.text("draft", messages, 0, sample) for sample in range(count)]
     return await services.asker(state, run, strict=True).ask_all(requests, run.way)
 
@@ -72,7 +72,7 @@ async def _judged(
     times = run.context.reward_samples
     known = [answer for answer in answers if answer != services.spec.prompts.dummy_answer]
     cases = [
-        cases_of(state["problem"], [answer] * times, known, first=i * times)
+        cases_of(question_of(state).text, [answer] * times, known, first=i * times)
         for i, answer in enumerate(answers)
     ]
     return await services.judge(cases, services.asker(state, run, strict=True), run.way)

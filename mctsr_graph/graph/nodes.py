@@ -32,11 +32,12 @@ from mctsr_graph.graph.rollout import (
 )
 from mctsr_graph.graph.select import next_tasks, seen_by
 from mctsr_graph.graph.services import Services
-from mctsr_graph.graph.state import ROLLOUT, MCTSrState, fresh_state
+from mctsr_graph.graph.state import ROLLOUT, MCTSrState, fresh_state, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.graph.stop import check_tree, why_stop
 from mctsr_graph.judges import cases_of
-from mctsr_graph.settings.context import MCTSrContext, checked_problem
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Search, Strategy
 from mctsr_graph.tree.tree import Node, Patch, Tree, merge
@@ -52,15 +53,17 @@ class Nodes:
 
     async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Make the roots: draft answers and have them judged. Forgets any earlier search."""
-        fresh = fresh_state(checked_problem(state["problem"]))
-        run.emit(start_event(fresh["problem"], run.context))
-        fresh["search"] = self.services.search_id(state, fresh["problem"], run)
+        question = as_question(state["problem"])
+        fresh = fresh_state(question)
+        run.emit(start_event(question.text, run.context))
+        fresh["search"] = self.services.search_id(state, question.key, run)
         tree, made = await make_roots(self.services, fresh, run)
         _look_at_independence({}, tree, run)
         return {
             **fresh,
             **made,
             "tree": Overwrite(tree),
+            "attachments": Overwrite(list(question.blocks)),
             "wave": Overwrite({}),
             "failures": Overwrite(made["failures"]),
             "best": self._choose(tree, run.context),
@@ -148,7 +151,9 @@ class Nodes:
     ) -> Patch:
         def request(leaf: Leaf) -> Request:
             answer = state["tree"][leaf["parent"] or ""]["answer"]
-            messages = say.critique_messages(self.services.spec.prompts, state["problem"], answer)
+            messages = say.critique_messages(
+                self.services.spec.prompts, question_of(state).text, answer
+            )
             return self.services.text("critique", messages, leaf["rollout"])
 
         wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
@@ -157,7 +162,7 @@ class Nodes:
     async def _refine(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
-        prompts, problem = self.services.spec.prompts, state["problem"]
+        prompts, problem = self.services.spec.prompts, question_of(state).text
 
         def request(leaf: Leaf) -> Request:
             if leaf["task"] == "draft":
@@ -187,7 +192,7 @@ class Nodes:
             own = [leaf["answer"] or ""] * samples
             refined = state["tree"][leaf["parent"] or ""] if leaf["task"] == "refine" else None
             again = [refined["answer"]] if refined is not None else []
-            cases.append(cases_of(state["problem"], [*own, *again], known, leaf["rollout"]))
+            cases.append(cases_of(question_of(state).text, [*own, *again], known, leaf["rollout"]))
         replies = await self.services.judge(cases, asker, way)
         return {
             str(leaf["rollout"]): with_rewards(leaf, own[:samples], own[samples:])

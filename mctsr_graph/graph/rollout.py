@@ -21,6 +21,7 @@ from mctsr_graph.tree.tree import (
     Tree,
     add_child,
     add_rewards,
+    as_copy,
     merge,
     new_node,
 )

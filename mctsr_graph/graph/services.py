@@ -17,7 +17,7 @@ from mctsr_graph.graph.events import left_out_event
 from mctsr_graph.graph.identity_v1 import digest_of
 from mctsr_graph.graph.rollout import longest
 from mctsr_graph.graph.spec import SearchSpec
-from mctsr_graph.graph.state import MCTSrState
+from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import Case
 from mctsr_graph.text.final_answer import extract_final_answer
@@ -62,7 +62,15 @@ class Services:
             run.emit(left_out_event(setting, value, model, reason))
 
         return Asker(
-            self.spec.model(), run.context, budget, self.spec.journal, search, strict, tell
+            self.spec.model(),
+            run.context,
+            budget,
+            self.spec.journal,
+            search,
+            strict,
+            tell,
+            question_of(state),
+            run.gate,
         )
 
     async def judge(self, cases: list[list[Case]], asker: Asker, way: Way) -> list[list[Reply]]:

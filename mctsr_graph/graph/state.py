@@ -6,12 +6,13 @@ from typing import Annotated, Any, cast
 
 from langgraph.channels import DeltaChannel
 from langgraph.managed import RemainingSteps
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage, no_usage
 from mctsr_graph.graph.rollout import Leaf
+from mctsr_graph.settings.question import Block, Question
 from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.tree.tree import Node, merge
 
@@ -32,7 +33,12 @@ def append(records: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> li
 class MCTSrInput(TypedDict):
     """What a search is given."""
 
-    problem: Annotated[str, Field(description="The problem in words")]
+    # A form asks for words; a program may give content blocks of LangChain's messages
+    problem: Annotated[
+        str | list[Block],
+        WithJsonSchema({"title": "Problem", "type": "string"}),
+        Field(description="The problem in words"),
+    ]
 
 
 class MCTSrOutput(TypedDict):
@@ -65,6 +71,8 @@ class MCTSrState(MCTSrInput, MCTSrOutput):
     failures: Annotated[list[Failure], DeltaChannel(append, snapshot_frequency=1000)]
     wave: Annotated[dict[str, Leaf], DeltaChannel(merge, snapshot_frequency=1000)]
     """The rollouts in flight by number. Each step writes only what it adds."""
+    attachments: Annotated[list[Block], DeltaChannel(append, snapshot_frequency=1000)]
+    """Pictures and files of the problem, which then holds its words only."""
     search: str
     """Id of the search in the call journal, or "" without one."""
     branch: str
@@ -80,10 +88,16 @@ class MCTSrState(MCTSrInput, MCTSrOutput):
     remaining_steps: RemainingSteps
 
 
-def fresh_state(problem: str) -> MCTSrState:
+def question_of(state: MCTSrState) -> Question:
+    """The problem of a search that has begun."""
+    return Question(str(state["problem"]), state.get("attachments") or [])
+
+
+def fresh_state(question: Question) -> MCTSrState:
     """The state of a search that has done nothing yet."""
     state: dict[str, Any] = {
-        "problem": problem,
+        "problem": question.text,
+        "attachments": list(question.blocks),
         "search": "",
         "answer": None,
         "final_answer": None,

@@ -11,7 +11,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.runtime import ExecutionInfo, get_runtime
 from langgraph.types import Command, TracePolicy
 
-from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Way, run_blocking
+from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Gate, Way, run_blocking
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.graph.state import MCTSrState
@@ -29,6 +29,8 @@ class Run:
     """How to wait: blocking under `invoke`, awaiting under `ainvoke`."""
     place: str
     """The thread and the parent graphs' tasks that the run belongs to; "" without a thread."""
+    gate: Gate
+    """Lets as many calls run at once as the configuration says by `max_concurrency`."""
 
 
 Update = dict[str, Any] | Command[str]
@@ -53,7 +55,8 @@ class Step(Runnable[MCTSrState, Update]):
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Update:
         """Run the body to its end in this thread."""
-        update: Update = run_blocking(self._body(input, self._run(BLOCKING)))  # type: ignore[arg-type]
+        run = self._run(BLOCKING, config)
+        update: Update = run_blocking(self._body(input, run))  # type: ignore[arg-type]
         return update
 
     async def ainvoke(
@@ -63,12 +66,13 @@ class Step(Runnable[MCTSrState, Update]):
         if self._prepare is not None:
             await asyncio.to_thread(self._prepare)
             self._prepare = None
-        return await self._body(input, self._run(AWAITING))
+        return await self._body(input, self._run(AWAITING, config))
 
-    def _run(self, way: Way) -> Run:
+    def _run(self, way: Way, config: RunnableConfig | None) -> Run:
         runtime = get_runtime()
         context = resolve_context(runtime.context, self.default)
-        return Run(context, runtime.stream_writer, way, _place(runtime.execution_info))
+        gate = Gate((config or {}).get("max_concurrency"))
+        return Run(context, runtime.stream_writer, way, _place(runtime.execution_info), gate)
 
 
 def brief(state: MCTSrState) -> dict[str, Any]:

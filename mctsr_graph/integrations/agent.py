@@ -20,6 +20,7 @@ from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.spec import SearchOptions
 from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.question import Block, as_question
 
 
 class MCTSrAgentState(MessagesState, MCTSrInput, MCTSrOutput):
@@ -72,22 +73,24 @@ def create_mctsr_agent(
     return builder.compile(checkpointer=checkpointer, name=name)
 
 
-def _read(state: MCTSrAgentState) -> dict[str, str]:
+def _read(state: MCTSrAgentState) -> dict[str, Any]:
     """Take the problem from the conversation."""
     return {"problem": last_question(state["messages"])}
 
 
-def last_question(messages: Sequence[AnyMessage]) -> str:
-    """The text of the last human message.
+def last_question(messages: Sequence[AnyMessage]) -> str | list[Block]:
+    """The last human message: its text, or its content blocks where it holds others.
 
     Raises:
-        ConfigError: there is none, or it holds no text.
+        ConfigError: there is none, or it says nothing.
     """
     for message in reversed(messages):
         if isinstance(message, HumanMessage):
-            if not message.text.strip():
-                raise ConfigError("the last human message holds no text; a problem is a text")
-            return str(message.text)
+            given = message.content
+            try:
+                return as_question(given).content
+            except ConfigError as error:
+                raise ConfigError(f"the last human message is no problem: {error}") from None
     raise ConfigError("the conversation holds no human message; the last one is the problem")
 
 

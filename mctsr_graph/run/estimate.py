@@ -25,7 +25,7 @@ from mctsr_graph.calls.usage import (
 )
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.spec import check_keywords
-from mctsr_graph.run.spec import SolveOptions, SolveSpec
+from mctsr_graph.run.spec import Problem, SolveOptions, SolveSpec
 from mctsr_graph.strategies.strategy import Strategy
 
 _CHARACTERS = 4  # a token of English, by and large
@@ -53,7 +53,7 @@ class Estimate:
 
 
 def estimate(
-    problem: str,
+    problem: Problem,
     model: Model | str | None = None,
     *,
     reply_tokens: int = 600,

@@ -36,15 +36,15 @@ from mctsr_graph.graph.stop import why_stop
 from mctsr_graph.models.load import load_model
 from mctsr_graph.run.driver import Graph, Way
 from mctsr_graph.run.solution import Solution
-from mctsr_graph.run.spec import Checkpointer, SolveOptions, SolveSpec
-from mctsr_graph.settings.context import checked_problem
+from mctsr_graph.run.spec import Checkpointer, Problem, SolveOptions, SolveSpec
+from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
 
 _KEYS = [*MCTSrOutput.__annotations__, "tree", "failures"]
 
 
-def asked(problem: str, model: Model | str | None, options: SolveOptions) -> SolveSpec:
+def asked(problem: Problem, model: Model | str | None, options: SolveOptions) -> SolveSpec:
     """What is asked of `solve`, made definite; models that are named are loaded now.
 
     Raises:
@@ -53,7 +53,7 @@ def asked(problem: str, model: Model | str | None, options: SolveOptions) -> Sol
     name = model if isinstance(model, str) else ""
     if isinstance(options.get("judge_model"), str):
         options = {**options, "judge_model": _loaded(options.get("judge_model"))}
-    checked_problem(problem)
+    problem = as_question(problem)
     return SolveSpec.of(_loaded(model), options).about(problem, model_name=name)
 
 
@@ -72,7 +72,7 @@ class SearchRun:
         graph = graph_of(search, spec.context)
         self.graph: Graph = graph.compile(checkpointer=saver, name="mctsr")
         self.thread_id = spec.thread_id or spec.identity.digest
-        self._input: MCTSrInput | None = {"problem": spec.problem}
+        self._input: MCTSrInput | None = {"problem": spec.question.content}
         self._is_over = False
         self._values: dict[str, Any] = {}
         self._drained = False
@@ -146,7 +146,9 @@ class SearchRun:
             FingerprintMismatchError: it is this problem, but another search.
         """
         values, spec = found.values, self._spec
-        if values.get("problem") != spec.problem or not values.get("tree"):
+        same = values.get("problem") == spec.problem
+        same = same and (values.get("attachments") or []) == list(spec.blocks)
+        if not same or not values.get("tree"):
             return None
         if _is_from_before(found):
             spec = self._spec = replace(spec, context=context_before(spec.context))
@@ -178,7 +180,7 @@ class SearchRun:
         )
 
     def _fingerprint_v1(self) -> str | None:
-        return fingerprint_v1(self._spec.problem, self._spec.context, self._spec.search)
+        return fingerprint_v1(self._spec.question.key, self._spec.context, self._spec.search)
 
     @property
     def _strategy(self) -> Strategy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -18,6 +18,7 @@ from mctsr_graph.run.session import SearchRun
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import SolveSpec
 from mctsr_graph.run.sqlite_saver import open_file
+from mctsr_graph.settings.question import Block, Question, as_question
 
 
 class StoredSearch(NamedTuple):
@@ -25,6 +26,7 @@ class StoredSearch(NamedTuple):
 
     thread_id: str
     problem: str
+    """Its words."""
     model: str
     """The name that the model was given by, or "" if it was given as an object."""
     settings: dict[str, Any]
@@ -35,6 +37,13 @@ class StoredSearch(NamedTuple):
     """The short answer of the best node."""
     stop_reason: str | None
     """None while it is under way, or after it was interrupted."""
+    blocks: Sequence[Block] = ()
+    """Pictures and files that go with the problem."""
+
+    @property
+    def question(self) -> Question:
+        """The problem, with what goes with it."""
+        return Question(self.problem, self.blocks)
 
 
 def stored_searches(path: str | Path) -> list[StoredSearch]:
@@ -63,7 +72,7 @@ def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
     # Nothing is asked of the model: what the state holds is read as a running search reads it
     spec = SolveSpec.of(ScriptedChatModel(replies=[]), {"context": shown_context(stored.settings)})
     with open_file(path) as saver:
-        search = SearchRun(replace(spec, problem=stored.problem), saver, None)
+        search = SearchRun(spec.about(stored.question), saver, None)
         values = search.graph.get_state({"configurable": {"thread_id": stored.thread_id}}).values
     search.note("values", values)
     return search.so_far(stored.stop_reason)
@@ -76,11 +85,17 @@ def _stored(thread_id: str, state: StateSnapshot) -> StoredSearch:
     best = values.get("best")
     return StoredSearch(
         thread_id=thread_id,
-        problem=values.get("problem", ""),
+        problem=_words(values.get("problem", "")),
         model=told.get("mctsr_model", ""),
         settings=json.loads(told.get("mctsr_settings", "{}")),
         rollouts=values.get("rollouts", 0),
         best=best,
         final_answer=tree[best]["final_answer"] if best is not None else None,
         stop_reason=values.get("stop_reason"),
+        blocks=values.get("attachments") or (),
     )
+
+
+def _words(problem: Any) -> str:
+    """The words of a problem; a search that has not begun holds it as it was given."""
+    return problem if isinstance(problem, str) else as_question(problem).text

@@ -13,7 +13,6 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.settings.prices import Price, Prices, price_of
 from mctsr_graph.settings.prior import USUAL, Prior
 from mctsr_graph.settings.profiles import PROFILES, default_of
-from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, WIDTH, scaled
 
 Points = Annotated[float, Field(allow_inf_nan=False)]
@@ -400,17 +399,6 @@ def _unknown_setting(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{name!r} is not a setting{hint}; allowed: {', '.join(sorted(known))}"
-
-
-def checked_problem(problem: Any) -> str:
-    """A problem as a search holds it.
-
-    Raises:
-        ConfigError: it is no text, or a blank one.
-    """
-    if not isinstance(problem, str) or not clean_text(problem).strip():
-        raise ConfigError(f"problem is {problem!r}, allowed a text that is not blank")
-    return clean_text(problem)
 
 
 def allowed_values(name: str) -> str:

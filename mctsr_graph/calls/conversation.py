@@ -1,0 +1,103 @@
+"""The messages of a request as a model takes them: with pictures, with a system role or without."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+
+from mctsr_graph.calls.model_words import words_of
+from mctsr_graph.calls.request import Model, innermost, model_name
+from mctsr_graph.calls.retry import causes
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.settings.question import Block, Question, kind_of
+from mctsr_graph.text.hostile import defuse_control_tokens
+
+_NO_SYSTEM = re.compile(
+    r"(?i)(?:system|developer) (?:role|message|prompt|instruction)s?\b.{0,40}"
+    r"(?:not (?:supported|allowed|enabled|permitted)|unsupported)"
+    r"|(?:not|n't) support.{0,40}(?:system|developer)[ _](?:role|message|prompt|instruction)"
+    r"|roles must alternate user/assistant|only user and assistant roles",
+    re.DOTALL,
+)
+
+
+def prepared(messages: Sequence[BaseMessage], question: Question) -> list[BaseMessage]:
+    """The messages without control tokens, and with the pictures of the question in their place.
+
+    The model's tokenizer may be out of reach, so that nobody else breaks the tokens.
+    """
+    ready = [_defused(message) for message in messages]
+    if question.blocks:
+        asked = [i for i, message in enumerate(ready) if isinstance(message, HumanMessage)]
+        words = defuse_control_tokens(question.text)
+        at = next((i for i in asked if words in str(ready[i].text)), asked[0])
+        content = [{"type": "text", "text": str(ready[at].text)}, *question.blocks]
+        ready[at] = ready[at].model_copy(update={"content": content})
+    return ready
+
+
+def check_blocks(model: Model, blocks: Sequence[Block]) -> None:
+    """Refuse a question that a model cannot take, by what its profile says.
+
+    Raises:
+        ConfigError: it holds what the model does not take.
+    """
+    inner = innermost(model)
+    profile = getattr(inner, "profile", None) or {}
+    for block in blocks:
+        kind = kind_of(block)
+        if profile.get(f"{kind}_inputs") is False or profile.get("attachment", kind) is False:
+            raise ConfigError(
+                f"problem holds {kind} content, which the model {model_name(inner)} does not take "
+                "(its profile says so); allowed are words, or a model that takes it"
+            )
+
+
+def takes_system(model: Model) -> bool:
+    """Whether a model takes system messages, as far as it is known."""
+    return words_of(innermost(model)).takes_system
+
+
+def refuses_system(model: Model, messages: Sequence[BaseMessage], error: Exception) -> bool:
+    """Whether an error refuses the system message; it is remembered, and told once."""
+    sent = any(isinstance(message, SystemMessage) for message in messages)
+    if not sent or not any(_NO_SYSTEM.search(str(one)[:4000]) for one in causes(error)):
+        return False
+    words = words_of(innermost(model))
+    with words.lock:
+        first, words.takes_system = words.takes_system, False
+    if first:
+        warnings.warn(
+            f"the model {model_name(model)} takes no system message; its words go into the first "
+            "user message",
+            UserWarning,
+            stacklevel=2,
+        )
+    return True
+
+
+def without_system(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """The messages with the system's words at the beginning of the first user message."""
+    system = "\n\n".join(str(m.text) for m in messages if isinstance(m, SystemMessage))
+    rest = [message for message in messages if not isinstance(message, SystemMessage)]
+    first = next((i for i, one in enumerate(rest) if isinstance(one, HumanMessage)), None)
+    if not system or first is None:
+        return rest
+    content = rest[first].content
+    both = (
+        f"{system}\n\n{content}"
+        if isinstance(content, str)
+        else [{"type": "text", "text": system}, *content]
+    )
+    rest[first] = rest[first].model_copy(update={"content": both})
+    return rest
+
+
+def _defused(message: BaseMessage) -> BaseMessage:
+    if not isinstance(message.content, str):
+        return message
+    text = defuse_control_tokens(message.content)
+    return message if text == message.content else message.model_copy(update={"content": text})
