@@ -19,9 +19,17 @@ class LoopbackServer(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
 
+    def reply_at(self, path: str, body: Any, headers: Mapping[str, str]) -> tuple[int, Any]:
+        """As `reply`, for a server with several addresses."""
+        return self.reply(body, headers)
+
     def reply(self, body: Any, headers: Mapping[str, str]) -> tuple[int, Any]:
         """Return the status, and bytes or what is made into JSON."""
         raise NotImplementedError
+
+    def headers_of(self, status: int) -> Mapping[str, str]:
+        """Further headers of a reply."""
+        return {}
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -39,9 +47,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        status, reply = self.server.reply(body, self.headers)
+        status, reply = self.server.reply_at(self.path, body, self.headers)
         data = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
         self.send_response(status)
+        for name, value in self.server.headers_of(status).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

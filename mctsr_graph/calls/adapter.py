@@ -54,33 +54,37 @@ class Prepared(NamedTuple):
     """The settings that reach it."""
 
 
-def adapted(model: Runnable[Any, Any], wish: Wish) -> Runnable[Any, Any]:
-    """The model, with each chat model in it given what is wished in its own words."""
+def adapted(
+    model: Runnable[Any, Any], wish: Wish, maker: ModelWords | None = None
+) -> Runnable[Any, Any]:
+    """The model, with each chat model in it given what is wished in its own words.
+
+    A `maker` is a model that makes this one anew for each call, and so remembers for it.
+    """
     if isinstance(model, BaseLanguageModel):
-        return Adapted(model, wish)
+        return Adapted(model, wish, maker.part(model) if maker else words_of(model))
     inner: Any = model
     if isinstance(model, DynamicRunnable) or _makes_models(model):
         return Late(model, wish)
     if isinstance(model, RunnableBindingBase):
-        return _copied(inner, bound=adapted(inner.bound, wish))
+        return _copied(inner, bound=adapted(inner.bound, wish, maker))
     if isinstance(model, RunnableWithFallbacks):
-        others = [adapted(one, wish) for one in model.fallbacks]
-        return _copied(inner, runnable=adapted(inner.runnable, wish), fallbacks=others)
+        others = [adapted(one, wish, maker) for one in model.fallbacks]
+        return _copied(inner, runnable=adapted(inner.runnable, wish, maker), fallbacks=others)
     if isinstance(model, RunnableSequence):
         holders = [i for i, step in enumerate(model.steps) if _holds_model(step)]
         if len(holders) == 1:  # of several it is open which one is meant
             steps = list(model.steps)
-            steps[holders[0]] = adapted(steps[holders[0]], wish)
+            steps[holders[0]] = adapted(steps[holders[0]], wish, maker)
             return _copied(inner, first=steps[0], middle=steps[1:-1], last=steps[-1])
-    return Adapted(model, wish)
+    return Adapted(model, wish, words_of(model))
 
 
 class Adapted(Runnable[Any, Any]):
     """A model that is asked in its own words, and once more without what it refuses by name."""
 
-    def __init__(self, model: Any, wish: Wish, words: ModelWords | None = None) -> None:
-        self._model, self._wish = model, wish
-        self._words = words_of(model) if words is None else words
+    def __init__(self, model: Any, wish: Wish, words: ModelWords) -> None:
+        self._model, self._wish, self._words = model, wish, words
 
     def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
         """Ask the model, blocking."""
@@ -115,7 +119,7 @@ class Adapted(Runnable[Any, Any]):
             ConfigError: it does not take what the user gave.
         """
         words, fields, sent = self._words, {}, {}
-        arguments = dict(kwargs)
+        arguments, in_pipeline = dict(kwargs), dict(words.of_pipeline or {})
         for setting, value in self._wish.settings.items():
             way = words.way(setting)
             if way is None:
@@ -124,14 +128,15 @@ class Adapted(Runnable[Any, Any]):
             sent[setting] = value
             for name in NAMES[setting]:  # what `bind` has set gives way
                 arguments.pop(name, None)
-            if words.in_pipeline:
-                known = arguments.get("pipeline_kwargs") or {}
-                arguments["pipeline_kwargs"] = {**known, **_of_transformers(setting, value)}
+            if words.of_pipeline is not None:
+                in_pipeline |= _of_transformers(setting, value)
                 continue
             if way.field is not None:
                 fields[way.field] = value
             if way.argument is not None:
                 arguments[way.argument] = value
+        if in_pipeline:
+            arguments["pipeline_kwargs"] = {**(kwargs.get("pipeline_kwargs") or {}), **in_pipeline}
         return Prepared(_with_fields(self._model, fields), arguments, sent)
 
     def learn(self, error: Exception, call: Prepared) -> bool:
@@ -158,7 +163,7 @@ class Adapted(Runnable[Any, Any]):
         if given := wish.given.get(setting):
             wish.error = ConfigError(
                 f"{given} is {value!r}, which the model {name} does not take ({reason}); "
-                f"allowed for this model: null"
+                "allowed: null, which leaves it to the model"
             )
             raise wish.error
         if setting in _NEVER_NEEDED and setting not in words.refused:
@@ -200,9 +205,7 @@ class Late(Runnable[Any, Any]):
         else:
             own = {k: v for k, v in config["configurable"].items() if not _is_of_langgraph(k)}
             model = self._model._model({**config, "configurable": own})
-        if isinstance(model, BaseLanguageModel):  # made anew for each call
-            return Adapted(model, self._wish, words_of(self._model).part(model)), config
-        return adapted(model, self._wish), config
+        return adapted(model, self._wish, words_of(self._model)), config
 
 
 def as_message(reply: Any, model: Any) -> AIMessage:

@@ -37,7 +37,7 @@ from mctsr_graph.calls.request import (
     innermost,
     names_of,
 )
-from mctsr_graph.calls.retry import classify, with_retries
+from mctsr_graph.calls.retry import classify, pace_of, with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
 from mctsr_graph.calls.sync_async import Gate, Way, all_at_once
 from mctsr_graph.calls.usage import Cost, cost_of, sum_costs
@@ -320,6 +320,7 @@ class Asker:
             sleep=way.sleep,
             limit=way.limit,
             rng=_JITTER,
+            pace=pace_of(innermost(self.model)),
         )
 
     def _entry(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import inspect
 import re
 import threading
-import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from langchain_core.language_models import BaseLanguageModel
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 
+from mctsr_graph.calls.per_object import OnePerObject
 from mctsr_graph.calls.retry import causes, classify, status_of
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -62,18 +62,19 @@ class ModelWords:
         self.takes_system = True
         """Whether it takes system messages; False once it has refused one."""
         self.lock = threading.Lock()
-        self.in_pipeline = _is_pipeline(model)
-        """Whether settings go into the argument `pipeline_kwargs`, in the words of transformers."""
+        self.of_pipeline = _of_pipeline(model)
+        """What a pipeline of transformers is told at each call; None: it is none."""
         self._ways = {setting: self._first_ways(model, setting) for setting in NAMES}
         self._parts: dict[object, ModelWords] = {}
-        if (getattr(model, "profile", None) or {}).get("temperature") is False:
+        profile = getattr(model, "profile", None) if isinstance(model, BaseLanguageModel) else None
+        if (profile or {}).get("temperature") is False:
             self.left_out["temperature"] = "its profile says so"
         if _is_on_responses_api(model):
             for setting in ("seed", "stop", "n"):
                 self.left_out[setting] = "OpenAI's Responses API has none"
 
     def _first_ways(self, model: Any, setting: str) -> list[Way]:
-        if not self.in_pipeline:
+        if self.of_pipeline is None:
             return _ways_of(model, setting)
         return [Way(None, "pipeline_kwargs")] if setting in ("temperature", "max_tokens") else []
 
@@ -101,22 +102,8 @@ class ModelWords:
                 self.left_out.setdefault(setting, f"{type(error).__name__}: {error}")
 
 
-_known: dict[int, tuple[weakref.ref[Any], ModelWords]] = {}
-
-
-def words_of(model: Any) -> ModelWords:
-    """The words of a model, which remember what it has refused as long as it lives."""
-    known = _known.get(id(model))
-    if known is not None and known[0]() is model:
-        return known[1]
-    words = ModelWords(model)
-    key = id(model)
-
-    def forget(gone: weakref.ref[Any]) -> None:
-        if (there := _known.get(key)) is not None and there[0] is gone:
-            del _known[key]
-
-    return _known.setdefault(key, (weakref.ref(model, forget), words))[1]
+words_of = OnePerObject(ModelWords)
+"""The words of a model, which remember what it has refused as long as it lives."""
 
 
 def refused_setting(error: Exception, sent: Mapping[str, Any]) -> str | None:
@@ -167,7 +154,10 @@ def _ways_of(model: Any, setting: str) -> list[Way]:
     # LangChain's own classes read their fields at each call. Of another class it cannot be seen
     # which of both it reads
     if argument is None or type(model).__module__.startswith("langchain"):
-        return [Way(field, None)]
+        passes_on = (
+            "llm" in fields
+        )  # to another model, which ChatHuggingFace gives some fields only
+        return [Way(field, argument if passes_on else None)]
     return [Way(field, argument), Way(field, None)]
 
 
@@ -189,10 +179,14 @@ def _arguments_of(model: Any) -> tuple[set[str], bool]:
     return named, any(one.kind is one.VAR_KEYWORD for one in parameters)
 
 
-def _is_pipeline(model: Any) -> bool:
-    """Whether it is a pipeline of transformers, or a chat model around one."""
+def _of_pipeline(model: Any) -> dict[str, Any] | None:
+    """What a pipeline of transformers, or a chat model around one, is to be told at each call."""
     inner = getattr(model, "llm", model) if isinstance(model, BaseModel) else model
-    return "pipeline_kwargs" in getattr(type(inner), "model_fields", {})
+    if "pipeline_kwargs" not in getattr(type(inner), "model_fields", {}):
+        return None
+    # Else the reply begins with the whole prompt
+    generates = getattr(getattr(inner, "pipeline", None), "task", "") == "text-generation"
+    return {"return_full_text": False} if generates else {}
 
 
 def _is_on_responses_api(model: Any) -> bool:

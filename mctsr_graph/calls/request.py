@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, BaseLanguageModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable
 from typing_extensions import TypedDict
@@ -152,8 +152,9 @@ def innermost(model: Any) -> Any:
 
 def names_of(model: Any) -> list[str]:
     """The names that a model gives itself."""
-    model = innermost(model)
-    names = (getattr(model, field, None) for field in ("model_name", "model", "model_id"))
+    inner = innermost(model)
+    own = inner if isinstance(inner, BaseLanguageModel) else None
+    names = (getattr(own, field, None) for field in ("model_name", "model", "model_id"))
     return [name for name in names if isinstance(name, str)]
 
 

@@ -10,6 +10,7 @@ import asyncio
 import math
 import random
 import re
+import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,6 +19,7 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
+from mctsr_graph.calls.per_object import OnePerObject
 from mctsr_graph.errors import MCTSrError
 
 Kind = Literal["transient", "configuration", "context", "refusal", "other"]
@@ -25,6 +27,7 @@ Value = TypeVar("Value")
 
 FIRST_DELAY = 0.5  # seconds at most before the second attempt; doubled for each one after it
 LONGEST_DELAY = 30.0  # seconds at most where the server names no time
+SHORTEST_GAP = 0.01  # seconds between requests to a server that has just refused some
 LONGEST_RETRY_AFTER = 600.0  # seconds beyond which a server is not believed
 
 # What classes are called, their bases included. An error and its causes can be of several
@@ -43,6 +46,7 @@ _NAMED: dict[Kind, re.Pattern[str]] = {
         "ProxyError|ResponseValidationError|ServiceUnavailable|Throttling|Timeout|URLError"
     ),
 }
+_BUSY = re.compile("RateLimit|Throttling|TooManyRequests|ResourceExhausted")
 _TOO_LONG = re.compile(
     "context[_ ]?(length|window|size)|maximum context|(prompt|input) is too long|"
     "input tokens exceed|too many (input )?tokens|reduce the length of"
@@ -52,6 +56,52 @@ _REFUSED = re.compile("content[_ ](filter|(management )?policy)|responsibleai|da
 _UNPAID = re.compile("insufficient_(quota|balance)|billing_hard_limit")
 _NO_KEY = re.compile("api[_ ]?key|credentials")
 _MALFORMED = re.compile("choices|nonetype|no generations|unexpected response type|errors? for ai")
+
+
+class Pace:
+    """When the next request may be made to one model, as its server's refusals tell.
+
+    All calls to the model share it, so that those which a server has turned away together (429)
+    come back one after the other: not before the time that it named, and at a distance that
+    doubles when it refuses again and shrinks with each reply. Safe to share between threads.
+    """
+
+    def __init__(self) -> None:
+        self.replies = 0
+        """Calls that have been answered."""
+        self._until = -math.inf
+        self._last = -math.inf
+        self._gap = 0.0
+        self._refused = -math.inf
+        self._lock = threading.Lock()
+
+    def turn(self, now: float) -> float:
+        """Take the next turn; return the moment at which the request may be made."""
+        with self._lock:
+            self._last = max(now, self._until, self._last + self._gap)
+            return self._last
+
+    def holds(self, turn: float) -> bool:
+        """Whether the server has refused since then, so that the turn is to be taken anew."""
+        return turn < self._until
+
+    def answered(self) -> None:
+        """Take in that a call was answered."""
+        with self._lock:
+            self.replies += 1
+            self._gap = self._gap * 0.9 if self._gap > SHORTEST_GAP else 0.0
+
+    def refused(self, began: float, now: float, wait: float) -> None:
+        """Take in that a request made at `began` was refused, and for how many seconds."""
+        with self._lock:
+            if began >= self._refused:  # else it was under way when another was refused
+                self._gap = min(max(2 * self._gap, wait / 8, SHORTEST_GAP), LONGEST_DELAY)
+                self._refused = self._last = now
+            self._until = max(self._until, now + wait)
+
+
+pace_of = OnePerObject(lambda model: Pace())
+"""The pace of a model, whichever searches ask it."""
 
 
 class TimeLimit:
@@ -84,6 +134,7 @@ async def with_retries(
     rng: random.Random,
     limit: Callable[[float], AbstractAsyncContextManager[Any]] = nullcontext,
     now: Callable[[], float] = time.monotonic,
+    pace: Pace | None = None,
 ) -> Value:
     """Return what `call` returns; try again after a transient error, and after no other.
 
@@ -99,26 +150,63 @@ async def with_retries(
         rng: Draws the waits; not shared between threads.
         limit: `TimeLimit` where `call` is really awaited.
         now: Seconds since any fixed moment.
+        pace: That of the model. A refusal for want of capacity (429) is no attempt while the
+            server answers other calls.
 
     Raises:
         TimeoutError: The deadline passed during an attempt under `limit`.
         Exception: The last error of `call`, with a note on the attempts. At once, if it is not
             transient, or if the wait before the next attempt would reach the deadline.
     """
-    began, attempt = now(), 0
+    pace = Pace() if pace is None else pace
+    began, attempt, tries, replies = now(), 0, 0, pace.replies
     while True:
-        attempt += 1
+        await _until_turn(pace, began + deadline, sleep, now)
+        tries, asked = tries + 1, now()
         try:
-            async with limit(began + deadline - now()):
-                return await call()
+            async with limit(began + deadline - asked):
+                value = await call()
+            pace.answered()
+            return value
         except Exception as error:
-            kind, wait = classify(error), delay(attempt, rng, retry_after(error))
-            spent = now() - began
+            kind, after = classify(error), retry_after(error)
+            spent, is_busy = now() - began, kind == "transient" and _is_rate_limit(error)
+            if is_busy and after is not None:
+                # Turns spread the calls of this process; other processes may share the limit
+                wait = after + rng.uniform(0, min(FIRST_DELAY, after / 4))
+            else:
+                wait = delay(tries, rng, after)
+            if is_busy:
+                pace.refused(asked, now(), wait)
+            if not (is_busy and pace.replies > replies):
+                attempt += 1
+            replies = pace.replies
             if kind != "transient" or attempt >= attempts or spent + wait >= deadline:
                 made = f"{attempt} of {attempts} attempts"
                 error.add_note(f"{kind} error after {made} and {spent:.1f} s")
                 raise
-        await sleep(wait)
+        if not is_busy:
+            await sleep(wait)
+
+
+async def _until_turn(
+    pace: Pace,
+    end: float,
+    sleep: Callable[[float], Awaitable[None]],
+    now: Callable[[], float],
+) -> None:
+    """Wait until the model may be asked, but not beyond the end."""
+    while (moment := now()) < end:
+        turn = pace.turn(moment)
+        if turn > moment:
+            await sleep(min(turn, end) - moment)
+        if not pace.holds(turn):
+            return
+
+
+def _is_rate_limit(error: BaseException) -> bool:
+    """Whether a server refuses a request only because it has too many."""
+    return any(status_of(one) == 429 or _BUSY.search(type(one).__name__) for one in causes(error))
 
 
 def delay(attempt: int, rng: random.Random, after: float | None = None) -> float:

@@ -42,7 +42,8 @@ class Giver:
         options = {name: full.get(name) for name in ("callbacks", "tags", "metadata", "run_name")}
         # A handler that streams would turn several replies into one
         options |= {"stream": False}
-        chat = Adapted(self.chat, replace(wish, settings={**wish.settings, "n": count}))
+        several = replace(wish, settings={**wish.settings, "n": count})
+        chat = Adapted(self.chat, several, words_of(self.chat))
 
         async def generate(call: Prepared) -> LLMResult:
             return await way.generate(call.model, messages, **{**call.kwargs, **options})

@@ -11,9 +11,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from langchain_core.language_models import BaseLanguageModel
+
+from mctsr_graph.calls.request import innermost
 from mctsr_graph.graph.labels import label_of
 from mctsr_graph.graph.spec import SearchSpec
-from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.context import TEMPERATURES, MCTSrContext
 
 VERSION = 2
 """Of the identity; the first one is in `identity_v1`."""
@@ -81,9 +84,20 @@ def identity_of(problem: str, context: MCTSrContext, spec: SearchSpec) -> Identi
         "prompts": {name: _digest(getattr(spec.prompts, name)) for name in used},
         **{name: label.value for name, label in labels.items() if label.value is not None},
     }
+    if any(getattr(context, name) is None for name in TEMPERATURES):
+        parts |= own_temperature(spec.model())
     return Identity(
         _canonical(parts), next(filter(None, (la.opaque for la in labels.values())), "")
     )
+
+
+def own_temperature(model: Any) -> dict[str, float]:
+    """The temperature that a chat model was made with, which counts where none is asked for."""
+    inner = innermost(model)
+    if not isinstance(inner, BaseLanguageModel) or "temperature" not in inner.model_fields_set:
+        return {}
+    own = getattr(inner, "temperature", None)
+    return {"temperature": own} if isinstance(own, int | float) else {}
 
 
 def settings_of(context: MCTSrContext) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseLanguageModel
+from langchain_core.runnables.base import RunnableBindingBase
 
 from mctsr_graph.calls.request import model_name
 from mctsr_graph.errors import CheckpointError
@@ -113,7 +114,7 @@ def _others(spec: SearchSpec) -> str | None:
 
 
 def _is_told(model: Any) -> bool:
-    while not isinstance(model, BaseLanguageModel) and hasattr(model, "bound"):
+    while isinstance(model, RunnableBindingBase):
         model = model.bound
     return isinstance(model, BaseLanguageModel)
 

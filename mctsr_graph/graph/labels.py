@@ -77,7 +77,7 @@ def _random_text(thing: Any) -> str:
     """A text that this object keeps; one that cannot be watched gets another each time."""
     if isinstance(thing, MethodType):  # made anew whenever it is asked for
         return f"{_random_text(thing.__self__)} {thing.__qualname__}"
-    if hasattr(thing, "label_parts"):
+    if hasattr(type(thing), "label_parts"):
         return " ".join(_random_text(part) for part in thing.label_parts().values())
     known = _random_texts.get(id(thing))
     if known is not None and known[0]() is thing:
@@ -154,7 +154,10 @@ def _set(value: Any, inside: Inside) -> Any:
 @_told.register(Mapping)
 @_told.register(dict)
 def _dict(value: Mapping[Any, Any], inside: Inside) -> Any:
-    pairs = [[_told(key, inside), _told(part, inside)] for key, part in value.items()]
+    pairs = [
+        [_told(key, inside), ["secret"] if _is_secret(key, part) else _told(part, inside)]
+        for key, part in value.items()
+    ]
     return ["dict", *sorted(pairs, key=lambda pair: json.dumps(pair[0]))]
 
 
@@ -262,6 +265,7 @@ _NAMES = ("model_name", "model", "model_id")
 _MORE_NAMES = ("deployment_name", "gguf_file", "revision")
 _LIBRARIES = re.compile(r"mctsr_graph\b|langchain|langgraph|pydantic")
 _ROOTS = {"builtins", "abc", "typing", "typing_extensions", "enum"}
+_SECRET = re.compile(r"(^|_)(api_?key|key|password|secret|token)$")
 _ADDRESS = re.compile(r"(^|_)(url|api_base|endpoint|host|server)$")
 
 
@@ -279,12 +283,18 @@ def _is_library(thing: Any) -> bool:
     return of_python or _LIBRARIES.match(module) is not None
 
 
+def _is_secret(key: Any, value: Any) -> bool:
+    """Whether a text is a key or a password, by its name."""
+    return isinstance(value, str) and isinstance(key, str) and _SECRET.search(key) is not None
+
+
 def _name_and_address(model: Any) -> Iterator[str]:
     texts = [getattr(model, name, None) for name in (*_NAMES, *_MORE_NAMES)]
     names = [one for one in texts[: len(_NAMES)] if isinstance(one, str)]
     yield from [*names[:1], *(one for one in texts[len(_NAMES) :] if isinstance(one, str))]
     # `base_url` of OpenAI's client may come from the environment, and then stands in no field
     addresses = [getattr(getattr(model, "root_client", None), "base_url", None)]
+    addresses += _of_ollama(model)
     for name in type(model).model_fields:
         given = getattr(model, name)
         if isinstance(given, BaseLanguageModel):
@@ -295,6 +305,13 @@ def _name_and_address(model: Any) -> Iterator[str]:
     yield from (_address(str(one)) for one in compress(addresses, is_url))
 
 
+def _of_ollama(model: Any) -> list[Any]:
+    """The address of a client that takes it from the environment and that keeps httpx's inside."""
+    private = getattr(model, "__pydantic_private__", None) or {}
+    inner = getattr(private.get("_client"), "_client", None)
+    return [getattr(inner, "base_url", None)] if getattr(model, "base_url", "") is None else []
+
+
 def _address(text: str) -> str:
     """An address without the user, the password and the query, where keys stand."""
     parts = urlsplit(text)
@@ -303,7 +320,7 @@ def _address(text: str) -> str:
 
 def _parts_of(value: Any) -> Mapping[str, Any] | None:
     """What an object says that it consists of; fields that are not shown may be secrets."""
-    if hasattr(value, "label_parts"):
+    if hasattr(type(value), "label_parts"):
         parts: Mapping[str, Any] = value.label_parts()
         return parts
     if isinstance(value, RunnableLambda | RunnableGenerator):

@@ -8,13 +8,17 @@ import re
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, get_origin
 from weakref import WeakValueDictionary
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import Runnable
+from langchain_core.messages import BaseMessage
+from langchain_core.output_parsers import BaseLLMOutputParser
+from langchain_core.runnables import Runnable, RunnableSequence
+from langchain_core.runnables.base import RunnableBindingBase
 
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 
@@ -84,8 +88,12 @@ def lazy_model(model: Runnable[Any, Any] | str | None) -> Callable[[], Runnable[
 
     Whoever asks for the same name is given the same model, as long as somebody holds it: a
     server with several graphs has room for one.
+
+    Raises:
+        ConfigError: `model` is nothing that can be asked.
     """
     if model is not None and not isinstance(model, str):
+        checked_model(model)
         return lambda: model
     held: list[Runnable[Any, Any]] = []
 
@@ -100,6 +108,49 @@ def lazy_model(model: Runnable[Any, Any] | str | None) -> Callable[[], Runnable[
         return held[0]
 
     return loaded
+
+
+def checked_model(model: Any) -> None:
+    """Refuse, at once, what is no model.
+
+    Raises:
+        ConfigError: it is no Runnable, or one that returns neither a message nor a text.
+    """
+    if isinstance(model, Runnable):
+        made = _made_by(model)
+        if made is None or _is_reply(made):
+            return
+        what = f"a chain that returns {getattr(made, '__name__', made)}"
+    elif isinstance(model, type):
+        what = f"the class {model.__name__}, of which an instance is wanted"
+    elif callable(model) and hasattr(model, "__name__"):
+        what = f"the function {model.__name__}, of which RunnableLambda makes a Runnable"
+    elif isinstance(model, bool | int | float):
+        what = repr(model)
+    else:  # whose text may hold a key
+        what = f"an object of {type(model).__module__}.{type(model).__qualname__}"
+    raise ConfigError(
+        f"model is {what}; allowed a chat model of LangChain, a Runnable that returns a message or "
+        'a text, such as prompt | model, or a name such as "openai:gpt-5-mini"'
+    )
+
+
+def _made_by(model: Any) -> Any:
+    """What the parser at the end of a chain makes; None where there is none, or it does not say."""
+    while isinstance(model, RunnableBindingBase | RunnableSequence):
+        model = model.bound if isinstance(model, RunnableBindingBase) else model.last
+    if not isinstance(model, BaseLLMOutputParser):
+        return None
+    with suppress(TypeError, AttributeError):
+        if (made := model.OutputType) is not Any:  # type: ignore[attr-defined]
+            return made
+    # LangChain's own that may make anything make values of JSON or calls of tools
+    return type(model) if type(model).__module__.startswith("langchain") else None
+
+
+def _is_reply(made: Any) -> bool:
+    made = get_origin(made) or made
+    return isinstance(made, type) and issubclass(made, str | BaseMessage)
 
 
 def _by_name(spec: str, kwargs: dict[str, Any]) -> BaseChatModel:
