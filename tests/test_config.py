@@ -68,6 +68,12 @@ WRONG: list[tuple[str, list[Any], str]] = [
     ("critique_temperature", [-0.1, 2.1], "0 to 2, or null"),
     ("refine_temperature", [-0.1, 2.1], "0 to 2, or null"),
     ("evaluate_temperature", [-0.1, 2.1], "0 to 2, or null"),
+    (
+        "reasoning_effort",
+        ["lots", 5, ["low"]],
+        "'none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max', one for all or a dict by "
+        "role, or null",
+    ),
     ("draft_max_tokens", [0, 1_000_001, "all"], "1 to 1000000, or null"),
     ("critique_max_tokens", [0, 1_000_001], "1 to 1000000, or null"),
     ("refine_max_tokens", [0, 1_000_001], "1 to 1000000, or null"),

@@ -19,7 +19,8 @@ from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.runnables.config import ensure_config
 from langchain_core.runnables.configurable import DynamicRunnable
 
-from mctsr_graph.calls.model_words import NAMES, ModelWords, refused_setting, words_of
+from mctsr_graph.calls.effort import FIELDS, effort_fields
+from mctsr_graph.calls.model_words import NAMES, ModelWords, Way, refused_setting, words_of
 from mctsr_graph.calls.request import model_name
 from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import ConfigError
@@ -118,26 +119,36 @@ class Adapted(Runnable[Any, Any]):
         Raises:
             ConfigError: it does not take what the user gave.
         """
-        words, fields, sent = self._words, {}, {}
+        words, sent = self._words, dict[str, Any]()
+        fields: dict[str, Any] = {}
         arguments, in_pipeline = dict(kwargs), dict(words.of_pipeline or {})
         for setting, value in self._wish.settings.items():
-            way = words.way(setting)
+            effort = self._effort(value, fields) if setting == "reasoning_effort" else {}
+            way = Way(None, None) if effort else words.way(setting)
             if way is None:
                 self._leave_out(setting, value)
                 continue
             sent[setting] = value
-            for name in NAMES[setting]:  # what `bind` has set gives way
+            for name in [*NAMES[setting], *effort]:  # what `bind` has set gives way
                 arguments.pop(name, None)
+            fields |= effort
             if words.of_pipeline is not None:
                 in_pipeline |= _of_transformers(setting, value)
                 continue
-            if way.field is not None:
-                fields[way.field] = value
-            if way.argument is not None:
-                arguments[way.argument] = value
+            fields |= {way.field: value} if way.field else {}
+            arguments |= {way.argument: value} if way.argument else {}
         if in_pipeline:
             arguments["pipeline_kwargs"] = {**(kwargs.get("pipeline_kwargs") or {}), **in_pipeline}
         return Prepared(_with_fields(self._model, fields), arguments, sent)
+
+    def _effort(self, level: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that say how much to think; none where the model does not take it."""
+        words = self._words
+        found = words.left_out.get("reasoning_effort") or effort_fields(self._model, level, fields)
+        if isinstance(found, str):
+            words.left_out["reasoning_effort"] = found
+            return {}
+        return found
 
     def learn(self, error: Exception, call: Prepared) -> bool:
         """Whether an error refuses a setting, so that the call is to be made without it."""
@@ -154,7 +165,7 @@ class Adapted(Runnable[Any, Any]):
             return
         own, its = self._model.__dict__, call.model.__dict__
         for name, value in its.items():
-            if name not in _ALL_NAMES and own.get(name) is not value:
+            if name not in _ALL_NAMES | FIELDS and own.get(name) is not value:
                 own[name] = value
 
     def _leave_out(self, setting: str, value: Any) -> None:

@@ -35,7 +35,10 @@ from mctsr_graph.calls.request import (
     Request,
     derive_seed,
     innermost,
+    limit_of,
     names_of,
+    profile_of,
+    told_by,
 )
 from mctsr_graph.calls.retry import classify, pace_of, with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
@@ -44,12 +47,28 @@ from mctsr_graph.calls.usage import Cost, cost_of, sum_costs
 from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Question, kind_of
+from mctsr_graph.text.thinking import strip_reasoning
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
 # What asking again would not help
 _FINAL = ("budget", "context", "refusal", "model_error")
 T = TypeVar("T")
+_GROWTH = 4  # times the tokens, for a reply that was all thinking
+_MOST_TOKENS = 131_072  # of such a reply, where the model's profile tells no limit
 _NO_QUESTION = Question("")
+
+
+class ThinkingError(ReplyError):
+    """A reply was all thinking when it reached the limit of tokens."""
+
+    def __init__(self, limit: int | None, cost: Cost) -> None:
+        self.limit = limit or cost["output_tokens"] or _MOST_TOKENS // _GROWTH
+        thought = cost["reasoning_tokens"] or cost["output_tokens"]
+        super().__init__(
+            "thinking",
+            f"the reply was all thinking ({thought:,} tokens) when it reached the limit of "
+            f"{self.limit:,} tokens",
+        )
 
 
 @dataclass(frozen=True)
@@ -130,12 +149,16 @@ class Asker:
         costs: list[Cost] = []
         messages = request.messages
         failed, cut_off, shorter = ReplyError("unasked", ""), None, list(request.shorter)
+        limit: int | None = None
         for attempt in range(1 + self.context.max_retries):
             try:
                 given = first if attempt == 0 else None
                 value, truncated, sample = await self._attempt(
-                    request, attempt, messages, way, given, costs
+                    request, attempt, messages, way, given, costs, limit
                 )
+            except ThinkingError as error:  # asked again as it was, for a longer reply
+                failed, limit = error, self._longer(error.limit, limit)
+                continue
             except ReplyError as error:
                 failed = error
                 if error.code == "context" and shorter:
@@ -169,6 +192,7 @@ class Asker:
         way: Way,
         first: First | None,
         costs: list[Cost],
+        limit: int | None = None,
     ) -> tuple[Any, bool, Sample]:
         """What one reply says, and whether it was cut off; adds its cost to `costs`.
 
@@ -180,34 +204,52 @@ class Asker:
         message = None if first is None else first.message
         try:
             if message is None:
-                message = await self._reply(request, attempt, messages, way)
-        except MCTSrError:
-            raise
+                message = await self._reply(request, attempt, messages, way, limit)
         except Exception as error:
-            kind = classify(error)
-            if self.strict or kind == "configuration":
+            failure = self._failure(error)
+            if failure is error:
                 raise
-            code = kind if kind in _FINAL else "model_error"
-            raise ReplyError(code, f"{type(error).__name__}: {error}") from error
+            raise failure from error
         costs.append(self._cost(request, message))
-        text, ending = str(message.text), reason_of(message)
-        if ending == REFUSED:
+        text, truncated = str(message.text), reason_of(message) == TRUNCATED
+        if reason_of(message) == REFUSED:
             raise ReplyError("refusal", "the model refused", text)
-        value, truncated = request.read(text), ending == TRUNCATED
+        if truncated:
+            asked = self._settings(request, attempt, limit).get("max_tokens")
+            _check_thinking(text, asked or limit_of(self.model), costs[-1])
+        value = request.read(text)
         if truncated and not request.is_whole(value) and is_repetitive(value):
             raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
         return value, truncated, sample_of(messages, message, self._temperature(request))
 
+    def _failure(self, error: Exception) -> Exception:
+        """What an error of a call means: itself where it is to end the search."""
+        kind = classify(error)
+        if isinstance(error, MCTSrError) or self.strict or kind == "configuration":
+            return error
+        code = kind if kind in _FINAL else "model_error"
+        return ReplyError(code, f"{type(error).__name__}: {error}")
+
+    def _longer(self, reached: int, before: int | None) -> int:
+        """The limit of tokens after one that thinking has reached: bounded by the profile."""
+        most = profile_of(self.model).get("max_output_tokens") or _MOST_TOKENS
+        return max(before or 0, min(_GROWTH * reached, most))
+
     def _temperature(self, request: Request) -> float | None:
         """The temperature of a request, as far as settings or model tell it."""
         asked: float | None = self.context.of_role("temperature", request.role)
-        return asked if asked is not None else getattr(innermost(self.model), "temperature", None)
+        return asked if asked is not None else next(iter(told_by(self.model, "temperature")), None)
 
     def _reply(
-        self, request: Request, attempt: int, messages: list[BaseMessage], way: Way
+        self,
+        request: Request,
+        attempt: int,
+        messages: list[BaseMessage],
+        way: Way,
+        limit: int | None,
     ) -> Awaitable[AIMessage]:
         """The model's reply, or the one that the journal holds."""
-        settings = self._settings(request, attempt)
+        settings = self._settings(request, attempt, limit)
         config = _config(request, attempt)
         messages = self._prepared(request, messages)
 
@@ -334,7 +376,8 @@ class Asker:
             settings = {name: value for name, value in settings.items() if name != "seed"}
         return slot, hash_request(messages, settings)
 
-    def _settings(self, request: Request, attempt: int) -> dict[str, Any]:
+    def _settings(self, request: Request, attempt: int, limit: int | None = None) -> dict[str, Any]:
+        """What is asked of the model beside the messages; `limit` goes before a limit of tokens."""
         settings: dict[str, Any] = {
             name: value
             for name in ("temperature", "max_tokens")
@@ -342,15 +385,22 @@ class Asker:
         }
         if attempt and request.role != "evaluate" and "max_tokens" in settings:
             settings["max_tokens"] *= 2
+        if limit is not None:
+            settings["max_tokens"] = limit
         settings["seed"] = derive_seed(
             self.context.seed, request.rollout, request.role, request.sample, attempt
         )
-        return settings
+        effort = self.context.effort_of(request.role)
+        return settings if effort is None else {**settings, "reasoning_effort": effort}
 
     def _wish(self, request: Request, settings: dict[str, Any]) -> Wish:
         names = {name: f"{request.role}_{name}" for name in ("temperature", "max_tokens")}
         explicit = self.context.model_fields_set
         given = {name: own for name, own in names.items() if own in explicit}
+        if settings.get("max_tokens") != self.context.of_role("max_tokens", request.role):
+            given.pop("max_tokens", None)  # grown by us
+        if "reasoning_effort" in settings:
+            given["reasoning_effort"] = "reasoning_effort"
         return Wish(settings, given, self.tell)
 
     def _cost(self, request: Request, message: AIMessage) -> Cost:
@@ -375,6 +425,11 @@ class Asker:
             )
         self.budget.add(cost)
         return cost
+
+
+def _check_thinking(text: str, limit: int | None, cost: Cost) -> None:
+    if not strip_reasoning(text):
+        raise ThinkingError(limit, cost)
 
 
 def _since(began: float) -> float:

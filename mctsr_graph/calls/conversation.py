@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from mctsr_graph.calls.model_words import words_of
-from mctsr_graph.calls.request import Model, innermost, model_name
+from mctsr_graph.calls.request import Model, innermost, model_name, profile_of
 from mctsr_graph.calls.retry import causes
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.settings.question import Block, Question, kind_of
@@ -45,13 +45,12 @@ def check_blocks(model: Model, blocks: Sequence[Block]) -> None:
     Raises:
         ConfigError: it holds what the model does not take.
     """
-    inner = innermost(model)
-    profile = getattr(inner, "profile", None) or {}
+    profile = profile_of(model) if blocks else {}
     for block in blocks:
         kind = kind_of(block)
         if profile.get(f"{kind}_inputs") is False or profile.get("attachment", kind) is False:
             raise ConfigError(
-                f"problem holds {kind} content, which the model {model_name(inner)} does not take "
+                f"problem holds {kind} content, which the model {model_name(model)} does not take "
                 "(its profile says so); allowed are words, or a model that takes it"
             )
 

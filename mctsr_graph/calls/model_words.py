@@ -18,6 +18,7 @@ from langchain_core.language_models import BaseLanguageModel
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 
+from mctsr_graph.calls import effort
 from mctsr_graph.calls.per_object import OnePerObject
 from mctsr_graph.calls.retry import causes, classify, status_of
 
@@ -30,6 +31,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "seed": ("seed", "random_seed"),
     "stop": ("stop", "stop_sequences", "stopSequences"),
     "n": ("n", "candidate_count", "candidateCount"),
+    "reasoning_effort": effort.NAMES,
 }
 """What providers call each setting of a call."""
 _SHORT = re.compile(r"^(n|stop|seed)$")  # also words of prose: they count in quotes only

@@ -150,11 +150,28 @@ def innermost(model: Any) -> Any:
     return model
 
 
+def told_by(model: Any, *fields: str) -> list[Any]:
+    """What a chat model says of itself in these fields, in order, as far as it has them."""
+    inner = innermost(model)
+    # Others may make a model to look for a field, as what `init_chat_model` returns does
+    own = inner if isinstance(inner, BaseLanguageModel) else None
+    return [value for name in fields if (value := getattr(own, name, None)) is not None]
+
+
+def profile_of(model: Any) -> dict[str, Any]:
+    """What LangChain knows of a chat model; {} where it knows nothing."""
+    return next(iter(told_by(model, "profile")), {})
+
+
+def limit_of(model: Any) -> int | None:
+    """The limit of tokens of a reply that a model has by itself, if it tells one."""
+    limits = told_by(model, "max_tokens", "max_output_tokens", "num_predict")
+    return next((one for one in limits if isinstance(one, int) and one > 0), None)
+
+
 def names_of(model: Any) -> list[str]:
     """The names that a model gives itself."""
-    inner = innermost(model)
-    own = inner if isinstance(inner, BaseLanguageModel) else None
-    names = (getattr(own, field, None) for field in ("model_name", "model", "model_id"))
+    names = told_by(model, "model_name", "model", "model_id")
     return [name for name in names if isinstance(name, str)]
 
 

@@ -17,6 +17,7 @@ from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, WIDTH, scaled
 
 Points = Annotated[float, Field(allow_inf_nan=False)]
 Temperature = Annotated[float | None, Field(ge=0.0, le=2.0, allow_inf_nan=False)]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 TokenLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 
@@ -57,6 +58,7 @@ def _list_profiles(schema: dict[str, Any]) -> None:
 
 _IN_WORDS = {
     "prior": "lists of weights that sum to 1, as `learn_prior` gives them",
+    "reasoning_effort": ", ".join(map(repr, get_args(Effort))) + ", one for all or a dict by role",
     "prices": "prices of a million tokens by name of the model, as `read_prices` gives them",
 }
 """What settings may be that are neither words nor numbers."""
@@ -317,6 +319,13 @@ class MCTSrContext(BaseModel):
     evaluate_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = (
         _by_profile("evaluate_temperature", None)
     )
+    reasoning_effort: Annotated[
+        Effort | dict[Literal["draft", "critique", "refine", "evaluate"], Effort] | None,
+        Field(
+            description="how much a reasoning model thinks, for all roles or by role "
+            '({"draft": "high", "evaluate": "low"}); null: as the model is set'
+        ),
+    ] = None
     draft_max_tokens: Annotated[
         TokenLimit, Field(description="tokens of a reply at most; null: the model's own limit")
     ] = None
@@ -359,6 +368,12 @@ class MCTSrContext(BaseModel):
     def of_role(self, name: str, role: str) -> Any:
         """The setting `name` ("temperature", "max_tokens") of a role ("draft", ...)."""
         return getattr(self, f"{role}_{name}")
+
+    def effort_of(self, role: str) -> str | None:
+        """How much a reasoning model is to think in a role; None: as it is set."""
+        given: Any = self.reasoning_effort
+        effort: str | None = given.get(role) if isinstance(given, dict) else given
+        return effort
 
     def price_of(self, names: Iterable[str]) -> Price | None:
         """The price of a model by the names that it goes by; None where it is not known."""
