@@ -406,7 +406,8 @@ def _first_problem(cls: type[MCTSrContext], error: ValidationError) -> str:
         return _unknown_setting(name, cls.model_fields)
     if name not in cls.model_fields:
         return f"{name}: {first['msg']}"
-    where = ".".join(str(part) for part in first["loc"])
+    # Of a union, pydantic also names the kind that it has tried
+    where = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
     return f"{where} is {value!r}, allowed {allowed_values(name)}"
 
 
