@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,72 @@ def test_the_command_line_lists_and_draws_them(file: Path) -> None:
     drawn = run.invoke(app, ["view", str(file), "--search", "my", "--format", "text"])
     assert drawn.exit_code == 0
     assert "26" in drawn.output
+
+
+# Before 0.3 a search of no profile had the temperature of profile "paper" -------------------------
+def without_profile(file: Path) -> None:
+    """What a search of profile "paper" told of its settings, where none was asked for."""
+    connection = sqlite3.connect(file)
+    with connection:
+        for key, text in connection.execute("SELECT rowid, metadata FROM checkpoints").fetchall():
+            told = json.loads(text)
+            settings = json.loads(told["mctsr_settings"])
+            settings.pop("profile")
+            told["mctsr_settings"] = json.dumps(settings)
+            connection.execute(
+                "UPDATE checkpoints SET metadata = ? WHERE rowid = ?", (json.dumps(told), key)
+            )
+    connection.close()
+
+
+def temperatures(model: ScriptedChatModel) -> set[Any]:
+    return {call.settings.get("temperature") for call in model.calls}
+
+
+@pytest.mark.parametrize("thread_id", [None, "mine"])
+def test_a_search_of_no_profile_goes_on_at_the_temperature_that_it_had(
+    tmp_path: Path, thread_id: str | None
+) -> None:
+    file, model = tmp_path / "searches.db", ScriptedChatModel(replies=reply)
+    how: dict[str, Any] = {"checkpointer": file, "thread_id": thread_id}
+    first = solve(PROBLEM, model, context=MCTSrContext(profile="paper", max_rollouts=2), **how)
+    without_profile(file)
+    for rollouts in (3, 4):  # taken up, and taken up again after that
+        model = ScriptedChatModel(replies=reply)
+        found = solve(PROBLEM, model, context=MCTSrContext(max_rollouts=rollouts), **how)
+        assert list(found.tree)[: len(first.tree)] == list(first.tree)
+        assert (found.rollouts, temperatures(model)) == (rollouts, {0.95})
+        assert {call.role for call in model.calls} == {"critique", "refine", "evaluate"}
+
+
+def test_a_search_of_no_profile_is_none_of_profile_paper(tmp_path: Path) -> None:
+    file = tmp_path / "searches.db"
+    for context, expected in (
+        (MCTSrContext(max_rollouts=1), None),
+        (MCTSrContext(profile="paper", max_rollouts=1), 0.95),
+        (MCTSrContext(max_rollouts=2), None),
+    ):
+        model = ScriptedChatModel(replies=reply)
+        solve(PROBLEM, model, context=context, checkpointer=file)
+        assert temperatures(model) == {expected}
+
+
+def test_the_command_line_resumes_it_at_that_temperature(tmp_path: Path) -> None:
+    from mctsr_graph.cli.main import app
+    from mctsr_graph.graph.identity_v1 import stored_context
+    from mctsr_graph.run.stored import stored_searches
+
+    file = tmp_path / "searches.db"
+    solve(PROBLEM, "demo", context=MCTSrContext(profile="paper", max_rollouts=1), checkpointer=file)
+    without_profile(file)
+    done = CliRunner().invoke(app, ["resume", str(file), "--rollouts", "2"])
+    assert done.exit_code == 0, done.output
+    connection = sqlite3.connect(file)
+    [(told,)] = connection.execute(
+        "SELECT metadata FROM checkpoints ORDER BY checkpoint_id DESC LIMIT 1"
+    )
+    connection.close()
+    settings = json.loads(json.loads(told)["mctsr_settings"])
+    assert stored_context(settings).draft_temperature == 0.95
+    [stored] = stored_searches(file)
+    assert stored.rollouts == 2

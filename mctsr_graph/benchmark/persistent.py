@@ -8,8 +8,8 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from mctsr_graph.calls.request import Model, model_name
-from mctsr_graph.calls.retry import classify, with_retries
+from mctsr_graph.calls.request import Model, innermost, model_name
+from mctsr_graph.calls.retry import classify, pace_of, with_retries
 from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Way, run_blocking
 from mctsr_graph.errors import MCTSrError
 from mctsr_graph.settings.context import MCTSrContext
@@ -57,6 +57,7 @@ class Persistent(Runnable[Any, AIMessage]):
                 sleep=way.sleep,
                 limit=way.limit,
                 rng=_JITTER,
+                pace=pace_of(innermost(self.bound)),
             )
         except MCTSrError:
             raise

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from langchain_core.language_models import BaseLanguageModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableSequence, RunnableWithFallbacks
-from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.runnables.config import ensure_config
 from langchain_core.runnables.configurable import DynamicRunnable
 
@@ -67,8 +67,8 @@ def adapted(
     inner: Any = model
     if isinstance(model, DynamicRunnable) or _makes_models(model):
         return Late(model, wish)
-    if isinstance(model, RunnableBindingBase):
-        return _copied(inner, bound=adapted(inner.bound, wish, maker))
+    if isinstance(bound := _bound(model), Runnable):
+        return _copied(inner, bound=adapted(bound, wish, maker))
     if isinstance(model, RunnableWithFallbacks):
         others = [adapted(one, wish, maker) for one in model.fallbacks]
         return _copied(inner, runnable=adapted(inner.runnable, wish, maker), fallbacks=others)
@@ -242,14 +242,21 @@ def _with_fields(model: Any, fields: dict[str, Any]) -> Any:
     """A copy of the model with other fields, that shares all else with it."""
     if not fields:
         return model
-    copy = model.model_copy(update=fields)
-    object.__setattr__(copy, "__pydantic_private__", model.__pydantic_private__)
-    return copy
+    other = model.model_copy(update=fields)
+    object.__setattr__(other, "__pydantic_private__", model.__pydantic_private__)
+    return other
 
 
 def _copied(wrapper: Any, **parts: Any) -> Runnable[Any, Any]:
-    copy: Runnable[Any, Any] = wrapper.model_copy(update=parts)
-    return copy
+    """A wrapper around other parts, which are not checked: that takes longer than all else."""
+    other: Runnable[Any, Any] = copy(wrapper)
+    vars(other).update(parts)
+    return other
+
+
+def _bound(model: Any) -> Any:
+    """What `bind`, `with_config`, `with_retry`, or a wrapper of one's own, is around."""
+    return getattr(model, "__dict__", {}).get("bound")
 
 
 def _of_transformers(setting: str, value: Any) -> dict[str, Any]:
@@ -267,8 +274,8 @@ def _holds_model(step: Any) -> bool:
     """Whether `adapted` finds a chat model in it."""
     if isinstance(step, BaseLanguageModel | DynamicRunnable) or _makes_models(step):
         return True
-    if isinstance(step, RunnableBindingBase):
-        return _holds_model(step.bound)
+    if isinstance(bound := _bound(step), Runnable):
+        return _holds_model(bound)
     if isinstance(step, RunnableWithFallbacks):
         return _holds_model(step.runnable)
     return isinstance(step, RunnableSequence) and any(map(_holds_model, step.steps))

@@ -34,11 +34,17 @@ NAMES: dict[str, tuple[str, ...]] = {
     "reasoning_effort": effort.NAMES,
 }
 """What providers call each setting of a call."""
-_SHORT = re.compile(r"^(n|stop|seed)$")  # also words of prose: they count in quotes only
+_SHORT = re.compile(
+    r"^(n|stop|seed)$"
+)  # also words of prose: they count only where they are set apart
 _REFUSALS = (400, 422)
 # Classes of clients that refuse an argument, and of those that keep no status of the server's
 _REFUSING = re.compile(
     "TypeError|ValueError|NotImplemented|Validation|Argument|BadRequest|GenAI|GenerativeAI"
+)
+_REFUSED = re.compile(
+    "unsupported|not support|unexpected keyword|not permitted|unknown|unrecognized|not allowed|"
+    "deprecated|may only be"
 )
 
 
@@ -114,18 +120,27 @@ def refused_setting(error: Exception, sent: Mapping[str, Any]) -> str | None:
         return None
     for one in causes(error):
         status = status_of(one)
+        text = _said(one)
         classes = " ".join(kind.__name__ for kind in type(one).__mro__)
-        if not (_REFUSING.search(classes) if status is None else status in _REFUSALS):
+        refuses = _REFUSING.search(classes) or _REFUSED.search(text.lower())
+        if not (refuses if status is None else status in _REFUSALS):
             continue
         param = str(getattr(one, "param", None) or "")
         found = [
-            (at, setting)
-            for setting in sent
-            if (at := _named_at(setting, param, str(one)[:4000])) is not None
+            (at, setting) for setting in sent if (at := _named_at(setting, param, text)) is not None
         ]
         if found:
             return min(found)[1]
     return None
+
+
+def _said(error: BaseException) -> str:
+    """What an error says, with the server's words where a client keeps them apart."""
+    try:
+        words = getattr(getattr(error, "response", None), "text", "")
+    except Exception:  # a response that was streamed, and not read
+        words = ""
+    return f"{str(error)[:4000]}\n{words[:4000] if isinstance(words, str) else ''}"
 
 
 def _named_at(setting: str, param: str, text: str) -> int | None:
@@ -134,8 +149,9 @@ def _named_at(setting: str, param: str, text: str) -> int | None:
         return -1
     places = []
     for name in NAMES[setting]:
-        quoted = rf"[\"'`.]{name}[\"'`]|^{name}\b|\b{name}(?=:|=|\n)"
-        pattern = quoted if _SHORT.match(name) else rf"(?<![\w-]){name}(?![\w-])"
+        apart = rf"[\"'`.]{name}[\"'`]|^{name}\b|\b{name}(?=:|=|\n)"
+        apart += rf"|(?:parameter|argument|option|field|input|supplied)s?:? {name}\b"
+        pattern = apart if _SHORT.match(name) else rf"(?<![\w-]){name}(?![\w-])"
         places += [found.start() for found in re.finditer(pattern, text, re.MULTILINE)]
     return min(places, default=None)
 

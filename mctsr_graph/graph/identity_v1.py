@@ -147,6 +147,15 @@ def shown_context(stored: Mapping[str, Any]) -> MCTSrContext:
     return MCTSrContext(**({"profile": "paper", **known} if is_from_before(stored) else known))
 
 
+def as_before(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of no profile, or of "paper", as they were kept then."""
+    return {
+        name: one
+        for name, one in given.items()
+        if name != "profile" and (name not in TEMPERATURES or one is not None)
+    }
+
+
 def is_from_before(stored: Mapping[str, Any]) -> bool:
     """Whether the settings were kept when paper's temperature was that of every search."""
     return "profile" not in stored and any(name not in stored for name in TEMPERATURES)

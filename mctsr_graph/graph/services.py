@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +58,10 @@ class Services:
         usages: list[Usage] = [state["usage"], *(leaf["usage"] for leaf in leaves)]
         budget = Budget(run.context, usages, state["seconds"] + longest(leaves))
         search = f"{state['search']}/{state.get('branch') or ''}"
+        here = copy_context()  # in which LangGraph finds the run; a call may be made in a thread
 
         def tell(setting: str, value: Any, model: str, reason: str) -> None:
-            run.emit(left_out_event(setting, value, model, reason))
+            here.copy().run(run.emit, left_out_event(setting, value, model, reason))
 
         return Asker(
             self.spec.model(),

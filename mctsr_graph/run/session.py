@@ -29,7 +29,7 @@ from mctsr_graph.errors import (
 )
 from mctsr_graph.graph.graph import graph_of
 from mctsr_graph.graph.identity import VERSION
-from mctsr_graph.graph.identity_v1 import context_before, fingerprint_v1, is_from_before
+from mctsr_graph.graph.identity_v1 import as_before, context_before, fingerprint_v1, is_from_before
 from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState, supersteps
 from mctsr_graph.graph.stop import why_stop
@@ -72,6 +72,7 @@ class SearchRun:
         graph = graph_of(search, spec.context)
         self.graph: Graph = graph.compile(checkpointer=saver, name="mctsr")
         self.thread_id = spec.thread_id or spec.identity.digest
+        self._settings = spec.context.model_dump(mode="json", exclude_unset=True)
         self._input: MCTSrInput | None = {"problem": spec.question.content}
         self._is_over = False
         self._values: dict[str, Any] = {}
@@ -131,7 +132,7 @@ class SearchRun:
                 "mctsr_fingerprint": self._spec.identity.digest,
                 "mctsr_model": self._spec.model_name,
                 **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
-                "mctsr_settings": self._spec.context.model_dump_json(exclude_unset=True),
+                "mctsr_settings": json.dumps(self._settings),
             }
         return config
 
@@ -151,6 +152,8 @@ class SearchRun:
         if not same or not values.get("tree"):
             return None
         if _is_from_before(found):
+            given = spec.context.model_dump(mode="json", exclude_unset=True)
+            self._settings = as_before(given)  # so that it stays one
             spec = self._spec = replace(spec, context=context_before(spec.context))
         self._check_identity(found.metadata or {})
         self._input, self._values = None, values

@@ -31,6 +31,8 @@ class Vendors(LoopbackServer):
         """Bodies that were answered."""
         self.refused: list[Body] = []
         """Bodies that were refused."""
+        self.takes_no: tuple[str, ...] = ()
+        """Names of parameters that are refused besides."""
         self.most_tokens: int | None = None
         """What a limit may be at most."""
         self.texts: Callable[[str], str] = text_for
@@ -39,7 +41,7 @@ class Vendors(LoopbackServer):
     def reply_at(self, path: str, body: Any, headers: Mapping[str, str]) -> tuple[int, Any]:
         vendor = path.split("/")[1]
         refuse, answer = VENDORS[vendor]
-        refusal = refuse(body) or self._too_large(body)
+        refusal = refuse(body) or self._too_large(body) or self._refused(vendor, body)
         with self._lock:
             (self.asked if refusal is None else self.refused).append(body)
         if refusal is not None:
@@ -50,12 +52,18 @@ class Vendors(LoopbackServer):
         """Some clients are never closed, and would leave their connections open."""
         return {"Connection": "close"}
 
+    def _refused(self, vendor: str, body: Body) -> Refusal:
+        parameters = body.get("generationConfig") or body.get("options") or body
+        name = next((name for name in self.takes_no if name in parameters), None)
+        form = FORMS.get(vendor, lambda name: _of_openai(f"Unknown parameter: '{name}'.", name))
+        return None if name is None else form(name)
+
     def _too_large(self, body: Body) -> Refusal:
         asked = body.get("max_tokens", 0)
         if self.most_tokens is None or asked <= self.most_tokens:
             return None
         said = f"max_tokens: {asked} > {self.most_tokens}, which is the maximum allowed number"
-        return 400, {"type": "error", "error": {"type": "invalid_request_error", "message": said}}
+        return _of_anthropic(said)
 
 
 def text_for(asked: str) -> str:
@@ -100,13 +108,36 @@ def _of_openai(message: str, param: str | None) -> tuple[int, Any]:
     return 400, {"error": error}
 
 
+def _of_anthropic(message: str) -> tuple[int, Any]:
+    return 400, {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
+
+
+def _of_gemini(name: str) -> tuple[int, Any]:
+    said = f"Invalid JSON payload received. Unknown name \"{name}\" at 'generation_config'"
+    return 400, {"error": {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}}
+
+
+def _of_mistral(name: str) -> tuple[int, Any]:
+    detail = {"type": "extra_forbidden", "loc": ["body", name], "input": 0}
+    return 422, {"detail": [{**detail, "msg": "Extra inputs are not permitted"}]}
+
+
+FORMS: dict[str, Callable[[str], tuple[int, Any]]] = {
+    "anthropic": lambda name: _of_anthropic(f"{name}: Extra inputs are not permitted"),
+    "gemini": _of_gemini,
+    "api": lambda name: (400, {"error": f"invalid option: {name}"}),
+    "mistral": _of_mistral,
+}
+"""How vendors refuse a parameter, where not as OpenAI does."""
+
+
 def anthropic(body: Body) -> Refusal:
     """The Messages API: no sampling with thinking, or with the models that fix it."""
     known = {*_BASIC, "max_tokens", "stop_sequences", "thinking", "system", "metadata"} - {"stop"}
     said = None
     for name in body:
         if name not in known:
-            said = f"{name}: Extra inputs are not permitted"
+            return FORMS["anthropic"](name)
     if "temperature" in body and body["model"].startswith("claude-opus-4-7"):
         said = "`temperature` is deprecated for this model."
     if "temperature" in body and body.get("thinking", {}).get("type") == "enabled":
@@ -114,9 +145,7 @@ def anthropic(body: Body) -> Refusal:
             "`temperature` may only be set to 1 when thinking is enabled. Please consult our "
             "documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
         )
-    if said is None:
-        return None
-    return 400, {"type": "error", "error": {"type": "invalid_request_error", "message": said}}
+    return None if said is None else _of_anthropic(said)
 
 
 def gemini(body: Body) -> Refusal:
@@ -124,9 +153,7 @@ def gemini(body: Body) -> Refusal:
     known = {"temperature", "maxOutputTokens", "seed", "stopSequences", "candidateCount"}
     for name in body.get("generationConfig", {}):
         if name not in {*known, "topP", "topK", "thinkingConfig"}:
-            said = f"Invalid JSON payload received. Unknown name \"{name}\" at 'generation_config'"
-            error = {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}
-            return 400, {"error": error}
+            return _of_gemini(name)
     return None
 
 
@@ -135,15 +162,14 @@ def ollama(body: Body) -> Refusal:
     known = {"model", "messages", "options", "stream", "tools", "think", "format", "keep_alive"}
     options = {"temperature", "num_predict", "seed", "stop", "top_p", "top_k", "num_ctx"}
     wrong = [*(set(body) - known), *(set(body.get("options", {})) - options)]
-    return (400, {"error": f"invalid option: {wrong[0]}"}) if wrong else None
+    return FORMS["api"](wrong[0]) if wrong else None
 
 
 def mistral(body: Body) -> Refusal:
     """Mistral's API."""
     for name in body:
         if name not in {*_BASIC, "max_tokens", "random_seed", "safe_prompt", "tools"}:
-            detail = {"type": "extra_forbidden", "loc": ["body", name], "input": body[name]}
-            return 422, {"detail": [{**detail, "msg": "Extra inputs are not permitted"}]}
+            return _of_mistral(name)
     return None
 
 

@@ -280,6 +280,32 @@ def test_a_temperature_that_the_user_gave_is_an_error_that_names_it_and_the_mode
     assert (len(server.asked), len(server.refused)) == (0, refusals)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_what_only_the_server_refuses_is_left_out_from_then_on(server: Vendors, name: str) -> None:
+    """One request that is refused for each setting, and no more calls than without."""
+    make, expected = MODELS[name]
+    model = make(server.url)
+    sent = {**expected, **expected.get("options", {}), **expected.get("generationConfig", {})}
+    seeds = tuple(name for name in sent if "seed" in name)
+    # Some classes have a temperature of their own, which plain `invoke` sends, too
+    takes_one = getattr(model, "temperature", None) is not None
+    server.takes_no = seeds if takes_one else ("temperature", *seeds)
+    if not server.takes_no:
+        pytest.skip("it has no seed, and a temperature of its own")
+    context = MCTSrContext(profile="paper", max_rollouts=2, max_calls=10)
+    with pytest.warns(UserWarning, match="is not sent") as warned:
+        found = solve(PROBLEM, model, context=context)
+    assert (found.rollouts, found.failures) == (2, [])
+    notes = [str(one.message) for one in warned if "not sent" in str(one.message)]
+    assert sorted(note.partition(" = ")[0] for note in notes) == sorted(
+        "seed" if "seed" in name else name for name in server.takes_no
+    )
+    refused = [body for body in server.refused if body.get("n", 1) == 1]
+    assert len(refused) == len(server.takes_no)
+    told = json.dumps(server.asked)
+    assert not any(f'"{name}"' in told for name in server.takes_no)
+
+
 def test_a_limit_that_a_server_refuses_is_an_error_that_names_it(server: Vendors) -> None:
     model = anthropic(server.url, model="claude-none", **THINKING)
     server.most_tokens = 200

@@ -20,7 +20,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import ConfigurableField, Runnable, RunnableLambda
 
-from mctsr_graph import ConfigError, MCTSrContext, ScriptedChatModel, create_mctsr, solve
+from mctsr_graph import ConfigError, MCTSrContext, ScriptedChatModel, asolve, create_mctsr, solve
+from mctsr_graph.benchmark.persistent import Persistent
 
 from .server import Vendors, text_for
 from .test_every_provider import PROBLEM, SETTINGS, ollama, openai, without_messages
@@ -65,6 +66,7 @@ WRAPPED: dict[str, Callable[[str], Runnable[Any, Any]]] = {
     "prompt | model": lambda url: PROMPT | openai(url),
     "prompt | model | parser": lambda url: PROMPT | openai(url) | TEXT,
     "lambda | model": lambda url: RunnableLambda(lambda asked: asked) | openai(url).with_retry(),
+    "a wrapper of the benchmark": lambda url: Persistent(openai(url), MCTSrContext()),
     "all at once": lambda url: (
         (PROMPT | openai(url).bind(stop=["@"]).with_retry() | TEXT)
         .with_fallbacks([ollama(url)])
@@ -154,6 +156,28 @@ def test_a_lambda_is_asked_without_settings_which_is_told_once() -> None:
 def test_a_lambda_is_given_what_it_names() -> None:
     context = MCTSrContext(profile="paper", max_rollouts=2)
     assert solve(PROBLEM, RunnableLambda(hot), context=context).failures == []
+
+
+class Plain(BaseChatModel):
+    """A model of one's own without any field, and without an async half."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "plain"
+
+    def _generate(
+        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None
+    ) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(told(messages)))])
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+async def test_what_is_left_out_in_a_thread_is_told_too(pipelined: bool) -> None:
+    events: list[Any] = []
+    context = MCTSrContext(profile="paper", max_rollouts=4, width=2, pipelined=pipelined)
+    with pytest.warns(UserWarning, match="not sent to the model Plain"):
+        await asolve(PROBLEM, Plain(), context=context, on_event=events.append)
+    assert [event["type"] for event in events].count("mctsr.left_out") == 1
 
 
 class Strict(BaseChatModel):
