@@ -20,6 +20,7 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.runnables.configurable import DynamicRunnable
 
 from mctsr_graph.calls.effort import FIELDS, effort_fields
+from mctsr_graph.calls.logprobs import logprob_fields
 from mctsr_graph.calls.model_words import NAMES, ModelWords, Way, refused_setting, words_of
 from mctsr_graph.calls.request import model_name
 from mctsr_graph.calls.sync_async import run_blocking
@@ -29,7 +30,7 @@ T = TypeVar("T")
 Tell = Callable[[str, Any, str, str], None]
 """Takes a setting that is left out, its value, the model and the reason."""
 _ALL_NAMES = {name for names in NAMES.values() for name in names}
-_NEVER_NEEDED = ("seed", "n")
+_NEVER_NEEDED = ("seed", "n", "logprobs")
 """Sent where they exist, and no loss where they do not."""
 
 
@@ -123,15 +124,15 @@ class Adapted(Runnable[Any, Any]):
         fields: dict[str, Any] = {}
         arguments, in_pipeline = dict(kwargs), dict(words.of_pipeline or {})
         for setting, value in self._wish.settings.items():
-            effort = self._effort(value, fields) if setting == "reasoning_effort" else {}
-            way = Way(None, None) if effort else words.way(setting)
+            special = self._special(setting, value, fields)
+            way = Way(None, None) if special else words.way(setting)
             if way is None:
                 self._leave_out(setting, value)
                 continue
             sent[setting] = value
-            for name in [*NAMES[setting], *effort]:  # what `bind` has set gives way
+            for name in [*NAMES[setting], *special]:  # what `bind` has set gives way
                 arguments.pop(name, None)
-            fields |= effort
+            fields |= special
             if words.of_pipeline is not None:
                 in_pipeline |= _of_transformers(setting, value)
                 continue
@@ -141,12 +142,18 @@ class Adapted(Runnable[Any, Any]):
             arguments["pipeline_kwargs"] = {**(kwargs.get("pipeline_kwargs") or {}), **in_pipeline}
         return Prepared(_with_fields(self._model, fields), arguments, sent)
 
-    def _effort(self, level: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields that say how much to think; none where the model does not take it."""
+    def _special(self, setting: str, value: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields for a setting that takes several; none where the model does not take it."""
         words = self._words
-        found = words.left_out.get("reasoning_effort") or effort_fields(self._model, level, fields)
+        if setting not in ("reasoning_effort", "logprobs") or setting in words.left_out:
+            return {}
+        found = (
+            effort_fields(self._model, value, fields)
+            if setting == "reasoning_effort"
+            else logprob_fields(self._model, value)
+        )
         if isinstance(found, str):
-            words.left_out["reasoning_effort"] = found
+            words.left_out[setting] = found
             return {}
         return found
 
@@ -177,8 +184,8 @@ class Adapted(Runnable[Any, Any]):
                 "allowed: null, which leaves it to the model"
             )
             raise wish.error
-        if setting in _NEVER_NEEDED and setting not in words.refused:
-            return
+        if setting == "logprobs" or (setting in _NEVER_NEEDED and setting not in words.refused):
+            return  # whoever wants them says that there are none
         with words.lock:
             if setting in words.told:
                 return

@@ -51,7 +51,7 @@ from mctsr_graph.text.thinking import strip_reasoning
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
 # What asking again would not help
-_FINAL = ("budget", "context", "refusal", "model_error")
+_FINAL = ("budget", "context", "refusal", "model_error", "logprobs")
 T = TypeVar("T")
 _GROWTH = 4  # times the tokens, for a reply that was all thinking
 _MOST_TOKENS = 131_072  # of such a reply, where the model's profile tells no limit
@@ -258,7 +258,8 @@ class Asker:
             reply = await way.send(adapted(self.model, wish), given, config=config)
             if wish.error is not None:  # behind a fallback
                 raise wish.error
-            return as_message(reply, self.model)
+            message = as_message(reply, self.model)
+            return message if request.kept is None else request.kept(message)
 
         async def once() -> AIMessage:
             async with self.gate.turn(way):
@@ -391,7 +392,8 @@ class Asker:
             self.context.seed, request.rollout, request.role, request.sample, attempt
         )
         effort = self.context.effort_of(request.role)
-        return settings if effort is None else {**settings, "reasoning_effort": effort}
+        settings |= {} if effort is None else {"reasoning_effort": effort}
+        return {**settings, **request.settings}
 
     def _wish(self, request: Request, settings: dict[str, Any]) -> Wish:
         names = {name: f"{request.role}_{name}" for name in ("temperature", "max_tokens")}

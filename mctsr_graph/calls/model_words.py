@@ -18,7 +18,7 @@ from langchain_core.language_models import BaseLanguageModel
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 
-from mctsr_graph.calls import effort
+from mctsr_graph.calls import effort, logprobs
 from mctsr_graph.calls.per_object import OnePerObject
 from mctsr_graph.calls.retry import causes, classify, status_of
 
@@ -32,6 +32,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "stop": ("stop", "stop_sequences", "stopSequences"),
     "n": ("n", "candidate_count", "candidateCount"),
     "reasoning_effort": effort.NAMES,
+    "logprobs": logprobs.NAMES,
 }
 """What providers call each setting of a call."""
 _SHORT = re.compile(
@@ -69,6 +70,8 @@ class ModelWords:
         """Those of them that were told."""
         self.takes_system = True
         """Whether it takes system messages; False once it has refused one."""
+        self.tells_logprobs = True
+        """Whether it tells likelihoods of tokens; False once it has not."""
         self.lock = threading.Lock()
         self.of_pipeline = _of_pipeline(model)
         """What a pipeline of transformers is told at each call; None: it is none."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, BaseLanguageModel
@@ -38,6 +38,10 @@ class Request:
     """Whether a reply that was cut off is worth keeping without asking once more."""
     send: Callable[..., Awaitable[AIMessage]] | None = None
     """Gets the reply from (model, messages, way) where it is not by a chat."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Asked for besides, in place of what the settings of the search say."""
+    kept: Callable[[AIMessage], AIMessage] | None = None
+    """Makes of a reply what is read and kept; raises ReplyError where it cannot be used."""
     rollout: int = 0
     """Number of the rollout, from 1; 0 for the roots."""
     sample: int = 0

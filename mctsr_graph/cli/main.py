@@ -145,6 +145,12 @@ def solve_command(
         Path | None,
         typer.Option(help="JSON or TOML file of prices by model, before those of this package."),
     ] = None,
+    judge_model: Annotated[
+        str | None, typer.Option(help="The model that the judge asks. By default --model.")
+    ] = None,
+    critic_model: Annotated[
+        str | None, typer.Option(help="The model that writes critiques. By default --model.")
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Only estimate calls, tokens and money. No call is made."),
@@ -171,10 +177,15 @@ def solve_command(
             }
         )
         text = _problem(problem, file)
+        options: SolveOptions = {
+            "context": context,
+            "checkpointer": checkpoint,
+            "judge_model": judge_model,
+            "critic_model": critic_model,
+        }
         if dry_run:
-            show_estimate(estimate(text, model, context=context), as_json)
+            show_estimate(estimate(text, model, **options), as_json)
             return
-        options: SolveOptions = {"context": context, "checkpointer": checkpoint}
         _run(err, text, model, options, _Shown(show_tree, as_json, live, page))
 
 
@@ -212,6 +223,7 @@ def resume_command(
             "checkpointer": file,
             "thread_id": stored.thread_id,
         }
+        options |= cast(SolveOptions, stored.other_models)
         name = model or stored.model or None
         _run(err, stored.question, name, options, _Shown(show_tree, as_json, live, page))
 

@@ -24,10 +24,10 @@ def create_mctsr(model: Model | str | None = None, **options: Unpack[SearchOptio
     Args:
         model: A chat model, or a name that `load_model` knows; a name is loaded at the first
             call.
-        **options: `prompts`, `judge`, `judge_model`, `strategy` and `journal` as in `solve`;
-            `context` are the settings for runs that bring none of their own. With a journal no
-            call that had returned is made again after a crash, whatever the checkpointer had
-            written.
+        **options: `prompts`, `judge`, `judge_model`, `critic_model`, `strategy` and `journal` as in
+            `solve`; `context` are the settings for runs that bring none of their own. With a
+            journal no call that had returned is made again after a crash, whatever the
+            checkpointer had written.
 
     Raises:
         ConfigError: An option is wrong.

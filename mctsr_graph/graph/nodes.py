@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.types import Command, Overwrite
@@ -157,6 +157,8 @@ class Nodes:
             return self.services.text("critique", messages, leaf["rollout"])
 
         wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
+        critic = self.services.spec.critic
+        asker = asker if critic is None else replace(asker, model=critic())
         return await self._texts(wanted, request, asker, way)
 
     async def _refine(

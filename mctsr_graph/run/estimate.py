@@ -78,9 +78,10 @@ def estimate(
         raise ConfigError(f"reply_tokens is {reply_tokens!r}, allowed a whole number from 1")
     spec = SolveSpec.of(model, options).about(problem)
     context, prompts = spec.context, spec.search.prompts
-    judge_model = options.get("judge_model")
-    asked = {role: model for role in ROLES}
-    asked["evaluate"] = model if judge_model is None else judge_model
+    asked: dict[str, Any] = dict.fromkeys(ROLES, model)
+    for role, name in (("critique", "critic_model"), ("evaluate", "judge_model")):
+        other: Any = options.get(name)
+        asked[role] = model if other is None else other
     sizes = {
         role: min(reply_tokens, context.of_role("max_tokens", role) or reply_tokens)
         for role in ROLES

@@ -51,10 +51,16 @@ def asked(problem: Problem, model: Model | str | None, options: SolveOptions) ->
         ConfigError: an option or the problem is wrong.
     """
     name = model if isinstance(model, str) else ""
-    if isinstance(options.get("judge_model"), str):
-        options = {**options, "judge_model": _loaded(options.get("judge_model"))}
+    others = {}
+    for role, other in (
+        ("judge_model", options.get("judge_model")),
+        ("critic_model", options.get("critic_model")),
+    ):
+        if isinstance(other, str):
+            others[role] = other
+            options = cast(SolveOptions, {**options, role: _loaded(other)})
     problem = as_question(problem)
-    return SolveSpec.of(_loaded(model), options).about(problem, model_name=name)
+    return SolveSpec.of(_loaded(model), options).about(problem, model_name=name, other_names=others)
 
 
 def _loaded(model: Model | str | None) -> Model:
@@ -131,6 +137,7 @@ class SearchRun:
                 "mctsr_version": VERSION,
                 "mctsr_fingerprint": self._spec.identity.digest,
                 "mctsr_model": self._spec.model_name,
+                **{f"mctsr_{role}": name for role, name in self._spec.other_names.items()},
                 **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
                 "mctsr_settings": json.dumps(self._settings),
             }

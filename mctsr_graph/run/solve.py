@@ -40,6 +40,7 @@ def solve(
             and answer that returns points in [-100, 100] or whether the answer is right, or an
             object with `reward` (see `mctsr_graph.judges`). It goes before the setting.
         judge_model: The model that the judge asks, by default `model`.
+        critic_model: The model that writes critiques, by default `model`.
         strategy: What decides, instead of the profile's (see `mctsr_graph.strategies`).
         on_event: Called with each event (see `mctsr_graph.graph.events`) as it happens.
         on_change: Called with the search so far whenever its tree has changed.

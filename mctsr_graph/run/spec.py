@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -91,6 +91,8 @@ class SolveSpec:
     search: SearchSpec
     model_name: str = ""
     """The name that the model was given by, or "" if it was given as an object."""
+    other_names: Mapping[str, str] = field(default_factory=dict)
+    """Those that "judge_model" and "critic_model" were given by."""
     checkpointer: Checkpointer | None = None
     thread_id: str | None = None
     """None: named after what is asked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -37,6 +37,8 @@ class StoredSearch(NamedTuple):
     """The short answer of the best node."""
     stop_reason: str | None
     """None while it is under way, or after it was interrupted."""
+    other_models: Mapping[str, str] = {}
+    """The names that "judge_model" and "critic_model" were given by."""
     blocks: Sequence[Block] = ()
     """Pictures and files that go with the problem."""
 
@@ -92,6 +94,11 @@ def _stored(thread_id: str, state: StateSnapshot) -> StoredSearch:
         best=best,
         final_answer=tree[best]["final_answer"] if best is not None else None,
         stop_reason=values.get("stop_reason"),
+        other_models={
+            role: told[f"mctsr_{role}"]
+            for role in ("judge_model", "critic_model")
+            if f"mctsr_{role}" in told
+        },
         blocks=values.get("attachments") or (),
     )
 
