@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_openai import ChatOpenAI
 from typer.testing import CliRunner
 
@@ -17,6 +17,7 @@ from mctsr_graph import (
     ConfigError,
     MCTSrContext,
     ScriptedChatModel,
+    create_mctsr_agent,
     estimate,
     read_prices,
     solve,
@@ -79,6 +80,18 @@ def test_the_price_goes_with_every_event() -> None:
     context = MCTSrContext(max_rollouts=1, prices={"my-model": OWN})
     solve("How many?", metered(), context=context, on_event=events.append)
     assert [event["usage"]["price"] for event in events[1:]] == [1.152, 1.152]
+
+
+def test_an_agents_message_tells_tokens_of_cache_and_thinking() -> None:
+    agent = create_mctsr_agent(metered(), context=MCTSrContext(max_rollouts=1))
+    told = agent.invoke({"messages": [HumanMessage("How many?")]})["messages"][-1].usage_metadata
+    assert told == {
+        "input_tokens": 600_000,
+        "output_tokens": 3_000,
+        "total_tokens": 603_000,
+        "input_token_details": {"cache_read": 60_000, "cache_creation": 12_000},
+        "output_token_details": {"reasoning": 1_800},
+    }
 
 
 def test_a_model_without_a_price_costs_an_unknown_sum_and_not_nothing() -> None:

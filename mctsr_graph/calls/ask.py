@@ -55,20 +55,8 @@ _FINAL = ("budget", "context", "refusal", "model_error", "logprobs")
 T = TypeVar("T")
 _GROWTH = 4  # times the tokens, for a reply that was all thinking
 _MOST_TOKENS = 131_072  # of such a reply, where the model's profile tells no limit
+_UNTOLD_TOKENS = 4096  # taken for the limit that a reply has reached, where nobody tells one
 _NO_QUESTION = Question("")
-
-
-class ThinkingError(ReplyError):
-    """A reply was all thinking when it reached the limit of tokens."""
-
-    def __init__(self, limit: int | None, cost: Cost) -> None:
-        self.limit = limit or cost["output_tokens"] or _MOST_TOKENS // _GROWTH
-        thought = cost["reasoning_tokens"] or cost["output_tokens"]
-        super().__init__(
-            "thinking",
-            f"the reply was all thinking ({thought:,} tokens) when it reached the limit of "
-            f"{self.limit:,} tokens",
-        )
 
 
 @dataclass(frozen=True)
@@ -156,15 +144,15 @@ class Asker:
                 value, truncated, sample = await self._attempt(
                     request, attempt, messages, way, given, costs, limit
                 )
-            except ThinkingError as error:  # asked again as it was, for a longer reply
-                failed, limit = error, self._longer(error.limit, limit)
-                continue
             except ReplyError as error:
                 failed = error
                 if error.code == "context" and shorter:
                     messages = shorter.pop(0)()
                 elif error.code in _FINAL:
                     break
+                elif error.code == "thinking":  # as it was, for a longer reply
+                    reached = self._reached(request, attempt, limit, costs[-1])
+                    limit = max(limit or 0, min(_GROWTH * reached, self._most_tokens()))
                 else:
                     messages = request.again()
                 continue
@@ -214,9 +202,8 @@ class Asker:
         text, truncated = str(message.text), reason_of(message) == TRUNCATED
         if reason_of(message) == REFUSED:
             raise ReplyError("refusal", "the model refused", text)
-        if truncated:
-            asked = self._settings(request, attempt, limit).get("max_tokens")
-            _check_thinking(text, asked or limit_of(self.model), costs[-1])
+        if truncated and not strip_reasoning(text):
+            raise self._all_thinking(request, attempt, limit, costs[-1])
         value = request.read(text)
         if truncated and not request.is_whole(value) and is_repetitive(value):
             raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
@@ -230,10 +217,26 @@ class Asker:
         code = kind if kind in _FINAL else "model_error"
         return ReplyError(code, f"{type(error).__name__}: {error}")
 
-    def _longer(self, reached: int, before: int | None) -> int:
-        """The limit of tokens after one that thinking has reached: bounded by the profile."""
-        most = profile_of(self.model).get("max_output_tokens") or _MOST_TOKENS
-        return max(before or 0, min(_GROWTH * reached, most))
+    def _all_thinking(
+        self, request: Request, attempt: int, limit: int | None, cost: Cost
+    ) -> ReplyError:
+        """What is wrong with a reply that says nothing since thinking has reached its limit."""
+        thought = cost["reasoning_tokens"] or cost["output_tokens"]
+        reached = self._reached(request, attempt, limit, cost)
+        return ReplyError(
+            "thinking",
+            f"the reply was all thinking ({thought:,} tokens) when it reached the limit of "
+            f"{reached:,} tokens",
+        )
+
+    def _reached(self, request: Request, attempt: int, limit: int | None, cost: Cost) -> int:
+        """The limit of tokens that a reply has reached, whoever has set it."""
+        asked: int | None = self._settings(request, attempt, limit).get("max_tokens")
+        return asked or limit_of(self.model) or cost["output_tokens"] or _UNTOLD_TOKENS
+
+    def _most_tokens(self) -> int:
+        most: int = profile_of(self.model).get("max_output_tokens") or _MOST_TOKENS
+        return most
 
     def _temperature(self, request: Request) -> float | None:
         """The temperature of a request, as far as settings or model tell it."""
@@ -427,11 +430,6 @@ class Asker:
             )
         self.budget.add(cost)
         return cost
-
-
-def _check_thinking(text: str, limit: int | None, cost: Cost) -> None:
-    if not strip_reasoning(text):
-        raise ThinkingError(limit, cost)
 
 
 def _since(began: float) -> float:

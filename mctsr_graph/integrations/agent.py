@@ -110,8 +110,14 @@ def as_usage_metadata(usage: Usage) -> UsageMetadata:
     """The tokens of all roles, as LangChain counts them."""
     cost = total_cost(usage)
     total = cost["input_tokens"] + cost["output_tokens"]
-    return UsageMetadata(
+    told = UsageMetadata(
         input_tokens=cost["input_tokens"],
         output_tokens=cost["output_tokens"],
         total_tokens=total,
     )
+    cached, written = cost["cached_tokens"], cost["cache_write_tokens"]
+    if cached or written:
+        told["input_token_details"] = {"cache_read": cached, "cache_creation": written}
+    if cost["reasoning_tokens"]:
+        told["output_token_details"] = {"reasoning": cost["reasoning_tokens"]}
+    return told
