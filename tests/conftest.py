@@ -30,6 +30,7 @@ HEAVY = (
     *("test_models_cache", "test_page", "test_studio", "test_benchmark_ray", "test_benchmark_run"),
     *("test_benchmark_report", "test_worker", "test_grading", "test_many", "test_tool"),
     *("test_growth", "test_judges", "test_tuned", "test_solve", "test_deciding", "test_defuse"),
+    *("providers/test_command_line", "providers/test_rate_limits"),
     *("faults/", "test_search_properties", "test_steering", "test_cli"),
 )
 """Beginnings of the files whose tests `make check` leaves out: they need a model, a browser, a

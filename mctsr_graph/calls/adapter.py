@@ -19,17 +19,16 @@ from langchain_core.runnables import Runnable, RunnableSequence, RunnableWithFal
 from langchain_core.runnables.config import ensure_config
 from langchain_core.runnables.configurable import DynamicRunnable
 
-from mctsr_graph.calls.effort import FIELDS, effort_fields
+from mctsr_graph.calls.effort import effort_fields
 from mctsr_graph.calls.logprobs import logprob_fields
 from mctsr_graph.calls.model_words import NAMES, ModelWords, Way, refused_setting, words_of
-from mctsr_graph.calls.request import model_name
+from mctsr_graph.calls.request import makes_models, model_name
 from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import ConfigError
 
 T = TypeVar("T")
 Tell = Callable[[str, Any, str, str], None]
 """Takes a setting that is left out, its value, the model and the reason."""
-_ALL_NAMES = {name for names in NAMES.values() for name in names}
 _NEVER_NEEDED = ("seed", "n", "logprobs")
 """Sent where they exist, and no loss where they do not."""
 
@@ -42,6 +41,8 @@ class Wish:
     """By the names of `NAMES`."""
     given: Mapping[str, str] = field(default_factory=dict)
     """Those that the user gave, with the names that they have among the settings of a search."""
+    instead: Mapping[str, Any] = field(default_factory=dict)
+    """What to send of those of `settings` that are refused."""
     tell: Tell | None = None
     error: ConfigError | None = None
     """What is wrong with a setting, which a fallback may have taken for a failure."""
@@ -54,6 +55,8 @@ class Prepared(NamedTuple):
     kwargs: dict[str, Any]
     sent: dict[str, Any]
     """The settings that reach it."""
+    state: dict[str, Any]
+    """What the model's fields were, where it is a copy."""
 
 
 def adapted(
@@ -66,7 +69,7 @@ def adapted(
     if isinstance(model, BaseLanguageModel):
         return Adapted(model, wish, maker.part(model) if maker else words_of(model))
     inner: Any = model
-    if isinstance(model, DynamicRunnable) or _makes_models(model):
+    if isinstance(model, DynamicRunnable) or makes_models(model):
         return Late(model, wish)
     if isinstance(bound := _bound(model), Runnable):
         return _copied(inner, bound=adapted(bound, wish, maker))
@@ -74,7 +77,7 @@ def adapted(
         others = [adapted(one, wish, maker) for one in model.fallbacks]
         return _copied(inner, runnable=adapted(inner.runnable, wish, maker), fallbacks=others)
     if isinstance(model, RunnableSequence):
-        holders = [i for i, step in enumerate(model.steps) if _holds_model(step)]
+        holders = [i for i, step in enumerate(model.steps) if models_in(step)]
         if len(holders) == 1:  # of several it is open which one is meant
             steps = list(model.steps)
             steps[holders[0]] = adapted(steps[holders[0]], wish, maker)
@@ -120,6 +123,11 @@ class Adapted(Runnable[Any, Any]):
         Raises:
             ConfigError: it does not take what the user gave.
         """
+        call = self._prepared(kwargs)
+        drops = self._words.drops(call.model, call.sent, call.kwargs)
+        return self._prepared(kwargs) if drops else call
+
+    def _prepared(self, kwargs: Mapping[str, Any]) -> Prepared:
         words, sent = self._words, dict[str, Any]()
         fields: dict[str, Any] = {}
         arguments, in_pipeline = dict(kwargs), dict(words.of_pipeline or {})
@@ -140,7 +148,8 @@ class Adapted(Runnable[Any, Any]):
             arguments |= {way.argument: value} if way.argument else {}
         if in_pipeline:
             arguments["pipeline_kwargs"] = {**(kwargs.get("pipeline_kwargs") or {}), **in_pipeline}
-        return Prepared(_with_fields(self._model, fields), arguments, sent)
+        model = _with_fields(self._model, fields)
+        return Prepared(model, arguments, sent, dict(vars(model)) if fields else {})
 
     def _special(self, setting: str, value: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields for a setting that takes several; none where the model does not take it."""
@@ -163,17 +172,19 @@ class Adapted(Runnable[Any, Any]):
         setting = refused_setting(error, told)
         if setting is None:
             return False
-        self._words.learn(setting, error)
+        lower = self._wish.instead.get(setting, call.sent[setting])
+        if lower != call.sent[setting]:
+            self._wish.settings = {**self._wish.settings, setting: lower}
+        else:
+            self._words.learn(setting, error)
         return True
 
     def give_back(self, call: Prepared) -> None:
         """Let the model have what its copy has changed: counters, and clients made when needed."""
-        if call.model is self._model:
-            return
-        own, its = self._model.__dict__, call.model.__dict__
-        for name, value in its.items():
-            if name not in _ALL_NAMES | FIELDS and own.get(name) is not value:
-                own[name] = value
+        if call.state:
+            changed = vars(call.model).items()
+            its = {name: one for name, one in changed if call.state.get(name) is not one}
+            vars(self._model).update(its)
 
     def _leave_out(self, setting: str, value: Any) -> None:
         words, wish, name = self._words, self._wish, model_name(self._model)
@@ -272,20 +283,16 @@ def _of_transformers(setting: str, value: Any) -> dict[str, Any]:
     return {"do_sample": True, "temperature": value} if value else {"do_sample": False}
 
 
-def _makes_models(model: Any) -> bool:
-    """Whether it is what `init_chat_model(configurable_fields=...)` returns."""
-    return type(model).__name__ == "_ConfigurableModel" and hasattr(type(model), "_model")
-
-
-def _holds_model(step: Any) -> bool:
-    """Whether `adapted` finds a chat model in it."""
-    if isinstance(step, BaseLanguageModel | DynamicRunnable) or _makes_models(step):
-        return True
-    if isinstance(bound := _bound(step), Runnable):
-        return _holds_model(bound)
-    if isinstance(step, RunnableWithFallbacks):
-        return _holds_model(step.runnable)
-    return isinstance(step, RunnableSequence) and any(map(_holds_model, step.steps))
+def models_in(model: Any) -> list[Any]:
+    """The chat models that a model is made of, each as far as it is known before a call."""
+    if isinstance(model, BaseLanguageModel | DynamicRunnable) or makes_models(model):
+        return [model]
+    if isinstance(bound := _bound(model), Runnable):
+        return models_in(bound)
+    if isinstance(model, RunnableWithFallbacks):
+        return models_in(model.runnable)
+    steps = model.steps if isinstance(model, RunnableSequence) else []
+    return [one for step in steps for one in models_in(step)]
 
 
 def _is_of_langgraph(name: str) -> bool:

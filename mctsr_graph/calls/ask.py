@@ -402,11 +402,13 @@ class Asker:
         names = {name: f"{request.role}_{name}" for name in ("temperature", "max_tokens")}
         explicit = self.context.model_fields_set
         given = {name: own for name, own in names.items() if own in explicit}
-        if settings.get("max_tokens") != self.context.of_role("max_tokens", request.role):
-            given.pop("max_tokens", None)  # grown by us
         if "reasoning_effort" in settings:
             given["reasoning_effort"] = "reasoning_effort"
-        return Wish(settings, given, self.tell)
+        # A limit that was raised for a reply cut off may be more than the model has
+        own = self.context.of_role("max_tokens", request.role)
+        if own is None:
+            given.pop("max_tokens", None)
+        return Wish(settings, given, {"max_tokens": own} if own is not None else {}, self.tell)
 
     def _cost(self, request: Request, message: AIMessage) -> Cost:
         """What a call has cost.

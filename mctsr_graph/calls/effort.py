@@ -14,8 +14,6 @@ NAMES = (
     *("thinking_level", "thinking_config", "chat_template_kwargs", "enable_thinking"),
 )
 """What providers call it."""
-FIELDS = {*NAMES, "extra_body", "max_tokens", "max_output_tokens"}
-"""Fields of chat models that it may change."""
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768}
 """Tokens of thinking where a vendor wants a number."""
 _BY_TEMPLATE = re.compile(r"(?i)qwen-?3|glm-?[4-9]|hunyuan|smollm-?3")

@@ -1,9 +1,9 @@
 """What may be sent to a chat model beside its messages, and in which words.
 
-A search asks for a temperature, a limit of tokens, a seed, a stop and a number of replies. Each
-class of models has its own words for these: a field of its constructor, or an argument of a call.
-Which, is read off the class and its signature, and off `model.profile`. What a model refuses by
-name is left out from then on.
+A search asks for a temperature, a limit of tokens, a seed and a number of replies. Each class of
+models has its own words for these: a field of its constructor, or an argument of a call. Which, is
+read off the class and its signature, and off `model.profile`. What a model refuses by name is left
+out from then on.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from langchain_core.language_models import BaseLanguageModel
+from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 
@@ -29,15 +30,12 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("max_new_tokens", "max_tokens_to_sample", "maxOutputTokens", "maxTokens"),
     ),
     "seed": ("seed", "random_seed"),
-    "stop": ("stop", "stop_sequences", "stopSequences"),
     "n": ("n", "candidate_count", "candidateCount"),
     "reasoning_effort": effort.NAMES,
     "logprobs": logprobs.NAMES,
 }
 """What providers call each setting of a call."""
-_SHORT = re.compile(
-    r"^(n|stop|seed)$"
-)  # also words of prose: they count only where they are set apart
+_SHORT = ("n", "seed")  # also words of prose: they count only where they are set apart
 _REFUSALS = (400, 422)
 # Classes of clients that refuse an argument, and of those that keep no status of the server's
 _REFUSING = re.compile(
@@ -76,12 +74,13 @@ class ModelWords:
         self.of_pipeline = _of_pipeline(model)
         """What a pipeline of transformers is told at each call; None: it is none."""
         self._ways = {setting: self._first_ways(model, setting) for setting in NAMES}
+        self._looked_at: set[str] = set()
         self._parts: dict[object, ModelWords] = {}
         profile = getattr(model, "profile", None) if isinstance(model, BaseLanguageModel) else None
         if (profile or {}).get("temperature") is False:
             self.left_out["temperature"] = "its profile says so"
         if _is_on_responses_api(model):
-            for setting in ("seed", "stop", "n"):
+            for setting in ("seed", "n"):
                 self.left_out[setting] = "OpenAI's Responses API has none"
 
     def _first_ways(self, model: Any, setting: str) -> list[Way]:
@@ -101,6 +100,25 @@ class ModelWords:
             if key not in self._parts:
                 self._parts[key] = ModelWords(model)
             return self._parts[key]
+
+    def drops(self, model: Any, sent: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+        """Whether the model, in the state for a call, would drop what is to be sent in silence.
+
+        Where a class can tell its request beforehand, as those for OpenAI and Anthropic can, it is
+        asked once for each setting.
+        """
+        new = {name for name in ("temperature", "max_tokens") if name in sent} - self._looked_at
+        self._looked_at |= new
+        if not new or not hasattr(type(model), "_get_request_payload"):
+            return False
+        try:
+            payload = model._get_request_payload([HumanMessage("?")], **arguments)
+            payload |= payload.get("extra_body") or {}
+        except Exception:  # which the call itself will raise, too
+            return False
+        dropped = {name for name in new if not any(word in payload for word in NAMES[name])}
+        self.left_out |= dict.fromkeys(dropped, "its class sends none for this model")
+        return bool(dropped)
 
     def learn(self, setting: str, error: Exception) -> None:
         """Take in that the model has refused a setting: another way, or none any more."""
@@ -154,7 +172,7 @@ def _named_at(setting: str, param: str, text: str) -> int | None:
     for name in NAMES[setting]:
         apart = rf"[\"'`.]{name}[\"'`]|^{name}\b|\b{name}(?=:|=|\n)"
         apart += rf"|(?:parameter|argument|option|field|input|supplied)s?:? {name}\b"
-        pattern = apart if _SHORT.match(name) else rf"(?<![\w-]){name}(?![\w-])"
+        pattern = apart if name in _SHORT else rf"(?<![\w-]){name}(?![\w-])"
         places += [found.start() for found in re.finditer(pattern, text, re.MULTILINE)]
     return min(places, default=None)
 
@@ -162,36 +180,35 @@ def _named_at(setting: str, param: str, text: str) -> int | None:
 # How a class takes a setting ----------------------------------------------------------------------
 def _ways_of(model: Any, setting: str) -> list[Way]:
     """The ways that a class offers for a setting, the first to be tried first."""
-    if setting == "stop" and isinstance(model, BaseLanguageModel):
-        return [Way(None, "stop")]  # of every language model of LangChain
     names, fields = NAMES[setting], getattr(type(model), "model_fields", {})
     field = next((name for name in names if name in fields), None)
-    named, any_other = _arguments_of(model)
+    function = _called(model)
+    named, any_other = _arguments_of(function)
     argument = next((name for name in names if name in named), None)
     if argument is None and any_other and (field or setting in ("temperature", "max_tokens")):
         argument = field or names[0]
     if field is None:
         return [Way(None, argument)] if argument else []
-    # LangChain's own classes read their fields at each call. Of another class it cannot be seen
-    # which of both it reads
-    if argument is None or type(model).__module__.startswith("langchain"):
-        passes_on = (
-            "llm" in fields
-        )  # to another model, which ChatHuggingFace gives some fields only
-        return [Way(field, argument if passes_on else None)]
+    # LangChain's own classes read their fields at each call; but one that passes a call on to
+    # another model, as ChatHuggingFace does, gives it some fields only. Of another class it cannot
+    # be seen which of both it reads
+    if argument is None or (function.__module__.startswith("langchain") and "llm" not in fields):
+        return [Way(field, None)]
     return [Way(field, argument), Way(field, None)]
 
 
-def _arguments_of(model: Any) -> tuple[set[str], bool]:
-    """The names that a call takes, and whether it takes any other."""
-    kind = type(model)
-    function: Any
+def _called(model: Any) -> Any:
+    """The function that a call ends in."""
+    kind: Any = type(model)
     if isinstance(model, RunnableLambda):
-        function = getattr(model, "func", None) or model.afunc
-    elif isinstance(model, BaseLanguageModel):
-        function = getattr(kind, "_call", None) or getattr(kind, "_generate", None)
-    else:
-        function = kind.invoke
+        return getattr(model, "func", None) or model.afunc
+    if isinstance(model, BaseLanguageModel):
+        return getattr(kind, "_call", None) or kind._generate
+    return kind.invoke
+
+
+def _arguments_of(function: Any) -> tuple[set[str], bool]:
+    """The names that a function takes, and whether it takes any other."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # of C code

@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable
 from typing_extensions import TypedDict
 
+from mctsr_graph.calls.per_object import OnePerObject
 from mctsr_graph.calls.usage import Cost, Role, Usage, sum_costs
 from mctsr_graph.errors import ReplyError
 from mctsr_graph.settings.context import MCTSrContext
@@ -140,18 +141,32 @@ def derive_seed(*parts: object) -> int:
 
 
 def innermost(model: Any) -> Any:
-    """The chat model inside `bind`, `with_retry` and `with_fallbacks`."""
+    """The chat model inside `bind`, `with_retry` and `with_fallbacks`, or `Unchosen`."""
     for _ in range(16):
         if isinstance(model, BaseChatModel):
             break
-        # Of its own attributes: what `init_chat_model(configurable_fields=...)` returns makes a
-        # model to look for any other
         own = getattr(model, "__dict__", {})
         inner = own.get("bound") or own.get("runnable")
         if inner is None:
             break
         model = inner
-    return model
+    return _unchosen(model) if makes_models(model) else model
+
+
+def makes_models(model: Any) -> bool:
+    """Whether it is what `init_chat_model(configurable_fields=...)` returns."""
+    return type(model).__name__ == "_ConfigurableModel" and hasattr(type(model), "_model")
+
+
+class Unchosen:
+    """Stands for a model that the configuration of each call chooses: nothing is known of it.
+
+    Whoever asks the model itself for an attribute has it make a chat model, of all that is
+    configurable in the run.
+    """
+
+
+_unchosen = OnePerObject(lambda model: Unchosen())
 
 
 def told_by(model: Any, *fields: str) -> list[Any]:

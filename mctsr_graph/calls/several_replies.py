@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
@@ -22,8 +21,6 @@ from mctsr_graph.calls.retry import classify
 from mctsr_graph.calls.sync_async import Way
 
 _MOST = 64  # replies of one request; OpenAI allows 128
-# Chat models that turned out to give one reply only, by id
-_single: weakref.WeakValueDictionary[int, BaseChatModel] = weakref.WeakValueDictionary()
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Giver:
 
     def forget(self) -> None:
         """Ask this model for one reply at a time from now on."""
-        _single[id(self.chat)] = self.chat
+        words_of(self.chat).left_out["n"] = "it gives one reply to a request"
 
 
 def giver_of(model: Model) -> Giver | None:
@@ -81,8 +78,7 @@ def giver_of(model: Model) -> Giver | None:
         config = merge_configs(its, config)
         inner = inner.bound
     takes_n = "n" in type(inner).model_fields and words_of(inner).way("n") is not None
-    shares = getattr(inner, "shares_prompts", False)
-    if not takes_n or shares or _single.get(id(inner)) is inner:
+    if not takes_n or getattr(inner, "shares_prompts", False):
         return None
     return Giver(inner, settings, config)
 

@@ -81,7 +81,7 @@ class LeftOutEvent(TypedDict):
     type: Literal["mctsr.left_out"]
     version: Literal[1]
     setting: str
-    """"temperature", "max_tokens", "seed" or "stop"."""
+    """"temperature", "max_tokens" or "seed"."""
     value: Any
     model: str
     """Class and name of the model."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseLanguageModel
 
-from mctsr_graph.calls.request import innermost
+from mctsr_graph.calls.adapter import models_in
 from mctsr_graph.graph.labels import label_of
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.settings.context import TEMPERATURES, MCTSrContext
@@ -85,19 +85,23 @@ def identity_of(problem: str, context: MCTSrContext, spec: SearchSpec) -> Identi
         **{name: label.value for name, label in labels.items() if label.value is not None},
     }
     if any(getattr(context, name) is None for name in TEMPERATURES):
-        parts |= own_temperature(spec.model())
+        parts |= own_temperatures(spec)
     return Identity(
         _canonical(parts), next(filter(None, (la.opaque for la in labels.values())), "")
     )
 
 
-def own_temperature(model: Any) -> dict[str, float]:
-    """The temperature that a chat model was made with, which counts where none is asked for."""
-    inner = innermost(model)
-    if not isinstance(inner, BaseLanguageModel) or "temperature" not in inner.model_fields_set:
-        return {}
-    own = getattr(inner, "temperature", None)
-    return {"temperature": own} if isinstance(own, int | float) else {}
+def own_temperatures(spec: SearchSpec) -> dict[str, list[float]]:
+    """The temperatures that models were made with, which count where none is asked for."""
+    models = [spec.model(), *([spec.bound_judge.model()] if spec.bound_judge.model else [])]
+    found = [
+        getattr(one, "temperature", None)
+        for model in models
+        for one in models_in(model)
+        if isinstance(one, BaseLanguageModel) and "temperature" in one.model_fields_set
+    ]
+    told = [one for one in found if isinstance(one, int | float)]
+    return {"temperatures": told} if told else {}
 
 
 def settings_of(context: MCTSrContext) -> dict[str, Any]:

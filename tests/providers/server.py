@@ -33,6 +33,8 @@ class Vendors(LoopbackServer):
         """Bodies that were refused."""
         self.takes_no: tuple[str, ...] = ()
         """Names of parameters that are refused besides."""
+        self.ending = "end_turn"
+        """How replies in Anthropic's form end."""
         self.most_tokens: int | None = None
         """What a limit may be at most."""
         self.texts: Callable[[str], str] = text_for
@@ -46,7 +48,10 @@ class Vendors(LoopbackServer):
             (self.asked if refusal is None else self.refused).append(body)
         if refusal is not None:
             return refusal
-        return answer(body, self.texts(json.dumps(body)))
+        status, reply = answer(body, self.texts(json.dumps(body)))
+        if vendor == "anthropic":
+            reply["stop_reason"] = self.ending
+        return status, reply
 
     def headers_of(self, status: int) -> Mapping[str, str]:
         """Some clients are never closed, and would leave their connections open."""

@@ -245,6 +245,12 @@ FIXED: dict[str, tuple[Callable[[str], Any], int]] = {
         ),
         0,
     ),
+    "gpt-5.2, whose class drops it": (
+        lambda url: openai(
+            url, model="gpt-5.2", base_url=f"{url}/responses/v1", reasoning={"effort": "low"}
+        ),
+        0,
+    ),
     "Claude with thinking": (lambda url: anthropic(url, **THINKING), 1),
     "claude-opus-4-7": (lambda url: anthropic(url, model="claude-opus-4-7"), 0),
 }
@@ -314,6 +320,21 @@ def test_a_limit_that_a_server_refuses_is_an_error_that_names_it(server: Vendors
         solve(PROBLEM, model, context=context)
 
 
+def test_a_limit_that_was_raised_too_far_is_lowered_again(server: Vendors) -> None:
+    """A draft that was cut off is asked for once more with twice the tokens, which are refused."""
+    server.most_tokens = 300
+    server.texts = lambda asked: text_for(asked) if "grade" in asked else "12 * 8 is"
+    server.ending = "max_tokens"
+    roles = ("draft", "critique", "refine", "evaluate")
+    limits = {f"{role}_max_tokens": 200 for role in roles}
+    context = MCTSrContext(max_rollouts=1, **limits)
+    found = solve(PROBLEM, anthropic(server.url), context=context)
+    assert found.failures == []
+    assert {body["max_tokens"] for body in server.asked} == {200}
+    assert [body["max_tokens"] for body in server.refused] == [400, 400]  # draft and refinement
+    assert all(node["truncated"] for node in found.tree.values())
+
+
 # Models without a server --------------------------------------------------------------------------
 class BedrockStub:
     """A client of Bedrock that takes what its schema has."""
@@ -379,6 +400,23 @@ def test_a_pipeline_of_transformers_is_sent_its_words() -> None:
     assert {json.dumps(call, sort_keys=True) for call in stub.asked} == {
         json.dumps({**expected, "return_full_text": False}, sort_keys=True)
     }
+
+
+class TokenizerStub:
+    def apply_chat_template(self, messages: list[dict[str, str]], **how: Any) -> str:
+        return "\n".join(f"<{one['role']}> {one['content']}" for one in messages)
+
+
+def test_a_chat_model_around_a_pipeline_is_sent_them_too() -> None:
+    stub = PipelineStub()
+    inner = made("langchain_huggingface", "HuggingFacePipeline", pipeline=stub, model_id="m")
+    how = {"llm": inner, "tokenizer": TokenizerStub(), "model_id": "m"}
+    model = made("langchain_huggingface", "ChatHuggingFace", **how)
+    context = MCTSrContext(max_rollouts=2, evaluate_temperature=0.0, draft_max_tokens=40)
+    found = solve(PROBLEM, model, context=context)
+    assert (found.rollouts, found.failures, found.answer) == (2, [], text_for(""))
+    assert {"return_full_text": False, "max_new_tokens": 40} in stub.asked
+    assert {"return_full_text": False, "do_sample": False} in stub.asked
 
 
 class Own(BaseChatModel):

@@ -269,6 +269,10 @@ DIFFERENT: dict[str, Callable[[str], tuple[Any, Any]]] = {
         RunnableLambda(lambda asked: told(asked) + " Done."),
     ),
     "two temperatures": lambda url: (openai(url, temperature=0), openai(url, temperature=1)),
+    "two temperatures behind a prompt": lambda url: (
+        PROMPT | openai(url, temperature=0),
+        PROMPT | openai(url, temperature=1),
+    ),
     "two fallbacks": lambda url: (
         openai(url).with_fallbacks([ollama(url)]),
         openai(url).with_fallbacks([ollama(other_url(url))]),
