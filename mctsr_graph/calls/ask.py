@@ -13,10 +13,10 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.adapter import Tell, Wish, adapted, as_message
 from mctsr_graph.calls.conversation import (
+    abilities_of,
     check_blocks,
     prepared,
     refuses_system,
-    takes_system,
     without_system,
 )
 from mctsr_graph.calls.finish_reason import (
@@ -293,7 +293,7 @@ class Asker:
         send: Callable[[list[BaseMessage]], Awaitable[T]],
     ) -> T:
         """What is replied to the messages, with a system message if the model takes one."""
-        if not takes_system(self.model):
+        if not abilities_of(self.model).takes_system:
             return await send(without_system(messages))
         try:
             return await send(messages)

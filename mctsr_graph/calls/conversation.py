@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import threading
 import warnings
 from collections.abc import Sequence
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
-from mctsr_graph.calls.model_words import words_of
+from mctsr_graph.calls.per_object import OnePerObject
 from mctsr_graph.calls.request import Model, innermost, model_name, profile_of
 from mctsr_graph.calls.retry import causes
 from mctsr_graph.errors import ConfigError
@@ -22,6 +23,32 @@ _NO_SYSTEM = re.compile(
     r"|roles must alternate user/assistant|only user and assistant roles",
     re.DOTALL,
 )
+
+
+class Abilities:
+    """What a model has turned out to be able to, as long as it lives."""
+
+    def __init__(self) -> None:
+        self.takes_system = True
+        """Whether it takes system messages; False once it has refused one."""
+        self.tells_logprobs = True
+        """Whether it tells likelihoods of tokens; False once it has not."""
+        self._lock = threading.Lock()
+
+    def lose(self, name: str) -> bool:
+        """Remember that it is not able to; return whether that is new."""
+        with self._lock:
+            had: bool = getattr(self, name)
+            setattr(self, name, False)
+        return had
+
+
+_abilities = OnePerObject(lambda model: Abilities())
+
+
+def abilities_of(model: Model) -> Abilities:
+    """What the chat model in a model is able to."""
+    return _abilities(innermost(model))
 
 
 def prepared(messages: Sequence[BaseMessage], question: Question) -> list[BaseMessage]:
@@ -55,20 +82,12 @@ def check_blocks(model: Model, blocks: Sequence[Block]) -> None:
             )
 
 
-def takes_system(model: Model) -> bool:
-    """Whether a model takes system messages, as far as it is known."""
-    return words_of(innermost(model)).takes_system
-
-
 def refuses_system(model: Model, messages: Sequence[BaseMessage], error: Exception) -> bool:
     """Whether an error refuses the system message; it is remembered, and told once."""
     sent = any(isinstance(message, SystemMessage) for message in messages)
     if not sent or not any(_NO_SYSTEM.search(str(one)[:4000]) for one in causes(error)):
         return False
-    words = words_of(innermost(model))
-    with words.lock:
-        first, words.takes_system = words.takes_system, False
-    if first:
+    if abilities_of(model).lose("takes_system"):
         warnings.warn(
             f"the model {model_name(model)} takes no system message; its words go into the first "
             "user message",

@@ -66,10 +66,6 @@ class ModelWords:
         """Those of them that it had been sent."""
         self.told: set[str] = set()
         """Those of them that were told."""
-        self.takes_system = True
-        """Whether it takes system messages; False once it has refused one."""
-        self.tells_logprobs = True
-        """Whether it tells likelihoods of tokens; False once it has not."""
         self.lock = threading.Lock()
         self.of_pipeline = _of_pipeline(model)
         """What a pipeline of transformers is told at each call; None: it is none."""

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from langchain_core.messages import AIMessage, BaseMessage
 
+from mctsr_graph.calls.conversation import abilities_of
 from mctsr_graph.calls.logprobs import MOST, first_token, logprob_fields
-from mctsr_graph.calls.model_words import words_of
 from mctsr_graph.calls.request import Request, innermost, model_name
 from mctsr_graph.calls.sync_async import Scorer, Way
 from mctsr_graph.errors import ReplyError
@@ -50,7 +50,7 @@ class Logits:
             by_logits = replace(request, messages=request.again(), send=_by_logits)
             return await calls.ask(by_logits)
         why = logprob_fields(model, MOST)
-        if words_of(model).tells_logprobs and not isinstance(why, str):
+        if abilities_of(model).tells_logprobs and not isinstance(why, str):
             try:
                 return await calls.ask(_by_logprobs(request, case, calls))
             except ReplyError as error:
@@ -106,10 +106,8 @@ def _without(reply: AIMessage) -> dict[str, Any]:
 
 def _say_once(calls: JudgeCalls, why: str) -> None:
     """Remember that a model tells no likelihoods, and say so."""
-    words, name = words_of(innermost(calls.model)), model_name(calls.model)
-    with words.lock:
-        first, words.tells_logprobs = words.tells_logprobs, False
-    if not first:
+    name = model_name(calls.model)
+    if not abilities_of(calls.model).lose("tells_logprobs"):
         return
     if calls.asker.tell is not None:
         calls.asker.tell("logprobs", MOST, name, why)
