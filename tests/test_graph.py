@@ -294,7 +294,8 @@ async def test_rewards_can_be_read_from_logits_where_the_model_can_tell() -> Non
     assert here["tree"] == there["tree"]
     assert all(r % 1 == 0.75 for node in here["tree"].values() for r in node["rewards"])
     assert here["usage"]["evaluate"]["calls"] == 7
-    sampled = run(ScriptedChatModel(replies=keyed_reply), **settings)
+    with pytest.warns(UserWarning, match="tells no log-probabilities"):
+        sampled = run(ScriptedChatModel(replies=keyed_reply), **settings)
     assert sampled["tree"] == run(ScriptedChatModel(replies=keyed_reply), max_rollouts=3)["tree"]
 
 

@@ -12,20 +12,9 @@ from typing import Any, TypeVar
 from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.adapter import Tell, Wish, adapted, as_message
-from mctsr_graph.calls.conversation import (
-    abilities_of,
-    check_blocks,
-    prepared,
-    refuses_system,
-    without_system,
-)
-from mctsr_graph.calls.finish_reason import (
-    REFUSED,
-    TRUNCATED,
-    is_repetitive,
-    model_told,
-    reason_of,
-)
+from mctsr_graph.calls.conversation import check_blocks, prepared, with_system
+from mctsr_graph.calls.cost import cost_told
+from mctsr_graph.calls.finish_reason import REFUSED, TRUNCATED, is_repetitive, reason_of
 from mctsr_graph.calls.independence import Sample, sample_of
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
 from mctsr_graph.calls.request import (
@@ -35,15 +24,13 @@ from mctsr_graph.calls.request import (
     Request,
     derive_seed,
     innermost,
-    limit_of,
-    names_of,
-    profile_of,
     told_by,
 )
 from mctsr_graph.calls.retry import classify, pace_of, with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
 from mctsr_graph.calls.sync_async import Gate, Way, all_at_once
-from mctsr_graph.calls.usage import Cost, cost_of, sum_costs
+from mctsr_graph.calls.thinking_limit import all_thinking, limit_reached, longer
+from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Question, kind_of
@@ -53,9 +40,6 @@ _JITTER = random.Random()  # of waits between attempts, on which no search depen
 # What asking again would not help
 _FINAL = ("budget", "context", "refusal", "model_error", "logprobs")
 T = TypeVar("T")
-_GROWTH = 4  # times the tokens, for a reply that was all thinking
-_MOST_TOKENS = 131_072  # of such a reply, where the model's profile tells no limit
-_UNTOLD_TOKENS = 4096  # taken for the limit that a reply has reached, where nobody tells one
 _NO_QUESTION = Question("")
 
 
@@ -151,8 +135,8 @@ class Asker:
                 elif error.code in _FINAL:
                     break
                 elif error.code == "thinking":  # as it was, for a longer reply
-                    reached = self._reached(request, attempt, limit, costs[-1])
-                    limit = max(limit or 0, min(_GROWTH * reached, self._most_tokens()))
+                    asked = self._settings(request, attempt, limit).get("max_tokens")
+                    limit = longer(limit, limit_reached(self.model, asked, costs[-1]), self.model)
                 else:
                     messages = request.again()
                 continue
@@ -198,12 +182,14 @@ class Asker:
             if failure is error:
                 raise
             raise failure from error
-        costs.append(self._cost(request, message))
+        costs.append(cost_told(message, request, self.model, self.context))
+        self.budget.add(costs[-1])
         text, truncated = str(message.text), reason_of(message) == TRUNCATED
         if reason_of(message) == REFUSED:
             raise ReplyError("refusal", "the model refused", text)
         if truncated and not strip_reasoning(text):
-            raise self._all_thinking(request, attempt, limit, costs[-1])
+            asked = self._settings(request, attempt, limit).get("max_tokens")
+            raise all_thinking(limit_reached(self.model, asked, costs[-1]), costs[-1])
         value = request.read(text)
         if truncated and not request.is_whole(value) and is_repetitive(value):
             raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
@@ -216,27 +202,6 @@ class Asker:
             return error
         code = kind if kind in _FINAL else "model_error"
         return ReplyError(code, f"{type(error).__name__}: {error}")
-
-    def _all_thinking(
-        self, request: Request, attempt: int, limit: int | None, cost: Cost
-    ) -> ReplyError:
-        """What is wrong with a reply that says nothing since thinking has reached its limit."""
-        thought = cost["reasoning_tokens"] or cost["output_tokens"]
-        reached = self._reached(request, attempt, limit, cost)
-        return ReplyError(
-            "thinking",
-            f"the reply was all thinking ({thought:,} tokens) when it reached the limit of "
-            f"{reached:,} tokens",
-        )
-
-    def _reached(self, request: Request, attempt: int, limit: int | None, cost: Cost) -> int:
-        """The limit of tokens that a reply has reached, whoever has set it."""
-        asked: int | None = self._settings(request, attempt, limit).get("max_tokens")
-        return asked or limit_of(self.model) or cost["output_tokens"] or _UNTOLD_TOKENS
-
-    def _most_tokens(self) -> int:
-        most: int = profile_of(self.model).get("max_output_tokens") or _MOST_TOKENS
-        return most
 
     def _temperature(self, request: Request) -> float | None:
         """The temperature of a request, as far as settings or model tell it."""
@@ -268,7 +233,7 @@ class Asker:
             async with self.gate.turn(way):
                 if request.send is not None:
                     return await request.send(self.model, messages, way)
-                return await self._sent(messages, send)
+                return await with_system(self.model, messages, send)
 
         if self.journal is None:
             return self._retried(once, way)
@@ -286,21 +251,6 @@ class Asker:
             raise ConfigError(f"problem holds {kind} content, and the judge takes words only")
         check_blocks(self.model, self.question.blocks)
         return prepared(messages, self.question)
-
-    async def _sent(
-        self,
-        messages: list[BaseMessage],
-        send: Callable[[list[BaseMessage]], Awaitable[T]],
-    ) -> T:
-        """What is replied to the messages, with a system message if the model takes one."""
-        if not abilities_of(self.model).takes_system:
-            return await send(without_system(messages))
-        try:
-            return await send(messages)
-        except Exception as error:
-            if not refuses_system(self.model, messages, error):
-                raise
-        return await send(without_system(messages))
 
     async def _recorded(
         self,
@@ -340,8 +290,10 @@ class Asker:
             config = _config(requests[new[0]], 0)
             wish = self._wish(requests[new[0]], settings[new[0]])
             async with self.gate.turn(way):
-                return await self._sent(
-                    messages, lambda given: giver.ask(given, len(new), way, config, wish)
+                return await with_system(
+                    self.model,
+                    messages,
+                    lambda given: giver.ask(given, len(new), way, config, wish),
                 )
 
         found: list[AIMessage] = []
@@ -409,29 +361,6 @@ class Asker:
         if own is None:
             given.pop("max_tokens", None)
         return Wish(settings, given, {"max_tokens": own} if own is not None else {}, self.tell)
-
-    def _cost(self, request: Request, message: AIMessage) -> Cost:
-        """What a call has cost.
-
-        Raises:
-            ConfigError: there is a budget for what nobody tells.
-        """
-        own = [] if request.send is not None else names_of(self.model)
-        names = [model_told(message), *own]
-        cost = cost_of(message.usage_metadata, self.context.price_of(filter(None, names)))
-        if cost["unmetered_calls"] and self.context.max_tokens is not None:
-            raise ConfigError(
-                f"max_tokens is {self.context.max_tokens}, but the model reports no token "
-                "usage; use max_calls or max_seconds instead"
-            )
-        if cost["unpriced_calls"] and self.context.max_cost is not None:
-            why = "it reports no token usage" if cost["unmetered_calls"] else "give it by `prices`"
-            raise ConfigError(
-                f"max_cost is {self.context.max_cost:g}, but what {next(iter(names), '')!r} costs "
-                f"is not known; {why}"
-            )
-        self.budget.add(cost)
-        return cost
 
 
 def _since(began: float) -> float:

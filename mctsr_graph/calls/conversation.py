@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
@@ -16,6 +17,7 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.settings.question import Block, Question, kind_of
 from mctsr_graph.text.hostile import defuse_control_tokens
 
+T = TypeVar("T")
 _NO_SYSTEM = re.compile(
     r"(?i)(?:system|developer) (?:role|message|prompt|instruction)s?\b.{0,40}"
     r"(?:not (?:supported|allowed|enabled|permitted)|unsupported)"
@@ -82,7 +84,21 @@ def check_blocks(model: Model, blocks: Sequence[Block]) -> None:
             )
 
 
-def refuses_system(model: Model, messages: Sequence[BaseMessage], error: Exception) -> bool:
+async def with_system(
+    model: Model, messages: list[BaseMessage], send: Callable[[list[BaseMessage]], Awaitable[T]]
+) -> T:
+    """What is replied to the messages, with a system message if the model takes one."""
+    if not abilities_of(model).takes_system:
+        return await send(without_system(messages))
+    try:
+        return await send(messages)
+    except Exception as error:
+        if not _refuses_system(model, messages, error):
+            raise
+    return await send(without_system(messages))
+
+
+def _refuses_system(model: Model, messages: Sequence[BaseMessage], error: Exception) -> bool:
     """Whether an error refuses the system message; it is remembered, and told once."""
     sent = any(isinstance(message, SystemMessage) for message in messages)
     if not sent or not any(_NO_SYSTEM.search(str(one)[:4000]) for one in causes(error)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.settings.allowed import IN_WORDS, Effort, bounds, unknown_setting
 from mctsr_graph.settings.prices import Price, Prices, price_of
 from mctsr_graph.settings.prior import USUAL, Prior
 from mctsr_graph.settings.profiles import PROFILES, default_of
@@ -17,7 +17,6 @@ from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, WIDTH, scaled
 
 Points = Annotated[float, Field(allow_inf_nan=False)]
 Temperature = Annotated[float | None, Field(ge=0.0, le=2.0, allow_inf_nan=False)]
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 TokenLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 
@@ -56,12 +55,6 @@ def _list_profiles(schema: dict[str, Any]) -> None:
     schema["enum"] = list(PROFILES)
 
 
-_IN_WORDS = {
-    "prior": "lists of weights that sum to 1, as `learn_prior` gives them",
-    "reasoning_effort": ", ".join(map(repr, get_args(Effort))) + ", one for all or a dict by role",
-    "prices": "prices of a million tokens by name of the model, as `read_prices` gives them",
-}
-"""What settings may be that are neither words nor numbers."""
 TEMPERATURES = tuple(f"{role}_temperature" for role in ("draft", "critique", "refine", "evaluate"))
 RENAMED = {"select": "choice"}
 """Settings by the names that they had before, which are still understood."""
@@ -403,18 +396,12 @@ def _first_problem(cls: type[MCTSrContext], error: ValidationError) -> str:
     first = error.errors()[0]
     name, value = str(first["loc"][0]) if first["loc"] else "settings", first["input"]
     if first["type"] == "extra_forbidden":
-        return _unknown_setting(name, cls.model_fields)
+        return unknown_setting(name, cls.model_fields)
     if name not in cls.model_fields:
         return f"{name}: {first['msg']}"
     # Of a union, pydantic also names the kind that it has tried
     where = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
     return f"{where} is {value!r}, allowed {allowed_values(name)}"
-
-
-def _unknown_setting(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{name!r} is not a setting{hint}; allowed: {', '.join(sorted(known))}"
 
 
 def allowed_values(name: str) -> str:
@@ -426,25 +413,12 @@ def allowed_values(name: str) -> str:
     literals = [part for part in parts if isinstance(part, str)]
     if name == "profile":
         literals = list(PROFILES)
-    if name in _IN_WORDS:
-        text = _IN_WORDS[name]
+    if name in IN_WORDS:
+        text = IN_WORDS[name]
     elif literals:
         text = ", ".join(repr(part) for part in literals)
     elif bool in parts:
         text = "true or false"
     else:
-        text = _bounds(field.metadata)
+        text = bounds(field.metadata)
     return f"{text}, or null" if optional else text
-
-
-def _bounds(metadata: list[Any]) -> str:
-    """Bounds in words; they stand in the metadata of the field or of an alias inside it."""
-    found: dict[str, float] = {}
-    for item in metadata:
-        for bound in ("ge", "gt", "le"):
-            if getattr(item, bound, None) is not None:
-                found[bound] = getattr(item, bound)
-    if "le" in found:
-        low = f"{found['ge']:g}" if "ge" in found else f"above {found['gt']:g}"
-        return f"{low} to {found['le']:.12g}"
-    return f"{found['ge']:g} or more" if "ge" in found else f"above {found['gt']:g}"
