@@ -104,10 +104,11 @@ class Panels {
   /** The classes of equal answers up to now, with their votes. */
   answers() {
     const classes = this.search.answersNow();
-    const voters = classes.reduce((sum, [key, nodes]) => sum + (key < 0 ? 0 : nodes.length), 0);
+    const votesOf = (nodes) => nodes.filter((node) => node.repeats === undefined).length;
+    const voters = classes.reduce((sum, [key, nodes]) => sum + (key < 0 ? 0 : votesOf(nodes)), 0);
     const rows = classes.map(([key, nodes]) => {
       const votes = key < 0 ? element("span", { class: "muted" }, `(${nodes.length})`)
-        : bar(nodes.length, voters);
+        : bar(votesOf(nodes), voters);
       const rewards = nodes.flatMap((node) => node.rewards.slice(0, node.rewardsNow));
       return element("tr", { class: nodes.includes(this.search.bestNow()) ? "now" : null },
         element("th", { scope: "row" }, said(nodes[0])),
@@ -117,7 +118,7 @@ class Panels {
         element("td", {}, this.#link(nodes[0], nodes)));
     });
     const head = ["answer", "votes", "best q", "mean", "node"];
-    fill("answers", table(head, rows, [2, 3]), note("A vote is a node that states the answer; "
+    fill("answers", table(head, rows, [2, 3]), note("A vote is a node that states the answer, if its reply is no copy of another's; "
       + "answers that are plainly equal, such as 0.5 and 1/2, are one. The mean is that of all their rewards."));
   }
 
