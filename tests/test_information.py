@@ -12,15 +12,21 @@ from mctsr_graph.settings.prior import Prior
 from mctsr_graph.strategies.tuned.belief import believe
 from mctsr_graph.strategies.tuned.evidence import Evidence
 from mctsr_graph.strategies.tuned.next_task import _expected, _gains, _move, _vote, choose_tasks
+from mctsr_graph.tree.task import Kind
 from tests.test_belief import sure, tree_of
 
 CLASSES = st.sampled_from("ABCD")
 
 
+def costs(reward: int) -> dict[Kind, int]:
+    return {"draft": 1, "refine": 2, "evaluate": reward}
+
+
 def gains(
     evidence: Evidence, prior: Prior, reward_calls: int = 1, samples: int = 1
 ) -> dict[Any, float]:
-    return dict(_gains(evidence, believe(evidence, prior), reward_calls, samples))
+    calls = costs(samples * reward_calls)
+    return dict(_gains(evidence, believe(evidence, prior), calls, samples))
 
 
 def test_the_gain_of_a_second_draft() -> None:
@@ -86,14 +92,15 @@ def test_an_answer_that_gets_several_rewards_is_worth_more_than_one_and_costs_th
     assert one["evaluate", "A"] < 4 * four["evaluate", "A"] < 4 * one["evaluate", "A"]
     tree = tree_of((None, "1", []), (None, "2", []))
     assert [
-        [task.kind for task in choose_tasks(tree, prior, 1, samples=samples)] for samples in (1, 64)
+        [task.kind for task in choose_tasks(tree, prior, 1, calls=costs(n), samples=n)]
+        for n in (1, 64)
     ] == [["evaluate"], ["draft"]]
 
 
 def test_a_dear_judge_gives_way_to_drafts_and_a_free_one_goes_first() -> None:
     tree, prior = tree_of((None, "1", []), (None, "2", [])), sure(skill=0.4, discrimination=1.3)
     kinds = {
-        calls: [task.kind for task in choose_tasks(tree, prior, 2, reward_calls=calls)]
+        calls: [task.kind for task in choose_tasks(tree, prior, 2, calls=costs(calls))]
         for calls in (0, 1, 20)
     }
     assert kinds[0] == kinds[1] == ["evaluate", "evaluate"]

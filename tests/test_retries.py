@@ -27,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mctsr_graph.calls import retry
-from mctsr_graph.calls.retry import TimeLimit, classify, delay, retry_after, with_retries
+from mctsr_graph.calls.retry import Pace, TimeLimit, classify, delay, retry_after, with_retries
 from mctsr_graph.errors import (
     ConfigError,
     MissingExtraError,
@@ -318,7 +318,9 @@ class Fake:
         self.slept.append(seconds)
         self.time += seconds
 
-    async def run(self, attempts: int = 4, deadline: float = 1000.0) -> Any:
+    async def run(
+        self, attempts: int = 4, deadline: float = 1000.0, pace: Pace | None = None
+    ) -> Any:
         return await with_retries(
             self.call,
             attempts=attempts,
@@ -326,6 +328,7 @@ class Fake:
             sleep=self.sleep,
             rng=random.Random(7),
             now=lambda: self.time,
+            pace=pace,
         )
 
 
@@ -403,6 +406,50 @@ def test_it_gives_up_instead_of_sleeping_beyond_the_deadline() -> None:
     with pytest.raises(StatusError):
         here(fake.run(deadline=60.0))
     assert (fake.attempts, fake.slept, fake.time) == (1, [], 125.0)
+
+
+BUSY = StatusError(429, retry_after="40")
+
+
+def test_a_call_waits_for_what_the_server_has_told_another_one() -> None:
+    pace = Pace()
+    pace.refused(began=90.0, now=99.0, wait=21.0)
+    fake = Fake("fine")
+    assert here(fake.run(pace=pace)) == "fine"
+    assert (fake.attempts, fake.slept) == (1, [20.0])  # it begins at second 100
+
+
+def test_a_call_that_has_no_time_to_wait_is_made_at_once() -> None:
+    pace = Pace()
+    pace.refused(began=90.0, now=99.0, wait=500.0)
+    fake = Fake(BUSY)
+    with pytest.raises(StatusError):
+        here(fake.run(deadline=60.0, pace=pace))
+    assert (fake.attempts, fake.slept) == (1, [])
+
+
+def test_a_refusal_is_no_attempt_while_the_server_answers_others() -> None:
+    """Six refusals, and a reply to another call before each but the first."""
+    pace = Pace()
+    fake = Fake(*[BUSY] * 6, "fine")
+    ask = fake.call
+
+    async def call() -> Any:
+        if fake.attempts:
+            pace.answered()
+        return await ask()
+
+    fake.call = call  # type: ignore[method-assign]
+    assert here(fake.run(attempts=2, pace=pace)) == "fine"
+    assert fake.attempts == 7
+
+
+def test_a_server_that_refuses_everyone_is_given_up() -> None:
+    fake = Fake(BUSY)
+    with pytest.raises(StatusError) as caught:
+        here(fake.run(attempts=3, pace=Pace()))
+    assert fake.attempts == 3
+    assert "3 of 3 attempts" in caught.value.__notes__[-1]
 
 
 @given(st.integers(1, 12), st.floats(0.01, 500), st.floats(0, 100), st.none() | st.integers(0, 300))

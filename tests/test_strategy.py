@@ -358,6 +358,11 @@ def test_a_class_with_a_name_is_a_profile_and_one_without_is_none() -> None:
     assert identity(Nameless()) != identity(Named()) != identity(profile="newest")
 
 
+def test_defaults_of_a_class_that_nobody_can_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match="Nameless has defaults, but no name"):
+        type("Nameless", (Newest,), {"defaults": {"max_rollouts": 3}})
+
+
 @pytest.mark.usefixtures("profiles")
 @pytest.mark.parametrize(
     ("defaults", "told"),

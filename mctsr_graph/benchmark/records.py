@@ -45,7 +45,7 @@ class Attempt(TypedDict):
     rollout: int
     """Number of the rollout that made it, from 1; 0 for a root or a draft."""
     rewards: list[float]
-    """Self-evaluations in order, points in [-100, 100]; empty where the method asks for none."""
+    """Self-evaluations in order, points; empty where the method asks for none."""
     q: float | None
     """Value at the end of the search (Eq. 3), points; None outside MCTSr."""
     dummy: bool

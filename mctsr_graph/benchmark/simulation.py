@@ -19,10 +19,15 @@ from statistics import NormalDist
 
 from mctsr_graph.calls.request import derive_seed
 from mctsr_graph.models.scripted import ScriptedCall, ScriptedChatModel
+from mctsr_graph.text.reward_scale import LOWEST, scaled
 
 _PROBLEM = re.compile(r"Simulated problem (\d+)\.")
 _ANSWER = re.compile(r"Attempt (\d+)\. The final answer is \\boxed\{(\d+)\}")
 _OFFSET = 1000  # the right answers, far from each other so that no wrong one of a problem is one
+
+
+def _on_scale(score: float) -> int:
+    return round(max(LOWEST, min(scaled(0.97), score)))
 
 
 @dataclass(frozen=True)
@@ -115,14 +120,14 @@ class World:
         return self._answer(number, after, seed)
 
     def reward(self, number: int, answer: str, seed: int) -> int:
-        """A whole score of an answer, points in [-100, 94]; about -90 for one without."""
+        """A whole score of an answer, points; low for one that states nothing."""
         stated = _ANSWER.search(answer)
         if stated is None:
-            return max(-100, round(self._rng("dummy", number, seed).gauss(-90, 5)))
+            return _on_scale(self._rng("dummy", number, seed).gauss(scaled(0.05), 5))
         token, value = int(stated[1]), int(stated[2])
         mean = _mean_reward(self, number, token, value)
         score = mean + self._rng("reward", number, token, seed).gauss(0, self.noise)
-        return max(-100, min(94, round(score)))
+        return _on_scale(score)
 
     def _wrong(self, rng: random.Random) -> int:
         kinds = range(1, self.wrong_kinds + 1)

@@ -119,9 +119,11 @@ class ModelWords:
     def learn(self, setting: str, error: Exception) -> None:
         """Take in that the model has refused a setting: another way, or none any more."""
         with self.lock:
-            ways = self._ways[setting]
+            ways, other = self._ways[setting], _proposed(setting, error)
             if len(ways) > 1 and all(status_of(one) is None for one in causes(error)):
                 self._ways[setting] = ways[1:]
+            elif other is not None and ways != [Way(None, other)]:
+                self._ways[setting] = [Way(None, other)]
             else:
                 self.refused.add(setting)
                 self.left_out.setdefault(setting, f"{type(error).__name__}: {error}")
@@ -149,6 +151,14 @@ def refused_setting(error: Exception, sent: Mapping[str, Any]) -> str | None:
         if found:
             return min(found)[1]
     return None
+
+
+def _proposed(setting: str, error: Exception) -> str | None:
+    """The word that a server proposes instead ("Use 'max_completion_tokens' instead")."""
+    said = " ".join(map(_said, causes(error)))
+    words = "|".join(NAMES[setting])
+    found = re.search(rf"\b[Uu]se [\"'`]?({words})\b", said)
+    return found[1] if found else None
 
 
 def _said(error: BaseException) -> str:
@@ -200,14 +210,14 @@ def _called(model: Any) -> Any:
         return getattr(model, "func", None) or model.afunc
     if isinstance(model, BaseLanguageModel):
         return getattr(kind, "_call", None) or kind._generate
-    return kind.invoke
+    return getattr(kind, "invoke", None)
 
 
 def _arguments_of(function: Any) -> tuple[set[str], bool]:
     """The names that a function takes, and whether it takes any other."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # of C code
+    except (TypeError, ValueError):  # of C code, or no function at all
         return set(), False
     named = {one.name for one in parameters if one.kind is not one.VAR_KEYWORD}
     return named, any(one.kind is one.VAR_KEYWORD for one in parameters)

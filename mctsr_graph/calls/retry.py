@@ -91,13 +91,17 @@ class Pace:
             self.replies += 1
             self._gap = self._gap * 0.9 if self._gap > SHORTEST_GAP else 0.0
 
-    def refused(self, began: float, now: float, wait: float) -> None:
-        """Take in that a request made at `began` was refused, and for how many seconds."""
+    def refused(self, began: float, now: float, wait: float) -> float:
+        """Take in that a request made at `began` was refused for `wait` seconds.
+
+        Returns the seconds for which all requests are, which may be more.
+        """
         with self._lock:
             if began >= self._refused:  # else it was under way when another was refused
                 self._gap = min(max(2 * self._gap, wait / 8, SHORTEST_GAP), LONGEST_DELAY)
                 self._refused = self._last = now
             self._until = max(self._until, now + wait)
+            return self._until - now
 
 
 pace_of = OnePerObject(lambda model: Pace())
@@ -177,7 +181,7 @@ async def with_retries(
             else:
                 wait = delay(tries, rng, after)
             if is_busy:
-                pace.refused(asked, now(), wait)
+                wait = pace.refused(asked, now(), wait)
             if not (is_busy and pace.replies > replies):
                 attempt += 1
             replies = pace.replies
@@ -195,11 +199,10 @@ async def _until_turn(
     sleep: Callable[[float], Awaitable[None]],
     now: Callable[[], float],
 ) -> None:
-    """Wait until the model may be asked, but not beyond the end."""
-    while (moment := now()) < end:
-        turn = pace.turn(moment)
+    """Wait until the model may be asked; where that is not before the end, do not wait at all."""
+    while (turn := pace.turn(moment := now())) < end:
         if turn > moment:
-            await sleep(min(turn, end) - moment)
+            await sleep(turn - moment)
         if not pace.holds(turn):
             return
 

@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from mctsr_graph.calls.request import Model
 from mctsr_graph.graph.nodes import Nodes
 from mctsr_graph.graph.services import Services
-from mctsr_graph.graph.spec import SearchOptions, SearchSpec, check_keywords
+from mctsr_graph.graph.spec import SearchOptions, SearchSpec, check_options
 from mctsr_graph.graph.state import ROLLOUT, MCTSrInput, MCTSrOutput, MCTSrState
 from mctsr_graph.graph.step import BRIEF, Body, Step
 from mctsr_graph.settings.context import MCTSrContext
@@ -35,7 +35,7 @@ def create_mctsr(model: Model | str | None = None, **options: Unpack[SearchOptio
     Returns:
         The graph, not compiled: compile it with a checkpointer and a name of your choice.
     """
-    check_keywords("create_mctsr", options, SearchOptions)
+    check_options("create_mctsr", options, SearchOptions)
     return graph_of(SearchSpec.of(model, options), options.get("context"))
 
 

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.calls.request import Model
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.labels import Label, label_of
 from mctsr_graph.judges import BoundJudge, JudgeLike, bind_judge
 from mctsr_graph.models.load import lazy_model
@@ -31,15 +32,17 @@ class SearchOptions(TypedDict, total=False):
     journal: CallJournal | None
 
 
-def check_keywords(function: str, options: Mapping[str, Any], allowed: Any) -> None:
-    """Refuse what a function does not take, in Python's words.
+def check_options(what: str, options: Mapping[str, Any], allowed: Any) -> None:
+    """Refuse what something does not take by name.
 
     Raises:
-        TypeError: an option is none of the TypedDict `allowed`.
+        ConfigError: an option is none of the TypedDict `allowed`.
     """
-    for name in options:
-        if name not in allowed.__optional_keys__:
-            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
+    known = allowed.__optional_keys__
+    if unknown := sorted({*options} - known):
+        raise ConfigError(
+            f"{', '.join(unknown)}: no option of {what}, allowed {', '.join(sorted(known))}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

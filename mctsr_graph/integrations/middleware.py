@@ -18,11 +18,12 @@ from typing_extensions import Unpack
 from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import MissingExtraError, SearchFailedError
 from mctsr_graph.graph.identity import thread_name
+from mctsr_graph.graph.spec import check_options
 from mctsr_graph.integrations.agent import as_message, last_question
 from mctsr_graph.run.driver import AWAITING, BLOCKING, Way
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
-from mctsr_graph.run.spec import MiddlewareOptions, SolveSpec, check_options
+from mctsr_graph.run.spec import MiddlewareOptions, SolveSpec
 from mctsr_graph.settings.question import Block, Question, as_question
 
 try:
@@ -66,7 +67,7 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         **options: Unpack[MiddlewareOptions],
     ) -> None:
         super().__init__()
-        check_options(options, MiddlewareOptions, "MCTSrMiddleware")
+        check_options("MCTSrMiddleware", options, MiddlewareOptions)
         self._predicate = predicate
         self._problem = problem or (lambda request: problem_of(request.messages))
         self._asked = SolveSpec.of(_NO_MODEL, options)

@@ -18,11 +18,12 @@ from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import ConfigError, SearchFailedError
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity import thread_name
+from mctsr_graph.graph.spec import check_options
 from mctsr_graph.run.driver import AWAITING, BLOCKING, Way
 from mctsr_graph.run.session import need_sqlite
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
-from mctsr_graph.run.spec import SolveSpec, ToolOptions, changed, check_options
+from mctsr_graph.run.spec import SolveSpec, ToolOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Block, as_question
 from mctsr_graph.text.reward_scale import RANGE
@@ -71,7 +72,7 @@ def create_mctsr_tool(
         ConfigError: A setting in `per_call` or an option is unknown, or its limit is out of range.
         MissingExtraError: A checkpointer needs packages that are missing.
     """
-    check_options(options, ToolOptions, "a tool")
+    check_options("a tool", options, ToolOptions)
     asked = SolveSpec.of(model, options)
     if asked.checkpointer is not None:
         need_sqlite()

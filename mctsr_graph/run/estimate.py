@@ -24,7 +24,7 @@ from mctsr_graph.calls.usage import (
     total_cost,
 )
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.graph.spec import check_keywords
+from mctsr_graph.graph.spec import check_options
 from mctsr_graph.run.spec import Problem, SolveOptions, SolveSpec
 from mctsr_graph.strategies.strategy import Strategy
 
@@ -73,7 +73,7 @@ def estimate(
     Raises:
         ConfigError: a setting, the problem or `reply_tokens` is wrong.
     """
-    check_keywords("estimate", options, SolveOptions)
+    check_options("estimate", options, SolveOptions)
     if not isinstance(reply_tokens, int) or reply_tokens < 1:
         raise ConfigError(f"reply_tokens is {reply_tokens!r}, allowed a whole number from 1")
     spec = SolveSpec.of(model, options).about(problem)

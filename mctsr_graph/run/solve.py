@@ -8,7 +8,7 @@ from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.sync_async import run_blocking
-from mctsr_graph.graph.spec import check_keywords
+from mctsr_graph.graph.spec import check_options
 from mctsr_graph.run.driver import AWAITING, BLOCKING, Way
 from mctsr_graph.run.session import asked, only_runner, opened
 from mctsr_graph.run.solution import Solution
@@ -57,7 +57,7 @@ def solve(
         SearchInterrupted: Ctrl-C; it carries the best so far.
         Exception: What the model raised at its first calls (a wrong key, no connection, ...).
     """
-    check_keywords("solve", options, SolveOptions)
+    check_options("solve", options, SolveOptions)
     return run_blocking(search_for(asked(problem, model, options), BLOCKING))
 
 
@@ -68,7 +68,7 @@ async def asolve(
 
     A task that is cancelled leaves a search that can go on, if it has a checkpointer.
     """
-    check_keywords("asolve", options, SolveOptions)
+    check_options("asolve", options, SolveOptions)
     return await search_for(asked(problem, model, options), AWAITING)
 
 

@@ -13,6 +13,7 @@ from mctsr_graph.calls.request import Failure, Model
 from mctsr_graph.calls.sync_async import gathered
 from mctsr_graph.calls.usage import no_usage, total_cost
 from mctsr_graph.errors import ConfigError, SearchFailedError
+from mctsr_graph.graph.spec import check_options
 from mctsr_graph.run.driver import AWAITING
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solution import Solution
@@ -24,7 +25,6 @@ from mctsr_graph.run.spec import (
     Problem,
     SolveSpec,
     changed,
-    check_options,
 )
 from mctsr_graph.settings.context import EFFORTS, MCTSrContext
 from mctsr_graph.settings.prior import Prior
@@ -118,7 +118,7 @@ async def asolve_many(
 
 def _asked(model: Model | str | None, options: ManyOptions, problems: int) -> tuple[SolveSpec, int]:
     """What is asked of each search, and the calls for all of them."""
-    check_options(options, ManyOptions, "a batch")
+    check_options("a batch", options, ManyOptions)
     concurrency = options.get("concurrency", 8)
     if concurrency < 1:
         raise ConfigError(f"concurrency is {concurrency}, allowed 1 or more")

@@ -65,20 +65,6 @@ class ManyOptions(BatchOptions, total=False):
     on_solution: OnSolution | None
 
 
-def check_options(options: Mapping[str, Any], allowed: Any, what: str) -> None:
-    """Refuse, at once, what is no option of something that hands its options on.
-
-    Raises:
-        ConfigError: an option is none of the TypedDict `allowed`.
-    """
-    known = allowed.__optional_keys__
-    unknown = sorted({*options} - known)
-    if unknown:
-        raise ConfigError(
-            f"{', '.join(unknown)}: no option of {what}, allowed {', '.join(sorted(known))}"
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class SolveSpec:
     """What is asked of a run: the problem, who searches, under which settings, and who hears."""

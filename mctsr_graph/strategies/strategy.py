@@ -58,7 +58,8 @@ class Strategy(ABC):
     name: ClassVar[str] = ""
     """Of its profile; "" has none."""
     defaults: ClassVar[Mapping[str, Any]] = {}
-    """Settings whose defaults differ from those of profile "paper"."""
+    """Settings whose defaults differ from those of profile "paper", where the name is asked for. An
+    instance given as `strategy=` runs under the settings that are given."""
     kinds: ClassVar[Sequence[Kind]] = KINDS
     """What the tasks of `next_tasks` may be."""
     refine_sees_answer: ClassVar[bool] = True
@@ -72,6 +73,10 @@ class Strategy(ABC):
         """Make a profile of a class that has a name of its own."""
         super().__init_subclass__()
         if not (name := vars(cls).get("name")):
+            if "defaults" in vars(cls):
+                raise ConfigError(
+                    f"{cls.__qualname__} has defaults, but no name to ask for them by"
+                )
             return
         known = _named.get(name)
         if known is not None and known.__module__.startswith(__package__):

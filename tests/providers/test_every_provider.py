@@ -320,6 +320,17 @@ def test_a_limit_that_a_server_refuses_is_an_error_that_names_it(server: Vendors
         solve(PROBLEM, model, context=context)
 
 
+def test_a_limit_goes_by_the_word_that_the_server_proposes(server: Vendors) -> None:
+    """A client of the older protocol, with a model that takes the newer word only."""
+    base = pytest.importorskip("langchain_openai.chat_models.base", reason="no langchain-openai")
+    how = {"model": "o1-preview", "base_url": f"{server.url}/openai/v1", "api_key": "x"}
+    model = base.BaseChatOpenAI(**how)
+    context = MCTSrContext(max_rollouts=1, draft_max_tokens=300)
+    assert solve(PROBLEM, model, context=context).failures == []
+    assert [body["max_tokens"] for body in server.refused] == [300]
+    assert [body.get("max_completion_tokens") for body in server.asked][:2] == [300, None]
+
+
 def test_a_limit_that_was_raised_too_far_is_lowered_again(server: Vendors) -> None:
     """A draft that was cut off is asked for once more with twice the tokens, which are refused."""
     server.most_tokens = 300

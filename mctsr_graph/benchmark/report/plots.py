@@ -19,6 +19,7 @@ from mctsr_graph.benchmark.metrics import Metrics, RunMetrics
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.published import MODEL, PUBLISHED, Published
 from mctsr_graph.benchmark.statistics import Interval
+from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, at
 
 from . import words
 from .drawing import (
@@ -215,8 +216,10 @@ def _rewards(run: RunMetrics) -> Plot | None:
 def _histogram(axes: Axes, judge: Judge) -> None:
     kinds = (("wrong", judge.wrong, _ORANGE, (0, (4, 1.5))), ("right", judge.right, _BLUE, "-"))
     for name, rewards, colour, line in kinds:
-        bins: Any = range(-100, 101, 10)
-        inside = [min(max(reward, -100), 100) for reward in rewards]  # "official" keeps others
+        bins: Any = [at(share / 20) for share in range(21)]
+        inside = [
+            min(max(reward, LOWEST), HIGHEST) for reward in rewards
+        ]  # "official" keeps others
         weights = [1 / len(rewards) for _ in rewards]
         axes.hist(inside, bins=bins, weights=weights, color=colour, alpha=0.22)
         axes.hist(
@@ -230,8 +233,8 @@ def _histogram(axes: Axes, judge: Judge) -> None:
             label=f"{name}: {words.count(len(rewards))}",
         )
     axes.set_xlabel("mean reward of an answer, points")
-    axes.set_xlim(-100, 100)
-    axes.set_xticks([-50, 0, 50])
+    axes.set_xlim(LOWEST, HIGHEST)
+    axes.set_xticks([at(0.25), at(0.5), at(0.75)])
     axes.yaxis.set_major_formatter(percents())
     axes.grid(axis="x", visible=False)
     axes.margins(y=0.4)  # room for the legend

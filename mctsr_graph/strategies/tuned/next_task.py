@@ -1,9 +1,9 @@
 """What to do next: whatever is expected to help most, for its calls, to know the right answer.
 
-A search can draft an independent answer (1 call), have one refined (2: critique and refine) or
-have one judged (as many as the judge takes). How much is known is measured by the sum of squares
-of the chances of the classes that were found: the chance that a class drawn by what is believed is
-the right one. The gain of a task is by how much it is expected to raise that.
+A search can draft an independent answer, have one refined or have one judged. How much is known is
+measured by the sum of squares of the chances of the classes that were found: the chance that a
+class drawn by what is believed is the right one. The gain of a task is by how much it is expected
+to raise that.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 
 from mctsr_graph.settings.prior import DISCRIMINATION, Prior
 from mctsr_graph.strategies.tuned.belief import Belief, believe
@@ -21,7 +22,6 @@ from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.task import KINDS, Kind, Task
 from mctsr_graph.tree.tree import Node
 
-_REFINE_CALLS = 2
 _LEAST_CALLS = 0.1  # a judge that asks no model is not quite free
 _REFINED = 3  # classes that are worth refining, the likeliest
 _NEW = "\0new"  # a class that no answer has
@@ -34,17 +34,17 @@ def choose_tasks(
     prior: Prior,
     width: int,
     kinds: Collection[Kind] = KINDS,
-    reward_calls: int = 1,
+    calls: Mapping[Kind, int] = MappingProxyType({"draft": 1, "refine": 2, "evaluate": 1}),
     samples: int = 1,
 ) -> list[Task]:
     """The `width` tasks of some kinds with the largest gains a call.
 
     A task that is in flight tells less when done again: its gain is divided by how often.
-    `reward_calls` are the model calls of one reward; an answer that is judged gets `samples`.
+    `calls` are the model calls of each kind; an answer that is judged gets `samples` rewards.
     """
     evidence = evidence_of(tree)
     belief = believe(evidence, prior)
-    found = _gains(evidence, belief, reward_calls, samples)
+    found = _gains(evidence, belief, calls, samples)
     gains = {task: gain for task, gain in found if task[0] in kinds}
     times: Counter[tuple[Kind, str | None]] = Counter()
     tasks: list[Task] = []
@@ -63,20 +63,21 @@ def choose_tasks(
 
 
 def _gains(
-    evidence: Evidence, belief: Belief, reward_calls: int = 1, samples: int = 1
+    evidence: Evidence, belief: Belief, calls: Mapping[Kind, int], samples: int = 1
 ) -> Iterator[tuple[tuple[Kind, str | None], float]]:
     """Gain a call of each kind of task for each class."""
     now = sum(view.weight**2 for right, view in belief.views.items() if right is not None)
-    yield ("draft", None), _expected(belief, _vote(belief), belief.views[None].right) - now
+    then = _expected(belief, _vote(belief), belief.views[None].right)
+    yield ("draft", None), (then - now) / calls["draft"]
     for key in belief.counts:
         judged = evidence.rewards.get(key, ())
         more = weight_of_rewards([*judged, (0.0, samples)]) - weight_of_rewards(judged)
         then = _with_reward(belief, belief.views[key].weight, more, now)
-        yield ("evaluate", key), (then - now) / max(samples * reward_calls, _LEAST_CALLS)
+        yield ("evaluate", key), (then - now) / max(calls["evaluate"], _LEAST_CALLS)
     likeliest = sorted(belief.counts, key=lambda key: -belief.views[key].weight)
     for key in likeliest[:_REFINED]:
         then = _expected(belief, _move(belief, key), belief.views[None].mends)
-        yield ("refine", key), (then - now) / _REFINE_CALLS
+        yield ("refine", key), (then - now) / calls["refine"]
 
 
 Step = Callable[[str, str | None, View], float]

@@ -39,8 +39,9 @@ class TunedStrategy(PaperStrategy):
         nodes = [node for node in in_play(tree).values() if not node["dummy"]]
         kinds = self._affordable(search)
         if any(node["final_answer"] is not None for node in nodes):
+            calls = {kind: self._calls(kind, search) for kind in self.kinds}
             prior, samples = context.belief_prior, context.reward_samples
-            return choose_tasks(tree, prior, width, kinds, search.reward_calls, samples)
+            return choose_tasks(tree, prior, width, kinds, calls, samples)
         if not nodes:
             return [Task("draft")] * width
         unjudged = [Task("evaluate", node["id"]) for node in nodes if not node["rewards"]]
@@ -55,5 +56,8 @@ class TunedStrategy(PaperStrategy):
     def _affordable(self, search: Search) -> list[Kind]:
         if search.calls_left is None:
             return list(self.kinds)
-        left, context, reward_calls = search.calls_left, search.context, search.reward_calls
-        return [kind for kind in self.kinds if self.calls_of(kind, context, reward_calls) <= left]
+        left = search.calls_left
+        return [kind for kind in self.kinds if self._calls(kind, search) <= left]
+
+    def _calls(self, kind: Kind, search: Search) -> int:
+        return self.calls_of(kind, search.context, search.reward_calls)
