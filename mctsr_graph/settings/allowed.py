@@ -6,8 +6,23 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
+from pydantic import BaseModel, ConfigDict
+
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How much a reasoning model thinks."""
+
+
+class EffortByRole(BaseModel):
+    """How much a reasoning model thinks in each role; None: as it is set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    draft: Effort | None = None
+    critique: Effort | None = None
+    refine: Effort | None = None
+    evaluate: Effort | None = None
+
+
 IN_WORDS = {
     "prior": "lists of weights that sum to 1, as `learn_prior` gives them",
     "reasoning_effort": ", ".join(map(repr, get_args(Effort))) + ", one for all or a dict by role",

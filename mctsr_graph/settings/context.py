@@ -6,10 +6,18 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.settings.allowed import IN_WORDS, Effort, bounds, unknown_setting
+from mctsr_graph.settings.allowed import IN_WORDS, Effort, EffortByRole, bounds, unknown_setting
 from mctsr_graph.settings.prices import Price, Prices, price_of
 from mctsr_graph.settings.prior import USUAL, Prior
 from mctsr_graph.settings.profiles import PROFILES, default_of
@@ -192,6 +200,7 @@ class MCTSrContext(BaseModel):
     ] = None
     prices: Annotated[
         Prices | None,
+        WithJsonSchema({"type": "null"}),  # no form asks for a table
         Field(
             description="prices by name of the model, as `read_prices` gives them; names that it "
             "has not, and null: the table of this package"
@@ -313,7 +322,7 @@ class MCTSrContext(BaseModel):
         _by_profile("evaluate_temperature", None)
     )
     reasoning_effort: Annotated[
-        Effort | dict[Literal["draft", "critique", "refine", "evaluate"], Effort] | None,
+        Effort | EffortByRole | None,
         Field(
             description="how much a reasoning model thinks, for all roles or by role "
             '({"draft": "high", "evaluate": "low"}); null: as the model is set'
@@ -364,9 +373,8 @@ class MCTSrContext(BaseModel):
 
     def effort_of(self, role: str) -> str | None:
         """How much a reasoning model is to think in a role; None: as it is set."""
-        given: Any = self.reasoning_effort
-        effort: str | None = given.get(role) if isinstance(given, dict) else given
-        return effort
+        given = self.reasoning_effort
+        return getattr(given, role) if isinstance(given, EffortByRole) else given
 
     def price_of(self, names: Iterable[str]) -> Price | None:
         """The price of a model by the names that it goes by; None where it is not known."""
