@@ -19,7 +19,8 @@ def main() -> None:
     graph.update_state(config, {"wave": {"1": {"critique": "Multiply 12 by 8."}}})
     output = graph.invoke(None, config, context=context)
     tree = graph.get_state(config).values["tree"]
-    print("the node says: ", tree[output["best"]]["critique"], "->", output["final_answer"])
+    best = tree[output["mctsr"]["best"]]
+    print("the node says: ", best["critique"], "->", output["final_answer"])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,17 @@ The model is named by the environment variable MCTSR_MODEL and loaded at the fir
 brings its own checkpointer.
 """
 
+from typing import Any
+
+from langgraph_sdk.runtime import ServerRuntime
+
+from graphs.limits import LIMITS, check_names
 from mctsr_graph import create_mctsr_agent
 
-graph = create_mctsr_agent(name="chat")
+graph = create_mctsr_agent(name="chat", limits=LIMITS)
+
+
+def served(runtime: ServerRuntime[Any]) -> Any:
+    """The graph, for a request that names settings only."""
+    check_names(runtime)
+    return graph

@@ -10,7 +10,9 @@ from typing import Any
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
+from langgraph_sdk.runtime import ServerRuntime
 
+from graphs.limits import check_names
 from mctsr_graph import ScriptedChatModel, create_mctsr_tool
 from mctsr_graph.models.load import lazy_model
 
@@ -45,3 +47,9 @@ graph = create_agent(
     middleware=[LateModel()],
     name="math_agent",
 )
+
+
+def served(runtime: ServerRuntime[Any]) -> Any:
+    """The graph, for a request without settings: the agent chooses those of each call."""
+    check_names(runtime, takes_settings=False)
+    return graph

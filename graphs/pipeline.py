@@ -4,13 +4,16 @@ The model is named by the environment variable MCTSR_MODEL and loaded at the fir
 brings its own checkpointer.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
-from pydantic import Field
+from langgraph_sdk.runtime import ServerRuntime
+from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
+from graphs.limits import LIMITS, check_names
 from mctsr_graph import MCTSrContext, MCTSrInput, create_mctsr
 from mctsr_graph.models.load import lazy_model
 from mctsr_graph.text.final_answer import extract_final_answer
@@ -29,13 +32,24 @@ class Pipeline(MCTSrInput, PipelineOutput):
     answer: str | None
 
 
-_load = lazy_model(None)
+_load: Callable[[], Any] = lazy_model(None)
+
+
+class Difficulty(BaseModel):
+    """How hard a problem is."""
+
+    difficulty: Literal["easy", "hard"] = Field(
+        description="easy: one step, which nobody gets wrong; hard: everything else"
+    )
 
 
 def route(state: Pipeline) -> Command[Literal["direct", "search"]]:
-    """Ask the model whether the problem is easy; search where it does not say so."""
-    asked = f"Is this problem easy or hard? Reply with one word.\n\n{state['problem']}"
-    easy = "easy" in str(_load().invoke(asked).text).lower()
+    """Have the model fill in how hard the problem is; search where it cannot or does not."""
+    try:
+        told = _load().with_structured_output(Difficulty).invoke(state["problem"])
+        easy = isinstance(told, Difficulty) and told.difficulty == "easy"
+    except (NotImplementedError, ValueError):  # no structured output, or none that fits
+        easy = False
     return Command(goto="direct" if easy else "search")
 
 
@@ -55,10 +69,16 @@ def explain(state: Pipeline) -> dict[str, str]:
 builder = StateGraph(Pipeline, MCTSrContext, input_schema=MCTSrInput, output_schema=PipelineOutput)
 builder.add_node("route", route)
 builder.add_node("direct", direct)
-builder.add_node("search", create_mctsr().compile(name="mctsr"))
+builder.add_node("search", create_mctsr(limits=LIMITS).compile(name="mctsr"))
 builder.add_node("explain", explain)
 builder.add_edge(START, "route")
 builder.add_edge("direct", END)
 builder.add_edge("search", "explain")
 builder.add_edge("explain", END)
 graph = builder.compile(name="pipeline")
+
+
+def served(runtime: ServerRuntime[Any]) -> Any:
+    """The graph, for a request that names settings only."""
+    check_names(runtime)
+    return graph

@@ -2,6 +2,7 @@
 
 MCTSrError
 ├── ConfigError            a setting is wrong: names the value and what is allowed
+│   └── PauseError         something pauses where a search cannot be paused
 ├── UnknownModelError      no provider has that name
 ├── MissingExtraError      a package is missing: says what to install
 ├── DataUnavailableError   a data set cannot be had: says how to give it as a file
@@ -41,6 +42,19 @@ class MissingExtraError(MCTSrError, ImportError):
 
 class DataUnavailableError(MCTSrError):
     """A data set cannot be had from the hub. The message names the form of a file instead."""
+
+
+class PauseError(ConfigError):
+    """Something called `interrupt()` where a search cannot be paused and gone on with."""
+
+
+def bubbles_up(error: BaseException) -> bool:
+    """Whether LangGraph raised it to pause a graph, or to leave it: nothing has failed.
+
+    By its name, since most of this package knows nothing of LangGraph.
+    """
+    kinds = type(error).__mro__
+    return any((k.__module__, k.__name__) == ("langgraph.errors", "GraphBubbleUp") for k in kinds)
 
 
 class ReplyError(MCTSrError, ValueError):

@@ -189,6 +189,11 @@ RIGHT: list[tuple[str, str]] = [
     ("1:2:3", "\\boxed{1:2:3}"),
     ("2^{3^2}", "\\boxed{512}"),
     ("\\cos\\frac{\\pi}{7}", "\\boxed{\\sin\\frac{5\\pi}{14}}"),
+    ("D", "The correct option is D."),
+    ("5", r"\framebox{5}"),
+    ("73", "Answer - 73"),
+    ("73", "Thus the answer must be 73."),
+    ("73", "The answer would be 73."),
 ]
 
 # (reference, reply)
@@ -198,7 +203,6 @@ NOT_RIGHT: list[tuple[str, str]] = [
     ("10", "we get 10"),
     ("42", "答案是41"),
     ("A", "答案选A"),
-    ("D", "The correct option is D."),
     ("15", r"<think>\boxed{15}</think>\boxed{16}"),
     ("15", r"<think>\boxed{15}"),
     ("5", r"\boxed{at least 5}"),
@@ -239,10 +243,6 @@ NOT_RIGHT: list[tuple[str, str]] = [
     ("5", r"\boxed{__import__('os').system('x')}"),
     ("5", r"\boxed{9**9**9}"),
     ("7", "The answer is 5, not 7."),
-    ("5", r"\framebox{5}"),
-    ("73", "Answer - 73"),
-    ("73", "Thus the answer must be 73."),
-    ("73", "The answer would be 73."),
     ("1,2", r"(a) $\boxed{1}$ (b) $\boxed{2}$"),
     ("5", r"Answer: \boxed{5} or \boxed{6}?"),
     ("5", "5"),

@@ -218,15 +218,69 @@ async def test_a_swarm_hands_over_to_it(numbered: ScriptedChatModel, way: str) -
         [create_handoff_tool(agent_name="math_expert")],
         name="host",
     )
-    expert = create_mctsr_agent(numbered, context=SHORT, name="math_expert")
-    builder = create_swarm([host, expert], default_active_agent="host")
-    # It cannot hand over by itself; this lets the next turn begin at the host again
-    builder.add_node("back", lambda state: {"active_agent": "host"})
-    builder.add_edge("math_expert", "back")
-    swarm = builder.compile(checkpointer=InMemorySaver())
+    expert = create_mctsr_agent(
+        expert_model(),
+        context=SHORT,
+        name="math_expert",
+        predicate=is_problem,
+        tools=[create_handoff_tool(agent_name="host")],
+    )
+    swarm = create_swarm([host, expert], default_active_agent="host").compile(
+        checkpointer=InMemorySaver()
+    )
     config: Any = {"configurable": {"thread_id": "t"}}
     output = await run(way, swarm, asking(6), config)
     last = output["messages"][-1]
     assert (last.name, last.response_metadata["mctsr"]["final_answer"]) == ("math_expert", "6")
-    output = await run(way, swarm, {"messages": [HumanMessage("Hi.")]}, config)
+    output = await run(way, swarm, {"messages": [HumanMessage("Thanks, bye!")]}, config)
+    last = output["messages"][-1]
+    assert (last.name, last.content) == ("math_expert", "You are welcome.")
+    output = await run(way, swarm, {"messages": [HumanMessage("Back, please.")]}, config)
     assert output["messages"][-1].content == "Hello from the host."
+    assert output["active_agent"] == "host"
+
+
+def is_problem(question: str) -> bool:
+    return "Problem" in question
+
+
+def expert_model() -> ScriptedChatModel:
+    def reply(call: ScriptedCall) -> Any:
+        if call.role is not None:  # of a search
+            return numbered_reply(call)
+        if "Back" in call.messages[-1].text:
+            return AIMessage("", tool_calls=[{"name": "transfer_to_host", "id": "2", "args": {}}])
+        return AIMessage("You are welcome.")
+
+    return ScriptedChatModel(replies=reply)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+async def test_small_talk_costs_one_call(way: str) -> None:
+    model = expert_model()
+    agent = create_mctsr_agent(model, context=SHORT, predicate=is_problem, name="expert")
+    output = await run(way, agent, {"messages": [HumanMessage("Thanks, bye!")]})
+    said = output["messages"][-1]
+    assert (said.content, said.name, len(model.calls)) == ("You are welcome.", "expert", 1)
+    output = await run(way, agent, asking(7))
+    assert output["messages"][-1].response_metadata["mctsr"]["final_answer"] == "7"
+    assert len(model.calls) == 1 + 10
+
+
+def test_a_tool_may_return_to_the_talk() -> None:
+    def reply(call: ScriptedCall) -> AIMessage:
+        if isinstance(call.messages[-1], ToolMessage):
+            return AIMessage(f"It is {call.messages[-1].text}.")
+        return AIMessage("", tool_calls=[{"name": "clock", "id": "1", "args": {}}])
+
+    def clock() -> str:
+        """Tell the time."""
+        return "noon"
+
+    talker = create_mctsr_agent(
+        ScriptedChatModel(replies=reply), predicate=lambda question: False, tools=[clock]
+    )
+    output = talker.invoke({"messages": [HumanMessage("What time is it?")]})
+    assert output["messages"][-1].content == "It is noon."
+    with pytest.raises(ConfigError, match="without a predicate each message is searched for"):
+        create_mctsr_agent(ScriptedChatModel(replies=reply), tools=[clock])

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from mctsr_graph import ConfigError, MCTSrContext, learn_prior, solve
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.settings.prior import DISCRIMINATION, REFINING, SKILL, VARIETY, Prior, Refining
+from mctsr_graph.settings.prior import (
+    DISCRIMINATION,
+    REFINING,
+    SKILL,
+    SPREAD,
+    VARIETY,
+    Prior,
+    Refining,
+    Spread,
+)
 from mctsr_graph.strategies.tuned.belief import believe
 from mctsr_graph.strategies.tuned.evidence import Evidence, evidence_of
 from mctsr_graph.strategies.tuned.learn import learn
@@ -28,6 +37,7 @@ def point(grid: Sequence[object], value: object) -> tuple[float, ...]:
 
 
 USUAL_REFINING = Refining(mends=0.7, keeps=0.88, stays=0.7)
+OWN_ERRORS = Spread(of_class=0.2, of_answer=0.3)
 
 
 def sure(skill: float = 0.6, discrimination: float = 0.0) -> Prior:
@@ -37,6 +47,7 @@ def sure(skill: float = 0.6, discrimination: float = 0.0) -> Prior:
         point(REFINING, USUAL_REFINING),
         point(VARIETY, 2.0),
         point(DISCRIMINATION, discrimination),
+        point(SPREAD, OWN_ERRORS),
     )
 
 
@@ -89,11 +100,11 @@ def test_agreement_raises_the_skill_that_is_believed() -> None:
 
 def test_a_reward_for_each_of_two_answers() -> None:
     # 30 and -30 points are +1 and -1 standard deviations (30 before any is known to repeat).
-    # One reward weighs w = 1 / (1 + 1/16) = 16/17; right A against right B: exp(2 * d * w), d = 1.8
+    # One reward weighs w = 1 / (1 + 0.2^2) = 25/26; right A against right B: exp(2 * 1.9 * w)
     evidence = Evidence({"A": 1, "B": 1}, {}, {"A": [(30.0, 1)], "B": [(-30.0, 1)]})
-    chances = believe(evidence, sure(discrimination=1.8)).chances
-    weight = 16 / 17
-    assert chances["A"] / chances["B"] == pytest.approx(math.exp(2 * 1.8 * weight))
+    chances = believe(evidence, sure(discrimination=1.9)).chances
+    weight = 25 / 26
+    assert chances["A"] / chances["B"] == pytest.approx(math.exp(2 * 1.9 * weight))
 
 
 def test_a_judge_that_knows_nothing_changes_nothing() -> None:
@@ -111,26 +122,26 @@ def test_the_level_of_all_rewards_says_nothing() -> None:
 
 def test_where_the_level_is_known_the_only_answer_tells_by_its_reward() -> None:
     # Wrong answers get 0 on average and 30 more or less: 36 points are 1.2 standard deviations.
-    # One reward weighs w = 16/17, against a level that is known exactly; d = 1.8:
-    # right against not found: exp(1.8 * 1.2 * w - 1.8^2 * w / 2)
-    prior = replace(sure(skill=0.6, discrimination=1.8), level=0.0, level_spread=1e-3)
+    # One reward weighs w = 25/26, against a level that is known exactly; d = 1.9:
+    # right against not found: exp(1.9 * 1.2 * w - 1.9^2 * w / 2)
+    prior = replace(sure(skill=0.6, discrimination=1.9), level=0.0, level_spread=1e-3)
     chances = believe(Evidence({"A": 1}, {}, {"A": [(36.0, 1)]}), prior).chances
-    more = math.exp((1.8 * 1.2 - 1.8**2 / 2) * 16 / 17)
+    more = math.exp((1.9 * 1.2 - 1.9**2 / 2) * 25 / 26)
     assert chances["A"] / chances[None] == pytest.approx(0.6 / 0.4 * more)
 
 
 def test_a_level_that_scatters_as_rewards_do_tells_half_of_it() -> None:
-    # Its variance is as large as that of a class's mean reward, 30^2 * 17/16: half of the 36
+    # Its variance is as large as that of a class's mean reward, 30^2 * 26/25: half of the 36
     # points may be the problem's, and half of the precision is left
     prior = replace(
-        sure(skill=0.6, discrimination=1.8), level=0.0, level_spread=30 * math.sqrt(17 / 16)
+        sure(skill=0.6, discrimination=1.9), level=0.0, level_spread=30 * math.sqrt(26 / 25)
     )
     belief = believe(Evidence({"A": 1}, {}, {"A": [(36.0, 1)]}), prior)
-    more = math.exp((1.8 * 1.2 - 1.8**2 / 2) * 16 / 17 / 2)
+    more = math.exp((1.9 * 1.2 - 1.9**2 / 2) * 25 / 26 / 2)
     assert belief.chances["A"] / belief.chances[None] == pytest.approx(0.6 / 0.4 * more)
-    # What is believed of the level: half of 36 if it is not right, half of 36 - 54 if it is
+    # What is believed of the level: half of 36 if it is not right, half of 36 - 57 if it is
     right = belief.chances["A"]
-    assert belief.posterior.level == pytest.approx(right * -9.0 + (1 - right) * 18.0)
+    assert belief.posterior.level == pytest.approx(right * -10.5 + (1 - right) * 18.0)
 
 
 def test_the_only_class_judged_is_neither_better_nor_worse_for_it() -> None:
@@ -140,12 +151,14 @@ def test_the_only_class_judged_is_neither_better_nor_worse_for_it() -> None:
 
 
 def test_repeating_a_reward_adds_ever_less() -> None:
-    weights = [weight_of_rewards([(0.0, count)]) for count in (1, 2, 4, 64)]
+    weights = [weight_of_rewards([(0.0, count)], OWN_ERRORS) for count in (1, 2, 4, 64)]
     steps = [b - a for a, b in itertools.pairwise(weights)]
-    assert weight_of_rewards([]) == 0.0
+    assert weight_of_rewards([], OWN_ERRORS) == 0.0
     assert weights == sorted(weights)
     assert steps[0] > steps[1] / 2  # two further rewards are less than twice one
-    assert weight_of_rewards([(0.0, 1)] * 2) > weights[1]  # another answer of the class is more
+    assert (
+        weight_of_rewards([(0.0, 1)] * 2, OWN_ERRORS) > weights[1]
+    )  # another answer of the class is more
 
 
 # Refinements
@@ -193,6 +206,22 @@ def test_what_a_tree_says() -> None:
     assert evidence.votes == {half: 2, seven: 1}
     assert evidence.moves == {(half, seven): 1}
     assert evidence.rewards == {half: [(15.0, 2)], seven: [(5.0, 1)]}
+
+
+def test_a_repeated_text_says_nothing_more() -> None:
+    # Eight times the same wrong text under a judge of -60: as much as once
+    tree: Tree = {}
+    for parent in (None, None, None, "0", "1", "3", "4", "5"):
+        node = new_node(tree, parent=parent, answer="Same", final_answer="9", rewards=[-60.0])
+        tree = merge(tree, [add_child(tree, node)])
+    assert evidence_of(tree) == evidence_of({"0": tree["0"]})
+    # Where the first of them is out of play, another one speaks for it
+    assert evidence_of(merge(tree, [{"0": {"pruned": True}}])).votes == {"9": 1}
+
+
+def test_a_judge_worse_than_chance_can_be_learnt() -> None:
+    contrary = learn(batch(-60.0) * 10)
+    assert contrary.discrimination[0] > Prior().discrimination[0]
 
 
 def test_dummies_and_pruned_nodes_say_nothing() -> None:
@@ -289,7 +318,7 @@ def test_what_was_ruled_out_can_be_learnt() -> None:
 @pytest.mark.parametrize("wrong", [(0.5, 0.5), (0.5, 0.5, 0.1), (1.2, -0.2, 0.0)])
 def test_weights_that_are_none_are_refused(wrong: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="allowed 3 weights that sum to 1"):
-        Prior(refining=wrong)
+        Prior(spread=wrong)
 
 
 # For all evidence
@@ -360,6 +389,7 @@ def test_much_evidence_overflows_nothing(votes: Any, moves: Any, rewards: Any) -
         known_of.refining,
         known_of.variety,
         known_of.discrimination,
+        known_of.spread,
     ):
         assert all(0 <= chance <= 1 for chance in chances)
         assert sum(chances) == pytest.approx(1.0)

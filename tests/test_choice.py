@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mctsr_graph import MCTSrContext
+from mctsr_graph.settings.prior import Prior
 from mctsr_graph.strategies.choose import CHOICES, classes_of, explain, representative
 from mctsr_graph.tree.tree import Tree, merge
 
@@ -15,8 +16,12 @@ from .test_belief import tree_of
 CONTEXT = MCTSrContext()
 
 
-def chosen(tree: Tree, rule: str) -> str | None:
-    return CHOICES[rule](tree, CONTEXT)
+TRUSTING = MCTSrContext(prior=Prior(discrimination=(0, 0, 0, 0, 0, 0.5, 0.5), spread=(1, 0, 0)))
+"""Of a judge that tells right from wrong."""
+
+
+def chosen(tree: Tree, rule: str, context: MCTSrContext = CONTEXT) -> str | None:
+    return CHOICES[rule](tree, context)
 
 
 def judged(tree: Tree) -> Tree:
@@ -38,7 +43,9 @@ def test_each_rule_chooses_by_something_else() -> None:
     )
     assert chosen(tree, "max_q") == "3"
     assert chosen(tree, "majority") == "0"
-    assert chosen(tree, "weighted") == "4"
+    # Of a judge that nothing is known of, the majority is not overruled
+    assert chosen(tree, "weighted") == "0"
+    assert chosen(tree, "weighted", TRUSTING) == "4"
 
 
 def test_equal_votes_are_decided_by_what_else_is_known() -> None:

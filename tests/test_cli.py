@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import mctsr_graph.cli.main
-from mctsr_graph import MCTSrContext, ScriptedChatModel, learn_prior, solve
+from mctsr_graph import MCTSrContext, Prior, ScriptedChatModel, learn_prior, solve
 from mctsr_graph.cli.main import app
 
 from .conftest import keyed_reply
@@ -132,6 +132,8 @@ def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
         mctsr("solve", "How many?" + name, "-m", name, "--rollouts", "1", "--checkpoint", file)
     (tmp_path / "prior.json").write_text("{")
     (tmp_path / "null.json").write_text("null")
+    (tmp_path / "empty.json").write_text("{}")
+    (tmp_path / "usual.json").write_text(json.dumps(asdict(Prior())))
     for arguments, message in [
         (["learn", file], "the searches are of several models, allowed --model with ['x', 'y']"),
         (["learn", file, "-m", "z"], "--model is 'z', allowed of these searches: ['x', 'y']"),
@@ -142,11 +144,22 @@ def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
             ["solve", "p", "-m", "x", "--prior", str(tmp_path / "null.json")],
             "allowed a file that `mctsr learn` wrote",
         ),
+        (
+            ["solve", "p", "-m", "x", "--prior", str(tmp_path / "empty.json")],
+            "allowed a file that `mctsr learn` wrote",
+        ),
+        (
+            ["solve", "p", "-m", "x", "--prior", str(tmp_path / "usual.json")],
+            "--prior is given, which profile 'paper' makes no use of; allowed with --profile tuned",
+        ),
     ]:
         result = mctsr(*arguments)
         assert result.exit_code == 2
         assert message in " ".join(result.stderr.split())
     assert mctsr("learn", file, "-m", "y").exit_code == 0
+    usual = ["solve", "p", "-m", "x", "--prior", str(tmp_path / "usual.json")]
+    for more in (["--profile", "tuned"], ["--set", "choice=weighted"]):
+        assert mctsr(*usual, *more).exit_code == 0
 
 
 def test_a_file_that_is_not_there_is_named() -> None:
@@ -248,7 +261,7 @@ def test_a_signal_prints_the_best_so_far_and_how_to_go_on(
     assert "best so far: " in err
     assert "Traceback" not in err
     if kept:
-        assert f"Go on with: mctsr resume {file}\n" in err
+        assert f"Go on with: mctsr resume {file} --model x\n" in err
     else:
         assert "Nothing was kept: with --checkpoint FILE the search could go on." in err
 
@@ -284,12 +297,12 @@ def test_without_typer_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
         __main__.main()
 
 
-def test_resume_goes_on_without_being_told_anything(
+def test_resume_goes_on_with_the_settings_that_the_search_had(
     model: ScriptedChatModel, tmp_path: Path
 ) -> None:
     file = str(tmp_path / "search.db")
     mctsr("solve", "How many?", "-m", "x", "--rollouts", "2", "--seed", "4", "--checkpoint", file)
-    result = mctsr("resume", file, "--rollouts", "5", "--json")
+    result = mctsr("resume", file, "-m", "x", "--rollouts", "5", "--json")
     solution = json.loads(result.stdout)
     assert (solution["problem"], solution["rollouts"]) == ("How many?", 5)
     assert len(model.calls) == 2 + 4 * 5
@@ -307,7 +320,7 @@ def test_list_shows_what_a_file_holds_and_resume_asks_which(tmp_path: Path) -> N
     assert result.exit_code == 2
     assert "holds 2 searches of that id" in " ".join(result.stderr.split())
     row = next(line for line in listed.splitlines() if "How few?" in line)
-    chosen = mctsr("resume", file, "--search", row.split()[1], "--json")
+    chosen = mctsr("resume", file, "-m", "x", "--search", row.split()[1], "--json")
     assert json.loads(chosen.stdout)["problem"] == "How few?"
 
 

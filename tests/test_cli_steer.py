@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from mctsr_graph import ScriptedChatModel
 from mctsr_graph.cli.main import app
-from mctsr_graph.run.sqlite_saver import file_lease
+from mctsr_graph.run.lease import file_lease
 from mctsr_graph.run.stored import stored_searches
 
 from .conftest import keyed_reply
@@ -32,6 +32,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> ScriptedChatModel:
     for module in ("mctsr_graph.run.session", "mctsr_graph.models.load"):
         monkeypatch.setattr(sys.modules[module], "load_model", lambda name: scripted)
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("MCTSR_MODEL", "x")  # else a file's own model would have to be named
     return scripted
 
 

@@ -23,6 +23,7 @@ WRONG: list[tuple[str, list[Any], str]] = [
     ("effort", ["lots", 35], "'low', 'medium', 'high', or null"),
     ("max_rollouts", [0, -1, 4097, 2.5, "many", None, NAN, [8]], "1 to 4096"),
     ("agree", [1, 65, "all"], "2 to 64, or null"),
+    ("lead", [0.5, 1, NAN, "ahead"], "above 0.5 and below 1, or null"),
     ("confidence", [0, 1.01, -0.5, NAN, "sure"], "above 0 to 1, or null"),
     ("settle", ["maybe", None, 2], "true or false"),
     ("patience", [0, 4097, "never"], "1 to 4096, or null"),
@@ -61,6 +62,7 @@ WRONG: list[tuple[str, list[Any], str]] = [
     ),
     ("full_score_threshold", [-101, 101, NAN, None], "-100 to 100"),
     ("full_score_penalty", [-1, 201, NAN, None], "0 to 200"),
+    ("structured_output", ["json", None, 2], "true or false"),
     ("max_retries", [-1, 17, None], "0 to 16"),
     ("max_attempts", [0, 17, None], "1 to 16"),
     ("call_seconds", [0, -1, None], "above 0"),
@@ -85,6 +87,7 @@ WRONG: list[tuple[str, list[Any], str]] = [
 DIFFERENCES: dict[str, tuple[Any, Any, Any]] = {
     "profile": ("paper", "official", "tuned"),
     "max_rollouts": (8, 16, 4096),
+    "lead": (None, None, 0.95),
     "confidence": (None, None, 0.97),
     "max_calls": (None, None, 35),
     "drafts": (1, 1, 2),
@@ -193,7 +196,7 @@ def test_a_setting_by_its_old_name_is_understood() -> None:
 
 @pytest.mark.parametrize(
     ("name", "weights", "length"),
-    [("skill", (1.0,), 7), ("refining", (0.5, 0.6, 0.1), 3), ("refining", (1.5, -0.5, 0.0), 3)],
+    [("skill", (1.0,), 7), ("spread", (0.5, 0.6, 0.1), 3), ("spread", (1.5, -0.5, 0.0), 3)],
 )
 def test_a_prior_of_the_wrong_length_or_sum_is_refused(
     name: str, weights: tuple[float, ...], length: int
@@ -296,7 +299,7 @@ def test_a_context_is_frozen() -> None:
         MCTSrContext(),
         MCTSrContext(profile="official"),
         MCTSrContext(profile="official", max_rollouts=3, max_depth=2, max_seconds=1.5),
-        MCTSrContext(profile="tuned", prior=Prior(refining=(0.25, 0.5, 0.25))),
+        MCTSrContext(profile="tuned", prior=Prior(spread=(0.25, 0.5, 0.25))),
     ],
     ids=["paper", "official", "overridden", "prior"],
 )

@@ -1,4 +1,4 @@
-"""The stops that look at the answers: agreed, confident, settled."""
+"""The stops that look at the answers: agreed, decided, confident, settled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls.usage import total_cost
 
-OFF: dict[str, Any] = {"agree": None, "confidence": None, "settle": False}
+OFF: dict[str, Any] = {"agree": None, "lead": None, "confidence": None, "settle": False}
 
 
 def tuned(**given: Any) -> MCTSrContext:
@@ -43,6 +43,16 @@ def test_the_number_that_must_agree_may_be_more_than_are_drafted_at_first() -> N
     roots = [node for node in found.tree.values() if node["parent"] is None]
     assert found.stop_reason in ("agreed", "max_calls")
     assert (found.stop_reason == "agreed") == (len(roots) >= 5)
+
+
+def test_votes_that_hardly_change_any_more_end_the_search() -> None:
+    # 3 to 0 leads with 1 - 1/16, 4 to 0 with 1 - 1/32 = 0.969; 5 to 1 with 1 - 8/128, 6 to 1 with
+    # 1 - 9/256 = 0.965
+    found = search(["5"] * 2, "5", lead=0.95)
+    assert (found.stop_reason, total_cost(found.usage)["calls"]) == ("decided", 4)
+    found = search(["5", "6"], "5", lead=0.95)
+    assert (found.stop_reason, total_cost(found.usage)["calls"]) == ("decided", 7)
+    assert (found.final_answer, found.rollouts) == ("5", 5)
 
 
 def test_confidence_ends_the_search() -> None:

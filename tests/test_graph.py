@@ -110,15 +110,8 @@ def test_three_rollouts_computed_by_hand(scripted: Make) -> None:
 
 def test_the_output_holds_the_answer_and_not_the_tree(keyed: ScriptedChatModel) -> None:
     output = create_mctsr(keyed).compile().invoke(PROBLEM)
-    assert set(output) == {
-        "answer",
-        "final_answer",
-        "best",
-        "choice",
-        "rollouts",
-        "usage",
-        "stop_reason",
-    }
+    assert set(output) == {"answer", "final_answer", "mctsr"}
+    assert set(output["mctsr"]) == {"best", "choice", "rollouts", "usage", "stop_reason"}
 
 
 def test_official_makes_both_roots_and_3_plus_4n_calls(keyed: ScriptedChatModel) -> None:
@@ -460,9 +453,9 @@ def test_a_tree_in_which_nothing_may_grow_ends_the_search(scripted: Make) -> Non
 def test_a_short_recursion_limit_ends_the_search_with_an_answer(keyed: ScriptedChatModel) -> None:
     graph = create_mctsr(keyed).compile()
     output = graph.invoke(PROBLEM, {"recursion_limit": 25})
-    assert output["stop_reason"] == "recursion_limit"
+    assert output["mctsr"]["stop_reason"] == "recursion_limit"
     assert output["final_answer"] is not None
-    assert 2 <= output["rollouts"] < 8
+    assert 2 <= output["mctsr"]["rollouts"] < 8
 
 
 # --------------------------------------------------------------------------- events
@@ -562,7 +555,7 @@ def test_a_parents_context_does_not_leak_in(
 
 def test_settings_may_come_as_a_dict_and_are_checked(keyed: ScriptedChatModel) -> None:
     graph = create_mctsr(keyed).compile()
-    assert graph.invoke(PROBLEM, context={"max_rollouts": 2})["rollouts"] == 2
+    assert graph.invoke(PROBLEM, context={"max_rollouts": 2})["mctsr"]["rollouts"] == 2
     with pytest.raises(ConfigError, match="max_rollouts is 0, allowed 1 to 4096"):
         graph.invoke(PROBLEM, context={"max_rollouts": 0})
 

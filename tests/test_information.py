@@ -62,7 +62,7 @@ def test_a_judge_that_knows_nothing_is_not_asked() -> None:
 
 def test_a_judge_that_knows_is_asked_about_answers_that_differ() -> None:
     tree = tree_of((None, "1", []), (None, "2", []))
-    tasks = choose_tasks(tree, sure(skill=0.4, discrimination=1.8), 2)
+    tasks = choose_tasks(tree, sure(skill=0.4, discrimination=1.9), 2)
     assert [task.kind for task in tasks] == ["evaluate", "evaluate"]
     assert {task.node for task in tasks} == {"0", "1"}
 
@@ -70,7 +70,7 @@ def test_a_judge_that_knows_is_asked_about_answers_that_differ() -> None:
 def test_a_judge_is_worth_more_the_more_it_knows() -> None:
     evidence = Evidence({"A": 1, "B": 1})
     found = [
-        gains(evidence, sure(discrimination=by))["evaluate", "A"] for by in (0.0, 0.6, 1.3, 1.8)
+        gains(evidence, sure(discrimination=by))["evaluate", "A"] for by in (0.0, 0.4, 1.3, 1.9)
     ]
     assert found == sorted(found)
     assert found[-1] > found[0]

@@ -26,7 +26,7 @@ from mctsr_graph import (
     solve,
 )
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
-from mctsr_graph.run.sqlite_saver import file_lease
+from mctsr_graph.run.lease import file_lease
 
 from .conftest import keyed_reply
 

@@ -94,7 +94,7 @@ def test_a_judge_that_is_given_goes_before_the_setting(keyed: ScriptedChatModel)
     solution = solve("How many?", keyed, judge=lambda problem, answer: 7, context=context)
     assert rewards(solution) == [[7.0, 7.0], [7.0]]
     graph = create_mctsr(keyed, judge="self").compile()
-    assert graph.invoke({"problem": "How many?"}, context=context)["rollouts"] == 1
+    assert graph.invoke({"problem": "How many?"}, context=context)["mctsr"]["rollouts"] == 1
 
 
 # --------------------------------------------------------------------------- a function

@@ -140,7 +140,7 @@ class Dear(SelfEvaluation):
 
 
 def test_a_judge_that_takes_more_calls_than_a_round_is_asked_where_it_is_worth_it() -> None:
-    knowing = MCTSrContext(profile="tuned", prior=Prior(discrimination=(0, 0, 0, 0, 0, 1.0)))
+    knowing = MCTSrContext(profile="tuned", prior=Prior(discrimination=(0, 0, 0, 0, 0, 0, 1.0)))
     model, texts = SHARP.model(), SHARP_TEXTS[:8]
     solve_many(texts, model, judge=Dear(), context=knowing, max_calls=320, learn=False)
     assert len(model.calls) == 320

@@ -13,6 +13,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
+from graphs.pipeline import Difficulty
 from mctsr_graph import MCTSrContext, create_mctsr, create_mctsr_tool, solve
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 from mctsr_graph.models import ChatTransformers, embedded, load, load_model
@@ -306,15 +307,17 @@ async def test_a_model_is_loaded_in_a_thread_where_an_event_loop_runs(
     monkeypatch.setattr(load, "load_model", slow)
     graph = create_mctsr("slow").compile(name="mctsr")
     context = MCTSrContext(max_rollouts=1)
-    assert (await graph.ainvoke({"problem": "p"}, context=context))["rollouts"] == 1
-    assert graph.invoke({"problem": "p"}, context=context)["rollouts"] == 1
+    assert (await graph.ainvoke({"problem": "p"}, context=context))["mctsr"]["rollouts"] == 1
+    assert graph.invoke({"problem": "p"}, context=context)["mctsr"]["rollouts"] == 1
     [loader] = threads
     assert loader is not threading.main_thread()
 
 
 def test_the_demo_model_is_there_without_anything_else() -> None:
     model = load_model("demo")
-    assert model.invoke("Is this easy or hard? 1 + 1").text == "easy"
+    for problem, word in (("1 + 1", "easy"), ("1 + 1" * 50, "hard")):
+        told = model.with_structured_output(Difficulty).invoke(problem)
+        assert told == Difficulty(difficulty=word)
     [call] = model.bind_tools([create_mctsr_tool(model)]).invoke("How many?").tool_calls
     assert (call["name"], call["args"]) == ("solve_math", {"problem": "How many?"})
     first = solve("How many?", model)

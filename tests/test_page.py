@@ -368,3 +368,45 @@ def test_what_people_did_and_what_was_never_judged_is_shown(opened: Open) -> Non
     assert "prune: <b>Ann</b>, 2026-11-22T18:00:00Z" in page.inner_text("#node")
     for tab in ("rollouts", "answers"):
         page.click(f"#tab-{tab}")
+
+
+@pytest.mark.parametrize(
+    ("formula", "drawn"),
+    [
+        ("\\[\\begin{array}{c}" + "&" * 900 + "x\\end{array}\\]", False),  # too many cells
+        ("$" + "\\sqrt{x}" * 200 + "$", True),
+        ("$" + "\\overbrace{x}" * 150 + "$", True),
+    ],
+)
+def test_formulas_that_take_long_do_not_hold_the_page(
+    opened: Open, formula: str, drawn: bool
+) -> None:
+    """90 of them took half a minute or more before a click was answered."""
+    page = opened(grown(["\n\n".join([formula] * 90), "Easy: $x^2$."], 4).to_html())
+    for node in ("1", "2", "3", "0"):
+        page.click(card(node))
+        assert page.inner_text("#node h2").startswith(f"Node {node}")
+    # Some are drawn as they are seen, and none of the many that are not
+    page.wait_for_timeout(1500)
+    shown = page.locator("#node .prose").first.locator(".katex").count()
+    assert (0 < shown < 60) if drawn else shown == 0
+    assert "\\" in page.inner_text("#node .prose")  # the others show their source
+    page.click(card("1"))
+    page.wait_for_selector("#node .prose .katex")
+
+
+def test_a_formula_is_drawn_when_it_is_seen(opened: Open) -> None:
+    text = "\n\n".join(
+        f"Line {i}: \\[x_{{{i}}} = \\sqrt{{\\frac{{a}}{{b}}}}\\]" for i in range(400)
+    )
+    page = opened(grown([text], 1).to_html())
+    end = page.locator("#node .prose").last
+    last = end.locator("span.drawn", has_text="399")
+    assert last.count() == 0
+    for _ in range(100):  # what is drawn above takes more room, and pushes it down
+        end.evaluate("element => element.scrollIntoView({ block: 'end' })")
+        page.wait_for_timeout(100)
+        if last.count():
+            break
+    assert last.count() == 1
+    assert end.locator("span.drawn", has_text="200").count() == 0  # nobody has seen it

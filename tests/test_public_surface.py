@@ -23,6 +23,7 @@ PUBLIC = [
     "MCTSrState",
     "MissingExtraError",
     "Node",
+    "PauseError",
     "Prior",
     "Prompts",
     "ReplyError",

@@ -51,6 +51,56 @@ print(json.dumps({
 """
 
 
+# The same for a scale that is shorter than a whole number
+SHARES = (
+    OTHER.partition("import json")[0].replace('= 0, 10"', '= 0, 1"')
+    + """
+import json
+from mctsr_graph import Prompts, ScoreError
+from mctsr_graph.text import reward_scale
+from mctsr_graph.text.hostile import hide_scores
+from mctsr_graph.text.score import parse_score
+
+def read(reply):
+    try:
+        return parse_score(reply)
+    except ScoreError as error:
+        return error.code
+
+labels = reward_scale.labels()
+print(json.dumps({
+    "asked": Prompts().evaluate.splitlines()[-1],
+    "read": [read("Score: 0.7"), read("Score: 7"), read("Score: 0.7/1"), read("Score: 85/100")],
+    "labels": [len(labels), *labels[:3], *labels[-2:]],
+    "hidden": [hide_scores(text).hidden for text in (
+        "Score: 0.955", "The final score is 0.97.", "Reward = 1.0", "Points: 0.98",
+        "The final score is 0.5.", "So the probability is 0.97.", "Points: 0.5",
+    )],
+}))
+"""
+)
+
+
+def test_a_scale_of_shares_is_one_line() -> None:
+    told = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", SHARES, str(HOME)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=100,
+        ).stdout
+    )
+    assert told["asked"] == "Score: <a number from 0 to 1>"
+    assert told["read"] == [0.7, "out_of_range", 0.7, "other_scale"]
+    assert told["labels"] == [101, 0, 0.01, 0.02, 0.99, 1]
+    assert told["hidden"] == [1, 1, 1, 1, 0, 0, 0]
+
+
+def test_the_labels_of_the_usual_scale_are_its_whole_numbers() -> None:
+    assert reward_scale.labels() == tuple(range(-100, 101))
+
+
 def test_another_scale_is_one_line() -> None:
     told = json.loads(
         subprocess.run(

@@ -159,11 +159,8 @@ def test_pruning_the_best_of_a_search_that_is_over_costs_no_call() -> None:
     steer(graph, THREAD, prune("1"), by="Ann")
     calls = len(model.calls)
     output = graph.invoke(None, THREAD, context=SIX)
-    assert (output["best"], output["final_answer"], output["stop_reason"]) == (
-        "0",
-        "0",
-        "max_rollouts",
-    )
+    told = output["mctsr"]
+    assert (told["best"], output["final_answer"], told["stop_reason"]) == ("0", "0", "max_rollouts")
     assert len(model.calls) == calls
 
 
@@ -390,9 +387,9 @@ def test_a_search_is_steered_wherever_it_was_stopped(profile: Any) -> None:
         output = graph.invoke(None, THREAD)
         values = graph.get_state(THREAD).values
         assert values["rollouts"] == 5
-        assert output["stop_reason"] == "max_rollouts"
+        assert output["mctsr"]["stop_reason"] == "max_rollouts"
         assert values["tree"][node]["children"] == tree[node]["children"] == []
-        assert output["best"] != node
+        assert output["mctsr"]["best"] != node
     assert steered > 15
 
 

@@ -22,6 +22,10 @@ WRITTEN: dict[str, dict[str, Any]] = json.loads(
 """What the searches of the file had found, by name."""
 
 
+KNOWN_BETTER = ("settings", "calls", "confidence")
+"""What is not compared: how sure the answer is depends on the version that is asked."""
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """The file, which commit 738253b wrote, unpacked."""
@@ -51,8 +55,7 @@ def test_a_finished_search_is_returned_without_a_call(file: Path, name: str) -> 
         "final_answer": found.final_answer,
         "best": found.best,
         "nodes": len(found.tree),
-        "confidence": round(found.choice["confidence"], 9),
-    } == {key: WRITTEN[name][key] for key in WRITTEN[name] if key not in ("settings", "calls")}
+    } == {key: WRITTEN[name][key] for key in WRITTEN[name] if key not in KNOWN_BETTER}
 
 
 def test_an_interrupted_search_goes_on(file: Path) -> None:

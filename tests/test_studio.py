@@ -21,6 +21,7 @@ from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 from mcp import Client as McpClient
 
+from graphs.limits import LIMITS
 from mctsr_graph import MCTSrContext
 
 ROOT = Path(__file__).parent.parent
@@ -166,16 +167,45 @@ def test_no_form_takes_a_path_a_url_a_key_or_trust(client: SyncLangGraphClient) 
                 assert simple or "enum" in leaf, name
 
 
-def test_what_is_not_in_a_form_has_no_effect(client: SyncLangGraphClient) -> None:
+def test_what_is_not_in_a_form_has_no_effect_or_is_an_error(client: SyncLangGraphClient) -> None:
     output: Any = client.runs.wait(
         None,
         "mctsr",
         input={"problem": "p", "model": "openai:x", "checkpointer": "/tmp/x", "branch": "/tmp"},
-        context={**SHORT, "model": "openai:x", "base_url": "http://example.com", "trust": True},
+        context=SHORT,
     )
-    assert (output["rollouts"], output["answer"][:7]) == (2, "Guess 2")
-    told = ["answer", "best", "choice", "final_answer", "rollouts", "stop_reason", "usage"]
-    assert sorted(output) == told
+    assert (output["mctsr"]["rollouts"], output["answer"][:7]) == (2, "Guess 2")
+    assert sorted(output) == ["answer", "final_answer", "mctsr"]
+    for graph in ("mctsr", "pipeline", "chat"):
+        given: Any = {"messages": "p"} if graph == "chat" else {"problem": "p"}
+        for name, value in {"model": "openai:x", "max_rolouts": 2, "trust": True}.items():
+            with pytest.raises(Exception, match=f"'{name}' is not a setting"):
+                client.runs.wait(None, graph, input=given, context={**SHORT, name: value})
+
+
+def test_a_graph_without_settings_takes_none(client: SyncLangGraphClient) -> None:
+    with pytest.raises(Exception, match="max_rollouts: this graph takes no settings"):
+        client.runs.wait(None, "math_agent", input={"messages": "p"}, context=SHORT)
+
+
+def test_settings_of_old_clients_are_obeyed_and_checked_too(client: SyncLangGraphClient) -> None:
+    def wait(configurable: dict[str, Any]) -> Any:
+        config: Any = {"configurable": configurable}
+        return client.runs.wait(None, "mctsr", input={"problem": "p"}, config=config)
+
+    assert wait({"max_rollouts": 1})["mctsr"]["rollouts"] == 1
+    with pytest.raises(Exception, match="'max_rolouts' is not a setting"):
+        wait({"max_rolouts": 1})
+
+
+def test_a_request_gets_no_more_than_the_owner_allows(client: SyncLangGraphClient) -> None:
+    greedy: Any = {"max_rollouts": 4096, "width": 256, "drafts": 64, "reward_samples": 64}
+    output: Any = client.runs.wait(None, "mctsr", input={"problem": "p"}, context=greedy)
+    told = output["mctsr"]
+    assert told["rollouts"] <= LIMITS["max_rollouts"]
+    assert told["usage"]["draft"]["calls"] == LIMITS["drafts"]
+    calls = sum(cost["calls"] for cost in told["usage"].values())
+    assert calls <= LIMITS["max_calls"]
 
 
 def test_the_drawing_shows_every_step(client: SyncLangGraphClient) -> None:
@@ -213,7 +243,7 @@ def test_a_run_streams_events_and_keeps_its_tree_in_the_thread(
     steps = [name for part in parts if part.event == "updates" for name in part.data]
     assert steps == [*STEPS[:6], *STEPS[1:6], "select", "finalize"]
     values = [part.data for part in parts if part.event == "values"]
-    assert (values[-1]["rollouts"], "tree" in values[-1]) == (2, False)
+    assert (values[-1]["mctsr"]["rollouts"], "tree" in values[-1]) == (2, False)
     tokens = [part.data[0]["content"] for part in parts if part.event == "messages"]
     assert "Remark 1: the guess is not checked against the problem." in tokens
     state: Any = client.threads.get_state(thread)
@@ -229,7 +259,8 @@ def test_a_person_edits_a_critique_while_the_run_is_paused(client: SyncLangGraph
     client.threads.update_state(thread, {"wave": {"1": {"critique": "Multiply."}}})
     output: Any = client.runs.wait(thread, "mctsr", input=None, context={"max_rollouts": 1})
     state = client.threads.get_state(thread)
-    assert (output["rollouts"], state["values"]["tree"]["1"]["critique"]) == (1, "Multiply.")
+    told = output["mctsr"]
+    assert (told["rollouts"], state["values"]["tree"]["1"]["critique"]) == (1, "Multiply.")
 
 
 def test_a_search_is_forked_from_its_history(client: SyncLangGraphClient) -> None:
@@ -243,7 +274,7 @@ def test_a_search_is_forked_from_its_history(client: SyncLangGraphClient) -> Non
         thread, "mctsr", input=None, checkpoint=early["checkpoint"], context={"max_rollouts": 2}
     )
     state: Any = client.threads.get_state(thread)
-    assert (output["rollouts"], len(state["values"]["tree"])) == (2, 3)
+    assert (output["mctsr"]["rollouts"], len(state["values"]["tree"])) == (2, 3)
     again: Any = client.threads.get_history(thread, limit=60)
     kept = [one for one in again if one["values"].get("rollouts") == 3]
     assert len(kept[0]["values"]["tree"]) == 4
@@ -254,8 +285,8 @@ def test_an_assistant_keeps_its_own_settings(client: SyncLangGraphClient) -> Non
     assistant = client.assistants.create("mctsr", context=settings, name="thorough")
     try:
         output: Any = client.runs.wait(None, assistant["assistant_id"], input={"problem": "p"})
-        assert output["rollouts"] == 3
-        assert output["usage"]["evaluate"]["calls"] == 2 + 3 * 2  # official: two roots
+        assert output["mctsr"]["rollouts"] == 3
+        assert output["mctsr"]["usage"]["evaluate"]["calls"] == 2 + 3 * 2  # official: two roots
     finally:
         client.assistants.delete(assistant["assistant_id"])
 

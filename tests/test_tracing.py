@@ -65,8 +65,9 @@ async def test_the_tree_is_not_sent_with_every_node(use_async: bool) -> None:
         assert max(size(run.inputs) for run in nodes) < 200
         outputs = [(size(run.outputs), run.name == "finalize") for run in nodes]
         assert max(n for n, last in outputs if not last) < 6000  # two rollouts' own texts
-        # The reasons for the choice name every class of answers, here one a node
-        assert max(n for n, last in outputs if last) < 1500 + 120 * rollouts
+        # The reasons for the choice name every class of answers, here one a node; they stand in
+        # the search's own state and in what it tells others
+        assert max(n for n, last in outputs if last) < 2 * (1500 + 120 * rollouts)
     evaluate = [run for run in nodes if run.name == "evaluate"][1]
     assert evaluate.inputs == {
         "rollouts": 2,

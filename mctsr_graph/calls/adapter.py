@@ -24,7 +24,7 @@ from mctsr_graph.calls.logprobs import logprob_fields
 from mctsr_graph.calls.model_words import NAMES, ModelWords, Way, refused_setting, words_of
 from mctsr_graph.calls.request import makes_models, model_name
 from mctsr_graph.calls.sync_async import run_blocking
-from mctsr_graph.errors import ConfigError
+from mctsr_graph.errors import ConfigError, bubbles_up
 
 T = TypeVar("T")
 Tell = Callable[[str, Any, str, str], None]
@@ -112,7 +112,7 @@ class Adapted(Runnable[Any, Any]):
             try:
                 return await ask(call)
             except Exception as error:
-                if not self.learn(error, call):
+                if bubbles_up(error) or not self.learn(error, call):
                     raise
             finally:
                 self.give_back(call)

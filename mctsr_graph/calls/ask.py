@@ -28,10 +28,11 @@ from mctsr_graph.calls.request import (
 )
 from mctsr_graph.calls.retry import classify, pace_of, with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
+from mctsr_graph.calls.structured import asking_for, has_structured_output, of_form
 from mctsr_graph.calls.sync_async import Gate, Way, all_at_once
 from mctsr_graph.calls.thinking_limit import all_thinking, limit_reached, longer
 from mctsr_graph.calls.usage import Cost, sum_costs
-from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError
+from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError, bubbles_up
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Question, kind_of
 from mctsr_graph.text.thinking import strip_reasoning
@@ -91,7 +92,8 @@ class Asker:
         Requests of the same messages, one an item, are made as one, if the model can give several
         replies; `ask` is given the item's own.
         """
-        giver = giver_of(self.model) if len(requests) > 1 else None
+        formed = any(self._schema(request) for request in requests)
+        giver = giver_of(self.model) if len(requests) > 1 and not formed else None
         if giver is None:
             jobs = [lambda way, item=item: ask(item, way, None) for item in items]
             return await all_at_once(jobs, self.model, way)
@@ -119,8 +121,8 @@ class Asker:
         """
         began = time.monotonic() if first is None else first.began
         costs: list[Cost] = []
-        messages = request.messages
-        failed, cut_off, shorter = ReplyError("unasked", ""), None, list(request.shorter)
+        messages, failed = self._formed(request), ReplyError("unasked", "")
+        cut_off, shorter = None, list(request.shorter)
         limit: int | None = None
         for attempt in range(1 + self.context.max_retries):
             try:
@@ -131,14 +133,14 @@ class Asker:
             except ReplyError as error:
                 failed = error
                 if error.code == "context" and shorter:
-                    messages = shorter.pop(0)()
+                    messages, request = shorter.pop(0)(), replace(request, schema=None)
                 elif error.code in _FINAL:
                     break
                 elif error.code == "thinking":  # as it was, for a longer reply
                     asked = self._settings(request, attempt, limit).get("max_tokens")
                     limit = longer(limit, limit_reached(self.model, asked, costs[-1]), self.model)
-                else:
-                    messages = request.again()
+                else:  # then for text
+                    messages, request = request.again(), replace(request, schema=None)
                 continue
             reply = Reply(
                 value,
@@ -198,7 +200,8 @@ class Asker:
     def _failure(self, error: Exception) -> Exception:
         """What an error of a call means: itself where it is to end the search."""
         kind = classify(error)
-        if isinstance(error, MCTSrError) or self.strict or kind == "configuration":
+        ends = isinstance(error, MCTSrError) or bubbles_up(error)
+        if ends or self.strict or kind == "configuration":
             return error
         code = kind if kind in _FINAL else "model_error"
         return ReplyError(code, f"{type(error).__name__}: {error}")
@@ -220,10 +223,12 @@ class Asker:
         settings = self._settings(request, attempt, limit)
         config = _config(request, attempt)
         messages = self._prepared(request, messages)
+        schema = self._schema(request)
 
         async def send(given: list[BaseMessage]) -> AIMessage:
             wish = self._wish(request, settings)
-            reply = await way.send(adapted(self.model, wish), given, config=config)
+            model = self.model if schema is None else of_form(self.model, schema)
+            reply = await way.send(adapted(model, wish), given, config=config)
             if wish.error is not None:  # behind a fallback
                 raise wish.error
             message = as_message(reply, self.model)
@@ -251,6 +256,16 @@ class Asker:
             raise ConfigError(f"problem holds {kind} content, and the judge takes words only")
         check_blocks(self.model, self.question.blocks)
         return prepared(messages, self.question)
+
+    def _schema(self, request: Request) -> dict[str, Any] | None:
+        """The schema that is asked for, where settings and model allow it."""
+        wanted = self.context.structured_output and request.schema and request.send is None
+        return request.schema if wanted and has_structured_output(self.model) else None
+
+    def _formed(self, request: Request) -> list[BaseMessage]:
+        """The messages of a request, which ask for its schema where that can be had."""
+        schema = self._schema(request)
+        return request.messages if schema is None else asking_for(request.messages, schema)
 
     async def _recorded(
         self,
@@ -299,9 +314,9 @@ class Asker:
         found: list[AIMessage] = []
         try:
             found = await self._retried(once, way) if len(new) > 1 else []
-        except MCTSrError:
-            raise
         except Exception as error:  # each is asked for by itself then
+            if isinstance(error, MCTSrError) or bubbles_up(error):
+                raise
             giver.failed(error)
         if journal is not None and found:
             replies = [(*entries[i], reply) for i, reply in zip(new, found, strict=False)]

@@ -13,7 +13,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from mctsr_graph.calls.per_object import OnePerObject
 from mctsr_graph.calls.request import Model, innermost, model_name, profile_of
 from mctsr_graph.calls.retry import causes
-from mctsr_graph.errors import ConfigError
+from mctsr_graph.errors import ConfigError, bubbles_up
 from mctsr_graph.settings.question import Block, Question, kind_of
 from mctsr_graph.text.hostile import defuse_control_tokens
 
@@ -93,7 +93,7 @@ async def with_system(
     try:
         return await send(messages)
     except Exception as error:
-        if not _refuses_system(model, messages, error):
+        if bubbles_up(error) or not _refuses_system(model, messages, error):
             raise
     return await send(without_system(messages))
 

@@ -99,7 +99,7 @@ class CallJournal:
 
         Raises:
             JournalMismatchError: another request was recorded there.
-            CheckpointError: the file cannot be read, or is closed.
+            CheckpointError: the file or the reply cannot be read, or the file is closed.
         """
         with self._turn():
             self._write_taken()
@@ -116,12 +116,19 @@ class CallJournal:
                 "the problem, a prompt, a critique or a setting has changed since. To go on from "
                 'an edited checkpoint, give it a branch: update_state(config, {"branch": NAME})'
             )
-        told = json.loads(row[1])
-        metadata = {"finish_reason": told["ending"], "model_name": told.get("model")}
-        known = {name: value for name, value in metadata.items() if value}
-        reply = AIMessage(told["text"], response_metadata=known)
-        # Not by the constructor, which refuses what a cache or a server may have told
-        return reply.model_copy(update={"usage_metadata": told["usage"]})
+        try:
+            told = json.loads(row[1])
+            metadata = {"finish_reason": told["ending"], "model_name": told.get("model")}
+            known = {name: value for name, value in metadata.items() if value}
+            reply = AIMessage(told["text"], response_metadata=known)
+            # Not by the constructor, which refuses what a cache or a server may have told
+            return reply.model_copy(update={"usage_metadata": told["usage"]})
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            # Damaged, or written by others
+            raise CheckpointError(
+                f"the reply that {str(self._path)!r} holds for {slot.role} of rollout "
+                f"{slot.rollout} cannot be read ({type(error).__name__}: {error})"
+            ) from error
 
     def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
         """Record a reply; it is in the file when this returns."""

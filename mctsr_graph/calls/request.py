@@ -43,6 +43,8 @@ class Request:
     """Asked for besides, in place of what the settings of the search say."""
     kept: Callable[[AIMessage], AIMessage] | None = None
     """Makes of a reply what is read and kept; raises ReplyError where it cannot be used."""
+    schema: dict[str, Any] | None = None
+    """JSON schema of what may be asked for in place of text; `read` takes both."""
     rollout: int = 0
     """Number of the rollout, from 1; 0 for the roots."""
     sample: int = 0

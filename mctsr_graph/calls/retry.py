@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from mctsr_graph.calls.per_object import OnePerObject
-from mctsr_graph.errors import MCTSrError
+from mctsr_graph.errors import MCTSrError, bubbles_up
 
 Kind = Literal["transient", "configuration", "context", "refusal", "other"]
 Value = TypeVar("Value")
@@ -251,7 +251,7 @@ def _kind(error: BaseException) -> Kind:
     names = " ".join(cls.__name__ for cls in type(error).__mro__)
     named: Kind = next((kind for kind, name in _NAMED.items() if name.search(names)), "other")
     status = status_of(error)
-    if named in ("context", "refusal") or isinstance(error, MCTSrError):
+    if named in ("context", "refusal") or isinstance(error, MCTSrError) or bubbles_up(error):
         return named
     words = f"{str(error)[:4000]} {getattr(error, 'code', '')}".lower()
     if status is not None:

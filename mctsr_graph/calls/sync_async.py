@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
 from functools import cache
 from inspect import isawaitable
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -25,6 +26,7 @@ from langchain_core.runnables.config import run_in_executor
 
 from mctsr_graph.calls.request import Model, innermost
 from mctsr_graph.calls.retry import TimeLimit
+from mctsr_graph.errors import bubbles_up
 
 _MOST_THREADS = 512
 # How many jobs the present one is inside of, be they of another search: a judge may search, too.
@@ -178,7 +180,46 @@ async def all_at_once(
 
     Blocking, they run in threads. Awaiting, they are tasks; but jobs of a model without an
     async half block in threads of their own.
+
+    A job that pauses the graph ends none of the others. The first of such jobs, in order, is the
+    one that pauses it; when the graph goes on they run one by one, since LangGraph hands out the
+    answers in the order in which it is asked for them.
     """
+    if one_by_one.get():
+        return [await job(way) for job in jobs]
+    if len(jobs) > 1:
+        found = await _all_at_once([_held(job) for job in jobs], model, way)
+        for result in found:
+            if isinstance(result, _Held):
+                raise result.error
+        return found
+    return await _all_at_once(jobs, model, way)
+
+
+one_by_one: ContextVar[bool] = ContextVar("mctsr_one_by_one", default=False)
+"""Whether the present step has been paused before, and is now gone on with."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    error: Exception
+
+
+def _held(job: Callable[[Way], Coroutine[Any, Any, T]]) -> Callable[[Way], Any]:
+    async def run(way: Way) -> T | _Held:
+        try:
+            return await job(way)
+        except Exception as error:
+            if bubbles_up(error):
+                return _Held(error)
+            raise
+
+    return run
+
+
+async def _all_at_once(
+    jobs: Sequence[Callable[[Way], Coroutine[Any, Any, T]]], model: Model, way: Way
+) -> list[T]:
     if way is AWAITING and not is_sync_only(model):
         if (
             len(jobs) == 1

@@ -13,14 +13,12 @@ from rich.console import Console
 
 from mctsr_graph.calls.usage import ROLES
 from mctsr_graph.cli.arguments import parse_setting
-from mctsr_graph.cli.terminal import notes, stderr, stdout
+from mctsr_graph.cli.common import ends
+from mctsr_graph.cli.streams import stderr, stdout
+from mctsr_graph.cli.terminal import notes
 from mctsr_graph.errors import (
-    CheckpointError,
     ConfigError,
-    DataUnavailableError,
-    MCTSrError,
     MissingExtraError,
-    UnknownModelError,
 )
 from mctsr_graph.models.load import load_model
 
@@ -248,19 +246,10 @@ def _numbers(option: str, text: str) -> list[int]:
 
 @contextmanager
 def _explained(err: Console) -> Iterator[None]:
-    """Turn every foreseen end into a line for people and an exit code."""
-    usage = (ConfigError, UnknownModelError, CheckpointError, DataUnavailableError)
+    """Turn every end into a line for people and an exit code."""
     try:
-        yield
+        with ends(err):
+            yield
     except KeyboardInterrupt:
         err.print("stopped; what is done is kept, and the same command goes on from there")
         raise typer.Exit(130) from None
-    except MCTSrError as error:
-        err.print(f"error: {error}")
-        missing = isinstance(error, MissingExtraError)
-        raise typer.Exit(3 if missing else 2 if isinstance(error, usage) else 1) from None
-    except (typer.Exit, typer.Abort):
-        raise
-    except Exception as error:  # the model's own: a wrong key, no connection, ...
-        err.print(f"error: the model failed: {type(error).__name__}: {error}")
-        raise typer.Exit(1) from None

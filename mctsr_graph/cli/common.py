@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shlex
+import traceback
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
-from mctsr_graph.cli.terminal import show, show_interrupted
+from mctsr_graph.calls.retry import with_retries
+from mctsr_graph.cli.streams import OutputError
+from mctsr_graph.cli.terminal import as_option, show, show_interrupted
 from mctsr_graph.errors import (
     CheckpointError,
     ConfigError,
+    DataUnavailableError,
     MCTSrError,
     MissingExtraError,
     SearchFailedError,
@@ -46,7 +53,10 @@ def searches_in(file: Path) -> list[StoredSearch]:
 
 def chosen(file: Path, search: str | None) -> StoredSearch:
     """The one search that is meant."""
-    found = [s for s in searches_in(file) if s.thread_id.startswith(search or "")]
+    named = [s for s in searches_in(file) if s.thread_id.startswith(search or "")]
+    found = [stored for stored in named if not stored.damage]
+    if named and not found:
+        raise CheckpointError(named[0].damage)
     unfinished = [stored for stored in found if stored.stop_reason is None]
     for choice in (found, unfinished):
         if len(choice) == 1:
@@ -55,26 +65,89 @@ def chosen(file: Path, search: str | None) -> StoredSearch:
     raise ConfigError(f"{str(file)!r} holds {what} of that id; `mctsr list` shows what it holds")
 
 
+_HARMLESS = ("demo", "embedded")
+
+
+def model_for(named: str, given: str | None, role: str = "model") -> str | None:
+    """The model to go on with: the one that is given, or the file's where that is yours.
+
+    A file that somebody sent could else spend your key, or load a folder.
+
+    Raises:
+        ConfigError: only the file names it. The message says what to type.
+    """
+    if given is not None or named in ("", *_HARMLESS, os.environ.get("MCTSR_MODEL", "").strip()):
+        return given or named or None
+    raise ConfigError(
+        f"the file says that its search began with the {role.replace('_', ' ')} {named!r}, but a "
+        "file does not choose what is loaded; if you trust it, add: "
+        f"{as_option(role)} {shlex.quote(named)}"
+    )
+
+
 @contextmanager
 def explained(
-    err: Console, show_tree: bool, as_json: bool, checkpoint: Path | None = None
+    err: Console,
+    show_tree: bool,
+    as_json: bool,
+    checkpoint: Path | None = None,
+    named: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[None]:
-    """Turn every foreseen end of a search into a line for people and an exit code."""
+    """Turn every end of a search into a line for people and an exit code."""
     try:
-        yield
+        with ends(err):
+            yield
     except SearchInterrupted as stop:
-        show_interrupted(err, stop.solution, checkpoint, show_tree, as_json)
+        with ends(err):
+            show_interrupted(err, stop.solution, checkpoint, show_tree, as_json, named)
         raise typer.Exit(130) from None
     except SearchFailedError as error:
-        show(error.solution, show_tree, as_json)
+        with ends(err):
+            show(error.solution, show_tree, as_json)
         err.print(f"error: {error}")
         raise typer.Exit(1) from None
-    except MCTSrError as error:
-        err.print(f"error: {error}")
-        usage = isinstance(error, ConfigError | UnknownModelError | CheckpointError)
-        raise typer.Exit(2 if usage else 3 if isinstance(error, MissingExtraError) else 1) from None
-    except (typer.Exit, typer.Abort):
+
+
+@contextmanager
+def ends(err: Console) -> Iterator[None]:
+    """Turn every end that finds nothing into a line for people and an exit code."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort, SearchFailedError):
         raise
-    except Exception as error:  # the model's own: a wrong key, no connection, ...
-        err.print(f"error: the model failed: {type(error).__name__}: {error}")
-        raise typer.Exit(1) from None
+    except Exception as error:
+        told, code = _told(error)
+        err.print(f"error: {told}")
+        raise typer.Exit(code) from None
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """What failed, in words, and the exit code."""
+    name = type(error).__name__
+    if isinstance(error, MCTSrError):
+        usage = isinstance(error, _USAGE)
+        return str(error), 2 if usage else 3 if isinstance(error, MissingExtraError) else 1
+    if isinstance(error, OutputError):
+        return str(error), 2
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name} is missing", 3
+    if _is_of_model(error):  # a wrong key, no connection, ...
+        return f"the model failed: {name}: {error}", 1
+    if isinstance(error, OSError):
+        return f"a file cannot be used: {error}", 2
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    return f"this is a fault of mctsr, not of the model: {name}: {error} ({place})", 1
+
+
+_USAGE = (ConfigError, UnknownModelError, CheckpointError, DataUnavailableError)
+_CALLS = {with_retries.__code__}
+_MODELS = "mctsr_graph.models."
+
+
+def _is_of_model(error: Exception) -> bool:
+    """Whether it was raised by a call to a model, or while one was loaded."""
+    return any(
+        frame.f_code in _CALLS or str(frame.f_globals.get("__name__")).startswith(_MODELS)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 
@@ -16,19 +16,17 @@ from mctsr_graph import __version__
 from mctsr_graph.calls.usage import ROLES
 from mctsr_graph.cli.arguments import parse_setting
 from mctsr_graph.cli.bench import bench_app, export_command
-from mctsr_graph.cli.common import EXIT_CODES, chosen, explained, searches_in
+from mctsr_graph.cli.common import EXIT_CODES, chosen, explained, model_for, searches_in
 from mctsr_graph.cli.steer import app as steer_app
+from mctsr_graph.cli.streams import raw, stderr, stdout
 from mctsr_graph.cli.terminal import (
     check_page,
     notes,
     polite,
-    safe,
     save_page,
     show,
     show_estimate,
     show_interrupted,
-    stderr,
-    stdout,
     view,
     watching,
 )
@@ -44,7 +42,9 @@ from mctsr_graph.run.solve import solve
 from mctsr_graph.run.spec import Problem, SearchControl, SolveOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.prices import read_prices
+from mctsr_graph.settings.prior import Prior
 from mctsr_graph.settings.profiles import PROFILES
+from mctsr_graph.strategies.strategy import strategy_of
 
 app = typer.Typer(
     help="Let a chat model search for an answer (MCTS Self-Refine).",
@@ -161,7 +161,8 @@ def solve_command(
     The answer goes to stdout; progress and notes go to stderr.
     """
     err = stderr()
-    with explained(err, show_tree, as_json, checkpoint), notes(err):
+    named = {"model": model, "judge_model": judge_model, "critic_model": critic_model}
+    with explained(err, show_tree, as_json, checkpoint, named), notes(err):
         limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
         context = MCTSrContext(
             **{
@@ -176,6 +177,11 @@ def solve_command(
                 **dict(parse_setting(text) for text in settings or []),
             }
         )
+        if prior is not None and not _uses_prior(context):
+            raise ConfigError(
+                f"--prior is given, which profile {context.profile!r} makes no use of; allowed "
+                "with --profile tuned, or with --set choice=weighted"
+            )
         text = _problem(problem, file)
         options: SolveOptions = {
             "context": context,
@@ -197,7 +203,10 @@ def resume_command(
         typer.Option(help="Which search, by the beginning of its id in `mctsr list`."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="By default the one it began with.")
+        str | None,
+        typer.Option(
+            "--model", "-m", help="Needed where the one it began with is not $MCTSR_MODEL."
+        ),
     ] = None,
     rollouts: Annotated[
         int | None, typer.Option(help="Rollouts at most, those made included.")
@@ -208,24 +217,29 @@ def resume_command(
     ] = False,
     live: LiveOption = False,
     page: PageOption = None,
+    judge_model: Annotated[str | None, typer.Option(help="As --model.")] = None,
+    critic_model: Annotated[str | None, typer.Option(help="As --model.")] = None,
 ) -> None:
     """Go on with a search that was interrupted or killed, or search longer.
 
     Without --search it is the file's only search, or else its only unfinished one.
     """
     err = stderr()
-    with explained(err, show_tree, as_json, file), notes(err):
+    named = {"model": model, "judge_model": judge_model, "critic_model": critic_model}
+    with explained(err, show_tree, as_json, file, named), notes(err):
         stored = chosen(file, search)
+        known = {"model": stored.model, **stored.other_models}
+        models = {role: model_for(known.get(role, ""), own, role) for role, own in named.items()}
         more = {"max_rollouts": rollouts} if rollouts is not None else {}
         context = changed(stored_context(stored.settings), **more)
         options: SolveOptions = {
             "context": context,
             "checkpointer": file,
             "thread_id": stored.thread_id,
+            "judge_model": models["judge_model"],
+            "critic_model": models["critic_model"],
         }
-        options |= cast(SolveOptions, stored.other_models)
-        name = model or stored.model or None
-        _run(err, stored.question, name, options, _Shown(show_tree, as_json, live, page))
+        _run(err, stored.question, models["model"], options, _Shown(show_tree, as_json, live, page))
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -239,10 +253,10 @@ def list_command(
         for stored in searches_in(file):
             table.add_row(
                 stored.thread_id[:8],
-                safe(" ".join(stored.problem.split())[:60]),
+                " ".join(stored.problem.split())[:60],
                 str(stored.rollouts),
-                safe(stored.final_answer or "-"),
-                stored.stop_reason or "unfinished",
+                stored.final_answer or "-",
+                stored.damage or stored.stop_reason or "unfinished",
             )
         stdout().print(table)
 
@@ -259,8 +273,15 @@ def learn_command(
     The truth is not needed. All searches should have the same model and judge; from some 16
     problems on it is worth having.
     """
-    with explained(stderr(), False, False):
-        found = [(file, stored) for file in dict.fromkeys(files) for stored in searches_in(file)]
+    err = stderr()
+    with explained(err, False, False):
+        found = []
+        for file in dict.fromkeys(files):
+            for stored in searches_in(file):
+                if stored.damage:
+                    err.print(f"note: left out of {str(file)!r}: {stored.damage}")
+                else:
+                    found.append((file, stored))
         names = sorted({stored.model for _, stored in found})
         if model is None and len(names) > 1:
             raise ConfigError(f"the searches are of several models, allowed --model with {names}")
@@ -270,7 +291,7 @@ def learn_command(
 
         of_it = [one for one in found if model in (None, one[1].model)]
         prior = learn_prior(stored_solution(file, stored) for file, stored in of_it)
-        print(json.dumps(asdict(prior)))
+        raw(json.dumps(asdict(prior)) + "\n")
 
 
 @app.command("view", epilog=EXIT_CODES)
@@ -332,12 +353,14 @@ def _run(
         save_page(stop.solution, shown.page)
         raise
     if solution.stop_reason == "interrupted":
-        file = options.get("checkpointer")
-        show_interrupted(err, solution, cast(Path | None, file), shown.tree, shown.as_json)
         save_page(solution, shown.page)
+        file = cast(Path | None, options.get("checkpointer"))
+        others = {role: options.get(role) for role in ("judge_model", "critic_model")}
+        named = {"model": model, **others}
+        show_interrupted(err, solution, file, shown.tree, shown.as_json, named)
         raise typer.Exit(128 + received[0])
-    show(solution, shown.tree, shown.as_json)
     save_page(solution, shown.page)
+    show(solution, shown.tree, shown.as_json)
     if solution.answer is None:
         raise typer.Exit(1)
 
@@ -347,9 +370,18 @@ def _read_prior(file: Path) -> Any:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"--prior is {str(file)!r}: {error}") from None
-    if not isinstance(found, dict):  # null would mean the usual, as if none were given
+    # null, {} or a part would mean the usual, as if none were given
+    if not isinstance(found, dict) or {*found} != {field.name for field in fields(Prior)}:
         raise ConfigError(f"--prior is {str(file)!r}, allowed a file that `mctsr learn` wrote")
     return found
+
+
+def _uses_prior(context: MCTSrContext) -> bool:
+    """Whether a search goes by what is known before; to say how sure it is, is not enough."""
+    strategy = strategy_of(context)
+    refines_only = tuple(strategy.kinds) == ("refine",)
+    votes = strategy.rule(context) in ("max_q", "majority")
+    return not (refines_only and votes and context.confidence is None)
 
 
 def _problem(problem: str | None, file: Path | None) -> str:

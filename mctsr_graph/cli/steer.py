@@ -10,22 +10,45 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperGroup
 
 from mctsr_graph.calls.journal import CallJournal
-from mctsr_graph.cli.terminal import notes, safe, stderr, stdout
+from mctsr_graph.cli.streams import stderr, stdout
+from mctsr_graph.cli.terminal import notes
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.identity_v1 import stored_context
+from mctsr_graph.models.scripted import ScriptedChatModel
 from mctsr_graph.run.session import need_sqlite
 from mctsr_graph.text.reward_scale import RANGE
 from mctsr_graph.tree.steered import pending
 from mctsr_graph.viewers.text import render_text
+
+
+class _FileFirst(TyperGroup):
+    """Takes the options of the search behind FILE, too, where people put them."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Bring them in front of FILE; what follows the act is the act's own."""
+        options: list[str] = []
+        file: list[str] = []
+        rest = list(args)
+        while rest and (rest[0].startswith("-") or not file):
+            taken = 2 if rest[0] in ("--search", "--by") else 1
+            (options if rest[0].startswith("-") else file).extend(rest[:taken])
+            del rest[:taken]
+        return super().parse_args(ctx, [*options, *file, *rest])
+
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Node = Annotated[str, typer.Argument(metavar="NODE", help="Id of a node, as the tree shows it.")]
 Judge = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="The judge. By default the model the search began with."),
+    typer.Option(
+        "--model",
+        "-m",
+        help="The judge. Needed where the model the search began with is not $MCTSR_MODEL.",
+    ),
 ]
 
 
@@ -35,7 +58,7 @@ class _Where(NamedTuple):
     by: str
 
 
-@app.callback()
+@app.callback(cls=_FileFirst)
 def _where(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file that --checkpoint named.")],
@@ -112,13 +135,13 @@ def answer(
     model: Judge = None,
 ) -> None:
     """Add an answer of your own."""
-    _do(ctx, "add_answer", text, parent, reward, model=model)
+    _do(ctx, "add_answer", text, parent, reward, model=model, judges=reward is None)
 
 
 @app.command()
 def rewards(ctx: typer.Context, node: Node, model: Judge = None) -> None:
     """Let the judge evaluate a node again, at once."""
-    _do(ctx, "ask_rewards", node, model=model)
+    _do(ctx, "ask_rewards", node, model=model, judges=True)
 
 
 @app.command()
@@ -140,8 +163,10 @@ class _Search(NamedTuple):
     file: Path
 
 
-def _do(ctx: typer.Context, act: str, *given: Any, model: str | None = None) -> None:
-    with _opened(ctx.obj, model) as search:
+def _do(
+    ctx: typer.Context, act: str, *given: Any, model: str | None = None, judges: bool = False
+) -> None:
+    with _opened(ctx.obj, model, judges) as search:
         from mctsr_graph.run import steering
 
         wanted = getattr(steering, act)(*given)
@@ -149,21 +174,24 @@ def _do(ctx: typer.Context, act: str, *given: Any, model: str | None = None) -> 
 
 
 @contextmanager
-def _opened(where: _Where, model: str | None = None) -> Iterator[_Search]:
-    from mctsr_graph.cli.common import chosen, explained  # which takes its commands from here
+def _opened(where: _Where, model: str | None = None, judges: bool = False) -> Iterator[_Search]:
+    from mctsr_graph.cli.common import chosen, explained, model_for
 
     err = stderr()
     with explained(err, False, False, where.file), notes(err):
         need_sqlite()
-        from mctsr_graph.run.sqlite_saver import file_lease, open_file
+        from mctsr_graph.run.lease import file_lease
+        from mctsr_graph.run.sqlite_saver import open_file
 
         stored = chosen(where.file, where.search)
+        judge = stored.other_models.get("judge_model") or stored.model
+        asked: Any = model_for(judge, model) if judges else ScriptedChatModel(replies=[])
         with (
             file_lease(where.file, stored.thread_id),
             open_file(where.file) as saver,
             CallJournal(where.file) as journal,
         ):
-            graph = create_mctsr(model or stored.model or None, journal=journal)
+            graph = create_mctsr(asked, journal=journal)
             yield _Search(
                 graph.compile(checkpointer=saver, name="mctsr"),
                 {"configurable": {"thread_id": stored.thread_id}},
@@ -177,7 +205,7 @@ def _show(search: _Search, values: dict[str, Any]) -> None:
     out.print(render_text(tree, values["best"]))
     for failure in values["failures"]:
         if failure["rollout"] == done:
-            out.print(safe(f"Failed in rollout {done}: {failure['message']}"))
+            out.print(f"Failed in rollout {done}: {failure['message']}")
     wished = max([done, *(number for node in tree.values() for number in pending(node, done))])
     more = f" --rollouts {wished}" if wished > search.most else ""
     go_on = f"Go on with: mctsr resume {shlex.quote(str(search.file))}{more}"

@@ -6,9 +6,10 @@ import json
 import shlex
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -18,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mctsr_graph.calls.usage import Usage, price_told, total_cost
+from mctsr_graph.cli.streams import raw, raw_page, stdout
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.events import Best, Event
 from mctsr_graph.run.estimate import Estimate
@@ -29,28 +31,17 @@ from mctsr_graph.viewers.rich_tree import rich_tree
 from mctsr_graph.viewers.text import classes_in_words, points, render_text
 
 
-def stderr() -> Console:
-    """For progress and notes."""
-    return Console(stderr=True, highlight=False, markup=False)
-
-
-def stdout() -> Console:
-    """For results. Model text is never taken for markup."""
-    return Console(highlight=False, markup=False, soft_wrap=True)
-
-
 @contextmanager
 def notes(err: Console) -> Iterator[None]:
     """Show this package's warnings as notes, without file and line."""
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
-        usual = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
             if category is UserWarning:
                 err.print(f"note: {message}")
             else:
-                usual(message, category, *place, **more)
+                err.print(warnings.formatwarning(message, category, *place[:2]), end="")
 
         warnings.showwarning = show
         yield
@@ -140,20 +131,20 @@ def _line(event: Event, context: MCTSrContext) -> str:
 def _best(best: Best | None) -> str:
     if best is None:
         return "no answer yet"
-    return f"best {safe(best['final_answer'] or 'no final answer')} (q {points(best['q'])})"
+    return f"best {best['final_answer'] or 'no final answer'} (q {points(best['q'])})"
 
 
 def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
     """Print what was found, or what there is of it."""
     if as_json:
-        stdout().out(solution.to_json(), highlight=False)
+        raw(solution.to_json() + "\n")
         return
     out = stdout()
     if solution.answer is not None:
-        out.print(safe(solution.answer, keep="\n\t"))
-        out.print(f"\nFinal answer: {safe(solution.final_answer or 'none stated')}")
+        out.print(solution.answer)
+        out.print(f"\nFinal answer: {solution.final_answer or 'none stated'}")
     if solution.choice is not None and solution.choice["rule"] != "max_q":
-        out.print(f"Answers found: {safe(classes_in_words(solution.choice))}")
+        out.print(f"Answers found: {classes_in_words(solution.choice)}")
     if show_tree:
         out.print("\nTree (id, q, rewards, final answer)")
         out.print(render_text(solution.tree, solution.best))
@@ -164,14 +155,14 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
         out.print(f"The tokens of {unmetered} calls are not known.")
     out.print(f"Stopped by {solution.stop_reason} after {solution.rollouts} rollouts.")
     for failure in solution.failures:
-        out.print(safe(f"Failed in rollout {failure['rollout']}: {failure['message']}"))
+        out.print(f"Failed in rollout {failure['rollout']}: {failure['message']}")
 
 
 def show_estimate(estimated: Estimate, as_json: bool) -> None:
     """Print what a search would take."""
     out = stdout()
     if as_json:
-        out.out(json.dumps(estimated.to_json()), highlight=False)
+        raw(json.dumps(estimated.to_json()) + "\n")
         return
     out.print(cost_table(estimated.usage))
     out.print(f"At most {estimated.calls} calls, price {price_in_words(estimated.cost)}.")
@@ -215,6 +206,8 @@ def view(solution: Solution, kind: str | None, file: Path | None) -> None:
     if file is not None:
         with _written("--output", file):
             file.write_text(_VIEWS[kind](solution), encoding="utf-8")
+    elif kind == "html":
+        raw_page(_VIEWS[kind](solution))
     elif kind == "text" and out.is_terminal:
         out.print(rich_tree(solution.tree, solution.best), soft_wrap=False)
     else:
@@ -244,25 +237,31 @@ def price_in_words(price: float | None) -> str:
 
 
 def show_interrupted(
-    err: Console, solution: Solution, checkpoint: Path | None, show_tree: bool, as_json: bool
+    err: Console,
+    solution: Solution,
+    checkpoint: Path | None,
+    show_tree: bool,
+    as_json: bool,
+    named: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Print the best so far, and how to go on."""
+    """Print the best so far, and how to go on with the models that were named."""
     show(solution, show_tree, as_json)
     if checkpoint is None:
         go_on = "Nothing was kept: with --checkpoint FILE the search could go on."
     else:
-        go_on = f"Go on with: mctsr resume {shlex.quote(str(checkpoint))}"
+        models = (f" {as_option(role)} {shlex.quote(name)}" for role, name in named.items() if name)
+        go_on = f"Go on with: mctsr resume {shlex.quote(str(checkpoint))}{''.join(models)}"
     err.print(f"\n{_so_far(solution)} {go_on}")
+
+
+def as_option(setting: str) -> str:
+    """How a setting is typed."""
+    return f"--{setting.replace('_', '-')}"
 
 
 def _so_far(solution: Solution) -> str:
     if solution.best is None:
         return "interrupted before the first answer was evaluated."
     node = solution.tree[solution.best]
-    answer = safe(node["final_answer"] or "no final answer")
+    answer = node["final_answer"] or "no final answer"
     return f"best so far: {answer} (q {points(node['q'])}, {solution.rollouts} rollouts)."
-
-
-def safe(text: str, keep: str = "") -> str:
-    """Text of a model without what a terminal would obey."""
-    return "".join(c if c.isprintable() or c in keep else "?" for c in text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
+from types import MappingProxyType
 
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import Unpack
@@ -10,15 +12,16 @@ from typing_extensions import Unpack
 from mctsr_graph.calls.request import Model
 from mctsr_graph.graph.nodes import Nodes
 from mctsr_graph.graph.services import Services
-from mctsr_graph.graph.spec import SearchOptions, SearchSpec, check_options
+from mctsr_graph.graph.spec import GraphOptions, SearchSpec, check_options
 from mctsr_graph.graph.state import ROLLOUT, MCTSrInput, MCTSrOutput, MCTSrState
 from mctsr_graph.graph.step import BRIEF, Body, Step
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.limits import checked_limits
 
 MCTSrGraph = StateGraph[MCTSrState, MCTSrContext, MCTSrInput, MCTSrOutput]
 
 
-def create_mctsr(model: Model | str | None = None, **options: Unpack[SearchOptions]) -> MCTSrGraph:
+def create_mctsr(model: Model | str | None = None, **options: Unpack[GraphOptions]) -> MCTSrGraph:
     """Build the search: `problem` in, `answer` and what it cost out.
 
     Args:
@@ -27,7 +30,9 @@ def create_mctsr(model: Model | str | None = None, **options: Unpack[SearchOptio
         **options: `prompts`, `judge`, `judge_model`, `critic_model`, `strategy` and `journal` as in
             `solve`; `context` are the settings for runs that bring none of their own. With a
             journal no call that had returned is made again after a crash, whatever the
-            checkpointer had written.
+            checkpointer had written. `limits` are what whoever runs the graph may ask for at most,
+            by setting, as in `{"max_calls": 100, "width": 8}`: a run that asks for more gets so
+            much.
 
     Raises:
         ConfigError: An option is wrong.
@@ -35,11 +40,16 @@ def create_mctsr(model: Model | str | None = None, **options: Unpack[SearchOptio
     Returns:
         The graph, not compiled: compile it with a checkpointer and a name of your choice.
     """
-    check_options("create_mctsr", options, SearchOptions)
-    return graph_of(SearchSpec.of(model, options), options.get("context"))
+    check_options("create_mctsr", options, GraphOptions)
+    limits = checked_limits(options.get("limits"))
+    return graph_of(SearchSpec.of(model, options), options.get("context"), limits)
 
 
-def graph_of(spec: SearchSpec, context: MCTSrContext | None = None) -> MCTSrGraph:
+def graph_of(
+    spec: SearchSpec,
+    context: MCTSrContext | None = None,
+    limits: Mapping[str, float] = MappingProxyType({}),
+) -> MCTSrGraph:
     """Build the search that a record asks for."""
     nodes = Nodes(Services(spec))
     default = MCTSrContext.model_validate(context or {})
@@ -48,7 +58,7 @@ def graph_of(spec: SearchSpec, context: MCTSrContext | None = None) -> MCTSrGrap
     )
 
     def add(body: Body, destinations: tuple[str, ...] | None = None) -> None:
-        step = Step(body, default, spec)
+        step = Step(body, default, spec, limits)
         builder.add_node(body.__name__, step, destinations=destinations, trace_policy=BRIEF)
 
     first, second, *_ = ROLLOUT

@@ -26,6 +26,7 @@ LIMITS = (
     "effort",
     "max_rollouts",
     "agree",
+    "lead",
     "confidence",
     "settle",
     "patience",

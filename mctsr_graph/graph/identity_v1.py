@@ -16,12 +16,13 @@ from langchain_core.language_models import BaseLanguageModel
 from langchain_core.runnables.base import RunnableBindingBase
 
 from mctsr_graph.calls.request import model_name
-from mctsr_graph.errors import CheckpointError
+from mctsr_graph.errors import CheckpointError, ConfigError
 from mctsr_graph.graph.identity import LIMITS, identity_of
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.judges import Judge, Verifier
 from mctsr_graph.judges.base import name_of
 from mctsr_graph.settings.context import RENAMED, TEMPERATURES, MCTSrContext
+from mctsr_graph.settings.prior import Prior
 from mctsr_graph.settings.profiles import PROFILES
 
 _NEW_NAME = {now: then for then, now in RENAMED.items()}
@@ -168,7 +169,17 @@ def is_from_before(stored: Mapping[str, Any]) -> bool:
 def _is_known(name: str, value: Any) -> bool:
     there = RENAMED.get(name, name) in MCTSrContext.model_fields
     lost = name == "profile" and value not in PROFILES  # of a strategy that is not there
+    lost = lost or (name == "prior" and value is not None and not _fits(value))
     return there and not lost and (name, value) not in _GONE_VALUES.items()
+
+
+def _fits(prior: Mapping[str, Any]) -> bool:
+    """Whether a prior is over the grids of this version."""
+    try:
+        Prior(**prior)
+    except (ConfigError, TypeError):
+        return False
+    return True
 
 
 def _is_neutral(name: str, value: Any, stored: Mapping[str, Any]) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
+
+from langgraph.errors import GraphInterrupt
 
 from mctsr_graph import prompts as say
 from mctsr_graph.calls.request import Reply
@@ -26,18 +29,28 @@ async def make_roots(
     """Draft the roots and have them judged.
 
     Returns:
-        The tree, and what else of the state is changed.
+        The tree, and what else of the state is changed. Where the judge pauses the graph, this is
+        `drafted` alone: a step that is gone on with is run anew, and would draft others.
     """
     context, strategy = run.context, services.spec.strategy(run.context)
     wanted = strategy.roots(context)
-    drafts = await _drafts(services, wanted.drafts, fresh, run)
+    kept = [Reply(**reply) for reply in (fresh["drafted"] or {}).get("replies", [])]
+    drafts = kept or await _drafts(services, wanted.drafts, fresh, run)
     written = [reply for reply in drafts if reply.code is None]
     dummies = [services.spec.prompts.dummy_answer] if wanted.dummy else []
     answers = [*(reply.value for reply in written), *dummies]
     fresh["usage"] = add_usage([{"draft": reply.cost} for reply in drafts])
     fresh["seconds"] = max((reply.seconds for reply in drafts), default=0.0)
     later = not strategy.wants_reward("draft")
-    judged = [_NO_REPLY] * len(answers) if later else await _judged(services, answers, fresh, run)
+    try:
+        judged = [_NO_REPLY] * len(answers)
+        if not later:
+            judged = await _judged(services, answers, fresh, run)
+    except GraphInterrupt:
+        if kept or not drafts:
+            raise
+        replies = [asdict(reply) for reply in drafts]
+        return {}, {"drafted": {"problem": question_of(fresh).key, "replies": replies}}
     tree: Tree = {}
     for i, (answer, own) in enumerate(zip(answers, judged, strict=True)):
         earned = rewards(own)
@@ -50,6 +63,7 @@ async def make_roots(
             tree = merge(tree, [strategy.backpropagate(tree, root["id"], context)])
     evaluations = [reply for own in judged for reply in own]
     return tree, {
+        "drafted": None,
         "failures": failures(drafts, "draft", 0) + failures(evaluations, "evaluate", 0),
         "usage": add_usage([fresh["usage"], *({"evaluate": r.cost} for r in evaluations)]),
         "seconds": fresh["seconds"] + max((r.seconds for r in evaluations), default=0.0),

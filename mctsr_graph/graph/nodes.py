@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langgraph.types import Command, Overwrite
+from langgraph.errors import GraphInterrupt
+from langgraph.types import Command
 
 from mctsr_graph import prompts as say
 from mctsr_graph.calls.ask import Asker
 from mctsr_graph.calls.request import Request
 from mctsr_graph.calls.sync_async import Way, all_at_once
 from mctsr_graph.calls.usage import add_usage
+from mctsr_graph.errors import PauseError
 from mctsr_graph.graph.events import repeated_event, rollout_event, start_event, stop_event
 from mctsr_graph.graph.finalize import judge_the_rest
 from mctsr_graph.graph.initialize import make_roots
@@ -32,7 +34,14 @@ from mctsr_graph.graph.rollout import (
 )
 from mctsr_graph.graph.select import next_tasks, seen_by
 from mctsr_graph.graph.services import Services
-from mctsr_graph.graph.state import ROLLOUT, MCTSrState, fresh_state, question_of
+from mctsr_graph.graph.state import (
+    ROLLOUT,
+    MCTSrState,
+    fresh_state,
+    overwrite,
+    question_of,
+    report_of,
+)
 from mctsr_graph.graph.step import Run
 from mctsr_graph.graph.stop import check_tree, why_stop
 from mctsr_graph.judges import cases_of
@@ -53,24 +62,32 @@ class Nodes:
 
     async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Make the roots: draft answers and have them judged. Forgets any earlier search."""
-        question = as_question(state["problem"])
+        question = as_question(state.get("problem"))
         fresh = fresh_state(question)
-        run.emit(start_event(question.text, run.context))
+        drafted = state.get("drafted")
+        if drafted and drafted["problem"] == question.key:
+            fresh["drafted"] = drafted
+        else:
+            run.emit(start_event(question.text, run.context))
         fresh["search"] = self.services.search_id(state, question.key, run)
         tree, made = await make_roots(self.services, fresh, run)
+        if made["drafted"]:  # the problem stays as it was given, with its pictures
+            return {"search": fresh["search"], **made}
         _look_at_independence({}, tree, run)
         return {
             **fresh,
             **made,
-            "tree": Overwrite(tree),
-            "attachments": Overwrite(list(question.blocks)),
-            "wave": Overwrite({}),
-            "failures": Overwrite(made["failures"]),
+            "tree": overwrite(tree),
+            "attachments": overwrite(list(question.blocks)),
+            "wave": overwrite({}),
+            "failures": overwrite(made["failures"]),
             "best": self._choose(tree, run.context),
         }
 
     async def select(self, state: MCTSrState, run: Run) -> Command[str]:
         """Choose the leaves of the next wave, or say why the search is over."""
+        if state.get("drafted"):
+            return Command(goto="initialize")
         check_tree(state)
         spec, context = self.services.spec, run.context
         strategy = spec.strategy(context)
@@ -78,9 +95,9 @@ class Nodes:
         reason = why_stop(strategy, state, search)
         leaves, reason = ([], reason) if reason else _wave(strategy, search)
         if not leaves:
-            return Command(update={"wave": Overwrite({}), "stop_reason": reason}, goto="finalize")
+            return Command(update={"wave": overwrite({}), "stop_reason": reason}, goto="finalize")
         wave = {str(leaf["rollout"]): leaf for leaf in leaves}
-        update: dict[str, Any] = {"wave": Overwrite(wave)}
+        update: dict[str, Any] = {"wave": overwrite(wave)}
         if state["stop_reason"] is not None:  # of a search that is gone on with
             update["stop_reason"] = None
         return Command(update=update, goto=ROLLOUT[1])
@@ -141,7 +158,7 @@ class Nodes:
         strategy, best = self.services.spec.strategy(run.context), self._choose(tree, run.context)
         found = conclude(strategy, tree, run.context, best, state["answer"])
         run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, found["best"], usage))
-        return {**last, **found}
+        return {**last, **found, "mctsr": report_of({**state, "usage": usage, **found})}
 
     def _choose(self, tree: Tree, context: MCTSrContext) -> str | None:
         return chosen(self.services.spec.strategy(context), tree, context)
@@ -228,7 +245,14 @@ class Nodes:
 
             return run
 
-        return merge({}, await all_at_once([job(leaf) for leaf in leaves], asker.model, way))
+        try:
+            done = await all_at_once([job(leaf) for leaf in leaves], asker.model, way)
+        except GraphInterrupt:
+            raise PauseError(
+                "pipelined is True, with which a rollout is one step, that cannot be paused in "
+                "between (something called interrupt()); allowed: false"
+            ) from None
+        return merge({}, done)
 
 
 def _wave(strategy: Strategy, search: Search) -> tuple[list[Leaf], str]:

@@ -44,10 +44,11 @@ class Services:
         return Request(
             role,
             messages,
-            say.read_text,
+            say.read_text if role == "critique" else say.read_answer,
             lambda: say.write_again_messages(self.spec.prompts, messages),
             shorter,
             lambda text: role == "critique" or extract_final_answer(text) is not None,
+            schema=None if role == "critique" else say.ANSWER_SCHEMA,
             rollout=rollout,
             sample=sample,
         )

@@ -32,6 +32,12 @@ class SearchOptions(TypedDict, total=False):
     journal: CallJournal | None
 
 
+class GraphOptions(SearchOptions, total=False):
+    """What a graph takes that others run."""
+
+    limits: Mapping[str, float] | None
+
+
 def check_options(what: str, options: Mapping[str, Any], allowed: Any) -> None:
     """Refuse what something does not take by name.
 

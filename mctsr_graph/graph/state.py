@@ -1,7 +1,7 @@
 """What flows through the graph. Plain JSON types only, so that any checkpointer can keep it."""
 
 # Without postponed annotations, which LangGraph would evaluate anew for every graph
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, cast
 
 from langgraph.channels import DeltaChannel
@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.request import Failure
-from mctsr_graph.calls.usage import Usage, no_usage
+from mctsr_graph.calls.usage import Usage, no_usage, price_told
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.settings.question import Block, Question
 from mctsr_graph.strategies.choose import Choice
@@ -23,6 +23,11 @@ ROLLOUT = ("select", "critique", "refine", "evaluate", "backpropagate")
 def supersteps(rollouts: int) -> int:
     """LangGraph's recursion_limit for so many rollouts, with room for a search taken up again."""
     return len(ROLLOUT) * (rollouts + 4)
+
+
+def overwrite(value: Any) -> dict[str, Any]:
+    """LangGraph's `Overwrite` as JSON, since an update is shown as it is in streams."""
+    return {"__overwrite__": value}
 
 
 def append(records: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> list[Any]:
@@ -41,27 +46,41 @@ class MCTSrInput(TypedDict):
     ]
 
 
-class MCTSrOutput(TypedDict):
-    """What a search returns."""
+class Progress(TypedDict):
+    """How far a search has come, besides its answer."""
 
-    answer: str | None
-    """The whole text of the best answer."""
-    final_answer: str | None
-    """The short answer that it states, or None."""
     best: str | None
     """Id of the best node in the tree."""
     rollouts: int
     """Rollouts finished, failed ones included."""
     usage: Usage
-    """Model calls and tokens by role."""
+    """Model calls, tokens and their price by role."""
     stop_reason: str | None
-    """max_rollouts, max_calls, max_tokens, max_seconds, max_cost, patience, agreed, confident,
-    settled, exhausted, failed or recursion_limit; None while the search runs."""
+    """max_rollouts, max_calls, max_tokens, max_seconds, max_cost, patience, agreed, decided,
+    confident, settled, exhausted, failed or recursion_limit; None while the search runs."""
     choice: Choice | None
     """Why this answer; None until the search is over."""
 
 
-class MCTSrState(MCTSrInput, MCTSrOutput):
+class Report(Progress):
+    """What a search tells besides its answer."""
+
+    cost: float | None
+    """Price of all calls in the currency of the prices; None where that of one is not known."""
+
+
+class MCTSrOutput(TypedDict):
+    """What a search returns, and, as a node of another graph, writes there: nothing else."""
+
+    answer: str | None
+    """The whole text of the best answer."""
+    final_answer: str | None
+    """The short answer that it states, or None."""
+    mctsr: Report | None
+    """All else, under a name that no other graph has; None until the search is over."""
+
+
+class MCTSrState(MCTSrInput, MCTSrOutput, Progress):
     """Everything a search knows. Only initialize and backpropagate write the tree."""
 
     # Delta channels: a checkpoint holds the patches of its step instead of the whole value, so
@@ -75,6 +94,8 @@ class MCTSrState(MCTSrInput, MCTSrOutput):
     """Pictures and files of the problem, which then holds its words only."""
     search: str
     """Id of the search in the call journal, or "" without one."""
+    drafted: dict[str, Any] | None
+    """The drafts, where a judge pauses the search before there is a tree to keep them in."""
     branch: str
     """Name of a branch edited by hand; its calls are recorded apart. Set by update_state."""
     idle_rollouts: int
@@ -93,6 +114,12 @@ def question_of(state: MCTSrState) -> Question:
     return Question(str(state["problem"]), state.get("attachments") or [])
 
 
+def report_of(values: Mapping[str, Any]) -> Report:
+    """What a search tells besides its answer, taken from its state."""
+    known = {name: values[name] for name in Progress.__annotations__}
+    return cast(Report, {**known, "cost": price_told(values["usage"])})
+
+
 def fresh_state(question: Question) -> MCTSrState:
     """The state of a search that has done nothing yet."""
     state: dict[str, Any] = {
@@ -101,6 +128,7 @@ def fresh_state(question: Question) -> MCTSrState:
         "search": "",
         "answer": None,
         "final_answer": None,
+        "mctsr": None,
         "best": None,
         "rollouts": 0,
         "usage": no_usage(),
@@ -109,6 +137,7 @@ def fresh_state(question: Question) -> MCTSrState:
         "tree": {},
         "failures": [],
         "wave": {},
+        "drafted": None,
         "idle_rollouts": 0,
         "failed_rollouts": 0,
         "lost_rollouts": 0,

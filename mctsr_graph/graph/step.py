@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,13 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.runtime import ExecutionInfo, get_runtime
 from langgraph.types import Command, TracePolicy
 
-from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Gate, Way, run_blocking
+from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Gate, Way, one_by_one, run_blocking
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.limits import capped
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,10 @@ class Step(Runnable[MCTSrState, Update]):
     is to be loaded; it may wait for a disk, which a server forbids where its event loop runs.
     """
 
-    def __init__(self, body: Body, default: MCTSrContext, spec: SearchSpec) -> None:
-        self._body = body
+    def __init__(
+        self, body: Body, default: MCTSrContext, spec: SearchSpec, limits: Mapping[str, float]
+    ) -> None:
+        self._body, self._limits = body, limits
         self.default, self.spec = default, spec
         self._prepare = spec.load if spec.is_named else None
         self.name = body.__name__
@@ -55,8 +60,8 @@ class Step(Runnable[MCTSrState, Update]):
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Update:
         """Run the body to its end in this thread."""
-        run = self._run(BLOCKING, config)
-        update: Update = run_blocking(self._body(input, run))  # type: ignore[arg-type]
+        with _in_order(config):
+            update: Update = run_blocking(self._body(input, self._run(BLOCKING, config)))  # type: ignore[arg-type]
         return update
 
     async def ainvoke(
@@ -66,13 +71,54 @@ class Step(Runnable[MCTSrState, Update]):
         if self._prepare is not None:
             await asyncio.to_thread(self._prepare)
             self._prepare = None
-        return await self._body(input, self._run(AWAITING, config))
+        with _in_order(config):
+            return await self._body(input, self._run(AWAITING, config))
 
     def _run(self, way: Way, config: RunnableConfig | None) -> Run:
         runtime = get_runtime()
         context = resolve_context(runtime.context, self.default)
-        gate = Gate((config or {}).get("max_concurrency"))
-        return Run(context, runtime.stream_writer, way, _place(runtime.execution_info), gate)
+        info = runtime.execution_info
+        if info is None or "|" not in info.checkpoint_ns:  # else they are a parent graph's
+            _check_configurable((config or {}).get("configurable", {}), context)
+        limited, gate = capped(context, self._limits), Gate((config or {}).get("max_concurrency"))
+        return Run(limited, runtime.stream_writer, way, _place(info), gate)
+
+
+# LangGraph's own: nothing public tells whether a step is gone on with
+_SCRATCHPAD = "__pregel_scratchpad"
+
+
+@contextmanager
+def _in_order(config: RunnableConfig | None) -> Iterator[None]:
+    """Do one thing after the other in a step that was paused: LangGraph has answers for it."""
+    pad = (config or {}).get("configurable", {}).get(_SCRATCHPAD)
+    paused = pad is not None and bool(pad.resume or pad.get_null_resume(False) is not None)
+    before = one_by_one.set(paused)
+    try:
+        yield
+    finally:
+        one_by_one.reset(before)
+
+
+_SETTINGS = frozenset(MCTSrContext.model_fields)
+
+
+def _check_configurable(configurable: Mapping[str, Any], context: MCTSrContext) -> None:
+    """Refuse settings in a place where LangGraph looks for none.
+
+    A server puts them there as well as into the context, so what says the same is let pass.
+
+    Raises:
+        ConfigError: they would have no effect.
+    """
+    names = configurable.keys() & _SETTINGS
+    given = MCTSrContext(**{name: configurable[name] for name in names}) if names else context
+    for name in sorted(names):
+        if getattr(given, name) != getattr(context, name):
+            raise ConfigError(
+                f"{name} is given in config['configurable'], where it has no effect; allowed: "
+                "context="
+            )
 
 
 def brief(state: MCTSrState) -> dict[str, Any]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langchain_core.messages.ai import UsageMetadata
+from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import TAG_NOSTREAM
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.prebuilt import ToolNode
+from langgraph.types import Command
 from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.usage import Usage, total_cost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.graph import create_mctsr
-from mctsr_graph.graph.spec import SearchOptions
-from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput
+from mctsr_graph.graph.spec import GraphOptions
+from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, Report
+from mctsr_graph.models.load import lazy_model
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Block, as_question
 
@@ -35,13 +39,15 @@ def create_mctsr_agent(
     *,
     name: str = "mctsr_agent",
     stream_tokens: bool = False,
+    predicate: Callable[[str], bool] | None = None,
+    tools: Sequence[BaseTool | Callable[..., Any]] = (),
     checkpointer: BaseCheckpointSaver[Any] | bool | None = None,
-    **options: Unpack[SearchOptions],
+    **options: Unpack[GraphOptions],
 ) -> MCTSrAgent:
     """Build an agent that answers the last human message of a conversation by a search.
 
     It adds one `AIMessage`, named after the agent: the best answer, `usage_metadata` over all
-    calls, and in `response_metadata["mctsr"]` what else is known (see `MCTSrOutput`). Earlier
+    calls, and in `response_metadata["mctsr"]` the short `final_answer` and a `Report`. Earlier
     messages are not read: the question has to stand for itself. The search is a subgraph, so it
     is drawn, checkpointed and resumed with the graph around it.
 
@@ -50,32 +56,57 @@ def create_mctsr_agent(
         name: Name of the agent, by which a supervisor or a swarm knows it.
         stream_tokens: Whether the tokens of drafts, critiques, ... show up in
             `stream_mode="messages"` with `subgraphs=True`; without it no chat ever sees them.
+        predicate: Says of the last human message whether it is worth a search; by default it
+            always is. Otherwise the model replies to the conversation itself, by one call.
+        tools: What the model may call where it replies itself, such as the handoff tools of
+            langgraph-swarm.
         checkpointer: Where conversations are kept; under a parent graph its own is taken.
-        **options: Whatever else `create_mctsr` takes: context, prompts, journal, ...
+        **options: Whatever else `create_mctsr` takes: context, limits, prompts, journal, ...
+
+    Raises:
+        ConfigError: an option is wrong, or there are tools and no predicate, so none is called.
     """
+    if tools and predicate is None:
+        raise ConfigError("tools are given, but without a predicate each message is searched for")
     search = create_mctsr(model, **options).compile(name="mctsr")
     quiet: Any = search if stream_tokens else search.with_config(tags=[TAG_NOSTREAM])
 
     def reply(state: MCTSrAgentState) -> dict[str, list[AIMessage]]:
         """Say what was found."""
-        return {"messages": [as_message(state, name)]}
+        told = {"answer": state["answer"], "final_answer": state["final_answer"]}
+        return {"messages": [as_message({**told, **(state["mctsr"] or {})}, name)]}
 
+    def read(state: MCTSrAgentState) -> Command[str]:
+        """Take the problem from the conversation, if it is worth a search."""
+        question = last_question(state["messages"])
+        if predicate is None or predicate(as_question(question).text):
+            return Command(update={"problem": question}, goto="mctsr")
+        return Command(goto="talk")
+
+    def talk(state: MCTSrAgentState) -> Command[str]:
+        """Reply to the conversation, or call a tool."""
+        chat: Any = load()
+        asked = chat.bind_tools(tools) if tools else chat
+        said = asked.invoke(state["messages"]).model_copy(update={"name": name})
+        return Command(update={"messages": [said]}, goto="tools" if said.tool_calls else END)
+
+    load = lazy_model(model)
     builder = StateGraph(
         MCTSrAgentState, MCTSrContext, input_schema=MessagesState, output_schema=MessagesState
     )
-    builder.add_node("read", _read)
+    beside = ("talk",) if predicate is not None else ()
+    builder.add_node("read", read, destinations=("mctsr", *beside))
+    if predicate is not None:
+        builder.add_node("talk", talk, destinations=(*(("tools",) if tools else ()), END))
+    if tools:
+        builder.add_node("tools", ToolNode(tools))
+        builder.add_edge("tools", "talk")
     builder.add_node("mctsr", quiet)
     builder.add_node("reply", reply)
     builder.add_edge(START, "read")
-    builder.add_edge("read", "mctsr")
     builder.add_edge("mctsr", "reply")
     builder.add_edge("reply", END)
     return builder.compile(checkpointer=checkpointer, name=name)
-
-
-def _read(state: MCTSrAgentState) -> dict[str, Any]:
-    """Take the problem from the conversation."""
-    return {"problem": last_question(state["messages"])}
 
 
 def last_question(messages: Sequence[AnyMessage]) -> str | list[Block]:
@@ -95,9 +126,9 @@ def last_question(messages: Sequence[AnyMessage]) -> str | list[Block]:
 
 
 def as_message(found: Mapping[str, Any], name: str | None = None) -> AIMessage:
-    """What a search found, as a message of a chat. `found` has the fields of `MCTSrOutput`."""
+    """What a search found, as a message of a chat. `found` has the fields of a `Solution`."""
     answer = found["answer"]
-    told = {field: found[field] for field in MCTSrOutput.__annotations__ if field != "answer"}
+    told = {field: found[field] for field in ("final_answer", *Report.__annotations__)}
     return AIMessage(
         answer if answer is not None else f"No answer was found ({found['stop_reason']}).",
         name=name,

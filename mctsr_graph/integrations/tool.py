@@ -9,13 +9,14 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from langchain_core.tools import BaseTool, InjectedToolArg, StructuredTool, ToolException
+from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt import ToolRuntime
 from pydantic import BaseModel, Field, create_model
 from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.sync_async import run_blocking
-from mctsr_graph.errors import ConfigError, SearchFailedError
+from mctsr_graph.errors import ConfigError, PauseError, SearchFailedError
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity import thread_name
 from mctsr_graph.graph.spec import check_options
@@ -81,6 +82,8 @@ def create_mctsr_tool(
         try:
             await way.call(asked.search.load)
             return _told(await search_for(_of_call(asked, problem, runtime, chosen), way))
+        except (PauseError, GraphBubbleUp):
+            raise
         except Exception as error:
             raise _failed(error) from error
 

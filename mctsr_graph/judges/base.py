@@ -14,7 +14,7 @@ from mctsr_graph.calls.request import Model, Reply, Request
 from mctsr_graph.calls.several_replies import giver_of
 from mctsr_graph.calls.sync_async import Way, all_at_once
 from mctsr_graph.calls.usage import sum_costs
-from mctsr_graph.errors import MCTSrError, ReplyError, ScoreError
+from mctsr_graph.errors import MCTSrError, ReplyError, ScoreError, bubbles_up
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Strategy
@@ -182,7 +182,7 @@ async def _judged(judge: Judge, calls: JudgeCalls) -> Reply:
     except ReplyError as error:
         code, why = error.code, error.why
     except Exception as error:
-        if isinstance(error, MCTSrError) or error is calls.error:
+        if isinstance(error, MCTSrError) or error is calls.error or bubbles_up(error):
             raise
         code, why = "judge_error", f"{name_of(judge)} raised {type(error).__name__}: {error}"
     cost = sum_costs(reply.cost for reply in calls.replies)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from mctsr_graph.calls.request import Request
 from mctsr_graph.judges.base import Case, JudgeCalls
-from mctsr_graph.prompts import evaluate_again_messages, evaluate_messages
+from mctsr_graph.prompts import SCORE_SCHEMA, evaluate_again_messages, evaluate_messages
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ def evaluation(case: Case, calls: JudgeCalls) -> Request:
         evaluate_messages(prompts, case.problem, case.answer),
         calls.strategy.read_score,
         lambda: evaluate_again_messages(prompts, case.problem, case.answer),
+        schema=SCORE_SCHEMA,
         rollout=case.rollout,
         sample=case.sample,
     )

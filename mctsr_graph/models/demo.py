@@ -26,17 +26,22 @@ def _reply(call: ScriptedCall) -> str | AIMessage:
         return f"Guess {call.rollout}, made without any mathematics: \\boxed{{{guess}}}"
     tools = call.settings.get("tools")
     if tools and not isinstance(call.messages[-1], ToolMessage):
-        return _use(tools[0]["function"]["name"], call)
-    if "easy or hard" in asked:
-        return "hard" if len(asked) > 160 else "easy"
+        return _use(tools[0]["function"], call)
     return f"The demo model was told: {asked[:500]}"
 
 
-def _use(tool: str, call: ScriptedCall) -> AIMessage:
+def _use(tool: dict[str, Any], call: ScriptedCall) -> AIMessage:
+    """Fill in what the tool needs: the question, or a word of a list, the last for a long one."""
     said = [message for message in call.messages if isinstance(message, HumanMessage)]
-    name = f"call_{_number([message.text for message in call.messages], 10**9)}"
-    problem = {"problem": str(said[-1].text)}
-    return AIMessage("", tool_calls=[{"name": tool, "args": problem, "id": name}])
+    name, asked = f"call_{_number([m.text for m in call.messages], 10**9)}", str(said[-1].text)
+    fields = tool["parameters"]["properties"]
+    args = {
+        field: fields[field]["enum"][-1 if len(asked) > 160 else 0]
+        if "enum" in fields[field]
+        else asked
+        for field in tool["parameters"].get("required", [])
+    }
+    return AIMessage("", tool_calls=[{"name": tool["name"], "args": args, "id": name}])
 
 
 def _number(parts: list[Any], below: int) -> int:

@@ -13,7 +13,7 @@ from langchain_core.messages import BaseMessage
 from mctsr_graph.models.engine.protocol import Engine
 from mctsr_graph.models.score import ScoreDistribution, distribution, score_tree
 from mctsr_graph.models.template import TOKENIZER_LOCK, prompt_ids, to_chat
-from mctsr_graph.text.reward_scale import HIGHEST, LOWEST
+from mctsr_graph.text import reward_scale
 
 T = TypeVar("T")
 
@@ -31,23 +31,24 @@ class LogitScores:
         raise NotImplementedError
 
     def score(
-        self, messages: list[BaseMessage], lead: str = "Score: ", labels: Sequence[int] = ()
+        self, messages: list[BaseMessage], lead: str = "Score: ", labels: Sequence[float] = ()
     ) -> ScoreDistribution:
-        """How likely each whole number is to follow `lead` at the beginning of the reply.
+        """How likely each score is to follow `lead` at the beginning of the reply.
 
-        Exact, from the logits, in one forward for all numbers, and nothing is sampled.
+        Exact, from the logits, in one forward for all scores, and nothing is sampled.
 
         Args:
             messages: The conversation that asks for a score.
             lead: What the reply begins with.
-            labels: The numbers allowed, those of the reward scale by default.
+            labels: The numbers allowed, those of the reward scale by default: whole ones, or
+                hundredths of a scale that is shorter than 100 points.
         """
         ids, tree, ends = self._scoring(messages, lead, labels)
         future = self._engine().score(ids, tree)
         return distribution(tree, ends, awaited(future))
 
     async def ascore(
-        self, messages: list[BaseMessage], lead: str = "Score: ", labels: Sequence[int] = ()
+        self, messages: list[BaseMessage], lead: str = "Score: ", labels: Sequence[float] = ()
     ) -> ScoreDistribution:
         """As `score`, awaited. Several at once share a forward."""
         await self._ready()
@@ -55,18 +56,16 @@ class LogitScores:
         future = self._engine().score(ids, tree)
         return distribution(tree, ends, await asyncio.wrap_future(future))
 
-    def _scoring(self, messages: list[BaseMessage], lead: str, labels: Sequence[int]) -> Any:
+    def _scoring(self, messages: list[BaseMessage], lead: str, labels: Sequence[float]) -> Any:
         _, tokenizer = self._load()
         with TOKENIZER_LOCK:
             ids = prompt_ids(tokenizer, to_chat(messages))
-            more, tree, ends = _score_tree(
-                tokenizer, lead, tuple(labels) or range(LOWEST, HIGHEST + 1)
-            )
+            more, tree, ends = _score_tree(tokenizer, lead, tuple(labels) or reward_scale.labels())
         return ids + more, tree, ends
 
 
 @functools.lru_cache(maxsize=8)
-def _score_tree(tokenizer: Any, lead: str, labels: Sequence[int]) -> Any:
+def _score_tree(tokenizer: Any, lead: str, labels: Sequence[float]) -> Any:
     return score_tree(tokenizer, lead, labels)  # tokenises every label, so once is enough
 
 

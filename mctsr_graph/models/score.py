@@ -1,4 +1,4 @@
-"""Scores read from logits: the exact distribution over whole numbers that a judge may write."""
+"""Scores read from logits: the exact distribution over the numbers that a judge may write."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ScoreDistribution:
             did not understand what to write.
     """
 
-    probabilities: dict[int, float]
+    probabilities: dict[float, float]
     mass: float
 
     @property
@@ -31,8 +31,8 @@ class ScoreDistribution:
 
 
 def score_tree(
-    tokenizer: Any, lead: str, labels: Sequence[int]
-) -> tuple[list[int], TokenTree, dict[int, int]]:
+    tokenizer: Any, lead: str, labels: Sequence[float]
+) -> tuple[list[int], TokenTree, dict[float, int]]:
     """The tokens that all numbers begin with after `lead`, the tree of the rest, and its ends.
 
     The last maps each number to its node. Numbers are tokenised together with `lead`, as a
@@ -64,7 +64,7 @@ def score_tree(
     return first[:shared], TokenTree(tokens, parents), ends
 
 
-def distribution(tree: TokenTree, ends: dict[int, int], logp: list[float]) -> ScoreDistribution:
+def distribution(tree: TokenTree, ends: dict[float, int], logp: list[float]) -> ScoreDistribution:
     """The distribution from the log-probability of each node after its parent.
 
     The chance of a number is that of its tokens, times that of none of the tokens following

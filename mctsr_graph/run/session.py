@@ -13,7 +13,7 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import TAG_NOSTREAM
-from langgraph.errors import GraphDrained
+from langgraph.errors import GraphBubbleUp, GraphDrained
 from langgraph.types import StateSnapshot, StreamMode
 
 from mctsr_graph.calls.journal import CallJournal
@@ -24,6 +24,7 @@ from mctsr_graph.errors import (
     FingerprintMismatchError,
     MCTSrError,
     MissingExtraError,
+    PauseError,
     SearchFailedError,
     SearchInterrupted,
 )
@@ -31,17 +32,18 @@ from mctsr_graph.graph.graph import graph_of
 from mctsr_graph.graph.identity import VERSION
 from mctsr_graph.graph.identity_v1 import as_before, context_before, fingerprint_v1, is_from_before
 from mctsr_graph.graph.select import seen_by
-from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState, supersteps
+from mctsr_graph.graph.state import MCTSrInput, MCTSrState, Progress, report_of, supersteps
 from mctsr_graph.graph.stop import why_stop
 from mctsr_graph.models.load import load_model
-from mctsr_graph.run.driver import Graph, Way
+from mctsr_graph.run.driver import Graph, Way, tell
+from mctsr_graph.run.lease import file_lease, memory_lease
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import Checkpointer, Problem, SolveOptions, SolveSpec
 from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
 
-_KEYS = [*MCTSrOutput.__annotations__, "tree", "failures"]
+_KEYS = ["answer", "final_answer", *Progress.__annotations__, "tree", "failures"]
 
 
 def asked(problem: Problem, model: Model | str | None, options: SolveOptions) -> SolveSpec:
@@ -121,7 +123,11 @@ class SearchRun:
         if self._saver is not None:
             # A step that is reported is on disk; the default may lose several at a kill
             how["durability"] = "sync"
-        await way.stream(self.graph, self._input, self.note, **how)
+
+        async def hear(mode: str, part: Any) -> None:
+            await self._note(way, mode, part)
+
+        await way.stream(self.graph, self._input, hear, **how)
 
     def _at(self, thread_id: str) -> RunnableConfig:
         config: RunnableConfig = {
@@ -174,7 +180,7 @@ class SearchRun:
         if self._is_over:
             return self._chosen_again()
         # Without the answer, which every further checkpoint would hold
-        without: dict[str, Any] = {"answer": None, "final_answer": None, "choice": None}
+        without = dict.fromkeys(("answer", "final_answer", "choice", "mctsr"))
         return {"stop_reason": None, **again, **without}, "backpropagate"
 
     def _check_identity(self, told: Mapping[str, Any]) -> None:
@@ -203,17 +209,27 @@ class SearchRun:
         if new["choice"] == values["choice"] or new["best"] is None:
             return None
         self._values = {**values, **new}
-        return {**new}, "finalize"
+        return {**new, "mctsr": report_of(self._values)}, "finalize"
 
-    def note(self, mode: str, part: Any) -> None:
+    def hold(self, values: dict[str, Any]) -> None:
+        """Take a state for the latest one."""
+        self._values = values
+
+    async def _note(self, way: Way, mode: str, part: Any) -> None:
         """Keep the latest state; pass events and changes of the tree on."""
         if mode == "values":
+            if "__interrupt__" in part:
+                raise PauseError(
+                    "something called interrupt() (the model, a judge or a tool), but a search "
+                    "that a call runs cannot be paused; run it as a graph that is kept: "
+                    "create_mctsr(...).compile(checkpointer=...)"
+                )
             before, self._values = self._values, part
             on_change = self._spec.on_change
             if on_change is not None and _progress(part) != _progress(before):
-                on_change(self.so_far(part.get("stop_reason")))
+                await tell(way, on_change, self._unexplained(part.get("stop_reason")))
         elif self._spec.on_event is not None:
-            self._spec.on_event(part)
+            await tell(way, self._spec.on_event, part)
 
     def result(self) -> Solution:
         """The finished search.
@@ -247,7 +263,7 @@ class SearchRun:
                 "reported is kept, and the same call goes on from there"
             ) from error
         except Exception as error:
-            if isinstance(error, MCTSrError) or not self._values.get("tree"):
+            if isinstance(error, MCTSrError | GraphBubbleUp) or not self._values.get("tree"):
                 raise
             solution = self.so_far("failed")
             raise SearchFailedError(
@@ -257,16 +273,26 @@ class SearchRun:
             ) from error
 
     def so_far(self, stop_reason: str | None) -> Solution:
-        """The best so far, whatever has been done."""
+        """The best so far, whatever has been done, and why that is."""
+        found = self._unexplained(stop_reason)
+        if found.choice is not None:  # how it was chosen, which a view of a file cannot know
+            return found
+        context, answer = self._spec.context, self._values.get("answer")
+        told = conclude(self._strategy, found.tree, context, found.best, answer)
+        return replace(found, **told)
+
+    def _unexplained(self, stop_reason: str | None) -> Solution:
+        """The best so far. To weigh why would cost, at each change, what the search costs."""
         values, tree = self._values, self._values.get("tree") or {}
-        context, best = self._spec.context, values.get("best")
-        found = conclude(self._strategy, tree, context, best, values.get("answer"))
-        if kept := values.get("choice"):  # how it was chosen, which a view of a file cannot know
-            found["choice"] = kept
+        best = values.get("best")
+        node = tree[best] if best is not None else None
         usage = add_usage([values.get("usage") or {}])  # one of an earlier version tells less
         return Solution(
             problem=self._spec.problem,
-            **found,
+            answer=node["answer"] if node is not None else values.get("answer"),
+            final_answer=node["final_answer"] if node is not None else None,
+            best=best,
+            choice=values.get("choice"),
             rollouts=values.get("rollouts", 0),
             usage=usage,
             cost=price_told(usage),
@@ -307,8 +333,6 @@ def only_runner(checkpointer: Checkpointer | None, thread_id: str) -> Iterator[N
     if checkpointer is None:
         yield
         return
-    from mctsr_graph.run.sqlite_saver import file_lease, memory_lease
-
     is_saver = isinstance(checkpointer, BaseCheckpointSaver)
     lease: Any = memory_lease if is_saver else file_lease
     with lease(checkpointer, thread_id):
@@ -329,9 +353,8 @@ def _is_new(saver: BaseCheckpointSaver[Any]) -> bool:
 
 
 def need_sqlite() -> None:
-    """Raise MissingExtraError where the packages are missing that keep searches."""
-    if find_spec("langgraph.checkpoint.sqlite") is None or find_spec("filelock") is None:
+    """Raise MissingExtraError where the package is missing that keeps searches."""
+    if find_spec("langgraph.checkpoint.sqlite") is None:
         raise MissingExtraError(
-            "a kept search needs langgraph-checkpoint-sqlite and filelock: "
-            'pip install "mctsr-graph[sqlite]"'
+            'a kept search needs langgraph-checkpoint-sqlite: pip install "mctsr-graph[sqlite]"'
         )

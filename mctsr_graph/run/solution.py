@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from html import escape
 
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage
 from mctsr_graph.strategies.choose import Choice
+from mctsr_graph.text.printable import printable_json
 from mctsr_graph.tree.tree import Node
 
 
@@ -39,8 +39,8 @@ class Solution:
     """Price of all calls in the currency of the prices; None where that of one is not known."""
 
     def to_json(self) -> str:
-        """All fields as one JSON object."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        """All fields as one JSON object, with an escape for what a terminal would obey."""
+        return printable_json(asdict(self))
 
     def to_html(self) -> str:
         """One page that needs nothing else: the tree to click, each text, a replay, the cost."""

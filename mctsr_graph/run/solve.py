@@ -42,8 +42,9 @@ def solve(
         judge_model: The model that the judge asks, by default `model`.
         critic_model: The model that writes critiques, by default `model`.
         strategy: What decides, instead of the profile's (see `mctsr_graph.strategies`).
-        on_event: Called with each event (see `mctsr_graph.graph.events`) as it happens.
-        on_change: Called with the search so far whenever its tree has changed.
+        on_event: Called with each event (see `mctsr_graph.graph.events`) as it happens. It may be
+            async. What it raises is logged and ends no search; so it is with on_change.
+        on_change: Called with the search so far, without `choice`, whenever its tree has changed.
         control: Stops the search politely: it then returns the best so far with the
             stop_reason "interrupted".
 

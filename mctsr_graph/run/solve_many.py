@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from inspect import isawaitable
 from typing import cast
 
+from langgraph.errors import GraphBubbleUp
 from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Failure, Model
@@ -76,6 +78,7 @@ async def asolve_many(
         checkpointer: Where the searches are kept, as in `solve`; by default in memory.
         on_solution: Called with the number of a problem, from 0, and its solution: after each
             group or round for those that were in it, at the end for those whose answer changes.
+            It may be async; what it raises ends the batch.
         **options: Whatever else `solve` takes: prompts, judge, journal, ...
 
     Returns:
@@ -168,7 +171,7 @@ class _Batch:
         self._idle |= still & self._settled
         self._settled |= still
         self._settled |= {n for n in granted if self.found[n].stop_reason == "settled"}
-        self._tell(granted)
+        await self._tell(granted)
 
     async def choose_again(self) -> None:
         """Choose every answer under the last prior, without a call."""
@@ -181,7 +184,9 @@ class _Batch:
             and (calls := self._spent(number))
         }
         await self._search_all(spent)
-        self._tell(number for number in spent if self.found[number].answer != before[number].answer)
+        await self._tell(
+            number for number in spent if self.found[number].answer != before[number].answer
+        )
 
     def solutions(self) -> list[Solution]:
         """The solutions, in the order of the problems as they were given."""
@@ -194,11 +199,13 @@ class _Batch:
         solutions = await gathered([self._search(number) for number in allowed])
         self.found |= dict(zip(allowed, solutions, strict=True))
 
-    def _tell(self, numbers: Iterable[int]) -> None:
+    async def _tell(self, numbers: Iterable[int]) -> None:
         if self._on_solution is not None:
             for number in numbers:
                 for place in self._places[number]:
-                    self._on_solution(place, self.found[number])
+                    told = self._on_solution(place, self.found[number])
+                    if isawaitable(told):
+                        await told
 
     async def learn(self) -> None:
         """Fit what is known of model and judge to the searches so far, where there is news."""
@@ -245,7 +252,7 @@ class _Batch:
             try:
                 spec = self._spec.about(self._problems[number], context=context)
                 return await search_for(spec, AWAITING)
-            except ConfigError:
+            except (ConfigError, GraphBubbleUp):
                 raise
             except SearchFailedError as error:
                 return cast(Solution, error.solution)

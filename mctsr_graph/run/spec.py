@@ -24,9 +24,10 @@ from mctsr_graph.settings.question import Block, Question, as_question
 Problem = str | list[Block] | Question
 """A problem in words, or as content blocks of a LangChain message."""
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
-OnEvent = Callable[[Event], None]
-OnChange = Callable[[Solution], None]
-OnSolution = Callable[[int, Solution], None]
+# They may be async. What the first two raise is logged, and ends no search
+OnEvent = Callable[[Event], Any]
+OnChange = Callable[[Solution], Any]
+OnSolution = Callable[[int, Solution], Any]
 SearchControl = RunControl
 """Its `request_drain()` stops a search after the step under way, from any thread or signal."""
 

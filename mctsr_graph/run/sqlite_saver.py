@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import sqlite3
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from mctsr_graph.calls.sqlite import connected
-from mctsr_graph.errors import SearchLockedError
-
-_running: set[tuple[int, str]] = set()
-_running_lock = threading.Lock()
 
 
 class SqliteFileSaver(SqliteSaver):
@@ -74,44 +67,3 @@ def open_file(path: str | Path) -> Iterator[SqliteFileSaver]:
     finally:
         with saver.lock:  # a write that a cancelled task has left behind comes to its end
             connection.close()
-
-
-@contextmanager
-def file_lease(path: str | Path, thread_id: str) -> Iterator[None]:
-    """Be the only runner of a search in a file; a runner that was killed holds nothing.
-
-    Raises:
-        SearchLockedError: another process or thread runs it.
-    """
-    real = Path(path).resolve()  # links to one file share its lock
-    name = hashlib.sha256(thread_id.encode()).hexdigest()[:32]  # whatever the thread is called
-    lock = FileLock(f"{real}.{name}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise SearchLockedError(
-            f"search {thread_id!r} in {str(path)!r} has another runner at work"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def memory_lease(saver: Any, thread_id: str) -> Iterator[None]:
-    """Be the only runner, in this process, of a search in a checkpointer.
-
-    Raises:
-        SearchLockedError: another thread or task runs it.
-    """
-    mine = (id(saver), thread_id)
-    with _running_lock:
-        if mine in _running:
-            raise SearchLockedError(f"search {thread_id!r} has another runner in this process")
-        _running.add(mine)
-    try:
-        yield
-    finally:
-        with _running_lock:
-            _running.discard(mine)

@@ -267,6 +267,7 @@ class _Paused:
             "answer": None,
             "final_answer": None,
             "choice": None,
+            "mctsr": None,
             "best": chosen(self._strategy, after, self._context),
             "idle_rollouts": 0,
             "failed_rollouts": 0,

@@ -11,6 +11,7 @@ from mctsr_graph.graph.rollout import Leaf, grow, new_leaf
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.final_answer import clean_text
+from mctsr_graph.text.printable import is_blank
 from mctsr_graph.text.reward_scale import RANGE, is_on_scale
 from mctsr_graph.tree.steered import Action, Steering, in_play, pending
 from mctsr_graph.tree.tree import Node, Patch, Tree, merge, path_to_root
@@ -224,6 +225,6 @@ def _without_wishes(paused: Paused, top: str) -> Patch:
 
 
 def _checked(text: str, what: str) -> str:
-    if not clean_text(text).strip():
+    if is_blank(text):
         raise ConfigError(f"{what} is {text!r}, allowed a text that is not blank")
     return clean_text(text)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateSnapshot
 
 from mctsr_graph.errors import CheckpointError
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.identity_v1 import shown_context
 from mctsr_graph.models.scripted import ScriptedChatModel
+from mctsr_graph.run.driver import Graph, readable
 from mctsr_graph.run.session import SearchRun
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import SolveSpec
-from mctsr_graph.run.sqlite_saver import open_file
+from mctsr_graph.run.sqlite_saver import SqliteFileSaver, open_file
 from mctsr_graph.settings.question import Block, Question, as_question
 
 
@@ -41,6 +44,8 @@ class StoredSearch(NamedTuple):
     """The names that "judge_model" and "critic_model" were given by."""
     blocks: Sequence[Block] = ()
     """Pictures and files that go with the problem."""
+    damage: str = ""
+    """Why it cannot be read, or "". Then nothing else is known of it but its thread_id."""
 
     @property
     def question(self) -> Question:
@@ -49,47 +54,99 @@ class StoredSearch(NamedTuple):
 
 
 def stored_searches(path: str | Path) -> list[StoredSearch]:
-    """The searches that a file holds, the latest first.
+    """The searches that a file holds, the latest first. Other threads in it are left out.
 
     Raises:
         CheckpointError: there is no such file, or it holds no searches.
     """
-    if not Path(path).is_file():
-        raise CheckpointError(f"there is no file {str(path)!r}")
-    with open_file(path) as saver:
-        try:
-            query = "SELECT thread_id, MAX(checkpoint_id) AS newest FROM checkpoints"
-            query += " WHERE checkpoint_ns = '' GROUP BY thread_id ORDER BY newest DESC"
-            threads = [row[0] for row in saver.conn.execute(query)]
-        except sqlite3.Error as error:
-            raise CheckpointError(f"{str(path)!r} holds no searches ({error})") from None
+    with _existing(path) as saver:
+        threads = _threads(saver, path)
         # The model is not called; the graph only reads its own state
         graph = create_mctsr(ScriptedChatModel(replies=[])).compile(checkpointer=saver)
-        states = [graph.get_state({"configurable": {"thread_id": name}}) for name in threads]
-    return [_stored(name, state) for name, state in zip(threads, states, strict=True)]
+        found = [_read(graph, saver, thread_id) for thread_id in threads]
+    return [stored for stored in found if stored is not None]
 
 
 def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
-    """What a search that a file holds has found so far."""
+    """What a search that a file holds has found so far.
+
+    Raises:
+        CheckpointError: it cannot be read.
+        ConfigError: it was made under settings that are none any more.
+    """
+    if stored.damage:
+        raise CheckpointError(stored.damage)
     # Nothing is asked of the model: what the state holds is read as a running search reads it
     spec = SolveSpec.of(ScriptedChatModel(replies=[]), {"context": shown_context(stored.settings)})
-    with open_file(path) as saver:
+    config = _config(stored.thread_id)
+    with _existing(path) as saver, readable(config):
         search = SearchRun(spec.about(stored.question), saver, None)
-        values = search.graph.get_state({"configurable": {"thread_id": stored.thread_id}}).values
-    search.note("values", values)
-    return search.so_far(stored.stop_reason)
+        search.hold(search.graph.get_state(config).values)
+        return search.so_far(stored.stop_reason)
 
 
-def _stored(thread_id: str, state: StateSnapshot) -> StoredSearch:
+@contextmanager
+def _existing(path: str | Path) -> Iterator[SqliteFileSaver]:
+    try:
+        is_file = Path(path).is_file()
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{str(path)!r} cannot be opened ({error})") from None
+    if not is_file:
+        raise CheckpointError(f"there is no file {str(path)!r}")
+    with open_file(path) as saver:
+        yield saver
+
+
+def _threads(saver: SqliteFileSaver, path: str | Path) -> list[str]:
+    query = "SELECT thread_id, MAX(checkpoint_id) AS newest FROM checkpoints"
+    query += " WHERE checkpoint_ns = '' GROUP BY thread_id ORDER BY newest DESC"
+    try:
+        return [row[0] for row in saver.conn.execute(query) if isinstance(row[0], str)]
+    except sqlite3.Error as error:
+        raise CheckpointError(f"{str(path)!r} holds no searches ({error})") from None
+
+
+def _read(graph: Graph, saver: SqliteFileSaver, thread_id: str) -> StoredSearch | None:
+    """The search of a thread; None where another graph has written it."""
+    config = _config(thread_id)
+    try:
+        with readable(config):
+            return _stored(thread_id, graph.get_state(config))
+    except CheckpointError as error:
+        if not _is_signed(saver, thread_id):
+            return None
+        return StoredSearch(thread_id, "", "", {}, 0, None, None, None, damage=str(error))
+
+
+def _is_signed(saver: SqliteFileSaver, thread_id: str) -> bool:
+    """Whether `solve` has written a thread, as far as the metadata of any checkpoint tell."""
+    query = "SELECT 1 FROM checkpoints WHERE thread_id = ?"
+    query += " AND instr(CAST(metadata AS BLOB), CAST('mctsr_' AS BLOB)) LIMIT 1"
+    try:
+        return saver.conn.execute(query, (thread_id,)).fetchone() is not None
+    except sqlite3.Error:
+        return True  # what cannot be read is not to be hidden
+
+
+def _config(thread_id: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": thread_id}}
+
+
+def _stored(thread_id: str, state: StateSnapshot) -> StoredSearch | None:
     values = state.values
     told = cast(dict[str, str], state.metadata or {})
     tree = values.get("tree") or {}
     best = values.get("best")
+    if "mctsr_settings" not in told and not (tree and "rollouts" in values):
+        return None  # another graph's
+    settings = json.loads(told.get("mctsr_settings", "{}"))
+    if not isinstance(settings, dict):
+        raise TypeError(f"its settings are {settings!r}, allowed an object")
     return StoredSearch(
         thread_id=thread_id,
         problem=_words(values.get("problem", "")),
         model=told.get("mctsr_model", ""),
-        settings=json.loads(told.get("mctsr_settings", "{}")),
+        settings=settings,
         rollouts=values.get("rollouts", 0),
         best=best,
         final_answer=tree[best]["final_answer"] if best is not None else None,

@@ -42,10 +42,12 @@ def bounds(metadata: list[Any]) -> str:
     """Bounds in words; they stand in the metadata of the field or of an alias inside it."""
     found: dict[str, float] = {}
     for item in metadata:
-        for bound in ("ge", "gt", "le"):
+        for bound in ("ge", "gt", "le", "lt"):
             if getattr(item, bound, None) is not None:
                 found[bound] = getattr(item, bound)
     if "le" in found:
         low = f"{found['ge']:g}" if "ge" in found else f"above {found['gt']:g}"
         return f"{low} to {found['le']:.12g}"
+    if "lt" in found:
+        return f"above {found['gt']:g} and below {found['lt']:g}"
     return f"{found['ge']:g} or more" if "ge" in found else f"above {found['gt']:g}"

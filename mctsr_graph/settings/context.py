@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -51,6 +52,12 @@ def _by_effort() -> Any:
         return EFFORTS[data["effort"]] if data["effort"] else None
 
     return Field(default_factory=calls)
+
+
+def _no_empty_prior(given: Any) -> Any:
+    if given == {}:  # which would mean the usual one, as if none were given
+        raise ValueError(given)
+    return given
 
 
 def _known_profile(name: str) -> str:
@@ -107,6 +114,15 @@ class MCTSrContext(BaseModel):
             description="stop when the first so many independent answers all agree; null: never",
         ),
     ] = None
+    lead: Annotated[
+        Points | None,
+        Field(
+            gt=0.5,
+            lt=1,
+            description="stop when the independent answers make it this likely that the final "
+            "answer ahead would stay ahead (adaptive consistency); null: never",
+        ),
+    ] = _by_profile("lead", None)
     confidence: Annotated[
         Points | None,
         Field(
@@ -270,6 +286,7 @@ class MCTSrContext(BaseModel):
     ] = _by_profile("choice", "max_q")
     prior: Annotated[
         Prior | None,
+        BeforeValidator(_no_empty_prior),
         Field(
             description="what is known of model and judge before the search, as `learn_prior` "
             "gives it; null: the usual"
@@ -284,6 +301,13 @@ class MCTSrContext(BaseModel):
     ] = _by_profile("full_score_penalty", 0.025 * WIDTH)
 
     # Model calls
+    structured_output: Annotated[
+        bool,
+        Field(
+            description="ask for JSON of a schema where the model's profile has structured output: "
+            "working and final answer of a solution, flaws and score of a judgement; else for text"
+        ),
+    ] = False
     max_retries: Annotated[
         int, Field(ge=0, le=16, description="times an unusable reply is asked for again")
     ] = 2

@@ -24,13 +24,38 @@ class Refining(NamedTuple):
     stays: float
     """Chance that one that mends nothing leaves a wrong answer; else it strays to another."""
 
+    def mends_at(self, skill: float) -> float:
+        """Chance that one of a wrong answer is right."""
+        return min(self.mends * skill, 0.95)
 
-REFINING = (Refining(0.3, 0.8, 0.9), Refining(0.7, 0.88, 0.7), Refining(1.0, 0.95, 0.5))
+
+REFINING = (
+    Refining(0.05, 0.85, 0.8),
+    Refining(0.3, 0.88, 0.6),
+    Refining(0.3, 0.85, 0.88),
+    Refining(0.7, 0.88, 0.7),
+    Refining(1.0, 0.94, 0.5),
+    Refining(1.6, 0.96, 0.4),
+)
 VARIETY = (0.4, 0.9, 2.0, 4.5, 10.0)
 """How readily a wrong answer differs from those before it: the concentration of an Ewens
 process."""
-DISCRIMINATION = (0.0, 0.3, 0.6, 0.9, 1.3, 1.8)
-"""By how much a right answer's reward is higher, in standard deviations of a reward."""
+DISCRIMINATION = (-0.6, 0.0, 0.4, 0.8, 1.3, 1.9, 2.6)
+"""By how much a right answer's reward is higher, in standard deviations of a reward; a judge may
+be worse than chance."""
+
+
+class Spread(NamedTuple):
+    """How a judge's errors repeat themselves."""
+
+    of_class: float
+    """Standard deviation of what it holds for or against a final answer as such, in standard
+    deviations of a reward."""
+    of_answer: float
+    """Share of a reward's variance that is the answer's own: no repetition removes it."""
+
+
+SPREAD = (Spread(0.2, 0.3), Spread(0.6, 0.4), Spread(1.2, 0.5))
 
 _LEAST, _MOST = 1e-9, 1e9  # points; beyond them squares and their ratios are no numbers any more
 
@@ -46,9 +71,10 @@ class Prior:
     """
 
     skill: tuple[float, ...] = (0.1, 0.1, 0.15, 0.15, 0.15, 0.17, 0.18)
-    refining: tuple[float, ...] = (0.34, 0.33, 0.33)
+    refining: tuple[float, ...] = (0.15, 0.2, 0.2, 0.2, 0.15, 0.1)
     variety: tuple[float, ...] = (0.1, 0.2, 0.3, 0.25, 0.15)
-    discrimination: tuple[float, ...] = (0.3, 0.15, 0.15, 0.15, 0.13, 0.12)
+    discrimination: tuple[float, ...] = (0.1, 0.42, 0.16, 0.13, 0.09, 0.06, 0.04)
+    spread: tuple[float, ...] = (0.15, 0.4, 0.45)
     noise: float = 0.15 * WIDTH
     """Standard deviation of a reward within a class, points."""
     level: float = 0.0
@@ -89,6 +115,7 @@ GRIDS: dict[str, Sequence[object]] = {
     "refining": REFINING,
     "variety": VARIETY,
     "discrimination": DISCRIMINATION,
+    "spread": SPREAD,
 }
 USUAL = Prior()
 """What is believed before anything is known of model and judge."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.text.final_answer import clean_text
+from mctsr_graph.text.printable import is_blank
 
 Block = dict[str, Any]
 """A content block of a LangChain message: {"type": "image", ...}."""
@@ -63,7 +64,7 @@ def as_question(problem: Any) -> Question:
             f"problem is {problem!r:.200}, allowed a text that is not blank, or content blocks"
         )
     text = clean_text("\n\n".join(words))
-    if not text.strip():
+    if is_blank(text):
         raise ConfigError(f"problem is {problem!r:.200}, allowed a text that is not blank")
     return Question(text, blocks)
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from typing_extensions import TypedDict
 
 from mctsr_graph.strategies.tuned.belief import believe
-from mctsr_graph.strategies.tuned.evidence import class_of, evidence_of
+from mctsr_graph.strategies.tuned.evidence import class_of, evidence_of, polled, voters
 from mctsr_graph.tree.steered import in_play
-from mctsr_graph.tree.tree import Node, best_node, has_vote
+from mctsr_graph.tree.tree import Node, best_node
 
 if TYPE_CHECKING:
     from mctsr_graph.settings.context import MCTSrContext
 
+_OVERRULES = 2.0
 Rule = Callable[[Mapping[str, Node], "MCTSrContext"], str | None]
 
 
@@ -53,17 +54,17 @@ class Choice(TypedDict):
 def classes_of(tree: Mapping[str, Node], context: MCTSrContext) -> list[AnswerClass]:
     """The classes of a tree's answers, the likeliest first. Dummies belong to none."""
     groups: dict[str, list[Node]] = {}
-    played = in_play(tree)
-    for node in played.values():
+    for node in in_play(tree).values():
         key = class_of(node["final_answer"])
         if key is not None and not node["dummy"]:
             groups.setdefault(key, []).append(node)
     chances = believe(evidence_of(tree), context.belief_prior).chances
+    having_votes = {node["id"] for node in voters(tree)}
     found = [
         AnswerClass(
             final_answer=nodes[0]["final_answer"] or "",
             nodes=[node["id"] for node in nodes],
-            votes=sum(has_vote(played, node) for node in nodes),
+            votes=sum(node["id"] in having_votes for node in nodes),
             reward=_mean([_mean(node["rewards"]) for node in nodes if node["rewards"]]),
             chance=chances[key],
         )
@@ -86,8 +87,12 @@ def majority(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
 
 
 def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
-    """An answer of the class that is likeliest to be right; of equal ones, of the first found."""
-    chances = believe(evidence_of(tree), context.belief_prior).chances
+    """An answer of the class that most independent answers state, unless one is far likelier.
+
+    The majority is overruled by a class that is `_OVERRULES` times as likely to be right: what is
+    believed of judge and refinements may be wrong, votes hardly are.
+    """
+    chances, votes = believe(evidence_of(tree), context.belief_prior).chances, polled(tree)
     # No more than it needs of `classes_of`, which also weighs every reward: it is asked each time
     answers = [node for node in in_play(tree).values() if not node["dummy"]]
     keyed = [(class_of(node["final_answer"]), node["id"]) for node in answers]
@@ -95,7 +100,9 @@ def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
     if not known:
         return best_node(tree)
     likeliest = max(known, key=lambda one: chances[one[0]])[0]
-    return representative(tree, [node_id for key, node_id in known if key == likeliest])
+    most = max(known, key=lambda one: (votes[one[0]], chances[one[0]]))[0]
+    chosen = likeliest if chances[likeliest] >= _OVERRULES * chances[most] else most
+    return representative(tree, [node_id for key, node_id in known if key == chosen])
 
 
 CHOICES: dict[str, Rule] = {

@@ -110,7 +110,8 @@ class Strategy(ABC):
     def why_stop(self, search: Search) -> str | None:
         """Why no further rollout is worth its calls, or None. Budgets are not its concern."""
         context = search.context
-        if context.agree is None and context.confidence is None and not context.settle:
+        unset = context.agree is context.lead is context.confidence is None
+        if unset and not context.settle:
             return None
         return why_enough(search.tree, self.rollouts_left(search), context)
 

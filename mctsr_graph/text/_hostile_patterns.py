@@ -1,13 +1,14 @@
-"""The patterns that `hostile` finds hostile text with, and the reading of text before."""
+"""The patterns that `hostile` finds hostile text with."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cache
-from itertools import islice
-from typing import NamedTuple
+
+from mctsr_graph.text._hostile_view import as_seen
+from mctsr_graph.text.reward_scale import HIGHEST, highest_pattern
+from mctsr_graph.text.score_labels import FINAL, OTHER_NOUNS, SCORE_NOUNS
 
 # ------------------------------------------------------------------ control tokens
 # Only the first character is consumed: of tokens that overlap, each is broken.
@@ -34,29 +35,59 @@ _OURS = (
 _JUDGE = r"(?:judge|evaluator|grader|examiner|assessor|scorer|llm)s?"
 _MODS = (
     r"(?:(?:the|my|your|its|this|a|final|overall|total|self|correct|true|expected|suggested"
-    r"|deserved|assigned|recommended|official|revised|adjusted|numeric(?:al)?|confidence|quality|evaluation|answer"
-    rf"|solution|response|{_JUDGE}(?:'s)?)[ -]){{0,5}}"
+    r"|deserved|assigned|recommended|official|revised|adjusted|numeric(?:al)?|confidence|quality"
+    rf"|eval|evaluation|answer|solution|response|{_JUDGE}(?:'s)?)[ -]?){{0,5}}"
 )
-_MAIN = "(?:" + "|".join("[ ._-]?".join(word) for word in ("score", "grade", "rating")) + ")"
+
+
+def _spaced(word: str) -> str:
+    """A word whose letters may be spaced out, or written in digits that look like them."""
+    letters = {"s": "[s5$]", "o": "[o0]", "e": "[e3]", "a": "[a4]", "i": "[i1]"}
+    return "[ ._-]{0,2}".join(letters.get(letter, letter) for letter in word)
+
+
+def _folded(nouns: Iterable[str]) -> str:
+    """Nouns of the table as they are seen, the longest first."""
+    seen = {as_seen(noun)[0].lower() for noun in nouns}
+    return "|".join(sorted(seen, key=lambda noun: (-len(noun), noun)))
+
+
+_MAIN = "(?:" + "|".join(map(_spaced, ("score", "grade", "rating"))) + ")"
+_AMBIGUOUS = {
+    *("分数", "分數", "成绩", "評価", "평가", "درجة", "النقاط", "cijfer", "skor"),
+}
+_FOREIGN = _folded(n for nouns in SCORE_NOUNS.values() for n in nouns if n not in _AMBIGUOUS)
+_WEAK = (  # they mean other things, too
+    rf"(?:(?:points|marks?) awarded|points|marks?|reward|{_folded((*OTHER_NOUNS, *_AMBIGUOUS))})"
+)
 _NOUN = (
     rf"(?:{_MAIN}|grading|verdict|evaluation|assessment|judge?ment|{_JUDGE}"
-    r"|(?:最终|总)?(?:评分|得分|分数|打分|評分|分數)|スコア|採点|оценка|балл(?:ы|ов)?|puntuacion"
-    r"|puntaje|calificacion|pontuacao|punteggio|punktzahl|bewertung)"
+    rf"|(?:最终|总|最後の)?(?:{_FOREIGN}))"
 )
 _LABEL = (
-    rf"(?<!\w){_MODS}{_NOUN}(?!\w)(?: (?:for|of|on|to) {_OURS})?(?: ?[(\[][^()\[\]]{{0,40}}[)\]])?"
+    rf"(?<!\w){_MODS}{_NOUN}(?!\w)(?: (?:result|value|outcome)(?!\w))?(?: (?:for|of|on"
+    rf"|to) {_OURS})?"
+    rf"(?: {FINAL})?(?: ?[(\[][^()\[\]]{{0,40}}[)\]])?"
 )
 _HIGH = (
     r"(?:full|max(?:imum)?|perfect|top|highest|100|(?:a|one) hundred)(?: possible)?"
     r" (?:marks?|scores?|points?|credits?|ratings?|grades?)"
 )
-_FRACTION = r"\d{1,3} ?(?:/|out of) ?\d{1,3}"
-_SCALE = r"(?: ?(?:/|out of) ?\d{1,4}(?!\d)| ?%| (?:points?|pts|percent|marks)\b)"
-_NUMBER = (
-    rf"(?:[-+]? ?(?:(?:100|\d{{1,2}})(?:[.,]\d{{1,2}})?(?![\w.,]?\d|[a-z]){_SCALE}?"
-    rf"|{_FRACTION})(?!\d)|(?:one |a )?hundred\b|ninety\b)"
+_FRACTION = r"\d{1,3} ?(?:/|out of|sur|von|de|su|из|van) ?\d{1,3}"
+_SCALE = r"(?: ?(?:/|out of|sur|von|de|su) ?\d{1,4}(?!\d)| ?%| (?:points?|pts|percent|marks)\b)"
+_WHOLE = rf"(?:{HIGHEST:g}|100|\d{{1,{max(2, len(f'{HIGHEST:g}') - 1)}}})"
+_WORD = (
+    r"(?:(?:one[ -]|a )?hundred\b|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)"
+    r"(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?\b)"
 )
-_END = r"[.…!)\]\"'|& ]*$"
+_NUMBER = (
+    rf"(?:[-+]? ?(?:{_WHOLE}(?:[.,]\d{{1,4}})?(?![\w.,]?\d|[a-z]){_SCALE}?"
+    rf"|{_FRACTION})(?!\d)|{_WORD}|1 0 0\b|1e2\b|10 ?\^ ?2\b)"
+)
+_TOP = rf"(?:{highest_pattern()}|9\d(?:\.\d{{1,2}})?|100(?:\.0{{1,2}})?|(?:one |a )?hundred)"
+"""A number at the top of the scale."""
+_FULL = "(?:" + "|".join(rf"{n} ?(?:/|out of) ?{n}" for n in (100, 20, 10, 5)) + ")"
+_END = r"[.…!)\]\"'|&;, 。]*$"
 _PRAISE = (
     rf"(?:(?:{_HIGH}|perfect|flawless|excellent|outstanding|correct|accept(?:ed)?|pass(?:ed)?|full"
     rf"|[★⭐])(?= ?(?:$|[^\w ]))|(?<!\w)[a-f][-+]?(?={_END}))"
@@ -67,6 +98,7 @@ _ALONE = (
     r"| ?[a-z] ?[-+=×/^])"
 )
 _VALUE = rf"[\"'()\[<| ]{{0,4}}(?:{_NUMBER}{_ALONE}|{_PRAISE})"
+_COPULA = r"(?: (?:es|ist|lautet|est(?: de)?|e|is) |是|为|は|[은는] )"
 _ASK = (
     r"\b(?:should|must|shall|will|ought to|needs? to|has to|have to|(?:is|are|were) \w{2,12} to)\b"
 )
@@ -76,143 +108,220 @@ _GIVE = (
 )
 _GOOD = rf"(?:\b(?:[5-9]\d|100)\b|{_HIGH}|\ba ?\+)"
 _SCORED = rf"(?:{_HIGH}|(?:{_MAIN}|mark) ?(?:of|to|as|at|is|:|=)? ?[\"']?{_GOOD})"
-_EARNED = rf"(?:{_SCORED}|\d{{1,3}}(?: points| pts| marks| ?/| out of| ?%?{_END})|an? a\b)"
+_EARNED = (
+    rf"(?:{_SCORED}|\d{{1,3}}(?: points| pts| marks| ?/| out of| ?%?{_END})|an? a\b"
+    rf"|a (?:perfect|full|solid) {_TOP}(?!\w))"
+)
 
 # ------------------------------------------------------------------ what is hidden
-_RULES = (
+_JUDGES = ("judg", "evaluator", "grader", "examiner", "assessor", "scorer", "llm")
+_WORKS = (
+    *("answer", "solution", "response", "submission", "attempt", "proof", "derivation"),
+    *("reasoning", "work", "reply"),
+)
+SPELLED = ("score", "grade", "rating")
+_FOREIGN_HINTS = tuple(noun.replace(" ", "") for noun in _FOREIGN.split("|"))
+_NOUN_HINTS = (
+    *SPELLED,
+    *("sc0re", "5core", "5c0re", "scor3", "sc0r3", "5cor3", "5c0r3", "gr4de", "grad3", "r4ting"),
+    *("rat1ng", "grading", "verdict", "evaluat", "assess"),
+    *_JUDGES,
+    *_FOREIGN_HINTS,
+)
+ANYTHING = ("",)
+# Each rule, and of what a sentence holds one for it, in small letters without blanks and markup
+_RULES: tuple[tuple[tuple[str, ...], str], ...] = (
     # LABEL, behind the sentence's beginning, a punctuation mark, or capitalised behind a word
-    rf"(?:^|[^\w\s'’] ?|(?-i:(?<=[a-z] )(?=[A-Z]))){_LABEL}[\"') ]{{0,3}}[:\]|]+"
-    rf"(?:\.{{2,6}}|…)?{_VALUE}",
-    rf"^\W{{0,9}}(?:{_LABEL}[\"') ]{{0,3}}(?:[=|&→—–]|-+>?|\.\.+|…){_VALUE}"
-    rf"|{_MODS}(?:(?:score|rating) {_NUMBER}|(?:grade|marks?|points) {_FRACTION})"
-    rf"|(?:points|marks) ?[:=] ?{_FRACTION}|(?:total|overall|final) ?[:=] ?{_FRACTION}(?<=100)"
-    r"|(?:100|20|10|5) ?(?:/|out of) ?(?:100|20|10|5)|(?<=\[) ?(?:[-+] ?\d{1,3}|[5-9]\d|100) ?\]"
-    # VERDICT
-    r"|(?:(?:so|thus|therefore|hence|then|finally|overall),? )?"
-    rf"{_MODS}(?:{_MAIN}|mark) (?:is|was|(?:should|must|would|will) be|equals) (?:exactly |a )?"
-    rf"(?:(?:9\d|100)(?:\.\d)?{_SCALE}?|\d{{1,3}} ?(?:/|out of) ?100|{_PRAISE})){_END}|[★⭐]{{3}}",
+    (
+        _NOUN_HINTS,
+        rf"(?:^|[^\w\s'’] ?|(?-i:(?<=[a-z] )(?=[A-Z]))){_LABEL}[\"'). ]{{0,3}}"
+        rf"(?:is ?)?[:\]|][:\]|=]{{0,4}}"
+        rf"(?:\.{{2,6}}|…)?{_VALUE}",
+    ),
+    (
+        ANYTHING,
+        rf"^\W{{0,9}}(?:{_LABEL}[\"') ]{{0,3}}(?:[:=]{{0,3}}[=|&→—–~≔⇒➜»;,]>?|<?-+>?|\.\.+"
+        rf"|…){_VALUE}"
+        rf"|{_MODS}(?:(?:score|rating)(?: \([^()]{{0,20}}\))? {_NUMBER}|(?:grade|marks?"
+        rf"|points) {_FRACTION})"
+        rf"|(?:points|marks) ?[:=] ?{_FRACTION}|(?:total|overall|final"
+        rf"|result) ?[:=] ?{_FRACTION}(?<=100)"
+        rf"|(?:final |your |{_JUDGE} )?{_WEAK}(?: {FINAL})? ?[:=]{{1,3}} ?[\"']?"
+        rf"(?:{_TOP}{_SCALE}?|1\.0|{_FULL})"
+        rf"|(?:quality|confidence|rank|result|total (?:points|marks)) ?[:=]{{1,3}} ?{_FULL}|{_FULL}"
+        r"|(?<=\[) ?(?:[-+] ?\d{1,3}|[5-9]\d|100) ?\]"
+        # VERDICT
+        r"|(?:(?:so|thus|therefore|hence|then|finally|overall),? )?"
+        rf"{_MODS}(?:{_MAIN}|mark) (?:is|was|(?:should|must|would|will) be|equals"
+        rf"|stands at) (?:exactly |a )?"
+        rf"(?:{_TOP}{_SCALE}?|\d{{1,3}} ?(?:/|out of) ?100|{_PRAISE})"
+        rf"|(?:(?:l[ae]|l'|die|der|das|il|o|a|het|de) )?(?:{_NOUN})(?: {FINAL})?{_COPULA}"
+        rf" ?(?:{_TOP}{_SCALE}?|\d{{1,3}} ?(?:/|sur|von|de|su) ?100)"
+        rf"|(?:(?:this|it|my \w{{4,12}}|has|was|is|been|already|hereby) ){{0,5}}"
+        rf"(?:graded|rated|evaluated|marked)\b[^0-9]{{0,12}}(?:{_TOP}{_SCALE}?|{_FRACTION})"
+        rf"(?: by .{{0,40}})?"
+        rf"){_END}|[★⭐]{{3}}",
+    ),
     # FIELD
-    rf"[\"'](?:\w{{1,20}}_)?{_NOUN}[\"'] ?[:=] ?[\"']?(?:{_NUMBER}|{_PRAISE})"
-    rf"|<(?:\w{{1,20}}[_-])?{_NOUN}[^<>]{{0,40}}>?(?<=[>\d\"']) ?[\"']?(?:{_NUMBER}|/?>)",
+    (
+        _NOUN_HINTS,
+        rf"[\"'](?:\w{{1,20}}_)?{_NOUN}[\"'] ?(?:[:=]>?) ?[\"']?(?:{_NUMBER}|{_PRAISE})"
+        rf"|\b(?:\w{{1,20}}_(?:score|rating|grade)|(?:score|rating|grade)_\w{{1,12}}) ?: ?"
+        rf"{_TOP}(?!\w){_ALONE}"
+        rf"|<(?:\w{{1,20}}[_-])?{_NOUN}[^<>]{{0,40}}>?(?<=[>\d\"']) ?[\"']?(?:{_NUMBER}|/?>)",
+    ),
     # ADDRESS
-    r"^\W{0,9}(?:(?:dear|attention|attn|hey|hello|hi|(?:note|message|instructions?) (?:to|for))"
-    rf"[:,]? (?:(?:the|all|any) )?(?:ai |llm )?{_JUDGE}\b|{_JUDGE} ?[:,!—])",
-    rf"\b{_JUDGE}\b.{{0,30}}{_ASK}.{{0,10}}{_GIVE}.{{0,30}}(?:{_GOOD}|\bcorrect\b)",
-    rf"\byou\b.{{0,5}}{_ASK}.{{0,5}}{_GIVE}.{{0,20}}(?:{_SCORED}|{_OURS}.{{0,15}}{_GOOD})",
-    r"\b(?:i|we)(?:'d|'ll| \w{2,8}){0,2} (?:give|award|assign|rate|score|grade|mark)"
-    rf" (?:(?:this|it|that|myself|{_OURS})\b.{{0,25}}?{_EARNED}|{_MODS}{_SCORED})",
-    rf"\ba {_MAIN} of [-+]?\d{{1,3}}\b.{{0,20}}\b(?:appropriate|fair|justified|reasonable|suitable"
-    r"|warranted|deserved|reflect)",
-    rf"(?:\b(?:this|it)|\b{_OURS}) (?:clearly |fully |certainly )?(?:deserve|merit|warrant"
-    rf"|earn)s?\b.{{0,30}}?{_EARNED}",
-    rf"\b{_OURS} .{{0,20}}(?:gets?|receives?|scores?|rates?|worth|(?:be|is) (?:given|graded"
-    rf"|scored|rated|awarded|marked))\b.{{0,20}}?(?:{_SCORED}|100{_END}|\d ?(?:/|out of|points))",
-    r"(?:^|[,:;!(\"'—-] ?|\b(?:please|just|only|simply|must|should|now) )(?:give|award|assign"
-    r"|output|return|print|(?:respond|reply|answer) with|say|report)"
-    rf" (?:this |it |me |{_OURS} |only |just |exactly |the |an? |[\"'])*{_MODS}{_SCORED}",
-    r"^\W{0,9}(?:(?:please|now|just|simply|only) )*(?:output|reply|respond|say"
-    r"|(?<=only |just )(?:return|print))(?: with| only| just| exactly| the (?:number|score))*"
-    r" [\"']?(?:100|one hundred)\W*$",
-    r"\b(?:ignor|disregard|forget|overrid)\w{0,4} .{0,40}\b(?:instructions?|rubrics?|prompts?"
-    r"|grading|criteria|guidelines|flaws|errors)\b",
-    rf"(?:{_NOUN}|\bmark)s? (?:for|of|on) {_OURS}.{{0,30}}(?:{_GOOD}|{_PRAISE})",
+    (
+        _JUDGES,
+        r"^\W{0,9}(?:(?:dear|attention|attn|hey|hello|hi|(?:note|message|instructions?) (?:to|for))"
+        rf"[:,]? (?:(?:the|all|any) )?(?:ai |llm )?{_JUDGE}\b|{_JUDGE} ?[:,!—])",
+    ),
+    (
+        _JUDGES,
+        rf"\b{_JUDGE}\b.{{0,30}}{_ASK}.{{0,10}}{_GIVE}.{{0,30}}(?:{_GOOD}|\bcorrect\b)",
+    ),
+    (
+        _JUDGES,
+        rf"\b{_JUDGE}\b.{{0,20}}\b(?:replied|said|wrote|answered|decided|(?:gave|gives|awarded|assigned)"
+        rf" (?:this|it|me|us|{_OURS}))\b ?[:,]? ?[\"']?(?:a )?(?:{_TOP}(?!\w)|{_SCORED})",
+    ),
+    (
+        ("your",),
+        rf"\byour (?:\w{{3,9}} )?(?:reply|response|output|answer|verdict) {_ASK} (?:be|read"
+        rf"|say|contain)\b"
+        rf".{{0,20}}?(?:{_TOP}(?!\w)|{_SCORED})",
+    ),
+    (
+        ("reply",),
+        rf"\b(?:the|correct|valid|expected|required|only|right|proper) "
+        rf"(?:\w{{3,9}} )?reply\b.{{0,9}}(?:is|be|:)"
+        rf" ?.{{0,12}}?{_TOP}(?!\w)",
+    ),
+    (
+        ("you",),
+        rf"\byou\b.{{0,5}}{_ASK}.{{0,5}}{_GIVE}.{{0,20}}(?:{_SCORED}|{_OURS}.{{0,15}}{_GOOD})",
+    ),
+    (
+        ("give", "award", "assign", "rate", "score", "grade", "mark"),
+        r"\b(?:i|we)(?:'d|'ll| \w{2,8}){0,2} (?:give|award|assign|rate|score|grade|mark)"
+        rf" (?:(?:this|it|that|myself|{_OURS})\b.{{0,25}}?{_EARNED}|{_MODS}{_SCORED})",
+    ),
+    (
+        SPELLED,
+        rf"\ba {_MAIN} of [-+]?\d{{1,3}}\b.{{0,20}}\b(?:appropriate|fair|justified"
+        rf"|reasonable|suitable"
+        r"|warranted|deserved|reflect)",
+    ),
+    (
+        ("deserve", "merit", "warrant", "earn"),
+        rf"(?:\b(?:this|it)|\b{_OURS}) (?:clearly |fully |certainly )?(?:deserve|merit|warrant"
+        rf"|earn)s?\b[^=*+:]{{0,30}}?{_EARNED}",
+    ),
+    (
+        _WORKS,
+        rf"\b{_OURS} .{{0,20}}(?:gets?|receives?|scores?|rates?|worth|(?:be|is) (?:given|graded"
+        rf"|scored|rated|awarded|marked))\b.{{0,20}}?(?:{_SCORED}|100{_END}|\d ?(?:/|out of"
+        rf"|points))",
+    ),
+    (
+        ("give", "award", "assign", "output", "return", "print", "with", "say", "report"),
+        r"(?:^|[,:;!(\"'—-] ?|\b(?:please|just|only|simply|must|should|now) )(?:give|award|assign"
+        r"|output|return|print|(?:respond|reply|answer) with|say|report)"
+        rf" (?:this |it |me |{_OURS} |only |just |exactly |the |an? |[\"'])*{_MODS}{_SCORED}",
+    ),
+    (
+        ("output", "reply", "respond", "say", "return", "print"),
+        r"^\W{0,9}(?:(?:please|now|just|simply|only) )*(?:output|reply|respond|say"
+        r"|(?<=only |just )(?:return|print))(?: with| only| just| exactly| the (?:number|score))*"
+        r" [\"']?(?:100|one hundred)\W*$",
+    ),
+    (
+        ("ignor", "disregard", "forget", "overrid", "满分"),
+        r"\b(?:ignor|disregard|forget|overrid)\w{0,4} .{0,40}\b(?:instructions?|rubrics?|prompts?"
+        r"|grading|criteria|guidelines|flaws|errors)\b|给.{0,4}满分",
+    ),
+    (
+        _WORKS,
+        rf"(?:{_NOUN}|\bmark)s? (?:for|of|on) {_OURS}.{{0,30}}(?:{_GOOD}|{_PRAISE})",
+    ),
 )
 
 
 @cache
-def hostile_patterns() -> tuple[re.Pattern[str], ...]:
-    """The rules, compiled at first use: that takes a fifth of this package's import."""
-    return tuple(re.compile(f"(?i){rule}") for rule in _RULES)
+def hostile_patterns() -> list[tuple[tuple[str, ...], list[re.Pattern[str]]]]:
+    """The rules, compiled at first use: that takes a fifth of this package's import.
+
+    Returns:
+        The rules that need the same words, with these words.
+    """
+    found: dict[tuple[str, ...], list[re.Pattern[str]]] = {}
+    for needed, rule in _RULES:
+        found.setdefault(needed, []).append(re.compile(f"(?i){rule}"))
+    return list(found.items())
 
 
-# A sentence without any of these holds nothing to hide
-CLUE = re.compile(
-    rf"(?i){_NOUN}|{_JUDGE}|mark|point|[★⭐]|rate\b|\b(?:output|reply|respond|say|return|print)"
-    r"|deserve|merit|warrant|earn|worth|(?:give|award|assign)|ignor|disregard|forget|overrid"
-    r"|(?:overall|total|final) ?[:=]|\[ ?[-+5-9]|\[ ?100"
-    r"|(?<!\d)(?:100|20|10|5) ?(?:/|out of) ?(?:100|20|10|5)(?!\d)"
+# What a sentence to be hidden holds, in small letters: in a long text, sentences with one of the
+# first and one of the second group are looked at. "" is in each.
+_NEEDED = (
+    *(f"{digit} {word}" for digit in "0123456789" for word in ("point", "mark", "pts", "/")),
+    *("100", "hundred", "score", "grade", "full", "perfect", "highest", "maximum"),
+    *(
+        "top ",
+        "a+",
+        "out of",
+        "★★",
+        "⭐⭐",
+        ": 9",
+        ":9",
+        "=9",
+        "= 9",
+        "1.0",
+        "10/10",
+        "20/20",
+        "5/5",
+    ),
+    *(f"{HIGHEST:g}", "]"),
 )
-# What any clue holds, in small letters and without blanks and punctuation: looked for first,
-# since a pattern of this size takes a millisecond for a page
-_HINTS = (
-    b"score grad rating verdict evaluat assess judg examiner llm mark point rate "
-    b"output reply respond say return print deserve merit warrant earn worth give "
-    b"award assign ignor disregard forget overrid overall: total: final: overall= "
-    b"total= final= [ /5 /10 /20 outof puntuacion puntaje calificacion pontuacao "
-    b"punteggio punktzahl bewertung "
-).split()
-# What `as_seen` makes blank, or a clue may hold between its letters
+HINTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    ((*_NOUN_HINTS, "rated", "100/100", "20/20", "10/10", "5/5", *_RULES[-2][0]), ("",)),
+    (
+        ("give", "gave", "award", "assign", "rate ", "mark ", "deserve", "merit", "warrant"),
+        (*_NEEDED, "this", "that", " it", " my", " our"),
+    ),
+    (
+        (
+            *("mark", "point", "output", "reply", "respon", "say", "return", "print", "earn"),
+            *("worth", "total", "overall", "final", "result", "quality", "confidence", "rank"),
+            *("out of", "your", "reward", "★", "⭐", *(f"[{begin}" for begin in "+-56789 1")),
+            *_folded((*OTHER_NOUNS, *_AMBIGUOUS)).split("|"),
+        ),
+        _NEEDED,
+    ),
+)
+_PACKED_HINTS = {
+    hint.replace(" ", "").encode() for hints, _ in HINTS for hint in hints if hint.isascii()
+}
+# What is made blank, or what a sentence may hold between the letters of a word
 _BLANKS = b" \t\n\r\f\v._-*`$~{\\#}"
+_PACKED = str.maketrans("", "", _BLANKS.decode())
+SPACED = {word: re.compile(r"[^a-z0-9]{0,4}".join(word)) for word in SPELLED}
 
 
-def may_hold_a_clue(text: str) -> bool:
-    """Whether to look for `CLUE` in what `as_seen` makes of a text. Never wrongly False."""
+def packed(text: str) -> str:
+    """A text in small letters, without blanks and markup."""
+    return text.lower().translate(_PACKED)
+
+
+def spells_out(text: str) -> list[str]:
+    """The words for a score whose letters stand apart in a text of small letters."""
+    bare = text.encode("ascii", "ignore").translate(None, _BLANKS)  # much faster than `packed`
+    return [word for word in SPELLED if bare.count(word.encode()) > text.count(word)]
+
+
+def may_be_hostile(text: str) -> bool:
+    """Whether to look at a text. Never wrongly False."""
     if not text.isascii():
         return True
-    packed = text.encode().lower().translate(None, _BLANKS)
+    bare = text.encode().lower().translate(None, _BLANKS)  # several times faster than `packed`
     # A list, which takes half the time of `any` over a text that holds none, as most do
-    return bool([hint for hint in _HINTS if hint in packed])
-
-
-# ------------------------------------------------------------------ reading
-_SPLIT = re.compile(
-    r"(?m)(?P<item>^[ \t]*+\d{1,2}[.)](?=[ \t]+\S)|\.{2,6}(?= ?[-+]?\d))|(?P<line>\n)"
-    r"|(?<![.!?])[.!?]++[\"')\]]*+(?=\s|\Z)|。|\[line removed\]"
-)
-_MARKUP = re.compile(
-    r"(?i)\\(?:text|math)(?:bf|it|rm|sf|tt)?(?![a-z])|\\(?:boxed|[fm]box|bf)(?![a-z])|<!--|-->"
-    r"|</?(?:b|i|u|em|strong|span|p|div|br|h[1-6]|font|code|td)(?: [^<>\n]{0,60})?/?>"
-    r"|(?<![^\W_])_++|_++(?![^\W_])"
-)
-_MARKS = str.maketrans("*`$~{\\#}", "       )")
-_ASCII = dict(zip("−‘’“”", "-''\"\"", strict=True))
-_MOST = 4000  # sentences in a text; what comes after so many counts as one more
-_WORD = re.compile(r"[^\W_]|[★⭐]")
-
-
-class Sentence(NamedTuple):
-    """A part of a text, from `start` up to `end`."""
-
-    start: int
-    end: int
-    is_broken: bool
-    """True if only a line end ends it."""
-
-
-def sentences_of(view: str) -> list[Sentence]:
-    """The sentences of a text, without those that hold no word."""
-    found, start = [], 0
-    for stop in islice(_SPLIT.finditer(view), _MOST):
-        if stop["item"] is None:  # else it is the "1." of a list, or dots as in "[Score]... 95"
-            is_line = stop["line"] is not None
-            found.append((start, stop.start() if is_line else stop.end(), is_line))
-            start = stop.end()
-    found.append((start, len(view), False))
-    return [
-        Sentence(start, end, is_line)
-        for start, end, is_line in found
-        if _WORD.search(view, start, end)
-    ]
-
-
-def as_seen(text: str) -> tuple[str, Sequence[int]]:
-    """The text as a reader sees it, and where each of its characters (and its end) stands."""
-    view: str = text
-    places: Sequence[int] = range(len(text) + 1)
-    if not text.isascii():
-        table = {char: _plain(char) for char in set(text)}
-        pieces = [table[char] for char in text]
-        places = [place for place, piece in enumerate(pieces) for _ in piece] + [len(text)]
-        view = "".join(pieces)
-    return _MARKUP.sub(lambda markup: " " * len(markup[0]), view).translate(_MARKS), places
-
-
-def _plain(char: str) -> str:
-    """ASCII for full-width, styled and accented letters; nothing for what is not visible."""
-    if "\U000e0020" <= char <= "\U000e007e":  # "tags": ASCII that only models can read
-        return chr(ord(char) - 0xE0000)
-    if unicodedata.category(char) in {"Cf", "Mn"}:
-        return ""
-    wide = _ASCII.get(char) or unicodedata.normalize("NFKC", char)
-    base = unicodedata.normalize("NFD", wide)[:1]
-    return base if base.isascii() and len(wide) == 1 else wide if len(wide) < 3 else char
+    return bool([hint for hint in _PACKED_HINTS if hint in bare])

@@ -10,39 +10,62 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from fractions import Fraction
+from typing import NamedTuple
 
+from mctsr_graph.text.statements import DECLARED, MAX_SENTENCE, SAID, statements
 from mctsr_graph.text.thinking import strip_reasoning
+from mctsr_graph.text.tidy import TEXT_MACRO, tidy
 
-_MAX_SENTENCE = 200  # characters; a longer "answer is ..." is an explanation
+LONGEST = 1_000_000
+"""Characters of a draft, a critique or a refinement that are kept, at most."""
+_HASHED = 3  # how sure a "####" line is: between a box and a sentence
 _MAX_BOX = 1000  # a box may hold a matrix, but not an essay
 _MAX_KEY = 400  # longer answers get no rewriting, only their ends stripped
-_MAX_TRIES = 100  # blank statements skipped, last to first, before giving up
+_MAX_TEXT = 200_000  # characters at the end of a text that are looked at
+_MAX_TRIES = 100  # boxes and lines looked at, last to first
 
-# Two backslashes before "boxed" are accepted: replies quoted as JSON twice have them. An escaped
-# character is one token, so that \{ and \} do not count as braces.
-_BOX_TOKEN = re.compile(r"\\{1,2}(?:boxed|fbox)(?![A-Za-z])\s{0,8}(\{?)|\\.|[{}]", re.DOTALL)
+# Found by the literal "ox", which a search is fast for; then its name is looked at. The note is
+# the width of a \framebox, the arguments are the colours of a \fcolorbox.
+_BOX = re.compile(
+    r"ox(?:ed)?(?![A-Za-z])(?:\[[^\[\]\n]{0,20}\])?(?:\{[a-z]{1,20}\}(?=\s?\{)){0,2}\s{0,8}(\{?)"
+)
+# Two backslashes before "boxed" are accepted: replies quoted as JSON twice have them. JSON that
+# was read once too often makes "\b" a backspace, or nothing.
+_BOX_NAME = re.compile(r"\\{1,2}(?:b|B|fb|frameb|f?colorb|ovalb|doubleb)\Z|\x08\Z")
+_BARE_NAME = re.compile(r"(?<![A-Za-z\\])b?\Z")
+# An escaped character is one token, so that \{ and \} do not count as braces.
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 # "\boxed 5" and "\boxed x", but not "a \boxed environment".
 _BARE_BOX = re.compile(r"(?=[-+.]?[0-9\\]|[A-Za-z]\b)(?:[^\s${}]|\{[^\s${}]{0,40}\}){1,60}")
+_NAME = r"[A-Za-z](?:_\{?\w{1,3}\}?)?\s?="
+# What may stand between two boxes of one list: "and", commas, dollar signs, "y =".
+_GAP = re.compile(
+    rf"""(?x)(?:[\s$,;&、*]|\\[()\[\]\\,;:! ]|\\q?quad\b|\b(?:and|or|und|oder|et|ou|y|o|e)\b|[和或]
+        |\\text\s?\{{\s{{0,4}}(?:and|or|,)?\s{{0,4}}\}}|{_NAME}){{0,20}}"""
+)
+_NAMED = re.compile(rf"({_NAME})[\s$]*\Z")
+# An earlier version that is only told of: it is no answer where there is another box
+_DISOWNED = re.compile(
+    r"(?i)\b(?:not|instead of|rather than|(?:earlier|previous|first|original|initial) (?:draft"
+    r"|version|attempt|answer|try|solution)(?: (?:had|was|gave|said))?)[\s$*(:]{0,4}\Z"
+)
+_CORRECTION = re.compile(
+    r"(?i)\b(?:correct(?:ion|ed|ing)?|actually|wait|mistake|wrong|instead|sorry|oops|erratum"
+    r"|revis(?:ed|ion)|should (?:be|have been)|rather)\b|更正|纠正|订正|修正"
+)
 _HASH_LINE = re.compile(r"^[ \t]{0,8}####(?!#)([^\n]{0,400})", re.MULTILINE)
 _HASH_VALUE = re.compile(r"(?![0-9]+[.)]\Z)(?:\S*[0-9]\S*|[^A-Za-z]*[0-9][^A-Za-z]*)")
-_STATEMENT = re.compile(
-    r"""(?imx)\b(?:(?:the|my|our)\s{1,4}(?:(?:final|correct)\s{1,4})?|final\s{1,4})
-              [*_]{0,3}answers?[*_]{0,3}\s{1,4}[*_]{0,3}(?:is|are|equals)\b
-          | \b(?:final\s{1,4})?answers?(?:\s?\([^()\n]{1,40}\))?[*_]{0,3}\s{0,4}[:=]
-          | ^[#*_ \t]{0,12}(?:final[ \t]{1,4})?answer[*_ \t]{0,6}$"""
-)
-_LEAD = re.compile(
-    r"(?i)\A[\s:=*_>`]{0,40}(?:(?:therefore|thus|hence|then|simply|indeed)\b[\s,:]{0,4})?"
-    r"(?:(?:\$\$|\\\[)\s{0,40})?"
-)
-# The "." in "3.14" ends no sentence, as no space follows; nor does the "!" in "5! = 120".
-_STOP = re.compile(r"""\n|(?:[.?]|(?<=[A-Za-z]{2})!)(?=[*_$"')\]\\]{0,4}(?:\s|\Z))""")
-_CLAUSE = re.compile(r"(?i)\s(?:which|because|since|so)\b")
-_NO_ANSWER = re.compile(r"(?is)not\b.*|as follows:?|below|(?:in)?correct|wrong")
-_OWN_LINE_VALUE = re.compile(r"[-+.]?[0-9\\$]|[(\[][-+.]?[0-9\\]|\S+(?<!:)\Z")
-_DELIMITER = re.compile(r"(\\\\|\\\$)|\$|\\[()\[\]]|(?<!\S)\*\*|\*\*(?=[\s.,;:]|\Z)")
-_TEXT_MACRO = r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)\s{0,2}\{([^{}]*)\}"
-_WRAPPED = re.compile(_TEXT_MACRO)
+# A line end that was escaped once too often; "\nu" and its like are macros.
+_ESCAPED_LINE = re.compile(r"(?<!\\)(?:\\r)?\\n(?![a-z])")
+
+
+class _Found(NamedTuple):
+    """A place that states an answer: how sure, from where to where, and what."""
+
+    level: int
+    start: int
+    end: int
+    value: str
 
 
 def clean_text(text: str) -> str:
@@ -56,96 +79,130 @@ def clean_text(text: str) -> str:
     return utf16.decode("utf-16-le", "replace")
 
 
+def cut_long(text: str) -> str:
+    """Cuts the middle out of a text of more than `LONGEST` characters, with a mark in its place.
+
+    Returns:
+        The text, or its first fifth and its end, about `LONGEST` characters together.
+    """
+    if len(text) <= LONGEST:
+        return text
+    head, left_out = LONGEST // 5, len(text) - LONGEST
+    mark = f"\n[{left_out:,} characters left out]\n"
+    return f"{text[:head]}{mark}{text[head + left_out :]}"
+
+
 def extract_final_answer(text: str) -> str | None:
     r"""Finds the short final answer that a worked solution states.
 
-    In this order: the last box, the last ``####`` line, the last "the answer is ..." or "Answer:
-    ..."; a blank one is passed over for the one before it. Of nested boxes only the innermost
-    counts. A ``####`` line with words counts only at the end of the text, as it may be a heading.
-    A statement's value may stand on the next line if that line reads as a value.
+    In this order: the last box, ``<answer>`` tag or "answer" field of JSON; the last ``####``
+    line; the last "the answer is ..." or "Answer: ...", in fifteen languages; the last line such
+    as "Result: 5". A blank one or a placeholder is passed over for the one before it, and words
+    of correction ("Wait, ... the answer is 6") let a sentence beat the box before it.
+
+    Boxes side by side, as in "\boxed{1} and \boxed{2}", are one list. Of nested boxes only the
+    innermost counts. A ``####`` line with words counts only at the end of the text, as it may be
+    a heading. A statement's value may stand on the next line if that line reads as a value.
 
     Args:
-        text: A model's reply; its thinking is left out of account.
+        text: A model's reply; its thinking is left out of account. Its last 200,000 characters
+            are read.
 
     Returns:
         The answer without the markup around it, never empty, or None where none is stated.
     """
-    text = strip_reasoning(text).replace("\r\n", "\n")
-    finders = ((_boxes, _MAX_BOX), (_hash_lines, _MAX_SENTENCE), (_statements, _MAX_SENTENCE))
-    for find, limit in finders:
-        for value in reversed(find(text)[-_MAX_TRIES:]):
-            if answer := _tidy(value, limit):
-                return answer
-    return None
+    text = strip_reasoning(text)[-_MAX_TEXT:].replace("\r\n", "\n")
+    if "\\n" in text:
+        text = _ESCAPED_LINE.sub("\n", text)
+    found = [*_boxes(text), *_hash_lines(text), *_statements(text)]
+    if not found:
+        return None
+    best = max(found, key=lambda one: (one.level, one.end))
+    later = [one for one in found if one.level >= SAID and one.start >= best.end]
+    last = max(later, key=lambda one: one.end, default=best)
+    return (last if _CORRECTION.search(text, best.end, last.end) else best).value
 
 
-def _boxes(text: str) -> list[str]:
-    """Lists the contents of the closed boxes that hold no other box, in reading order."""
-    found: list[str] = []
-    braces: list[int] = []  # one for each open brace: where a box's content starts, else -1
-    newest = -1  # a box is innermost if none was opened since
-    for token in _BOX_TOKEN.finditer(text):
-        if token[0] == "{":
-            braces.append(-1)
-        elif token[0] == "}":
-            start = braces.pop() if braces else -1
-            if start >= 0 and start == newest:
-                found.append(text[start : token.start()])
-        elif token[1]:
-            newest = token.end()
-            braces.append(newest)
-        elif token[1] is not None and (bare := _BARE_BOX.match(text, token.end())):
-            newest = token.end()
-            found.append(bare[0])
+def _boxes(text: str) -> list[_Found]:
+    """The last closed boxes that hold no other box; those side by side are one."""
+    spans = _box_spans(text)
+    owned = [one for one in spans if not _DISOWNED.search(text, max(0, one.start - 50), one.start)]
+    lists: list[list[_Found]] = []
+    for one in owned or spans:
+        gap = text[lists[-1][-1].end : one.start] if lists else ""
+        # What follows in a paragraph of its own is a correction, and no second answer.
+        if lists and len(gap) <= 100 and "\n\n" not in gap and _GAP.fullmatch(gap):
+            lists[-1].append(one)
+        else:
+            lists.append([one])
+    return [_joined(text, one) for one in lists]
+
+
+def _joined(text: str, boxes: list[_Found]) -> _Found:
+    """Boxes that stand side by side as one answer; "x =" and "y =" before them are kept."""
+    matches = [_NAMED.search(text, max(0, one.start - 30), one.start) for one in boxes]
+    names = [match[1] if match else "" for match in matches]
+    told = len(set(names)) > 1
+    parts = [f"{n} {b.value}" if n and told else b.value for n, b in zip(names, boxes, strict=True)]
+    value = ", ".join(dict.fromkeys(parts))
+    return _Found(DECLARED, boxes[0].start, boxes[-1].end, value)
+
+
+def _box_spans(text: str) -> list[_Found]:
+    """The last closed boxes that hold no other box and are not blank, in reading order."""
+    found: list[_Found] = []
+    for box in list(_BOX.finditer(text))[-_MAX_TRIES:]:
+        before = text[max(0, box.start() - 8) : box.start()]
+        named = _BOX_NAME.search(before)
+        bare = box[0].startswith("oxed") and box[1] and _BARE_NAME.search(before)
+        if not named and not bare:
+            continue
+        start = box.start() - len((named or bare or box)[0])
+        if box[1]:
+            end = _closing(text, box.end())
+            value = text[box.end() : end - 1]
+        elif open_ := _BARE_BOX.match(text, box.end()):
+            end, value = open_.end(), open_[0]
+        else:
+            continue
+        if end and (answer := tidy(value, _MAX_BOX)):
+            found.append(_Found(DECLARED, start, end, answer))
     return found
 
 
-def _hash_lines(text: str) -> list[str]:
-    """Lists what follows ``####`` where that is an answer and not a Markdown heading."""
-    found: list[str] = []
-    for line in _HASH_LINE.finditer(text):
+def _closing(text: str, start: int) -> int:
+    """Where the brace that was opened before `start` is closed; 0 if it is not, or too late."""
+    depth = 1
+    for token in _BRACE.finditer(text, start, start + 2 * _MAX_BOX):
+        depth += (token[0] == "{") - (token[0] == "}")
+        if depth == 0:
+            return token.end()
+    return 0
+
+
+def _hash_lines(text: str) -> list[_Found]:
+    """What follows ``####`` where that is an answer and not a Markdown heading."""
+    found: list[_Found] = []
+    for line in list(_HASH_LINE.finditer(text))[-_MAX_TRIES:]:
         value = line[1].strip()
         last = line.end() == len(text) and ":" not in value
         # "#### Final Answer: 5" is left to be read as a statement.
-        if (last or _HASH_VALUE.fullmatch(value)) and not _STATEMENT.search(value):
-            found.append(value)
+        is_value = (last or _HASH_VALUE.fullmatch(value)) and not statements(value)
+        if is_value and (answer := tidy(value, MAX_SENTENCE)):
+            found.append(_Found(_HASHED, line.start(), line.end(), answer))
     return found
 
 
-def _statements(text: str) -> list[str]:
-    """Lists what the last answer statements state, "" for those that state nothing."""
-    ends = [statement.end() for statement in _STATEMENT.finditer(text)][-_MAX_TRIES:]
-    # Twice the limit, so that markup fits and a value cut short is still seen to be too long.
-    return [_stated(text[end : end + 2 * _MAX_SENTENCE]) for end in ends]
-
-
-def _stated(text: str) -> str:
-    """Reads the value at the start of what follows a statement's introducing words."""
-    body = _LEAD.sub("", text, count=1)
-    lead = text[: len(text) - len(body)]
-    sentence = _STOP.split(body, maxsplit=1)[0]
-    if "\n" in lead and not lead.rstrip().endswith(("$$", "\\[")):
-        # "Answer:" may head a section. Only a line that is a value as a whole is taken from it.
-        line = body.partition("\n")[0].strip()
-        whole = _tidy(line, _MAX_SENTENCE) == _tidy(sentence, _MAX_SENTENCE)
-        if not (whole and _OWN_LINE_VALUE.match(line)):
-            return ""
-    value = _CLAUSE.split(sentence, maxsplit=1)[0]
-    return "" if _NO_ANSWER.fullmatch(_tidy(value, _MAX_SENTENCE)) else value
-
-
-def _tidy(value: str, limit: int) -> str:
-    """Takes the markup off around a value; "" if it is blank, too long or an unread box."""
-    if len(value) > 2 * limit or "\\boxed" in value or "\\fbox" in value:
-        return ""
-    for _ in range(4):  # each layer of markup may hide one more
-        # The backslash goes too: it is what is left of a trailing "\," or "\\".
-        value = _DELIMITER.sub(r"\1", value).strip("` \t\n").rstrip(" \t\n.,;_\\").strip()
-        if wrapped := _WRAPPED.fullmatch(value):
-            value = wrapped[1].strip()
-    # Dots, dashes and blanks to fill in are no answer; "\{\}" and signs such as U+2205 may be.
-    says_something = any(c.isalnum() or c == "\\" or c > "\x7f" for c in value)
-    return value if says_something and len(value) <= limit else ""
+def _statements(text: str) -> list[_Found]:
+    """What is stated in words, by tags or by fields, and is an answer."""
+    found: list[_Found] = []
+    for level, start, value in statements(text):
+        declared = level == DECLARED
+        boxes = _boxes(value) if declared else []
+        answer = boxes[-1].value if boxes else tidy(value, _MAX_BOX if declared else MAX_SENTENCE)
+        if answer:
+            found.append(_Found(level, start, start + 1, answer))
+    return found
 
 
 _CHARACTERS = str.maketrans(
@@ -160,7 +217,7 @@ _REWRITES = [
         (r"\s+", " "),
         (r"(\\\\)|\\[!$()\[\]]|\\(?=%)|\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])", r"\1"),
         (r"(\\\\)|\\[,;: ]|\\q?quad(?![A-Za-z])|[~$]", r"\1 "),
-        (_TEXT_MACRO, r"\1"),
+        (TEXT_MACRO, r"\1"),
         (r"\^ ?(?:\\circ(?![A-Za-z])|\{ ?\\circ ?\})|(?<=[0-9]) ?degrees?\Z", ""),
         (r"\\([lg]e|ne)q(?:slant)?(?![A-Za-z])", r"\\\1"),
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 LOWEST, HIGHEST = -100, 100
 """Points of a worthless and of a flawless answer (section 3.2 of arXiv 2406.07394)."""
 WIDTH = HIGHEST - LOWEST
@@ -23,3 +25,16 @@ def at(share: float) -> float:
 def is_on_scale(reward: float) -> bool:
     """Whether a reward lies on the scale; not a number does not."""
     return LOWEST <= reward <= HIGHEST
+
+
+def labels() -> tuple[float, ...]:
+    """The scores that a judge may write: whole numbers, or hundredths of a small scale."""
+    steps = max(WIDTH, 100) if int(WIDTH) == WIDTH else 100
+    return tuple(at(step / steps) for step in range(int(steps) + 1))
+
+
+def highest_pattern() -> str:
+    """A regular expression for the top of the scale: "95" to "100", or "0.95" to "1"."""
+    top = f"{HIGHEST:g}"
+    near = {100: r"9[5-9](?:\.\d{1,2})?", 10: r"9\.[5-9]\d?", 1: r"0?\.9[5-9]\d{0,3}"}.get(HIGHEST)
+    return rf"(?:{near + '|' if near else ''}{re.escape(top)}(?:\.0{{1,4}})?)"

@@ -2,17 +2,20 @@
 
 `parse_score` reads a whole reply as a person would. It looks, in this order, for
 
-    6  STRONG     the requested marker "[Score] -20", or a score called final, revised, overall
+    6  STRONG     the requested marker "[Score] -20", a field {"score": 5}, or a label for a score
+                  called final, revised, overall: "Final score: 7"
     5  PLAIN      a label with a colon, an equals sign or its own line: "Score: 40", "Grade = 7"
-    4  ALONE      a number alone in square brackets at the end of a line: "[-20]"
+    4  ALONE      a number alone in square brackets at the end of a line, "[-20]", or as the last
+                  line, if it has a sign or its scale: "-80", "85/100"
     3  SUMMARY    a line that sums up without naming a score: "Total: 40", "Verdict: -5"
-    2  PROSE      a sentence: "a score of -20", "I'd rate this 40"
+    2  PROSE      a sentence of the judge: "a score of -20", "I'd rate this 40", "-70 is the score"
     1  CRITERION  one named sub-score: "Clarity score: 70"
     0  BARE       a reply, or its last line, that is nothing but a number
 
 and takes the last statement of the first kind there is. Two that differ make the reply ambiguous,
 unless the words between them announce a correction or a STRONG one goes by another name. Ranges,
-counts and statements quoted from the judged answer are no scores. Nothing is guessed or clamped.
+counts, statements quoted from the judged answer and sentences about the problem ("We get 42", "a
+total score of 12 points is needed") are no scores. Nothing is guessed or clamped.
 """
 
 from __future__ import annotations
@@ -23,31 +26,48 @@ from typing import NamedTuple
 
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.text._score_patterns import (
+    A_RATE,
     BRACKETED,
     BRIDGE,
+    CONCLUDED,
     CORRECTION,
     DETERMINER,
     DOTS,
+    ENDED,
     FAULTS,
     GIVEN,
+    IF,
+    INTENDED,
+    JUDGE,
     JUDGED,
     LABEL,
     LABELLING,
     LIST_ITEM,
+    NAMED,
     NO_SCORE,
     NO_VALUE,
     NOTE,
     NOTE_TOP,
     NOTHING_ELSE,
     NUMBER,
+    OF_ALL,
+    OF_PROBLEM,
+    OPENING,
     OPERATOR,
     OUT_OF,
     OVERRIDE,
+    POINTS,
     QUOTING,
     RESULT,
+    REVISED,
     SCALE,
+    SENTENCE_HINTS,
+    SENTENCES,
     SUM,
+    TOLD,
+    TOTALLED,
     UNSETTLED,
+    WOULD,
     clean,
 )
 from mctsr_graph.text.reward_scale import HIGHEST, is_on_scale
@@ -56,11 +76,15 @@ STRONG, PLAIN, ALONE, SUMMARY, PROSE, CRITERION, BARE = 6, 5, 4, 3, 2, 1, 0
 _MOST_LABELS = 800  # the verdict is at the end; bounds the work on a reply full of labels
 _WINDOW = 160  # characters between a label and its number, at most
 _DECIMAL_COMMA = re.compile(r"^([0-9]+),(?=[0-9]{1,2}$)")
-_JUDGE = re.compile(r"(?i)\b(?:i|we)\b")
+_AN, _IS, _I = (re.compile(rf"\b(?:{words})\b") for words in ("a", "is|was|are", "i"))
+_FULL_STOPS = {".", "!", "?"}
+_NO_BARE = re.compile(r"\\boxed[^\n]*\Z|[0-9]\.\Z")  # an answer, or the "5." of a list
+_FINAL = re.compile(r"(?:my|the|your|our)?(?: ?(?:final|overall|total))?")
+_SENTENCE_END = re.compile(r"[\n.;!?]")
 _SUMMED_UP = re.compile(r"[^a-zA-Z]*[:=|][^a-zA-Z]*")
 _CLAUSE_END = re.compile(r"[\n.;:!?,()\[\]{}\"|>#]")
 _WORD = re.compile(r"[a-z']+")
-_EXPLICIT = re.compile(rf" ?[-+][0-9.]|[0-9.]+ ?(?:/|out of) ?{HIGHEST}")
+_EXPLICIT = re.compile(rf" ?[-+][0-9.]|[0-9.]+ ?(?:/|out of) ?{HIGHEST:g}")
 
 
 class _Found(NamedTuple):
@@ -87,7 +111,7 @@ def _other_scale(text: str, number: re.Match[str], note: str) -> bool:
     line = text[max(0, number.start() - 100) : number.start()].rsplit("\n", 1)[-1]
     tail = text[number.end() : number.end() + 60].split("\n", 1)[0]
     hits = (OUT_OF.match(tail), SCALE.search(line), SCALE.search(tail), NOTE_TOP.search(note))
-    return any(hit[hit.lastindex or 0] != str(HIGHEST) for hit in hits if hit)
+    return any(hit[hit.lastindex or 0] != f"{HIGHEST:g}" for hit in hits if hit)
 
 
 def _read(text: str, number: re.Match[str], bridge: str = ":") -> tuple[float, str] | None:
@@ -130,7 +154,7 @@ def _number_after(text: str, start: int) -> tuple[re.Match[str], str] | None:
 def _is_quoted(text: str, start: int, end: int) -> bool:
     """True if the statement at start:end is cited from the judged answer."""
     line = text[max(0, start - _WINDOW) : start].rsplit("\n", 1)[-1]
-    if line.startswith(">") or (QUOTING.search(line) and not _JUDGE.search(line)):
+    if line.startswith(">") or (QUOTING.search(line) and not JUDGE.search(line)):
         return True
     in_marks = line[-1:] in set("'\"«") and text[end : end + 1] in set("'\"»")
     return in_marks and line[:-1].strip(" ")[-1:] not in set(":{,") | {""}
@@ -141,28 +165,80 @@ def _kind(text: str, label: re.Match[str], number: re.Match[str], bridge: str) -
     words = _words_before(text, label)
     if NO_SCORE.search(words):
         return None
+    explicit = bool(number["sign"]) or bool(OF_ALL.match(text, number.end()))
     if label["noun"]:
         marker = text[label.start() - 1 : label.start()] == "[" and bridge.startswith("]")
-        return STRONG if marker else _noun_kind(words, bridge)
+        kind = STRONG if marker else _noun_kind(text, words, bridge, number, explicit)
+        named = NAMED.search(text[max(0, label.start() - 30) : label.start()])
+        return STRONG if kind == PLAIN and named and bridge[:3].rstrip(" ")[1:2] == ":" else kind
     if label["sum"]:
-        return SUMMARY if not words and _SUMMED_UP.fullmatch(bridge) else None
+        return _sum_kind(label[0].lower(), words, bridge, explicit, ENDED.match(text, number.end()))
     if "\n" in bridge and ":" not in bridge:
         return None
-    judged = JUDGED.search(words.rpartition(" ")[2] + bridge) or _JUDGE.search(words)
-    return PROSE if label["rate"] or (judged and GIVEN.match(text, number.end())) else None
+    if not _is_verdict(label, words, bridge, explicit or bool(POINTS.match(text, number.end()))):
+        return None
+    if INTENDED.search(text[max(0, label.start() - 30) : label.start()]):
+        return None
+    return PROSE if explicit or GIVEN.match(text, number.end()) else None
 
 
-def _noun_kind(words: str, bridge: str) -> int | None:
+def _is_verdict(label: re.Match[str], words: str, bridge: str, explicit: bool) -> bool:
+    """Whether a verb has the judge as its subject, or the judged answer; `explicit`: a score's."""
+    verb, by_judge = label[0].lower(), bool(JUDGE.search(words))
+    its_own, handed = bool(JUDGED.search(words)), explicit or bool(_AN.search(bridge))
+    if label["rate"]:
+        if verb in ("rate", "rates"):
+            return bool(A_RATE.search(words) or (not words and explicit))
+        return by_judge or its_own or bool(JUDGED.search(bridge)) or (not words and explicit)
+    if verb == "say":
+        return by_judge and explicit
+    if verb.startswith("get"):
+        return its_own and handed
+    if verb.startswith(("giv", "assign", "award")):
+        return _is_given(verb, words, bridge, explicit)
+    return its_own or (by_judge and explicit)
+
+
+def _is_given(verb: str, words: str, bridge: str, explicit: bool) -> bool:
+    """The same for forms of "give"."""
+    by_judge, to_answer = bool(JUDGE.search(words)), bool(JUDGED.search(bridge))
+    if verb == "gives" or _IS.search(bridge):
+        return False
+    if verb in ("given", "assigned", "awarded") and not by_judge:
+        return explicit and bool(JUDGED.search(words))
+    if verb.endswith("ing"):
+        return to_answer and (explicit or bool(_AN.search(bridge)))
+    return by_judge and (explicit or to_answer or bool(_I.search(words)))
+
+
+def _sum_kind(
+    name: str, words: str, bridge: str, explicit: bool, ended: re.Match[str] | None
+) -> int | None:
+    """The kind of a line that sums up, such as "Total: 40"."""
+    alone = not words or bool(_FINAL.fullmatch(words))
+    if not alone or not ended or (name in ("result", "final") and not explicit):
+        return None
+    blank = not bridge.strip() and explicit and name in ("overall", "total")
+    return SUMMARY if blank or _SUMMED_UP.fullmatch(bridge) else None
+
+
+def _noun_kind(
+    text: str, words: str, bridge: str, number: re.Match[str], explicit: bool
+) -> int | None:
     """The kind of a statement whose label is "score" or a like noun, without the marker."""
     heading = "\n" in bridge and not OVERRIDE.sub("", words).strip()
     labelled = heading or LABELLING.search(bridge)
-    if "\n" in bridge and not labelled:
-        return None
-    if OVERRIDE.search(words):
-        return STRONG
-    if not labelled:
-        return PROSE
-    return PLAIN if DETERMINER.search(words) else CRITERION
+    if labelled:
+        if OVERRIDE.search(words):
+            return STRONG
+        return PLAIN if DETERMINER.search(words) else CRITERION
+    told = TOLD.match(text, number.end()) or OF_PROBLEM.search(words)
+    sentence = _SENTENCE_END.split(text[max(0, number.start() - 120) : number.start()])[-1]
+    totalled = TOTALLED.search(words) and not explicit and not CONCLUDED.search(sentence)
+    after = text[number.end() : number.end() + 30]
+    supposed = WOULD.search(bridge) or words.endswith(("would", "could", "might"))
+    wished = supposed and (IF.search(sentence) or IF.search(after))
+    return None if "\n" in bridge or told or totalled or wished else PROSE
 
 
 def _words_before(text: str, label: re.Match[str]) -> str:
@@ -188,12 +264,14 @@ def _labelled(text: str) -> list[_Found]:
     return found
 
 
-def _unlabelled(text: str) -> list[_Found]:
+def _unlabelled(text: str, reply: str) -> list[_Found]:
     """Statements without a label: "[-20]", a number that is the whole reply or its last line."""
     spans = [(ALONE, m.start(1), m.end(1)) for m in BRACKETED.finditer(text)]
     start = text.rfind("\n") + 1
-    explicit = _EXPLICIT.match(text[start : start + 30])
-    if start == 0 or (explicit and text[start - 2] not in ":="):
+    before = text[max(0, start - 2) : start - 1] if start else ""
+    if start and _EXPLICIT.match(text[start : start + 30]) and before not in (":", "="):
+        spans.append((ALONE, start, len(text)))
+    elif not start or (before in _FULL_STOPS and not _NO_BARE.search(reply[-100:].rstrip())):
         spans.append((BARE, start, len(text)))
     found = []
     for kind, start, end in spans:
@@ -202,6 +280,25 @@ def _unlabelled(text: str) -> list[_Found]:
         if number and (read := _read(text, number)):
             found.append(_Found(kind, "", start, end, *read))
     return found
+
+
+def _in_sentences(text: str) -> list[_Found]:
+    """Statements whose number comes first or that revise one: "-70 is the score"."""
+    lines, end = [], 0
+    for line in text.lower().split("\n"):
+        start, end = end, end + len(line) + 1
+        if any(hint in line for hint in SENTENCE_HINTS):
+            lines.append((start, end - 1))
+    matches = [m for p in SENTENCES for line in lines for m in p.finditer(text, *line)]
+    if opening := OPENING.match(text):
+        matches.append(opening)
+    found = []
+    for match in matches:
+        number = NUMBER.match(text, match.start("number"))
+        if number and (read := _read(text, number)):
+            kind = STRONG if REVISED.match(match[0]) else PROSE
+            found.append(_Found(kind, "", match.start(), number.end(), *read))
+    return sorted(found, key=lambda one: one.start)
 
 
 def _choose(found: list[_Found], text: str, reply: str) -> _Found:
@@ -249,7 +346,8 @@ def parse_score(reply: str) -> float:
     text = clean(reply or "")
     if not text:
         raise ScoreError("empty", "the reply holds no text", reply or "")
-    chosen = _choose(_labelled(text) + _unlabelled(text), text, reply)
+    found = _labelled(text) + _in_sentences(text) + _unlabelled(text, reply)
+    chosen = _choose(sorted(found, key=lambda one: one.end), text, reply)
     if chosen.fault:
         raise _error(chosen.fault, reply)
     return chosen.value

@@ -149,9 +149,12 @@ def as_copy(tree: Mapping[str, Node], node: Node) -> Node:
     return node
 
 
-def has_vote(tree: Mapping[str, Node], node: Node) -> bool:
-    """Whether a node's reply is a sample of its own among the nodes of `tree`."""
-    return node.get("repeats") not in tree
+def distinct(nodes: Mapping[str, Node], by: Literal["repeats", "duplicate_of"]) -> list[Node]:
+    """The nodes without copies: of those that are one reply ("repeats"), or one text, the first."""
+    first: dict[str, Node] = {}
+    for node_id, node in nodes.items():
+        first.setdefault(node.get(by) or node_id, node)
+    return list(first.values())
 
 
 def add_child(tree: Mapping[str, Node], child: Node) -> Patch:

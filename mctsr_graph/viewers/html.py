@@ -17,6 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from mctsr_graph.text.final_answer import answer_key, clean_text
+from mctsr_graph.text.printable import escaped
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST
 from mctsr_graph.tree.tree import Node
 from mctsr_graph.viewers.text import classes_in_words
@@ -25,7 +26,7 @@ _SCRIPTS = ("search.js", "text.js", "panels.js", "tree.js", "main.js")
 _FONT = re.compile(r"src:url\(fonts/([\w-]+\.woff2)\)[^;}]*")
 MARK = "<!-- data -->"
 """Where a `blank_page` takes its data."""
-_MARKUP = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+_MARKUP = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}
 
 
 def render_html(solution: Mapping[str, Any]) -> str:
@@ -104,7 +105,7 @@ def _node(node: Node, classes: dict[str, int]) -> dict[str, Any]:
 def _json(value: Any) -> str:
     """JSON for a script element: nothing in it ends the element or begins markup."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return clean_text(text.translate(_MARKUP))
+    return escaped(clean_text(text)).translate(_MARKUP)
 
 
 def _hash(text: str) -> str:

@@ -28,9 +28,10 @@ def render_mermaid(tree: Mapping[str, Node], best: str | None = None) -> str:
 
 def _label(node: Node) -> str:
     said = "no final answer" if node["final_answer"] is None else node["final_answer"]
-    return f"{_inert(node['id'])}: {_inert(one_line(said, 40))}<br/>q {points(node['q'])}"
+    return f"{_inert(node['id'])}: {_inert(said)}<br/>q {points(node['q'])}"
 
 
 def _inert(text: str) -> str:
     """Text in which Mermaid finds neither markup, a link nor the end of a label."""
-    return "".join(c if c.isalnum() or c in _PLAIN else f"#{ord(c)};" for c in text)
+    shown = one_line(text, 40)
+    return "".join(c if c.isalnum() or c in _PLAIN else f"#{ord(c)};" for c in shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mctsr_graph.text.printable import printable
 from mctsr_graph.tree.tree import Node, roots
 
 
@@ -40,11 +41,11 @@ def label(node: Node, best: bool) -> str:
             " (pinned)" if node.get("pinned") else "",
             " (cut off)" if node["truncated"] else "",
             " (suspicious)" if node["suspicious"] else "",
-            f" (same text as {node['duplicate_of']})" if node["duplicate_of"] else "",
+            f" (same text as {one_line(node['duplicate_of'])})" if node["duplicate_of"] else "",
             "  *best*" if best else "",
         ]
     )
-    return f"{node['id']}  q {points(node['q'])}  [{rewards}]  {said}{notes}"
+    return f"{one_line(node['id'])}  q {points(node['q'])}  [{rewards}]  {said}{notes}"
 
 
 def classes_in_words(choice: Mapping[str, Any]) -> str:
@@ -65,6 +66,5 @@ def points(q: float | None) -> str:
 
 def one_line(text: str, most: int = 60) -> str:
     """A text of a model on one line of `most` characters, without what a terminal would obey."""
-    flat = " ".join(text.split())
-    flat = "".join(c if c.isprintable() else "?" for c in flat)  # no terminal escapes
+    flat = printable(" ".join(text.split()))
     return flat if len(flat) <= most else flat[: most - 3] + "..."

@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from mctsr_graph.benchmark.metrics import RunMetrics
+from mctsr_graph.text.printable import printable
 
 from . import words
 from .drawing import Plot
@@ -85,4 +86,4 @@ def _terminal_table(table: Table, names: Sequence[str]) -> RichTable:
 
 
 def _plain(text: str, style: str = "") -> Text:
-    return Text("".join(c if c.isprintable() else "?" for c in text), style=style)
+    return Text(printable(text), style=style)

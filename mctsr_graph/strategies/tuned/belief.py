@@ -17,7 +17,14 @@ from typing import Any
 
 from mctsr_graph.settings.prior import USUAL, Prior
 from mctsr_graph.strategies.tuned.evidence import Evidence
-from mctsr_graph.strategies.tuned.likelihood import View, World, mixed_grids, tally_of, weighed
+from mctsr_graph.strategies.tuned.likelihood import (
+    View,
+    World,
+    mixed,
+    mixed_grids,
+    tally_of,
+    weighed,
+)
 from mctsr_graph.strategies.tuned.rewards import RewardLikelihood
 
 
@@ -32,6 +39,8 @@ class Belief:
     """What is believed if a class is right."""
     counts: Mapping[str, int]
     """How often each class was arrived at."""
+    judge: tuple[float, ...]
+    """Weights of DISCRIMINATION for each of SPREAD, one after the other."""
     posterior: Prior
     """What is believed of model and judge on this problem."""
     log_likelihood: float
@@ -59,7 +68,7 @@ def _believe(votes: Any, moves: Any, rewards: Any, prior: Prior) -> Belief:
     }
     all_of_them = weighed([world.log for world in worlds.values()], [1.0] * len(worlds))
     shares, seen = all_of_them.weights, list(worlds.values())
-    told = zip(shares, worlds, [world.discrimination for world in seen], strict=True)
+    told = zip(shares, worlds, [world.judge for world in seen], strict=True)
     level, spread = reward_likelihood.level(told)
     posterior = Prior(
         **mixed_grids(shares, seen),
@@ -68,6 +77,5 @@ def _believe(votes: Any, moves: Any, rewards: Any, prior: Prior) -> Belief:
         level_spread=spread,
     )
     chances = dict(zip(worlds, shares, strict=True))
-    return Belief(
-        chances, worlds, tally.arrived, posterior, all_of_them.log + reward_likelihood.log
-    )
+    judge = mixed(shares, [world.judge for world in seen])
+    return Belief(chances, worlds, tally.arrived, judge, posterior, all_of_them.log)

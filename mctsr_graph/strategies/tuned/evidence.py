@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from mctsr_graph.text.final_answer import answer_key
 from mctsr_graph.tree.steered import in_play
-from mctsr_graph.tree.tree import Node, has_vote
+from mctsr_graph.tree.tree import Node, distinct
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,32 @@ def class_of(final_answer: str | None) -> str | None:
     return None if final_answer is None else answer_key(final_answer)
 
 
+def voters(tree: Mapping[str, Node]) -> list[Node]:
+    """The answers in play that have a vote: no dummy, and one of replies that are copies."""
+    return [node for node in distinct(in_play(tree), "repeats") if not node["dummy"]]
+
+
+def polled(tree: Mapping[str, Node]) -> Counter[str]:
+    """How many independent answers state each class: a majority vote."""
+    keys = (class_of(node["final_answer"]) for node in voters(tree) if node["parent"] is None)
+    return Counter(key for key in keys if key is not None)
+
+
 def evidence_of(tree: Mapping[str, Node]) -> Evidence:
     """Collect what the answers in play say.
 
-    Dummies and answers without a final one say nothing; a reply that came again is one vote.
+    Dummies and answers without a final one say nothing, and a repeated text no more than once.
     """
     votes: Counter[str] = Counter()
     moves: Counter[tuple[str, str]] = Counter()
     rewards: dict[str, list[tuple[float, int]]] = {}
-    played = in_play(tree)
-    for node in played.values():
+    for node in distinct(in_play(tree), "duplicate_of"):
         own = class_of(node["final_answer"])
         if own is None or node["dummy"]:
             continue
         parent = tree[node["parent"]] if node["parent"] is not None else None
         before = class_of(parent["final_answer"]) if parent is not None else None
-        if not has_vote(played, node):
-            pass
-        elif parent is None or before is None:
+        if parent is None or before is None:
             votes[own] += 1
         else:
             moves[before, own] += 1

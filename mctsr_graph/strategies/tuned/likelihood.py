@@ -16,7 +16,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from mctsr_graph.settings.prior import GRIDS, REFINING, SKILL, VARIETY, Prior
+from mctsr_graph.settings.prior import (
+    DISCRIMINATION,
+    GRIDS,
+    REFINING,
+    SKILL,
+    VARIETY,
+    Prior,
+)
 from mctsr_graph.strategies.tuned.evidence import Evidence
 from mctsr_graph.strategies.tuned.rewards import RewardLikelihood
 
@@ -71,7 +78,7 @@ def tally_of(evidence: Evidence) -> Tally:
 
 _LOG_SKILL = [(math.log(skill), math.log(1 - skill)) for skill in SKILL]
 _LOG_MENDS = [
-    [(math.log(one.mends * skill), math.log(1 - one.mends * skill)) for skill in SKILL]
+    [(math.log(one.mends_at(skill)), math.log(1 - one.mends_at(skill))) for skill in SKILL]
     for one in REFINING
 ]
 _LOG_KEEPS = [(math.log(one.keeps), math.log(1 - one.keeps)) for one in REFINING]
@@ -101,11 +108,12 @@ class World:
             skill.log + variety.log for skill, variety in zip(self._skills, varieties, strict=True)
         ]
         refining = weighed(logs, prior.refining)
-        judged = weighed(reward_likelihood.log_likelihoods(right), prior.discrimination)
-        self.refining, self.discrimination = refining.weights, judged.weights
+        judge = weighed(reward_likelihood.log_likelihoods(right), judges(prior))
+        self.refining, self.judge = refining.weights, judge.weights
+        self.discrimination, self.spread = marginals(judge.weights)
         self.skill = mixed(self.refining, [one.weights for one in self._skills])
         self.variety = mixed(self.refining, [one.weights for one in varieties])
-        self.log = refining.log + judged.log
+        self.log = refining.log + judge.log
 
     def _by_variety(
         self, stayed: Sequence[tuple[int, int]], strays: int, weights: Sequence[float]
@@ -120,12 +128,11 @@ class World:
         shapes = _log_shapes(tuple(sorted(self._wrong)))
         rows = []
         for refining, log_strays in zip(REFINING, _LOG_STRAYS, strict=True):
-            moving, row = 1 - refining.stays, []
+            row = []
             for variety, log_shape in zip(VARIETY, shapes, strict=True):
                 log = log_shape + strays * log_strays
                 for count, times in stayed:
-                    known = count / (variety + self._seen)
-                    log += times * math.log(refining.stays + moving * known)
+                    log += times * _log_stays(refining.stays, count / (variety + self._seen))
                 row.append(log)
             rows.append(weighed(row, weights))
         return rows
@@ -134,15 +141,33 @@ class World:
         """What is to be expected, with this probability."""
         mends = stays = strays = keeps = 0.0
         for share, refining, by in zip(self.refining, REFINING, self._skills, strict=True):
-            mean = sum(s * w for s, w in zip(SKILL, by.weights, strict=True))
-            fails = 1 - refining.mends * mean
-            mends += share * refining.mends * mean
+            mended = sum(w * refining.mends_at(s) for s, w in zip(SKILL, by.weights, strict=True))
+            fails = 1 - mended
+            mends += share * mended
             stays += share * fails * refining.stays
             strays += share * fails * (1 - refining.stays)
             keeps += share * refining.keeps
         right = sum(s * w for s, w in zip(SKILL, self.skill, strict=True))
         known = sum(w / (v + self._seen) for v, w in zip(VARIETY, self.variety, strict=True))
         return View(weight, right, mends, stays, strays, keeps, known, 1 - known * self._seen)
+
+
+@lru_cache(maxsize=65536)
+def _log_stays(stays: float, known: float) -> float:
+    """Of a refinement that mends nothing: the answer is as it was, or as one drawn anew."""
+    return math.log(stays + (1 - stays) * known)
+
+
+def judges(prior: Prior) -> list[float]:
+    """Weights of DISCRIMINATION for each of SPREAD, one after the other."""
+    return [own * by for own in prior.spread for by in prior.discrimination]
+
+
+def marginals(weights: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Weights of DISCRIMINATION and of SPREAD, of those that `judges` has made one."""
+    steps = len(DISCRIMINATION)
+    rows = [weights[i : i + steps] for i in range(0, len(weights), steps)]
+    return tuple(map(sum, zip(*rows, strict=True))), tuple(map(sum, rows))
 
 
 @lru_cache(maxsize=16384)

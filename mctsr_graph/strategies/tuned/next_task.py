@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from mctsr_graph.settings.prior import DISCRIMINATION, Prior
+from mctsr_graph.settings.prior import DISCRIMINATION, SPREAD, Prior
 from mctsr_graph.strategies.tuned.belief import Belief, believe
 from mctsr_graph.strategies.tuned.evidence import Evidence, class_of, evidence_of
 from mctsr_graph.strategies.tuned.likelihood import View
@@ -23,7 +23,8 @@ from mctsr_graph.tree.task import KINDS, Kind, Task
 from mctsr_graph.tree.tree import Node
 
 _LEAST_CALLS = 0.1  # a judge that asks no model is not quite free
-_REFINED = 3  # classes that are worth refining, the likeliest
+_LOOKED_AT = 4  # classes that are worth refining or judging, the likeliest
+_RULED_OUT = 0.01  # weight below which a judge is not looked at
 _NEW = "\0new"  # a class that no answer has
 # Gauss-Hermite: three points and weights that stand for a standard normal distribution
 _NORMAL = ((-math.sqrt(3), 1 / 6), (0.0, 2 / 3), (math.sqrt(3), 1 / 6))
@@ -69,13 +70,16 @@ def _gains(
     now = sum(view.weight**2 for right, view in belief.views.items() if right is not None)
     then = _expected(belief, _vote(belief), belief.views[None].right)
     yield ("draft", None), (then - now) / calls["draft"]
-    for key in belief.counts:
+    likeliest = sorted(belief.counts, key=lambda key: -belief.views[key].weight)[:_LOOKED_AT]
+    for key in likeliest:
         judged = evidence.rewards.get(key, ())
-        more = weight_of_rewards([*judged, (0.0, samples)]) - weight_of_rewards(judged)
+        more = [
+            weight_of_rewards([*judged, (0.0, samples)], spread) - weight_of_rewards(judged, spread)
+            for spread in SPREAD
+        ]
         then = _with_reward(belief, belief.views[key].weight, more, now)
         yield ("evaluate", key), (then - now) / max(calls["evaluate"], _LEAST_CALLS)
-    likeliest = sorted(belief.counts, key=lambda key: -belief.views[key].weight)
-    for key in likeliest[:_REFINED]:
+    for key in likeliest:
         then = _expected(belief, _move(belief, key), belief.views[None].mends)
         yield ("refine", key), (then - now) / calls["refine"]
 
@@ -133,12 +137,19 @@ def _expected(belief: Belief, step: Step, found: float) -> float:
     return total
 
 
-def _with_reward(belief: Belief, chance: float, more: float, now: float) -> float:
-    """The sum of squares after one more reward of a class with this chance, expected."""
+def _with_reward(belief: Belief, chance: float, more: Sequence[float], now: float) -> float:
+    """The sum of squares after one more reward of a class with this chance, expected.
+
+    `more` is by how much the class's precision grows, for each of SPREAD.
+    """
     others = now - chance * chance
-    expected = 0.0
-    for by, share in zip(DISCRIMINATION, belief.posterior.discrimination, strict=True):
-        size = by * math.sqrt(more)  # standard deviations between a right one's reward and not
+    expected = told = 0.0
+    sizes = [by * math.sqrt(one) for one in more for by in DISCRIMINATION]
+    for size, share in zip(sizes, belief.judge, strict=True):
+        # `size` is in standard deviations between a right one's reward and another
+        if not size or share < _RULED_OUT:
+            continue
+        told += share
         for right in (True, False):
             for point, weight in _NORMAL:
                 log = size * point + (size * size / 2 if right else -size * size / 2)
@@ -146,7 +157,7 @@ def _with_reward(belief: Belief, chance: float, more: float, now: float) -> floa
                 total = chance * odds + 1 - chance
                 squares = ((chance * odds) ** 2 + others) / total**2
                 expected += share * weight * (chance if right else 1 - chance) * squares
-    return expected
+    return expected + (1 - told) * now
 
 
 def _task(

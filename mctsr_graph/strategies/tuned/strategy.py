@@ -11,6 +11,9 @@ from mctsr_graph.strategies.tuned.next_task import choose_tasks
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.task import KINDS, Kind, Task
 
+_FIRST_SHARE = 0.3  # of the calls
+_FIRST_DRAFTS = 10  # where calls have no limit
+
 
 class TunedStrategy(PaperStrategy):
     """Fresh answers, refinements and rewards compete; answers are chosen by what is believed.
@@ -24,6 +27,7 @@ class TunedStrategy(PaperStrategy):
         "max_calls": 35,
         "drafts": 2,
         "confidence": 0.97,
+        "lead": 0.95,
         "choice": "weighted",
     }
     kinds = KINDS
@@ -39,6 +43,8 @@ class TunedStrategy(PaperStrategy):
         nodes = [node for node in in_play(tree).values() if not node["dummy"]]
         kinds = self._affordable(search)
         if any(node["final_answer"] is not None for node in nodes):
+            if (missing := self._first_drafts(search) - len(nodes)) > 0:
+                return [Task("draft")] * min(missing, width)
             calls = {kind: self._calls(kind, search) for kind in self.kinds}
             prior, samples = context.belief_prior, context.reward_samples
             return choose_tasks(tree, prior, width, kinds, calls, samples)
@@ -52,6 +58,16 @@ class TunedStrategy(PaperStrategy):
     def wants_reward(self, kind: Kind) -> bool:
         """Only where it was chosen as what tells most."""
         return kind == "evaluate"
+
+    def _first_drafts(self, search: Search) -> int:
+        """Independent answers before anything else: votes are the surest evidence.
+
+        Where rewards cost no call they go along with the answers.
+        """
+        if not self._calls("evaluate", search):
+            return search.context.drafts
+        budget = search.context.max_calls
+        return _FIRST_DRAFTS if budget is None else round(_FIRST_SHARE * budget)
 
     def _affordable(self, search: Search) -> list[Kind]:
         if search.calls_left is None:

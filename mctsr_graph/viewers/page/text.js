@@ -4,6 +4,10 @@ const TEX = { trust: false, strict: "ignore", throwOnError: true, maxSize: 20, m
 const LONGEST_TEXT = 200_000; // characters in which TeX is looked for
 const LONGEST_FORMULA = 2_000;
 const MOST_FORMULAS = 500;
+const MOST_CELLS = 400; // of a matrix
+const AT_ONCE = 50; // milliseconds of drawing before a page or a panel is shown
+const LONGEST_GO = 500; // milliseconds of drawing in a row, a formula at a time
+const SHARE = 0.25; // of the time, in the long run
 const DEEPEST = 30; // braces and commands within each other
 // Commands that define others, or that KaTeX refuses: their source is shown
 const REFUSED = new RegExp("\\\\(?:[gex]?def|let|futurelet|global|long|(?:re)?newcommand|providecommand"
@@ -12,38 +16,105 @@ const OPENER = /\\\[|\\\(|\$\$?|\\boxed\s?\{|\\begin\{([a-zA-Z]{1,20}\*?)\}|\\./
 
 /** Fill an element with a text, and draw the TeX in it. */
 function showText(element, text) {
-  element.replaceChildren();
-  let afterBlock = false;
-  const parts = split(text);
-  parts.forEach((part, place) => {
-    const drawn = part.tex === undefined ? null : drawTex(part.tex, part.display);
-    const block = drawn !== null && part.display;
-    let { source } = part;
-    if (afterBlock) source = source.replace(/^[ \t]*\n?/, ""); // a block has its own line
-    if (parts[place + 1]?.display) source = source.replace(/\n?[ \t]{0,99}$/, "");
-    element.append(drawn ?? source); // a string that is appended is a text node
-    afterBlock = block;
-  });
+  element.replaceChildren(...split(text).map(({ source, tex, display }) =>
+    tex === undefined || !isDrawable(tex) ? document.createTextNode(source)
+      : pen.draw(formula(source, tex, display))));
+  for (const block of element.querySelectorAll(":scope > .drawn.block")) takeLine(block);
 }
 
 /** Fill an element with a short answer, which is TeX without delimiters, or words. */
 function showAnswer(element, answer) {
   const isTex = /[\\^_{]/.test(answer) && !answer.includes("$");
-  const drawn = isTex && answer.length <= 200 ? drawTex(answer, false) : null;
-  if (drawn !== null) element.replaceChildren(drawn);
-  else showText(element, answer);
+  if (isTex && answer.length <= 200 && isDrawable(answer)) {
+    element.replaceChildren(pen.draw(formula(answer, answer, false)));
+  } else showText(element, answer);
 }
 
-function drawTex(tex, display) {
-  if (tex.length > LONGEST_FORMULA || REFUSED.test(tex) || depth(tex) > DEEPEST) return null;
+/** The source of a formula, in whose place it can be drawn. */
+function formula(source, tex, display) {
   const place = document.createElement("span");
-  try {
-    katex.render(tex, place, { ...TEX, displayMode: display });
+  place.textContent = source;
+  return Object.assign(place, { tex, display });
+}
+
+function isDrawable(tex) {
+  return tex.length <= LONGEST_FORMULA && !REFUSED.test(tex) && depth(tex) <= DEEPEST
+    && tex.split(/&|\\\\/).length <= MOST_CELLS;
+}
+
+/** A block has its own line: the breaks beside it go. */
+function takeLine(block) {
+  const [before, after] = [block.previousSibling, block.nextSibling];
+  if (before?.nodeType === Node.TEXT_NODE) before.data = before.data.replace(/\n?[ \t]{0,99}$/, "");
+  if (after?.nodeType === Node.TEXT_NODE) after.data = after.data.replace(/^[ \t]*\n?/, "");
+}
+
+/**
+ * Draws formulas without holding the page: a few at once, the others when they are seen, one at a
+ * time. It works a share of the time only; a formula for which there was none yet shows its source.
+ */
+class Pen {
+  #waiting = new Set(); // formulas that are seen
+  #left = LONGEST_GO; // milliseconds that it may work now
+  #since = performance.now();
+  #timer = null;
+  #eyes = new IntersectionObserver((seen) => {
+    for (const { target, isIntersecting } of seen) {
+      if (isIntersecting) this.#waiting.add(target);
+      else this.#waiting.delete(target);
+    }
+    this.#goOn();
+  }, { rootMargin: "200px" });
+
+  /** Draw a formula now, or see to it that it is drawn. */
+  draw(place) {
+    if (this.#refilled() > LONGEST_GO - AT_ONCE) this.#put(place);
+    else this.#eyes.observe(place);
     return place;
-  } catch {
-    return null; // a mistake in the TeX: its source is shown
+  }
+
+  #goOn() {
+    if (this.#timer !== null || this.#waiting.size === 0) return;
+    const wait = this.#refilled() > 0 ? 0 : -this.#left / SHARE;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      for (const place of this.#waiting) {
+        this.#waiting.delete(place);
+        this.#eyes.unobserve(place);
+        if (!place.isConnected) continue;
+        this.#put(place);
+        break;
+      }
+      this.#goOn();
+    }, wait);
+  }
+
+  #put(place) {
+    const began = performance.now();
+    const drawn = document.createElement("span");
+    try {
+      katex.render(place.tex, drawn, { ...TEX, displayMode: place.display });
+      place.replaceChildren(...drawn.childNodes);
+      place.className = place.display ? "drawn block" : "drawn";
+      if (place.isConnected) {
+        if (place.display) takeLine(place);
+        place.getBoundingClientRect(); // to lay it out is part of the work
+      }
+    } catch {
+      // a mistake in the TeX: its source is shown
+    }
+    this.#left -= performance.now() - began;
+  }
+
+  #refilled() {
+    const now = performance.now();
+    this.#left = Math.min(LONGEST_GO, this.#left + SHARE * (now - this.#since));
+    this.#since = now;
+    return this.#left;
   }
 }
+
+const pen = new Pen();
 
 /** How deep a formula may nest: open braces, and commands in a row that take one another. */
 function depth(tex) {
