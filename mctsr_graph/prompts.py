@@ -1,4 +1,4 @@
-"""The prompts of a search, each beside the reader of the reply that it asks for.
+"""The prompts of a search. Replies to them are read in `text`.
 
 All roles continue one conversation (problem, answer, critique, ...) and add to its end only, so
 that a server that caches prefixes computes each shared part once.
@@ -6,53 +6,18 @@ that a server that caches prefixes computes each shared part once.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from mctsr_graph.errors import ReplyError
-from mctsr_graph.text.final_answer import clean_text, cut_long
 from mctsr_graph.text.hostile import hide_scores
+from mctsr_graph.text.replies import A_NUMBER
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, RANGE, at
-from mctsr_graph.text.thinking import strip_reasoning
 
-_A_NUMBER = "a whole number" if isinstance(at(0.505), int) else "a number"
 _PLACEHOLDER = re.compile(r"\{(problem|answer|critique)\}")
-
-
-ANSWER_SCHEMA: dict[str, Any] = {
-    "title": "Solution",
-    "description": "A worked solution",
-    "type": "object",
-    "properties": {
-        "working": {"type": "string", "description": "the steps in full"},
-        "final_answer": {"type": "string", "description": "the final answer alone, in LaTeX"},
-    },
-    "required": ["working", "final_answer"],
-    "additionalProperties": False,
-}
-"""What a draft or a refinement may be asked for in place of text."""
-SCORE_SCHEMA: dict[str, Any] = {
-    "title": "Judgement",
-    "description": "A judgement of a solution",
-    "type": "object",
-    "properties": {
-        "flaws": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "each flaw in a sentence",
-        },
-        "score": {"type": "number", "description": f"{_A_NUMBER} from {RANGE}"},
-    },
-    "required": ["flaws", "score"],
-    "additionalProperties": False,
-}
-"""What a judge may be asked for in place of text."""
 
 
 class Example(NamedTuple):
@@ -104,7 +69,7 @@ class Prompts:
         f"{at(0.755)} to {at(0.95)}: right and justified; the fewer flaws, the higher\n"
         f"Never give full marks: {at(0.975)} is out of reach for any solution. "
         "First name the flaws in a few sentences, then finish with one line of this form:\n"
-        f"Score: <{_A_NUMBER} from {RANGE}>"
+        f"Score: <{A_NUMBER} from {RANGE}>"
     )
 
     write_again: str = "Your reply was empty. Please reply with text."
@@ -112,7 +77,7 @@ class Prompts:
     # A judge whose reply held no score is asked afresh, for the score alone and by example:
     # a small model that ignores every instruction still continues a pattern
     evaluate_again_system: str = (
-        f"You are a harsh examiner. You reply with one line: Score: and {_A_NUMBER} from {RANGE}."
+        f"You are a harsh examiner. You reply with one line: Score: and {A_NUMBER} from {RANGE}."
     )
 
     evaluate_again: str = (
@@ -209,35 +174,6 @@ def evaluate_again_messages(prompts: Prompts, problem: str, answer: str) -> list
     shown = hide_scores(answer).text
     asked = _fill(prompts.evaluate_again, problem=problem, answer=shown)
     return [*messages, HumanMessage(asked)]
-
-
-def read_text(reply: str) -> str:
-    """Read a draft, a critique or a refinement: the reply without its reasoning block.
-
-    Of more than 1,000,000 characters the middle is cut out, with a mark in its place.
-
-    Raises:
-        ReplyError: nothing is left ("empty").
-    """
-    text = cut_long(strip_reasoning(clean_text(reply)))
-    if not text:
-        raise ReplyError("empty", "the reply has no text", reply)
-    return text
-
-
-def read_answer(reply: str) -> str:
-    """Read a draft or a refinement: text, or JSON of `ANSWER_SCHEMA`, of which it makes text.
-
-    Raises:
-        ReplyError: nothing is left ("empty").
-    """
-    text = read_text(reply)
-    with suppress(ValueError, RecursionError):
-        found = json.loads(text) if text.startswith("{") else None
-        if isinstance(found, dict) and found.keys() == ANSWER_SCHEMA["properties"].keys():
-            working, final = (str(found[name]).strip() for name in ("working", "final_answer"))
-            return clean_text(f"{working}\n\nThe final answer is \\boxed{{{final}}}.".strip())
-    return text
 
 
 def _fill(template: str, **values: str) -> str:

@@ -111,7 +111,8 @@ def test_three_rollouts_computed_by_hand(scripted: Make) -> None:
 def test_the_output_holds_the_answer_and_not_the_tree(keyed: ScriptedChatModel) -> None:
     output = create_mctsr(keyed).compile().invoke(PROBLEM)
     assert set(output) == {"answer", "final_answer", "mctsr"}
-    assert set(output["mctsr"]) == {"best", "choice", "rollouts", "usage", "stop_reason"}
+    told = {"best", "choice", "rollouts", "usage", "stop_reason", "cost"}
+    assert set(output["mctsr"]) == told
 
 
 def test_official_makes_both_roots_and_3_plus_4n_calls(keyed: ScriptedChatModel) -> None:

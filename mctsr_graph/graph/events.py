@@ -6,6 +6,8 @@ version, and are neither removed nor given another meaning.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any, Literal
 
 from typing_extensions import TypedDict
@@ -147,14 +149,23 @@ def left_out_event(setting: str, value: Any, model: str, reason: str) -> LeftOut
     )
 
 
-def repeated_event(tree: Tree) -> RepeatedEvent | None:
-    """Say that the model's replies are not independent, if a node of the tree shows it."""
-    for node in tree.values():
-        if "repeats" in node:
-            return RepeatedEvent(
-                type="mctsr.repeated", version=VERSION, node=node["id"], repeats=node["repeats"]
-            )
-    return None
+def tell_repeated(before: Tree, now: Tree, emit: Callable[[Event], None]) -> None:
+    """Say once that a reply came again, as from a cache or a model that does not sample."""
+    copies = [node for node in now.values() if "repeats" in node]
+    if not copies or any("repeats" in node for node in before.values()):
+        return
+    first = copies[0]
+    emit(
+        RepeatedEvent(
+            type="mctsr.repeated", version=VERSION, node=first["id"], repeats=first["repeats"]
+        )
+    )
+    warnings.warn(
+        "equal requests get the same reply again (a cache, a temperature of 0, or a server that "
+        "ignores sampling); each such reply counts as one vote, however often it came",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def stop_event(

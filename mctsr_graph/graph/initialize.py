@@ -18,7 +18,8 @@ from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
-from mctsr_graph.tree.tree import Node, Tree, add_child, as_copy, merge, new_node
+from mctsr_graph.tree.copies import as_copy
+from mctsr_graph.tree.tree import Node, Tree, add_child, merge, new_node
 
 _NO_REPLY: list[Reply] = []
 

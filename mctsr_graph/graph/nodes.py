@@ -6,7 +6,6 @@ it is given.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,7 @@ from mctsr_graph.calls.request import Request
 from mctsr_graph.calls.sync_async import Way, all_at_once
 from mctsr_graph.calls.usage import add_usage
 from mctsr_graph.errors import PauseError
-from mctsr_graph.graph.events import repeated_event, rollout_event, start_event, stop_event
+from mctsr_graph.graph.events import rollout_event, start_event, stop_event, tell_repeated
 from mctsr_graph.graph.finalize import judge_the_rest
 from mctsr_graph.graph.initialize import make_roots
 from mctsr_graph.graph.rollout import (
@@ -73,7 +72,7 @@ class Nodes:
         tree, made = await make_roots(self.services, fresh, run)
         if made["drafted"]:  # the problem stays as it was given, with its pictures
             return {"search": fresh["search"], **made}
-        _look_at_independence({}, tree, run)
+        tell_repeated({}, tree, run.emit)
         return {
             **fresh,
             **made,
@@ -132,7 +131,7 @@ class Nodes:
             idle = 0 if improved else idle + 1
             failed = failed + 1 if node is None else 0
             run.emit(rollout_event(leaf, node, tree, best, usage))
-        _look_at_independence(state["tree"], tree, run)
+        tell_repeated(state["tree"], tree, run.emit)
         failures = [failure for leaf in leaves for failure in leaf["failures"]]
         values = {
             "rollouts": state["rollouts"] + len(leaves),
@@ -263,20 +262,6 @@ def _wave(strategy: Strategy, search: Search) -> tuple[list[Leaf], str]:
         new_leaf(first + i, None if task.node is None else tree[task.node], task.kind)
         for i, task in enumerate(tasks)
     ], reason
-
-
-def _look_at_independence(before: Tree, now: Tree, run: Run) -> None:
-    """Say once that a reply came again, as from a cache or a model that does not sample."""
-    event = repeated_event(now)
-    if event is None or repeated_event(before) is not None:
-        return
-    run.emit(event)
-    warnings.warn(
-        "equal requests get the same reply again (a cache, a temperature of 0, or a server that "
-        "ignores sampling); each such reply counts as one vote, however often it came",
-        UserWarning,
-        stacklevel=2,
-    )
 
 
 def _live(state: MCTSrState) -> list[Leaf]:

@@ -13,6 +13,7 @@ from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
+from mctsr_graph.tree.copies import as_copy
 from mctsr_graph.tree.steered import Steering
 from mctsr_graph.tree.task import Kind
 from mctsr_graph.tree.tree import (
@@ -21,7 +22,6 @@ from mctsr_graph.tree.tree import (
     Tree,
     add_child,
     add_rewards,
-    as_copy,
     merge,
     new_node,
 )

@@ -22,6 +22,7 @@ from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import Case
 from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.text.replies import ANSWER_SCHEMA, read_answer, read_text
 
 Shorter = Sequence[Callable[[], list[BaseMessage]]]
 
@@ -44,11 +45,11 @@ class Services:
         return Request(
             role,
             messages,
-            say.read_text if role == "critique" else say.read_answer,
+            read_text if role == "critique" else read_answer,
             lambda: say.write_again_messages(self.spec.prompts, messages),
             shorter,
             lambda text: role == "critique" or extract_final_answer(text) is not None,
-            schema=None if role == "critique" else say.ANSWER_SCHEMA,
+            schema=None if role == "critique" else ANSWER_SCHEMA,
             rollout=rollout,
             sample=sample,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NotRequired
+from typing import Any, NotRequired
 
 from mctsr_graph.tree.steered import Steered, in_play
 
@@ -50,7 +50,6 @@ class Node(Steered):
     """UCT as last updated. Only with profile "official", where it may be stale."""
 
 
-_REQUEST: tuple[Literal["answer", "parent", "critique"], ...] = ("answer", "parent", "critique")
 Tree = dict[str, Node]
 """Nodes by id, in order of creation."""
 
@@ -135,26 +134,6 @@ def new_node(
         truncated=truncated,
         suspicious=suspicious,
     )
-
-
-def as_copy(tree: Mapping[str, Node], node: Node) -> Node:
-    """The next node of `tree`, told to be a copy of an earlier one, if there is one like it.
-
-    Like it is one of the same text in reply to the same request: a draft, or a refinement of the
-    same answer by the same critique.
-    """
-    for other in tree.values():
-        if all(other[name] == node[name] for name in _REQUEST) and not other["dummy"]:
-            return {**node, "repeats": other.get("repeats", other["id"])}
-    return node
-
-
-def distinct(nodes: Mapping[str, Node], by: Literal["repeats", "duplicate_of"]) -> list[Node]:
-    """The nodes without copies: of those that are one reply ("repeats"), or one text, the first."""
-    first: dict[str, Node] = {}
-    for node_id, node in nodes.items():
-        first.setdefault(node.get(by) or node_id, node)
-    return list(first.values())
 
 
 def add_child(tree: Mapping[str, Node], child: Node) -> Patch:

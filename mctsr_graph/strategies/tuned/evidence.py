@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 from mctsr_graph.text.final_answer import answer_key
+from mctsr_graph.tree.copies import distinct
 from mctsr_graph.tree.steered import in_play
-from mctsr_graph.tree.tree import Node, distinct
+from mctsr_graph.tree.tree import Node
 
 
 @dataclass(frozen=True)
