@@ -24,11 +24,13 @@ from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState
 from mctsr_graph.models.load import load_model
 from mctsr_graph.prompts import Prompts
+from mctsr_graph.run.estimate import Estimate, estimate
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import asolve, solve
 from mctsr_graph.run.solve_many import asolve_many, solve_many
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.prices import read_prices
 from mctsr_graph.settings.prior import Prior
 from mctsr_graph.tree.tree import Node
 
@@ -44,6 +46,7 @@ __all__ = [
     "CallJournal",
     "CheckpointError",
     "ConfigError",
+    "Estimate",
     "FingerprintMismatchError",
     "JournalMismatchError",
     "MCTSrContext",
@@ -71,8 +74,10 @@ __all__ = [
     "create_mctsr",
     "create_mctsr_agent",
     "create_mctsr_tool",
+    "estimate",
     "learn_prior",
     "load_model",
+    "read_prices",
     "solve",
     "solve_many",
 ]

@@ -1,4 +1,4 @@
-"""The prompts of a search, each beside the reader of the reply that it asks for.
+"""The prompts of a search. Replies to them are read in `text`.
 
 All roles continue one conversation (problem, answer, critique, ...) and add to its end only, so
 that a server that caches prefixes computes each shared part once.
@@ -13,12 +13,9 @@ from typing import NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from mctsr_graph.errors import ReplyError
-from mctsr_graph.text.final_answer import clean_text, cut_long
 from mctsr_graph.text.hostile import hide_scores
-from mctsr_graph.text.reward_scale import A_NUMBER, HIGHEST, LOWEST, RANGE, at
-from mctsr_graph.text.schemas import as_text
-from mctsr_graph.text.thinking import strip_reasoning
+from mctsr_graph.text.replies import A_NUMBER
+from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, RANGE, at
 
 _PLACEHOLDER = re.compile(r"\{(problem|answer|critique)\}")
 
@@ -39,6 +36,7 @@ class Prompts:
     so LaTeX needs no escapes.
     """
 
+    # "" sends no system message
     system: str = "You are a careful mathematician. You reason in short, checkable steps."
 
     draft: str = (
@@ -105,10 +103,15 @@ class Prompts:
     dummy_answer: str = "I don't know how to solve this problem."
 
 
+def system_messages(words: str) -> list[BaseMessage]:
+    """A system message of these words; none where there are none."""
+    return [SystemMessage(words)] if words.strip() else []
+
+
 def draft_messages(prompts: Prompts, problem: str) -> list[BaseMessage]:
     """Ask for a first answer."""
     asked = _fill(prompts.draft, problem=problem)
-    return [SystemMessage(prompts.system), HumanMessage(asked)]
+    return [*system_messages(prompts.system), HumanMessage(asked)]
 
 
 def critique_messages(prompts: Prompts, problem: str, answer: str) -> list[BaseMessage]:
@@ -143,7 +146,7 @@ def _blind_refine_messages(prompts: Prompts, problem: str, critique: str) -> lis
     critic = _fill(prompts.critique, problem=problem, answer="")
     asked = _fill(prompts.refine, problem=problem, answer="", critique=critique)
     return [
-        SystemMessage(prompts.system),
+        *system_messages(prompts.system),
         HumanMessage(f"{problem}\n\n{critic}"),
         AIMessage(critique),
         HumanMessage(asked),
@@ -164,36 +167,13 @@ def write_again_messages(prompts: Prompts, messages: list[BaseMessage]) -> list[
 
 def evaluate_again_messages(prompts: Prompts, problem: str, answer: str) -> list[BaseMessage]:
     """Ask again for a score of an answer, by example and for the score alone."""
-    messages: list[BaseMessage] = [SystemMessage(prompts.evaluate_again_system)]
+    messages = system_messages(prompts.evaluate_again_system)
     for example in prompts.evaluate_examples:
         asked = _fill(prompts.evaluate_again, problem=example.problem, answer=example.answer)
         messages += [HumanMessage(asked), AIMessage(example.reply)]
     shown = hide_scores(answer).text
     asked = _fill(prompts.evaluate_again, problem=problem, answer=shown)
     return [*messages, HumanMessage(asked)]
-
-
-def read_text(reply: str) -> str:
-    """Read a draft, a critique or a refinement: the reply without its reasoning block.
-
-    Of more than 1,000,000 characters the middle is cut out, with a mark in its place.
-
-    Raises:
-        ReplyError: nothing is left ("empty").
-    """
-    text = cut_long(strip_reasoning(clean_text(reply)))
-    if not text:
-        raise ReplyError("empty", "the reply has no text", reply)
-    return text
-
-
-def read_answer(reply: str) -> str:
-    """Read a draft or a refinement: text, or JSON of `ANSWER_SCHEMA`, of which it makes text.
-
-    Raises:
-        ReplyError: nothing is left ("empty").
-    """
-    return clean_text(as_text(read_text(reply)))
 
 
 def _fill(template: str, **values: str) -> str:

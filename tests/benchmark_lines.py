@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.records import Attempt, Line, MethodRecord, Point, RunSettings
-from mctsr_graph.calls.usage import Cost
+from mctsr_graph.calls.usage import Cost, no_cost
 
 COT = Key("cot", "own", 0, None)
 PAPER = Key("paper", "rollouts", 2, None)
@@ -14,9 +14,8 @@ VOTE = Key("self-consistency", "calls", 2, None)
 
 
 def cost(calls: int, input_tokens: int = 0, output_tokens: int = 0) -> Cost:
-    return Cost(
-        calls=calls, input_tokens=input_tokens, output_tokens=output_tokens, unmetered_calls=0
-    )
+    counts = {"calls": calls, "input_tokens": input_tokens, "output_tokens": output_tokens}
+    return cast(Cost, {**no_cost(), **counts})
 
 
 def attempt(

@@ -35,6 +35,12 @@ WRONG: list[tuple[str, list[Any], str]] = [
     ("max_cost", [0, -1.0, INF, NAN, "cheap"], "above 0, or null"),
     ("input_price", [-0.1, INF, NAN, None], "0 or more"),
     ("output_price", [-0.1, INF, NAN, None], "0 or more"),
+    ("cached_input_price", [-0.1, INF, NAN], "0 or more, or null"),
+    (
+        "prices",
+        ["cheap", 5, [1]],
+        "prices of a million tokens by name of the model, as `read_prices` gives them, or null",
+    ),
     ("drafts", [0, 65, None], "1 to 64"),
     ("init", ["none", None], "'answer', 'dummy', 'both'"),
     ("max_children", [0, 4097, None], "1 to 4096"),
@@ -64,6 +70,12 @@ WRONG: list[tuple[str, list[Any], str]] = [
     ("critique_temperature", [-0.1, 2.1], "0 to 2, or null"),
     ("refine_temperature", [-0.1, 2.1], "0 to 2, or null"),
     ("evaluate_temperature", [-0.1, 2.1], "0 to 2, or null"),
+    (
+        "reasoning_effort",
+        ["lots", 5, ["low"]],
+        "'none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max', one for all or a dict by "
+        "role, or null",
+    ),
     ("draft_max_tokens", [0, 1_000_001, "all"], "1 to 1000000, or null"),
     ("critique_max_tokens", [0, 1_000_001], "1 to 1000000, or null"),
     ("refine_max_tokens", [0, 1_000_001], "1 to 1000000, or null"),
@@ -174,7 +186,7 @@ def test_an_unknown_setting_suggests_the_near_name(name: str, near: str) -> None
 
 
 def test_an_unknown_setting_like_no_other_gets_no_suggestion() -> None:
-    assert message(xyzzy=1).startswith("'xyzzy' is not a setting; allowed: agree, call_seconds, ")
+    assert message(xyzzy=1).startswith("'xyzzy' is not a setting; allowed: agree, cached_input")
 
 
 def test_a_setting_by_its_old_name_is_understood() -> None:

@@ -26,6 +26,7 @@ from mctsr_graph import (
     ScriptExhaustedError,
     create_mctsr,
 )
+from mctsr_graph.calls.usage import no_cost
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.strategies.strategy import Strategy
@@ -111,7 +112,8 @@ def test_three_rollouts_computed_by_hand(scripted: Make) -> None:
 def test_the_output_holds_the_answer_and_not_the_tree(keyed: ScriptedChatModel) -> None:
     output = create_mctsr(keyed).compile().invoke(PROBLEM)
     assert set(output) == {"answer", "final_answer", "mctsr"}
-    assert set(output["mctsr"]) == {"best", "choice", "rollouts", "usage", "stop_reason"}
+    told = {"best", "choice", "rollouts", "usage", "stop_reason", "cost"}
+    assert set(output["mctsr"]) == told
 
 
 def test_official_makes_both_roots_and_3_plus_4n_calls(keyed: ScriptedChatModel) -> None:
@@ -287,7 +289,8 @@ async def test_rewards_can_be_read_from_logits_where_the_model_can_tell() -> Non
     assert here["tree"] == there["tree"]
     assert all(r % 1 == 0.75 for node in here["tree"].values() for r in node["rewards"])
     assert here["usage"]["evaluate"]["calls"] == 7
-    sampled = run(ScriptedChatModel(replies=keyed_reply), **settings)
+    with pytest.warns(UserWarning, match="tells no log-probabilities"):
+        sampled = run(ScriptedChatModel(replies=keyed_reply), **settings)
     assert sampled["tree"] == run(ScriptedChatModel(replies=keyed_reply), max_rollouts=3)["tree"]
 
 
@@ -417,12 +420,8 @@ def test_a_budget_of_tokens_needs_a_model_that_counts_them() -> None:
     with pytest.raises(ConfigError, match="reports no token usage"):
         run(silent, max_tokens=1000)
     state = run(silent, max_rollouts=1)
-    assert state["usage"]["draft"] == {
-        "calls": 1,
-        "input_tokens": 0,
-        "output_tokens": 0,
-        "unmetered_calls": 1,
-    }
+    counts = {"calls": 1, "unmetered_calls": 1, "unpriced_calls": 1}
+    assert state["usage"]["draft"] == {**no_cost(), **counts}
 
 
 def test_a_budget_of_seconds_stops_the_search(keyed: ScriptedChatModel) -> None:

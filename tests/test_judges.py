@@ -33,6 +33,7 @@ from mctsr_graph import (
 )
 from mctsr_graph.calls import sync_async
 from mctsr_graph.calls.request import Request
+from mctsr_graph.calls.usage import no_cost
 from mctsr_graph.judges import (
     Case,
     Criterion,
@@ -680,12 +681,8 @@ async def test_a_reward_model_judges_over_http(
     with CallJournal(tmp_path / "calls.db") as journal:
         here = solve("How many?", keyed, judge=judge, context=ONE, journal=journal)
         assert rewards(here) == [[50.0, 50.0], [50.0]]  # 0.75 of [0, 1] is 50 of [-100, 100]
-        assert here.usage["evaluate"] == {
-            "calls": 3,
-            "input_tokens": 21,
-            "output_tokens": 0,
-            "unmetered_calls": 0,
-        }
+        counts = {"calls": 3, "input_tokens": 21, "unpriced_calls": 3}
+        assert here.usage["evaluate"] == {**no_cost(), **counts}
         body, headers = pooling.sent[0]
         assert body == {
             "model": "prm",

@@ -12,6 +12,7 @@ PUBLIC = [
     "CallJournal",
     "CheckpointError",
     "ConfigError",
+    "Estimate",
     "FingerprintMismatchError",
     "JournalMismatchError",
     "MCTSrContext",
@@ -39,8 +40,10 @@ PUBLIC = [
     "create_mctsr",
     "create_mctsr_agent",
     "create_mctsr_tool",
+    "estimate",
     "learn_prior",
     "load_model",
+    "read_prices",
     "solve",
     "solve_many",
 ]

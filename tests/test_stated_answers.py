@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.stated_answers import main, measure
-from mctsr_graph.prompts import read_text
 from mctsr_graph.text.answer_labels import ANSWER_NOUNS
 from mctsr_graph.text.final_answer import LONGEST, extract_final_answer
+from mctsr_graph.text.replies import read_text
 
 from .growth import MOST, growth
 

@@ -13,8 +13,7 @@ from pydantic import Field
 from mctsr_graph import MCTSrContext, ScriptedChatModel, solve
 from mctsr_graph.calls.structured import has_structured_output, of_form
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.prompts import read_answer
-from mctsr_graph.text.schemas import ANSWER_SCHEMA, SCORE_SCHEMA
+from mctsr_graph.text.replies import ANSWER_SCHEMA, SCORE_SCHEMA, read_answer
 
 
 class SchemaModel(ScriptedChatModel):

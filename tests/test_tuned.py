@@ -272,7 +272,7 @@ def test_a_model_that_always_says_the_same(stops: dict[str, Any], calls: int) ->
     model = ScriptedChatModel(
         replies=lambda call: "Score: 3" if call.role == "evaluate" else "It is \\boxed{5}."
     )
-    context = tuned(draft_temperature=0, refine_temperature=0, evaluate_temperature=0, **stops)
+    context = tuned(**stops)
     found = solve("p", model, context=context)
     assert found.final_answer == "5"
     assert found.choice is not None

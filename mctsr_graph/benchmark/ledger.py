@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from langchain_core.messages import AIMessage
 
 from mctsr_graph.calls.journal import CallJournal, Slot
-from mctsr_graph.calls.usage import Cost, sum_costs
+from mctsr_graph.calls.usage import Cost, cost_of, sum_costs
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,5 @@ class Ledger(CallJournal):
         return max((call.ended for call in calls), default=0.0)
 
     def _count(self, slot: Slot, reply: AIMessage, *, recalled: bool) -> None:
-        told: Any = reply.usage_metadata or {}
-        sent, received = told.get("input_tokens"), told.get("output_tokens")
-        known = all(isinstance(count, int) and count >= 0 for count in (sent, received))
-        cost = Cost(
-            calls=1,
-            input_tokens=sent if known else 0,
-            output_tokens=received if known else 0,
-            unmetered_calls=0 if known else 1,
-        )
+        cost = cost_of(reply.usage_metadata, None)
         self.calls.append(Call(slot, cost, recalled, time.monotonic() - self._began))

@@ -19,7 +19,9 @@ from langchain_core.runnables import Runnable, RunnableSequence, RunnableWithFal
 from langchain_core.runnables.config import ensure_config
 from langchain_core.runnables.configurable import DynamicRunnable
 
-from mctsr_graph.calls.model_words import NAMES, ModelWords, refused_setting, words_of
+from mctsr_graph.calls.effort import effort_fields
+from mctsr_graph.calls.logprobs import logprob_fields
+from mctsr_graph.calls.model_words import NAMES, ModelWords, Way, refused_setting, words_of
 from mctsr_graph.calls.request import makes_models, model_name
 from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import ConfigError, bubbles_up
@@ -27,7 +29,7 @@ from mctsr_graph.errors import ConfigError, bubbles_up
 T = TypeVar("T")
 Tell = Callable[[str, Any, str, str], None]
 """Takes a setting that is left out, its value, the model and the reason."""
-_NEVER_NEEDED = ("seed", "n")
+_NEVER_NEEDED = ("seed", "n", "logprobs")
 """Sent where they exist, and no loss where they do not."""
 
 
@@ -126,27 +128,43 @@ class Adapted(Runnable[Any, Any]):
         return self._prepared(kwargs) if drops else call
 
     def _prepared(self, kwargs: Mapping[str, Any]) -> Prepared:
-        words, fields, sent = self._words, {}, {}
+        words, sent = self._words, dict[str, Any]()
+        fields: dict[str, Any] = {}
         arguments, in_pipeline = dict(kwargs), dict(words.of_pipeline or {})
         for setting, value in self._wish.settings.items():
-            way = words.way(setting)
+            special = self._special(setting, value, fields)
+            way = Way(None, None) if special else words.way(setting)
             if way is None:
                 self._leave_out(setting, value)
                 continue
             sent[setting] = value
-            for name in NAMES[setting]:  # what `bind` has set gives way
+            for name in [*NAMES[setting], *special]:  # what `bind` has set gives way
                 arguments.pop(name, None)
+            fields |= special
             if words.of_pipeline is not None:
                 in_pipeline |= _of_transformers(setting, value)
                 continue
-            if way.field is not None:
-                fields[way.field] = value
-            if way.argument is not None:
-                arguments[way.argument] = value
+            fields |= {way.field: value} if way.field else {}
+            arguments |= {way.argument: value} if way.argument else {}
         if in_pipeline:
             arguments["pipeline_kwargs"] = {**(kwargs.get("pipeline_kwargs") or {}), **in_pipeline}
         model = _with_fields(self._model, fields)
         return Prepared(model, arguments, sent, dict(vars(model)) if fields else {})
+
+    def _special(self, setting: str, value: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields for a setting that takes several; none where the model does not take it."""
+        words = self._words
+        if setting not in ("reasoning_effort", "logprobs") or setting in words.left_out:
+            return {}
+        found = (
+            effort_fields(self._model, value, fields)
+            if setting == "reasoning_effort"
+            else logprob_fields(self._model, value)
+        )
+        if isinstance(found, str):
+            words.left_out[setting] = found
+            return {}
+        return found
 
     def learn(self, error: Exception, call: Prepared) -> bool:
         """Whether an error refuses a setting, so that the call is to be made without it."""
@@ -177,8 +195,8 @@ class Adapted(Runnable[Any, Any]):
                 "allowed: null, which leaves it to the model"
             )
             raise wish.error
-        if setting in _NEVER_NEEDED and setting not in words.refused:
-            return
+        if setting == "logprobs" or (setting in _NEVER_NEEDED and setting not in words.refused):
+            return  # whoever wants them says that there are none
         with words.lock:
             if setting in words.told:
                 return

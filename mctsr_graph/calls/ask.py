@@ -5,29 +5,43 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.adapter import Tell, Wish, adapted, as_message
+from mctsr_graph.calls.conversation import check_blocks, prepared, with_system
+from mctsr_graph.calls.cost import cost_told
 from mctsr_graph.calls.finish_reason import REFUSED, TRUNCATED, is_repetitive, reason_of
+from mctsr_graph.calls.independence import Sample, sample_of
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
-from mctsr_graph.calls.request import Budget, Model, Reply, Request, derive_seed, innermost
+from mctsr_graph.calls.request import (
+    Budget,
+    Model,
+    Reply,
+    Request,
+    derive_seed,
+    innermost,
+    told_by,
+)
 from mctsr_graph.calls.retry import classify, pace_of, with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
 from mctsr_graph.calls.structured import asking_for, has_structured_output, of_form
-from mctsr_graph.calls.sync_async import Way, all_at_once
+from mctsr_graph.calls.sync_async import Gate, Way, all_at_once
+from mctsr_graph.calls.thinking_limit import all_thinking, limit_reached, longer
 from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError, bubbles_up
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.text.hostile import defuse_control_tokens
+from mctsr_graph.settings.question import Question, kind_of
+from mctsr_graph.text.thinking import strip_reasoning
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
 # What asking again would not help
-_FINAL = ("budget", "context", "refusal", "model_error")
+_FINAL = ("budget", "context", "refusal", "model_error", "logprobs")
 T = TypeVar("T")
+_NO_QUESTION = Question("")
 
 
 @dataclass(frozen=True)
@@ -57,6 +71,10 @@ class Asker:
     """Whether the model's own exceptions are raised instead of becoming failures."""
     tell: Tell | None = None
     """Hears of each setting that the model does not take, once."""
+    question: Question = _NO_QUESTION
+    """The problem, with pictures and files that go with every request."""
+    gate: Gate = field(default_factory=Gate)
+    """Lets so many calls run at once."""
 
     async def ask_all(self, requests: Sequence[Request], way: Way) -> list[Reply]:
         """Ask for everything at once; return the replies in the order of `requests`."""
@@ -103,26 +121,35 @@ class Asker:
         """
         began = time.monotonic() if first is None else first.began
         costs: list[Cost] = []
-        schema, messages = self._schema(request), request.messages
-        if schema is not None and first is None:
-            messages = asking_for(messages, schema)
-        failed, cut_off, shorter = ReplyError("unasked", ""), None, list(request.shorter)
+        messages, failed = self._formed(request), ReplyError("unasked", "")
+        cut_off, shorter = None, list(request.shorter)
+        limit: int | None = None
         for attempt in range(1 + self.context.max_retries):
             try:
                 given = first if attempt == 0 else None
-                value, truncated = await self._attempt(
-                    request, attempt, messages, way, given, costs
+                value, truncated, sample = await self._attempt(
+                    request, attempt, messages, way, given, costs, limit
                 )
             except ReplyError as error:
                 failed = error
                 if error.code == "context" and shorter:
-                    messages = shorter.pop(0)()
+                    messages, request = shorter.pop(0)(), replace(request, schema=None)
                 elif error.code in _FINAL:
                     break
-                else:
-                    messages = request.again()
+                elif error.code == "thinking":  # as it was, for a longer reply
+                    asked = self._settings(request, attempt, limit).get("max_tokens")
+                    limit = longer(limit, limit_reached(self.model, asked, costs[-1]), self.model)
+                else:  # then for text
+                    messages, request = request.again(), replace(request, schema=None)
                 continue
-            reply = Reply(value, sum_costs(costs), _since(began), truncated=truncated)
+            reply = Reply(
+                value,
+                sum_costs(costs),
+                _since(began),
+                truncated=truncated,
+                digest=sample.digest,
+                is_certain=sample.is_certain,
+            )
             if not truncated or cut_off is not None or request.is_whole(value):
                 return reply
             cut_off = reply
@@ -139,7 +166,8 @@ class Asker:
         way: Way,
         first: First | None,
         costs: list[Cost],
-    ) -> tuple[Any, bool]:
+        limit: int | None = None,
+    ) -> tuple[Any, bool, Sample]:
         """What one reply says, and whether it was cut off; adds its cost to `costs`.
 
         Raises:
@@ -150,52 +178,94 @@ class Asker:
         message = None if first is None else first.message
         try:
             if message is None:
-                message = await self._reply(request, attempt, messages, way)
-        except MCTSrError:
-            raise
+                message = await self._reply(request, attempt, messages, way, limit)
         except Exception as error:
-            kind = classify(error)
-            if self.strict or kind == "configuration" or bubbles_up(error):
+            failure = self._failure(error)
+            if failure is error:
                 raise
-            code = kind if kind in _FINAL else "model_error"
-            raise ReplyError(code, f"{type(error).__name__}: {error}") from error
-        costs.append(self._cost(message))
-        text, ending = str(message.text), reason_of(message)
-        if ending == REFUSED:
+            raise failure from error
+        costs.append(cost_told(message, request, self.model, self.context))
+        self.budget.add(costs[-1])
+        text, truncated = str(message.text), reason_of(message) == TRUNCATED
+        if reason_of(message) == REFUSED:
             raise ReplyError("refusal", "the model refused", text)
-        value, truncated = request.read(text), ending == TRUNCATED
+        if truncated and not strip_reasoning(text):
+            asked = self._settings(request, attempt, limit).get("max_tokens")
+            raise all_thinking(limit_reached(self.model, asked, costs[-1]), costs[-1])
+        value = request.read(text)
         if truncated and not request.is_whole(value) and is_repetitive(value):
             raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
-        return value, truncated
+        return value, truncated, sample_of(messages, message, self._temperature(request))
+
+    def _failure(self, error: Exception) -> Exception:
+        """What an error of a call means: itself where it is to end the search."""
+        kind = classify(error)
+        ends = isinstance(error, MCTSrError) or bubbles_up(error)
+        if ends or self.strict or kind == "configuration":
+            return error
+        code = kind if kind in _FINAL else "model_error"
+        return ReplyError(code, f"{type(error).__name__}: {error}")
+
+    def _temperature(self, request: Request) -> float | None:
+        """The temperature of a request, as far as settings or model tell it."""
+        asked: float | None = self.context.of_role("temperature", request.role)
+        return asked if asked is not None else next(iter(told_by(self.model, "temperature")), None)
 
     def _reply(
-        self, request: Request, attempt: int, messages: list[BaseMessage], way: Way
+        self,
+        request: Request,
+        attempt: int,
+        messages: list[BaseMessage],
+        way: Way,
+        limit: int | None,
     ) -> Awaitable[AIMessage]:
         """The model's reply, or the one that the journal holds."""
-        settings = self._settings(request, attempt)
+        settings = self._settings(request, attempt, limit)
         config = _config(request, attempt)
-        messages = _defused(messages)
-        schema = self._schema(request) if attempt == 0 else None  # then text is asked for
+        messages = self._prepared(request, messages)
+        schema = self._schema(request)
 
-        async def once() -> AIMessage:
-            if request.send is not None:
-                return await request.send(self.model, messages, way)
+        async def send(given: list[BaseMessage]) -> AIMessage:
             wish = self._wish(request, settings)
             model = self.model if schema is None else of_form(self.model, schema)
-            reply = await way.send(adapted(model, wish), messages, config=config)
+            reply = await way.send(adapted(model, wish), given, config=config)
             if wish.error is not None:  # behind a fallback
                 raise wish.error
-            return as_message(reply, self.model)
+            message = as_message(reply, self.model)
+            return message if request.kept is None else request.kept(message)
+
+        async def once() -> AIMessage:
+            async with self.gate.turn(way):
+                if request.send is not None:
+                    return await request.send(self.model, messages, way)
+                return await with_system(self.model, messages, send)
 
         if self.journal is None:
             return self._retried(once, way)
         entry = self._entry(request, settings, attempt, messages)
         return self._recorded(self.journal, entry, once, way)
 
+    def _prepared(self, request: Request, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+        """The messages as they are sent.
+
+        Raises:
+            ConfigError: the question holds what the model does not take.
+        """
+        if self.question.blocks and request.send is not None:
+            kind = kind_of(self.question.blocks[0])
+            raise ConfigError(f"problem holds {kind} content, and the judge takes words only")
+        check_blocks(self.model, self.question.blocks)
+        return prepared(messages, self.question)
+
     def _schema(self, request: Request) -> dict[str, Any] | None:
         """The schema that is asked for, where settings and model allow it."""
         wanted = self.context.structured_output and request.schema and request.send is None
         return request.schema if wanted and has_structured_output(self.model) else None
+
+    def _formed(self, request: Request) -> list[BaseMessage]:
+        """The messages of a request, which ask for its schema where that can be had."""
+        schema = self._schema(request)
+        return request.messages if schema is None else asking_for(request.messages, schema)
 
     async def _recorded(
         self,
@@ -223,7 +293,7 @@ class Asker:
         if len(requests) == 1:
             return firsts
         began, journal = time.monotonic(), self.journal
-        messages = _defused(requests[0].messages)
+        messages = self._prepared(requests[0], requests[0].messages)
         settings = [self._settings(request, 0) for request in requests]
         entries = [self._entry(*one, 0, messages) for one in zip(requests, settings, strict=True)]
         known: list[Any] = firsts
@@ -234,7 +304,12 @@ class Asker:
         async def once() -> list[AIMessage]:
             config = _config(requests[new[0]], 0)
             wish = self._wish(requests[new[0]], settings[new[0]])
-            return await giver.ask(messages, len(new), way, config, wish)
+            async with self.gate.turn(way):
+                return await with_system(
+                    self.model,
+                    messages,
+                    lambda given: giver.ask(given, len(new), way, config, wish),
+                )
 
         found: list[AIMessage] = []
         try:
@@ -272,7 +347,8 @@ class Asker:
             settings = {name: value for name, value in settings.items() if name != "seed"}
         return slot, hash_request(messages, settings)
 
-    def _settings(self, request: Request, attempt: int) -> dict[str, Any]:
+    def _settings(self, request: Request, attempt: int, limit: int | None = None) -> dict[str, Any]:
+        """What is asked of the model beside the messages; `limit` goes before a limit of tokens."""
         settings: dict[str, Any] = {
             name: value
             for name in ("temperature", "max_tokens")
@@ -280,43 +356,26 @@ class Asker:
         }
         if attempt and request.role != "evaluate" and "max_tokens" in settings:
             settings["max_tokens"] *= 2
+        if limit is not None:
+            settings["max_tokens"] = limit
         settings["seed"] = derive_seed(
             self.context.seed, request.rollout, request.role, request.sample, attempt
         )
-        return settings
+        effort = self.context.effort_of(request.role)
+        settings |= {} if effort is None else {"reasoning_effort": effort}
+        return {**settings, **request.settings}
 
     def _wish(self, request: Request, settings: dict[str, Any]) -> Wish:
         names = {name: f"{request.role}_{name}" for name in ("temperature", "max_tokens")}
         explicit = self.context.model_fields_set
         given = {name: own for name, own in names.items() if own in explicit}
+        if "reasoning_effort" in settings:
+            given["reasoning_effort"] = "reasoning_effort"
         # A limit that was raised for a reply cut off may be more than the model has
         own = self.context.of_role("max_tokens", request.role)
+        if own is None:
+            given.pop("max_tokens", None)
         return Wish(settings, given, {"max_tokens": own} if own is not None else {}, self.tell)
-
-    def _cost(self, message: AIMessage) -> Cost:
-        told: Any = message.usage_metadata or {}
-        sent, received = told.get("input_tokens", -1), told.get("output_tokens", -1)
-        if not (isinstance(sent, int) and isinstance(received, int) and min(sent, received) >= 0):
-            if self.context.max_tokens is not None:
-                raise ConfigError(
-                    f"max_tokens is {self.context.max_tokens}, but the model reports no token "
-                    "usage; use max_calls or max_seconds instead"
-                )
-            return Cost(calls=1, input_tokens=0, output_tokens=0, unmetered_calls=1)
-        cost = Cost(calls=1, input_tokens=sent, output_tokens=received, unmetered_calls=0)
-        self.budget.add(cost)
-        return cost
-
-
-def _defused(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """The messages without control tokens: the model's tokenizer may be out of reach."""
-    defused = list(messages)
-    for i, message in enumerate(messages):
-        if isinstance(message.content, str):
-            text = defuse_control_tokens(message.content)
-            if text != message.content:
-                defused[i] = message.model_copy(update={"content": text})
-    return defused
 
 
 def _since(began: float) -> float:

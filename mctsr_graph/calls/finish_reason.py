@@ -1,4 +1,4 @@
-"""How a model's reply ended, as the providers tell it."""
+"""How a model's reply ended, and whose it is, as the providers tell it."""
 
 from __future__ import annotations
 
@@ -30,3 +30,10 @@ def reason_of(message: AIMessage) -> str | None:
     if message.additional_kwargs.get("refusal") or reason in _FILTERED:
         return REFUSED
     return TRUNCATED if reason in _CUT_OFF else None
+
+
+def model_told(message: AIMessage) -> str:
+    """Name of the model that replied, which may be another one than was asked; "" if untold."""
+    told = message.response_metadata
+    name = told.get("model_name") or told.get("model") or ""
+    return name if isinstance(name, str) else ""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from mctsr_graph.calls.finish_reason import reason_of
+from mctsr_graph.calls.finish_reason import model_told, reason_of
 from mctsr_graph.calls.sqlite import connected
 from mctsr_graph.errors import CheckpointError, JournalMismatchError
 
@@ -118,9 +118,13 @@ class CallJournal:
             )
         try:
             told = json.loads(row[1])
-            ending = {"finish_reason": told["ending"]} if told["ending"] else {}
-            return AIMessage(told["text"], usage_metadata=told["usage"], response_metadata=ending)
-        except (ValueError, TypeError, LookupError) as error:  # damaged, or written by others
+            metadata = {"finish_reason": told["ending"], "model_name": told.get("model")}
+            known = {name: value for name, value in metadata.items() if value}
+            reply = AIMessage(told["text"], response_metadata=known)
+            # Not by the constructor, which refuses what a cache or a server may have told
+            return reply.model_copy(update={"usage_metadata": told["usage"]})
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            # Damaged, or written by others
             raise CheckpointError(
                 f"the reply that {str(self._path)!r} holds for {slot.role} of rollout "
                 f"{slot.rollout} cannot be read ({type(error).__name__}: {error})"
@@ -177,9 +181,9 @@ class CallJournal:
 
 
 def _told(reply: AIMessage) -> str:
-    return json.dumps(
-        {"text": str(reply.text), "usage": reply.usage_metadata, "ending": reason_of(reply)}
-    )
+    told = {"text": str(reply.text), "usage": reply.usage_metadata, "ending": reason_of(reply)}
+    model = model_told(reply)
+    return json.dumps({**told, "model": model} if model else told)
 
 
 def hash_request(messages: Sequence[BaseMessage], settings: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 
+from mctsr_graph.calls import effort, logprobs
 from mctsr_graph.calls.per_object import OnePerObject
 from mctsr_graph.calls.retry import causes, classify, status_of
 
@@ -30,6 +31,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "seed": ("seed", "random_seed"),
     "n": ("n", "candidate_count", "candidateCount"),
+    "reasoning_effort": effort.NAMES,
+    "logprobs": logprobs.NAMES,
 }
 """What providers call each setting of a call."""
 _SHORT = ("n", "seed")  # also words of prose: they count only where they are set apart

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, BaseLanguageModel
@@ -39,6 +39,10 @@ class Request:
     """Whether a reply that was cut off is worth keeping without asking once more."""
     send: Callable[..., Awaitable[AIMessage]] | None = None
     """Gets the reply from (model, messages, way) where it is not by a chat."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Asked for besides, in place of what the settings of the search say."""
+    kept: Callable[[AIMessage], AIMessage] | None = None
+    """Makes of a reply what is read and kept; raises ReplyError where it cannot be used."""
     schema: dict[str, Any] | None = None
     """JSON schema of what may be asked for in place of text; `read` takes both."""
     rollout: int = 0
@@ -58,6 +62,10 @@ class Reply:
     message: str = ""
     truncated: bool = False
     """Whether a limit of tokens cut the reply off."""
+    digest: str = ""
+    """Of the request and the whole text; "" where there is no one reply."""
+    is_certain: bool = False
+    """Whether another reply of this digest is no sample of its own."""
 
 
 class Failure(TypedDict):
@@ -106,10 +114,9 @@ class Budget:
         return True
 
     def add(self, cost: Cost) -> None:
-        """Count the tokens of a call that returned."""
+        """Count the tokens and the price of a call that returned; `take` has counted the call."""
         with self._lock:
-            self._spent["input_tokens"] += cost["input_tokens"]
-            self._spent["output_tokens"] += cost["output_tokens"]
+            self._spent = sum_costs([self._spent, {**cost, "calls": 0}])
 
     def _now(self) -> float:
         return self._seconds + time.monotonic() - self._began
@@ -121,19 +128,12 @@ def spent_budget(context: MCTSrContext, spent: Cost, seconds: float) -> str | No
         ("max_calls", context.max_calls, spent["calls"]),
         ("max_tokens", context.max_tokens, spent["input_tokens"] + spent["output_tokens"]),
         ("max_seconds", context.max_seconds, seconds),
-        ("max_cost", context.max_cost, price(context, spent)),
+        ("max_cost", context.max_cost, spent["price"]),
     )
     for name, limit, used in budgets:
         if limit is not None and used >= limit:
             return name
     return None
-
-
-def price(context: MCTSrContext, spent: Cost) -> float:
-    """What tokens cost at the prices of the settings, in their currency."""
-    millions = 1_000_000
-    inputs = context.input_price * spent["input_tokens"] / millions
-    return inputs + context.output_price * spent["output_tokens"] / millions
 
 
 def derive_seed(*parts: object) -> int:
@@ -171,9 +171,31 @@ class Unchosen:
 _unchosen = OnePerObject(lambda model: Unchosen())
 
 
+def told_by(model: Any, *fields: str) -> list[Any]:
+    """What a chat model says of itself in these fields, in order, as far as it has them."""
+    inner = innermost(model)
+    # Others may make a model to look for a field, as what `init_chat_model` returns does
+    own = inner if isinstance(inner, BaseLanguageModel) else None
+    return [value for name in fields if (value := getattr(own, name, None)) is not None]
+
+
+def profile_of(model: Any) -> dict[str, Any]:
+    """What LangChain knows of a chat model; {} where it knows nothing."""
+    return next(iter(told_by(model, "profile")), {})
+
+
+def limit_of(model: Any) -> int | None:
+    """The limit of tokens of a reply that a model has by itself, if it tells one."""
+    limits = told_by(model, "max_tokens", "max_output_tokens", "num_predict")
+    return next((one for one in limits if isinstance(one, int) and one > 0), None)
+
+
+def names_of(model: Any) -> list[str]:
+    """The names that a model gives itself."""
+    names = told_by(model, "model_name", "model", "model_id")
+    return [name for name in names if isinstance(name, str)]
+
+
 def model_name(model: Any) -> str:
     """A model's class and name, as far as it says them."""
-    model = innermost(model)
-    own = model if isinstance(model, BaseLanguageModel) else None
-    names = (getattr(own, field, None) for field in ("model_name", "model", "model_id"))
-    return f"{type(model).__name__}:{next((n for n in names if isinstance(n, str)), '')}"
+    return f"{type(innermost(model)).__name__}:{next(iter(names_of(model)), '')}"

@@ -104,12 +104,23 @@ def _messages(result: LLMResult) -> list[AIMessage]:
     sent, received = told.get("prompt_tokens"), told.get("completion_tokens")
     if len(messages) < 2 or not isinstance(sent, int) or not isinstance(received, int):
         return messages
-    for message, own in zip(messages, _shares(received, messages), strict=True):
+    cached = _detail(told, "prompt", "cached_tokens")
+    thought = _shares(_detail(told, "completion", "reasoning_tokens"), messages)
+    for message, own, hidden in zip(messages, _shares(received, messages), thought, strict=True):
         message.usage_metadata = UsageMetadata(
-            input_tokens=sent, output_tokens=own, total_tokens=sent + own
+            input_tokens=sent,
+            output_tokens=own,
+            total_tokens=sent + own,
+            input_token_details={"cache_read": cached},
+            output_token_details={"reasoning": hidden},
         )
-        sent = 0
+        sent = cached = 0
     return messages
+
+
+def _detail(told: Any, way: str, name: str) -> int:
+    count = (told.get(f"{way}_tokens_details") or {}).get(name)
+    return count if isinstance(count, int) else 0
 
 
 def _shares(total: int, messages: Sequence[AIMessage]) -> list[int]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import cache
@@ -150,6 +151,26 @@ class Awaiting:
 
 
 BLOCKING, AWAITING = Blocking(), Awaiting()
+
+
+class Gate:
+    """Lets at most so many calls run at once; None: any number."""
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+        self._threads = threading.Semaphore(most or 1)
+        self._tasks = asyncio.Semaphore(most or 1)
+
+    def turn(self, way: Way) -> AbstractAsyncContextManager[Any]:
+        """Wait for a call's turn, and have it."""
+        if self._most is None:
+            return nullcontext()
+        return self._tasks if isinstance(way, Awaiting) else self._blocking()
+
+    @asynccontextmanager
+    async def _blocking(self) -> AsyncIterator[None]:
+        with self._threads:
+            yield
 
 
 async def all_at_once(

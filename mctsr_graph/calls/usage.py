@@ -1,27 +1,43 @@
-"""What a search has cost: model calls and tokens by role."""
+"""What a search has cost: model calls, tokens and money by role."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from typing_extensions import TypedDict
+
+from mctsr_graph.settings.prices import Price
 
 Role = Literal["draft", "critique", "refine", "evaluate"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
+_DECIMALS = 9
+_MOST = 10**9  # tokens of one call; a server that tells more is not believed
+
+
 class Cost(TypedDict):
-    """Counts over some model calls."""
+    """Counts over some model calls, and their price."""
 
     calls: int
     """Model calls that returned."""
     input_tokens: int
     """Tokens sent, as the model reported them."""
+    cached_tokens: int
+    """Those of them that the server had in its cache."""
+    cache_write_tokens: int
+    """Those of them that the server has put into its cache."""
     output_tokens: int
-    """Tokens received, as the model reported them."""
+    """Tokens received, as the model reported them, those of hidden thinking included."""
+    reasoning_tokens: int
+    """Those of them that went into thinking."""
     unmetered_calls: int
     """Calls whose reply reported no tokens; they are missing in the token counts."""
+    price: float
+    """What the calls cost, in the currency of the prices, to 9 decimals."""
+    unpriced_calls: int
+    """Calls whose price is not known; they are missing in `price`."""
 
 
 Usage = dict[str, Cost]
@@ -30,18 +46,60 @@ Usage = dict[str, Cost]
 
 def no_cost() -> Cost:
     """Return the cost of nothing."""
-    return Cost(calls=0, input_tokens=0, output_tokens=0, unmetered_calls=0)
+    return Cost(
+        calls=0,
+        input_tokens=0,
+        cached_tokens=0,
+        cache_write_tokens=0,
+        output_tokens=0,
+        reasoning_tokens=0,
+        unmetered_calls=0,
+        price=0.0,
+        unpriced_calls=0,
+    )
+
+
+def cost_of(told: Any, price: Price | None) -> Cost:
+    """The cost of one call, as far as its server can be believed.
+
+    Args:
+        told: The `usage_metadata` of its reply. LangChain's cache adds that nothing was paid.
+        price: What the model's tokens cost; None: not known.
+    """
+    cost: Cost = {**no_cost(), "calls": 1}
+    sent, received = _count(told, "input_tokens"), _count(told, "output_tokens")
+    if sent is None or received is None:
+        return {**cost, "unmetered_calls": 1, "unpriced_calls": 1}
+    inputs, outputs = (told.get(f"{way}_token_details") for way in ("input", "output"))
+    cached = min(_count(inputs, "cache_read") or 0, sent)
+    written = min(_count(inputs, "cache_creation") or 0, sent - cached)
+    cost["input_tokens"], cost["output_tokens"] = sent, received
+    cost["cached_tokens"], cost["cache_write_tokens"] = cached, written
+    cost["reasoning_tokens"] = min(_count(outputs, "reasoning") or 0, received)
+    if told.get("total_cost") == 0:
+        return cost
+    if price is None:
+        return {**cost, "unpriced_calls": 1}
+    return {**cost, "price": round(price.of(sent, received, cached, written), _DECIMALS)}
+
+
+def _count(told: Any, name: str) -> int | None:
+    """A count of tokens; None where there is none that can be believed."""
+    count = told.get(name) if isinstance(told, Mapping) else None
+    is_count = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= _MOST
+    return count if is_count else None
 
 
 def sum_costs(costs: Iterable[Cost]) -> Cost:
-    """Add costs up."""
-    calls = sent = received = unmetered = 0
+    """Add costs up. Those that an earlier version has kept tell no price."""
+    total: dict[str, Any] = {**no_cost()}
     for cost in costs:
-        calls += cost["calls"]
-        sent += cost["input_tokens"]
-        received += cost["output_tokens"]
-        unmetered += cost["unmetered_calls"]
-    return Cost(calls=calls, input_tokens=sent, output_tokens=received, unmetered_calls=unmetered)
+        for name in total:
+            usual = cost["calls"] if name == "unpriced_calls" else 0
+            total[name] += cost.get(name, usual)
+        # So that sums do not depend on what was added up first
+        total["price"] = round(total["price"], _DECIMALS)
+    return cast(Cost, total)
 
 
 def no_usage() -> Usage:
@@ -67,3 +125,9 @@ def tokens(usage: Mapping[str, Cost]) -> int:
     """Input and output tokens over all roles."""
     total = total_cost(usage)
     return total["input_tokens"] + total["output_tokens"]
+
+
+def price_told(usage: Mapping[str, Cost]) -> float | None:
+    """Price of all calls; None where that of one of them is not known."""
+    total = total_cost(usage)
+    return None if total["unpriced_calls"] else total["price"]

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import shlex
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
 from mctsr_graph.calls.retry import with_retries
 from mctsr_graph.cli.streams import OutputError
-from mctsr_graph.cli.terminal import show, show_interrupted
+from mctsr_graph.cli.terminal import as_option, show, show_interrupted
 from mctsr_graph.errors import (
     CheckpointError,
     ConfigError,
@@ -67,20 +68,20 @@ def chosen(file: Path, search: str | None) -> StoredSearch:
 _HARMLESS = ("demo", "embedded")
 
 
-def model_for(stored: StoredSearch, given: str | None) -> str | None:
-    """The model to go on with: the one that is given, or that of the file where it is yours.
+def model_for(named: str, given: str | None, role: str = "model") -> str | None:
+    """The model to go on with: the one that is given, or the file's where that is yours.
 
     A file that somebody sent could else spend your key, or load a folder.
 
     Raises:
         ConfigError: only the file names it. The message says what to type.
     """
-    named = stored.model
     if given is not None or named in ("", *_HARMLESS, os.environ.get("MCTSR_MODEL", "").strip()):
         return given or named or None
     raise ConfigError(
-        f"the file says that its search began with the model {named!r}, but a file does not choose "
-        f"what is loaded; if you trust it, add: --model {shlex.quote(named)}"
+        f"the file says that its search began with the {role.replace('_', ' ')} {named!r}, but a "
+        "file does not choose what is loaded; if you trust it, add: "
+        f"{as_option(role)} {shlex.quote(named)}"
     )
 
 
@@ -90,7 +91,7 @@ def explained(
     show_tree: bool,
     as_json: bool,
     checkpoint: Path | None = None,
-    model: str | None = None,
+    named: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[None]:
     """Turn every end of a search into a line for people and an exit code."""
     try:
@@ -98,7 +99,7 @@ def explained(
             yield
     except SearchInterrupted as stop:
         with ends(err):
-            show_interrupted(err, stop.solution, checkpoint, show_tree, as_json, model)
+            show_interrupted(err, stop.solution, checkpoint, show_tree, as_json, named)
         raise typer.Exit(130) from None
     except SearchFailedError as error:
         with ends(err):

@@ -25,6 +25,7 @@ from mctsr_graph.cli.terminal import (
     polite,
     save_page,
     show,
+    show_estimate,
     show_interrupted,
     view,
     watching,
@@ -35,10 +36,12 @@ from mctsr_graph.errors import (
     SearchInterrupted,
 )
 from mctsr_graph.graph.identity_v1 import stored_context
+from mctsr_graph.run.estimate import estimate
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solve import solve
-from mctsr_graph.run.spec import SearchControl, SolveOptions, changed
+from mctsr_graph.run.spec import Problem, SearchControl, SolveOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.prices import read_prices
 from mctsr_graph.settings.prior import Prior
 from mctsr_graph.settings.profiles import PROFILES
 from mctsr_graph.strategies.strategy import strategy_of
@@ -138,13 +141,28 @@ def solve_command(
     ] = False,
     live: LiveOption = False,
     page: PageOption = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="JSON or TOML file of prices by model, before those of this package."),
+    ] = None,
+    judge_model: Annotated[
+        str | None, typer.Option(help="The model that the judge asks. By default --model.")
+    ] = None,
+    critic_model: Annotated[
+        str | None, typer.Option(help="The model that writes critiques. By default --model.")
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only estimate calls, tokens and money. No call is made."),
+    ] = False,
 ) -> None:
     """Search for the answer to a problem.
 
     The answer goes to stdout; progress and notes go to stderr.
     """
     err = stderr()
-    with explained(err, show_tree, as_json, checkpoint, model), notes(err):
+    named = {"model": model, "judge_model": judge_model, "critic_model": critic_model}
+    with explained(err, show_tree, as_json, checkpoint, named), notes(err):
         limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
         context = MCTSrContext(
             **{
@@ -155,6 +173,7 @@ def solve_command(
                 **({"max_rollouts": rollouts} if rollouts is not None else {}),
                 **(limits if max_reply_tokens is not None else {}),
                 **({"prior": _read_prior(prior)} if prior is not None else {}),
+                **({"prices": read_prices(prices)} if prices is not None else {}),
                 **dict(parse_setting(text) for text in settings or []),
             }
         )
@@ -164,7 +183,15 @@ def solve_command(
                 "with --profile tuned, or with --set choice=weighted"
             )
         text = _problem(problem, file)
-        options: SolveOptions = {"context": context, "checkpointer": checkpoint}
+        options: SolveOptions = {
+            "context": context,
+            "checkpointer": checkpoint,
+            "judge_model": judge_model,
+            "critic_model": critic_model,
+        }
+        if dry_run:
+            show_estimate(estimate(text, model, **options), as_json)
+            return
         _run(err, text, model, options, _Shown(show_tree, as_json, live, page))
 
 
@@ -190,23 +217,29 @@ def resume_command(
     ] = False,
     live: LiveOption = False,
     page: PageOption = None,
+    judge_model: Annotated[str | None, typer.Option(help="As --model.")] = None,
+    critic_model: Annotated[str | None, typer.Option(help="As --model.")] = None,
 ) -> None:
     """Go on with a search that was interrupted or killed, or search longer.
 
     Without --search it is the file's only search, or else its only unfinished one.
     """
     err = stderr()
-    with explained(err, show_tree, as_json, file, model), notes(err):
+    named = {"model": model, "judge_model": judge_model, "critic_model": critic_model}
+    with explained(err, show_tree, as_json, file, named), notes(err):
         stored = chosen(file, search)
-        name = model_for(stored, model)
+        known = {"model": stored.model, **stored.other_models}
+        models = {role: model_for(known.get(role, ""), own, role) for role, own in named.items()}
         more = {"max_rollouts": rollouts} if rollouts is not None else {}
         context = changed(stored_context(stored.settings), **more)
         options: SolveOptions = {
             "context": context,
             "checkpointer": file,
             "thread_id": stored.thread_id,
+            "judge_model": models["judge_model"],
+            "critic_model": models["critic_model"],
         }
-        _run(err, stored.problem, name, options, _Shown(show_tree, as_json, live, page))
+        _run(err, stored.question, models["model"], options, _Shown(show_tree, as_json, live, page))
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -299,7 +332,7 @@ class _Shown(NamedTuple):
 
 
 def _run(
-    err: Console, problem: str, model: str | None, options: SolveOptions, shown: _Shown
+    err: Console, problem: Problem, model: str | None, options: SolveOptions, shown: _Shown
 ) -> None:
     """Search, show what was found, and exit with a code that tells how it went."""
     check_page(shown.page)
@@ -322,7 +355,9 @@ def _run(
     if solution.stop_reason == "interrupted":
         save_page(solution, shown.page)
         file = cast(Path | None, options.get("checkpointer"))
-        show_interrupted(err, solution, file, shown.tree, shown.as_json, model)
+        others = {role: options.get(role) for role in ("judge_model", "critic_model")}
+        named = {"model": model, **others}
+        show_interrupted(err, solution, file, shown.tree, shown.as_json, named)
         raise typer.Exit(128 + received[0])
     save_page(solution, shown.page)
     show(solution, shown.tree, shown.as_json)

@@ -184,7 +184,8 @@ def _opened(where: _Where, model: str | None = None, judges: bool = False) -> It
         from mctsr_graph.run.sqlite_saver import open_file
 
         stored = chosen(where.file, where.search)
-        asked: Any = model_for(stored, model) if judges else ScriptedChatModel(replies=[])
+        judge = stored.other_models.get("judge_model") or stored.model
+        asked: Any = model_for(judge, model) if judges else ScriptedChatModel(replies=[])
         with (
             file_lease(where.file, stored.thread_id),
             open_file(where.file) as saver,

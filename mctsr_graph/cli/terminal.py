@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -16,10 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from mctsr_graph.calls.usage import total_cost
+from mctsr_graph.calls.usage import Usage, price_told, total_cost
 from mctsr_graph.cli.streams import raw, raw_page, stdout
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.events import Best, Event
+from mctsr_graph.run.estimate import Estimate
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import OnChange, OnEvent, SearchControl
 from mctsr_graph.settings.context import MCTSrContext
@@ -114,6 +117,8 @@ def _line(event: Event, context: MCTSrContext) -> str:
         return "drafting an answer"
     if event["type"] == "mctsr.left_out":
         return f"{event['setting']} is not sent to the model, which does not take it"
+    if event["type"] == "mctsr.repeated":
+        return f"node {event['node']} is the reply of node {event['repeats']} once more"
     if event["type"] == "mctsr.stop":
         return f"stopped: {event['stop_reason']}, {_best(event['best'])}"
     if event["failure"] is not None:
@@ -144,13 +149,24 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
         out.print("\nTree (id, q, rewards, final answer)")
         out.print(render_text(solution.tree, solution.best))
     out.print()
-    out.print(_cost(solution))
+    out.print(cost_table(solution.usage))
     unmetered = total_cost(solution.usage)["unmetered_calls"]
     if unmetered:
         out.print(f"The tokens of {unmetered} calls are not known.")
     out.print(f"Stopped by {solution.stop_reason} after {solution.rollouts} rollouts.")
     for failure in solution.failures:
         out.print(f"Failed in rollout {failure['rollout']}: {failure['message']}")
+
+
+def show_estimate(estimated: Estimate, as_json: bool) -> None:
+    """Print what a search would take."""
+    out = stdout()
+    if as_json:
+        raw(json.dumps(estimated.to_json()) + "\n")
+        return
+    out.print(cost_table(estimated.usage))
+    out.print(f"At most {estimated.calls} calls, price {price_in_words(estimated.cost)}.")
+    out.print(estimated.assumptions)
 
 
 def check_page(file: Path | None) -> None:
@@ -205,13 +221,19 @@ _VIEWS: dict[str, Callable[[Solution], str]] = {
 }
 
 
-def _cost(solution: Solution) -> Table:
-    table = Table("cost", "calls", "input tokens", "output tokens")
-    costs = [(role, solution.usage[role]) for role in solution.usage]
-    for name, cost in [*costs, ("total", total_cost(solution.usage))]:
-        counts = (cost["calls"], cost["input_tokens"], cost["output_tokens"])
-        table.add_row(name, *(str(count) for count in counts))
+def cost_table(usage: Usage) -> Table:
+    """Calls, tokens and money by role."""
+    kinds = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+    table = Table("cost", *(kind.replace("_", " ") for kind in kinds), "price")
+    for name, cost in [*usage.items(), ("total", total_cost(usage))]:
+        counts = (str(cost[kind]) for kind in kinds)  # type: ignore[literal-required]
+        table.add_row(name, *counts, price_in_words(price_told({name: cost})))
     return table
+
+
+def price_in_words(price: float | None) -> str:
+    """A price to 6 decimals."""
+    return "unknown" if price is None else f"{price:.6f}".rstrip("0").rstrip(".")
 
 
 def show_interrupted(
@@ -220,16 +242,21 @@ def show_interrupted(
     checkpoint: Path | None,
     show_tree: bool,
     as_json: bool,
-    model: str | None = None,
+    named: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Print the best so far, and how to go on with the model that was named."""
+    """Print the best so far, and how to go on with the models that were named."""
     show(solution, show_tree, as_json)
     if checkpoint is None:
         go_on = "Nothing was kept: with --checkpoint FILE the search could go on."
     else:
-        named = f" --model {shlex.quote(model)}" if model else ""
-        go_on = f"Go on with: mctsr resume {shlex.quote(str(checkpoint))}{named}"
+        models = (f" {as_option(role)} {shlex.quote(name)}" for role, name in named.items() if name)
+        go_on = f"Go on with: mctsr resume {shlex.quote(str(checkpoint))}{''.join(models)}"
     err.print(f"\n{_so_far(solution)} {go_on}")
+
+
+def as_option(setting: str) -> str:
+    """How a setting is typed."""
+    return f"--{setting.replace('_', '-')}"
 
 
 def _so_far(solution: Solution) -> str:

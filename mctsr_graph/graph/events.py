@@ -6,6 +6,8 @@ version, and are neither removed nor given another meaning.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any, Literal
 
 from typing_extensions import TypedDict
@@ -89,7 +91,18 @@ class LeftOutEvent(TypedDict):
     """What the model, its server or its profile says."""
 
 
-Event = StartEvent | RolloutEvent | LeftOutEvent | StopEvent
+class RepeatedEvent(TypedDict):
+    """A reply is a copy of an earlier one to an equal request. Said once in a search."""
+
+    type: Literal["mctsr.repeated"]
+    version: Literal[1]
+    node: str
+    """Id of the node whose reply it is; it has no vote of its own."""
+    repeats: str
+    """Id of the node whose reply was the same."""
+
+
+Event = StartEvent | RolloutEvent | LeftOutEvent | RepeatedEvent | StopEvent
 
 
 def start_event(problem: str, context: MCTSrContext) -> StartEvent:
@@ -133,6 +146,25 @@ def left_out_event(setting: str, value: Any, model: str, reason: str) -> LeftOut
         value=value,
         model=model,
         reason=reason,
+    )
+
+
+def tell_repeated(before: Tree, now: Tree, emit: Callable[[Event], None]) -> None:
+    """Say once that a reply came again, as from a cache or a model that does not sample."""
+    copies = [node for node in now.values() if "repeats" in node]
+    if not copies or any("repeats" in node for node in before.values()):
+        return
+    first = copies[0]
+    emit(
+        RepeatedEvent(
+            type="mctsr.repeated", version=VERSION, node=first["id"], repeats=first["repeats"]
+        )
+    )
+    warnings.warn(
+        "equal requests get the same reply again (a cache, a temperature of 0, or a server that "
+        "ignores sampling); each such reply counts as one vote, however often it came",
+        UserWarning,
+        stacklevel=2,
     )
 
 

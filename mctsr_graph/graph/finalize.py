@@ -8,7 +8,7 @@ from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage, add_usage
 from mctsr_graph.graph.rollout import failures, known_answers, rewards
 from mctsr_graph.graph.services import Services
-from mctsr_graph.graph.state import MCTSrState
+from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
 from mctsr_graph.tree.steered import in_play
@@ -33,7 +33,7 @@ async def judge_the_rest(services: Services, state: MCTSrState, run: Run) -> dic
     cases = [
         # Of the last rollout: a search that goes on and ends again asks other things then
         cases_of(
-            state["problem"],
+            question_of(state).text,
             [tree[node_id]["answer"]] * times,
             known,
             state["rollouts"],

@@ -38,6 +38,8 @@ LIMITS = (
     "max_cost",
     "input_price",
     "output_price",
+    "cached_input_price",
+    "prices",
     "max_attempts",
     "call_seconds",
     "width",

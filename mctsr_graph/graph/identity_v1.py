@@ -106,7 +106,11 @@ def _others(spec: SearchSpec) -> str | None:
         spec.model(),
         *([spec.bound_judge.model()] if spec.bound_judge.model is not None else []),
     ]
-    if spec.given is not None or not all(_is_told(model) for model in models):
+    if (
+        spec.given is not None
+        or spec.critic is not None
+        or not all(_is_told(model) for model in models)
+    ):
         return None
     judge = "" if spec.bound_judge.judge is None else _label_of_judge(spec.bound_judge.judge)
     return (

@@ -13,12 +13,13 @@ from mctsr_graph.calls.request import Reply
 from mctsr_graph.calls.usage import add_usage
 from mctsr_graph.graph.rollout import failures, rewards
 from mctsr_graph.graph.services import Services
-from mctsr_graph.graph.state import MCTSrState
+from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
 from mctsr_graph.tree.classes import classified
+from mctsr_graph.tree.copies import as_copy
 from mctsr_graph.tree.tree import Node, Tree, add_child, merge, new_node
 
 _NO_REPLY: list[Reply] = []
@@ -51,13 +52,15 @@ async def make_roots(
         if kept or not drafts:
             raise
         replies = [asdict(reply) for reply in drafts]
-        return {}, {"drafted": {"problem": fresh["problem"], "replies": replies}}
+        return {}, {"drafted": {"problem": question_of(fresh).key, "replies": replies}}
     tree: Tree = {}
     for i, (answer, own) in enumerate(zip(answers, judged, strict=True)):
         earned = rewards(own)
         if earned or later:
             truncated = i < len(written) and written[i].truncated
             root = _root(tree, answer, earned, truncated, i >= len(written))
+            if i < len(written) and written[i].is_certain:
+                root = as_copy(tree, root)
             tree = merge(tree, [add_child(tree, root)])
             tree = merge(tree, [classified(tree, root["id"])])
             tree = merge(tree, [strategy.backpropagate(tree, root["id"], context)])
@@ -75,7 +78,7 @@ async def make_roots(
 async def _drafts(services: Services, count: int, state: MCTSrState, run: Run) -> list[Reply]:
     if not count:
         return []
-    messages = say.draft_messages(services.spec.prompts, state["problem"])
+    messages = say.draft_messages(services.spec.prompts, question_of(state).text)
     requests = [services.text("draft", messages, 0, sample) for sample in range(count)]
     return await services.asker(state, run, strict=True).ask_all(requests, run.way)
 
@@ -86,7 +89,7 @@ async def _judged(
     times = run.context.reward_samples
     known = [answer for answer in answers if answer != services.spec.prompts.dummy_answer]
     cases = [
-        cases_of(state["problem"], [answer] * times, known, first=i * times)
+        cases_of(question_of(state).text, [answer] * times, known, first=i * times)
         for i, answer in enumerate(answers)
     ]
     return await services.judge(cases, services.asker(state, run, strict=True), run.way)

@@ -7,7 +7,7 @@ it is given.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.errors import GraphInterrupt
@@ -19,7 +19,7 @@ from mctsr_graph.calls.request import Request
 from mctsr_graph.calls.sync_async import Way, all_at_once
 from mctsr_graph.calls.usage import add_usage
 from mctsr_graph.errors import PauseError
-from mctsr_graph.graph.events import rollout_event, start_event, stop_event
+from mctsr_graph.graph.events import rollout_event, start_event, stop_event, tell_repeated
 from mctsr_graph.graph.finalize import judge_the_rest
 from mctsr_graph.graph.initialize import make_roots
 from mctsr_graph.graph.rollout import (
@@ -33,11 +33,19 @@ from mctsr_graph.graph.rollout import (
 )
 from mctsr_graph.graph.select import next_tasks, seen_by
 from mctsr_graph.graph.services import Services
-from mctsr_graph.graph.state import ROLLOUT, MCTSrState, fresh_state, overwrite, report_of
+from mctsr_graph.graph.state import (
+    ROLLOUT,
+    MCTSrState,
+    fresh_state,
+    overwrite,
+    question_of,
+    report_of,
+)
 from mctsr_graph.graph.step import Run
 from mctsr_graph.graph.stop import check_tree, why_stop
 from mctsr_graph.judges import cases_of
-from mctsr_graph.settings.context import MCTSrContext, checked_problem
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Search, Strategy
 from mctsr_graph.tree.tree import Node, Patch, Tree, merge
@@ -53,20 +61,23 @@ class Nodes:
 
     async def initialize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Make the roots: draft answers and have them judged. Forgets any earlier search."""
-        fresh = fresh_state(checked_problem(state.get("problem")))
+        question = as_question(state.get("problem"))
+        fresh = fresh_state(question)
         drafted = state.get("drafted")
-        if drafted and drafted["problem"] == fresh["problem"]:
+        if drafted and drafted["problem"] == question.key:
             fresh["drafted"] = drafted
         else:
-            run.emit(start_event(fresh["problem"], run.context))
-        fresh["search"] = self.services.search_id(state, fresh["problem"], run)
+            run.emit(start_event(question.text, run.context))
+        fresh["search"] = self.services.search_id(state, question.key, run)
         tree, made = await make_roots(self.services, fresh, run)
-        if made["drafted"]:
-            return {"problem": fresh["problem"], "search": fresh["search"], **made}
+        if made["drafted"]:  # the problem stays as it was given, with its pictures
+            return {"search": fresh["search"], **made}
+        tell_repeated({}, tree, run.emit)
         return {
             **fresh,
             **made,
             "tree": overwrite(tree),
+            "attachments": overwrite(list(question.blocks)),
             "wave": overwrite({}),
             "failures": overwrite(made["failures"]),
             "best": self._choose(tree, run.context),
@@ -120,6 +131,7 @@ class Nodes:
             idle = 0 if improved else idle + 1
             failed = failed + 1 if node is None else 0
             run.emit(rollout_event(leaf, node, tree, best, usage))
+        tell_repeated(state["tree"], tree, run.emit)
         failures = [failure for leaf in leaves for failure in leaf["failures"]]
         values = {
             "rollouts": state["rollouts"] + len(leaves),
@@ -155,16 +167,20 @@ class Nodes:
     ) -> Patch:
         def request(leaf: Leaf) -> Request:
             answer = state["tree"][leaf["parent"] or ""]["answer"]
-            messages = say.critique_messages(self.services.spec.prompts, state["problem"], answer)
+            messages = say.critique_messages(
+                self.services.spec.prompts, question_of(state).text, answer
+            )
             return self.services.text("critique", messages, leaf["rollout"])
 
         wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
+        critic = self.services.spec.critic
+        asker = asker if critic is None else replace(asker, model=critic())
         return await self._texts(wanted, request, asker, way)
 
     async def _refine(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
-        prompts, problem = self.services.spec.prompts, state["problem"]
+        prompts, problem = self.services.spec.prompts, question_of(state).text
 
         def request(leaf: Leaf) -> Request:
             if leaf["task"] == "draft":
@@ -194,7 +210,7 @@ class Nodes:
             own = [leaf["answer"] or ""] * samples
             refined = state["tree"][leaf["parent"] or ""] if leaf["task"] == "refine" else None
             again = [refined["answer"]] if refined is not None else []
-            cases.append(cases_of(state["problem"], [*own, *again], known, leaf["rollout"]))
+            cases.append(cases_of(question_of(state).text, [*own, *again], known, leaf["rollout"]))
         replies = await self.services.judge(cases, asker, way)
         return {
             str(leaf["rollout"]): with_rewards(leaf, own[:samples], own[samples:])

@@ -14,9 +14,18 @@ from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
 from mctsr_graph.tree.classes import classified
+from mctsr_graph.tree.copies import as_copy
 from mctsr_graph.tree.steered import Steering
 from mctsr_graph.tree.task import Kind
-from mctsr_graph.tree.tree import Node, Patch, Tree, add_child, add_rewards, merge, new_node
+from mctsr_graph.tree.tree import (
+    Node,
+    Patch,
+    Tree,
+    add_child,
+    add_rewards,
+    merge,
+    new_node,
+)
 
 
 class Leaf(TypedDict):
@@ -43,6 +52,8 @@ class Leaf(TypedDict):
     """True once a failure has cost this rollout its new answer."""
     usage: Usage
     seconds: float
+    certain: NotRequired[bool]
+    """Whether another reply like the answer is no sample of its own."""
     joins: NotRequired[str]
     """Id of the node that the rewards are for, where a person asked for more of them."""
     steering: NotRequired[list[Steering]]
@@ -75,6 +86,7 @@ def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
         "truncated": reply.truncated and role != "critique",
         "lost": reply.code is not None,
         "failures": failures([reply], role, leaf["rollout"]),
+        **({"certain": True} if reply.is_certain and role != "critique" else {}),
         **_charge(leaf, role, [reply]),
     }
 
@@ -95,8 +107,14 @@ def with_rewards(leaf: Leaf, own: Sequence[Reply], again: Sequence[Reply]) -> Pa
 
 
 def rewards(replies: Iterable[Reply]) -> list[float]:
-    """The rewards in evaluations, points; failed ones are left out."""
-    return [reply.value for reply in replies if reply.code is None]
+    """The rewards in evaluations, points; failed ones and copies of others are left out."""
+    seen: set[str] = set()
+    found = []
+    for reply in replies:
+        if reply.code is None and not (reply.is_certain and reply.digest in seen):
+            found.append(reply.value)
+            seen.add(reply.digest)
+    return found
 
 
 def known_answers(tree: Tree, leaves: Iterable[Leaf]) -> list[str]:
@@ -146,6 +164,7 @@ def grow(
         truncated=leaf["truncated"],
         suspicious=is_suspicious(leaf["answer"]),
     )
+    child = as_copy(grown, child) if leaf.get("certain") else child
     same = leaf.get("joins") or (parent if leaf["task"] == "evaluate" else None)
     if same is None and strategy.merges_equal_answers:
         same = child["duplicate_of"]

@@ -18,11 +18,11 @@ from mctsr_graph.graph.events import left_out_event
 from mctsr_graph.graph.identity_v1 import digest_of
 from mctsr_graph.graph.rollout import longest
 from mctsr_graph.graph.spec import SearchSpec
-from mctsr_graph.graph.state import MCTSrState
+from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import Case
 from mctsr_graph.text.final_answer import extract_final_answer
-from mctsr_graph.text.schemas import ANSWER_SCHEMA
+from mctsr_graph.text.replies import ANSWER_SCHEMA, read_answer, read_text
 
 Shorter = Sequence[Callable[[], list[BaseMessage]]]
 
@@ -45,7 +45,7 @@ class Services:
         return Request(
             role,
             messages,
-            say.read_text if role == "critique" else say.read_answer,
+            read_text if role == "critique" else read_answer,
             lambda: say.write_again_messages(self.spec.prompts, messages),
             shorter,
             lambda text: role == "critique" or extract_final_answer(text) is not None,
@@ -66,7 +66,15 @@ class Services:
             here.copy().run(run.emit, left_out_event(setting, value, model, reason))
 
         return Asker(
-            self.spec.model(), run.context, budget, self.spec.journal, search, strict, tell
+            self.spec.model(),
+            run.context,
+            budget,
+            self.spec.journal,
+            search,
+            strict,
+            tell,
+            question_of(state),
+            run.gate,
         )
 
     async def judge(self, cases: list[list[Case]], asker: Asker, way: Way) -> list[list[Reply]]:

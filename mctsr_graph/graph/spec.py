@@ -27,6 +27,7 @@ class SearchOptions(TypedDict, total=False):
     prompts: Prompts | None
     judge: JudgeLike | None
     judge_model: Model | str | None
+    critic_model: Model | str | None
     strategy: Strategy | None
     journal: CallJournal | None
 
@@ -58,6 +59,8 @@ class SearchSpec:
     """Gives the model; one that is named is loaded at the first call."""
     prompts: Prompts
     bound_judge: BoundJudge
+    critic: Callable[[], Model] | None = None
+    """Gives the model that writes critiques; None: it is the model of the search."""
     given: Strategy | None = None
     """Decides instead of the profile's strategy."""
     journal: CallJournal | None = None
@@ -71,14 +74,16 @@ class SearchSpec:
         Raises:
             ConfigError: one of them is wrong.
         """
-        is_named = model is None or isinstance(model, str)
+        others = [options.get("judge_model"), options.get("critic_model")]
+        is_named = model is None or any(isinstance(one, str) for one in [model, *others])
         return cls(
             model=lazy_model(model),
             prompts=options.get("prompts") or Prompts(),
             bound_judge=bind_judge(options.get("judge"), options.get("judge_model")),
+            critic=None if others[1] is None else lazy_model(others[1]),
             given=as_strategy(options.get("strategy")),
             journal=options.get("journal"),
-            is_named=is_named or isinstance(options.get("judge_model"), str),
+            is_named=is_named,
         )
 
     @cached_property
@@ -90,6 +95,7 @@ class SearchSpec:
             "judge": self.bound_judge.judge,
             "judge_model": judge_model,
             "strategy": self.given,
+            **({} if self.critic is None else {"critic_model": self.critic()}),
         }
         return {name: label_of(part) for name, part in parts.items()}
 
@@ -107,5 +113,6 @@ class SearchSpec:
     def load(self) -> None:
         """Load the models that are named, which may wait for a disk."""
         self.model()
-        if self.bound_judge.model is not None:
-            self.bound_judge.model()
+        for other in (self.bound_judge.model, self.critic):
+            if other is not None:
+                other()

@@ -6,12 +6,13 @@ from typing import Annotated, Any, cast
 
 from langgraph.channels import DeltaChannel
 from langgraph.managed import RemainingSteps
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.request import Failure
-from mctsr_graph.calls.usage import Usage, no_usage
+from mctsr_graph.calls.usage import Usage, no_usage, price_told
 from mctsr_graph.graph.rollout import Leaf
+from mctsr_graph.settings.question import Block, Question
 from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.tree.tree import Node, merge
 
@@ -37,23 +38,35 @@ def append(records: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> li
 class MCTSrInput(TypedDict):
     """What a search is given."""
 
-    problem: Annotated[str, Field(description="The problem in words")]
+    # A form asks for words; a program may give content blocks of LangChain's messages
+    problem: Annotated[
+        str | list[Block],
+        WithJsonSchema({"title": "Problem", "type": "string"}),
+        Field(description="The problem in words"),
+    ]
 
 
-class Report(TypedDict):
-    """What a search tells besides its answer."""
+class Progress(TypedDict):
+    """How far a search has come, besides its answer."""
 
     best: str | None
     """Id of the best node in the tree."""
     rollouts: int
     """Rollouts finished, failed ones included."""
     usage: Usage
-    """Model calls and tokens by role."""
+    """Model calls, tokens and their price by role."""
     stop_reason: str | None
     """max_rollouts, max_calls, max_tokens, max_seconds, max_cost, patience, agreed, decided,
     confident, settled, exhausted, failed or recursion_limit; None while the search runs."""
     choice: Choice | None
     """Why this answer; None until the search is over."""
+
+
+class Report(Progress):
+    """What a search tells besides its answer."""
+
+    cost: float | None
+    """Price of all calls in the currency of the prices; None where that of one is not known."""
 
 
 class MCTSrOutput(TypedDict):
@@ -67,7 +80,7 @@ class MCTSrOutput(TypedDict):
     """All else, under a name that no other graph has; None until the search is over."""
 
 
-class MCTSrState(MCTSrInput, MCTSrOutput, Report):
+class MCTSrState(MCTSrInput, MCTSrOutput, Progress):
     """Everything a search knows. Only initialize and backpropagate write the tree."""
 
     # Delta channels: a checkpoint holds the patches of its step instead of the whole value, so
@@ -77,6 +90,8 @@ class MCTSrState(MCTSrInput, MCTSrOutput, Report):
     failures: Annotated[list[Failure], DeltaChannel(append, snapshot_frequency=1000)]
     wave: Annotated[dict[str, Leaf], DeltaChannel(merge, snapshot_frequency=1000)]
     """The rollouts in flight by number. Each step writes only what it adds."""
+    attachments: Annotated[list[Block], DeltaChannel(append, snapshot_frequency=1000)]
+    """Pictures and files of the problem, which then holds its words only."""
     search: str
     """Id of the search in the call journal, or "" without one."""
     drafted: dict[str, Any] | None
@@ -94,15 +109,22 @@ class MCTSrState(MCTSrInput, MCTSrOutput, Report):
     remaining_steps: RemainingSteps
 
 
+def question_of(state: MCTSrState) -> Question:
+    """The problem of a search that has begun."""
+    return Question(str(state["problem"]), state.get("attachments") or [])
+
+
 def report_of(values: Mapping[str, Any]) -> Report:
     """What a search tells besides its answer, taken from its state."""
-    return cast(Report, {name: values[name] for name in Report.__annotations__})
+    known = {name: values[name] for name in Progress.__annotations__}
+    return cast(Report, {**known, "cost": price_told(values["usage"])})
 
 
-def fresh_state(problem: str) -> MCTSrState:
+def fresh_state(question: Question) -> MCTSrState:
     """The state of a search that has done nothing yet."""
     state: dict[str, Any] = {
-        "problem": problem,
+        "problem": question.text,
+        "attachments": list(question.blocks),
         "search": "",
         "answer": None,
         "final_answer": None,

@@ -12,7 +12,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.runtime import ExecutionInfo, get_runtime
 from langgraph.types import Command, TracePolicy
 
-from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Way, one_by_one, run_blocking
+from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Gate, Way, one_by_one, run_blocking
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.spec import SearchSpec
@@ -32,6 +32,8 @@ class Run:
     """How to wait: blocking under `invoke`, awaiting under `ainvoke`."""
     place: str
     """The thread and the parent graphs' tasks that the run belongs to; "" without a thread."""
+    gate: Gate
+    """Lets as many calls run at once as the configuration says by `max_concurrency`."""
 
 
 Update = dict[str, Any] | Command[str]
@@ -78,7 +80,8 @@ class Step(Runnable[MCTSrState, Update]):
         info = runtime.execution_info
         if info is None or "|" not in info.checkpoint_ns:  # else they are a parent graph's
             _check_configurable((config or {}).get("configurable", {}), context)
-        return Run(capped(context, self._limits), runtime.stream_writer, way, _place(info))
+        limited, gate = capped(context, self._limits), Gate((config or {}).get("max_concurrency"))
+        return Run(limited, runtime.stream_writer, way, _place(info), gate)
 
 
 # LangGraph's own: nothing public tells whether a step is gone on with

@@ -24,7 +24,7 @@ from mctsr_graph.graph.spec import GraphOptions
 from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, Report
 from mctsr_graph.models.load import lazy_model
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.text.printable import is_blank
+from mctsr_graph.settings.question import Block, as_question
 
 
 class MCTSrAgentState(MessagesState, MCTSrInput, MCTSrOutput):
@@ -79,7 +79,7 @@ def create_mctsr_agent(
     def read(state: MCTSrAgentState) -> Command[str]:
         """Take the problem from the conversation, if it is worth a search."""
         question = last_question(state["messages"])
-        if predicate is None or predicate(question):
+        if predicate is None or predicate(as_question(question).text):
             return Command(update={"problem": question}, goto="mctsr")
         return Command(goto="talk")
 
@@ -109,17 +109,19 @@ def create_mctsr_agent(
     return builder.compile(checkpointer=checkpointer, name=name)
 
 
-def last_question(messages: Sequence[AnyMessage]) -> str:
-    """The text of the last human message.
+def last_question(messages: Sequence[AnyMessage]) -> str | list[Block]:
+    """The last human message: its text, or its content blocks where it holds others.
 
     Raises:
-        ConfigError: there is none, or it holds no text.
+        ConfigError: there is none, or it says nothing.
     """
     for message in reversed(messages):
         if isinstance(message, HumanMessage):
-            if is_blank(message.text):
-                raise ConfigError("the last human message holds no text; a problem is a text")
-            return str(message.text)
+            given = message.content
+            try:
+                return as_question(given).content
+            except ConfigError as error:
+                raise ConfigError(f"the last human message is no problem: {error}") from None
     raise ConfigError("the conversation holds no human message; the last one is the problem")
 
 
@@ -139,8 +141,14 @@ def as_usage_metadata(usage: Usage) -> UsageMetadata:
     """The tokens of all roles, as LangChain counts them."""
     cost = total_cost(usage)
     total = cost["input_tokens"] + cost["output_tokens"]
-    return UsageMetadata(
+    told = UsageMetadata(
         input_tokens=cost["input_tokens"],
         output_tokens=cost["output_tokens"],
         total_tokens=total,
     )
+    cached, written = cost["cached_tokens"], cost["cache_write_tokens"]
+    if cached or written:
+        told["input_token_details"] = {"cache_read": cached, "cache_creation": written}
+    if cost["reasoning_tokens"]:
+        told["output_token_details"] = {"reasoning": cost["reasoning_tokens"]}
+    return told

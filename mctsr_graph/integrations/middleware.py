@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from langchain_core.language_models import BaseLanguageModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.messages.ai import add_usage
 from langchain_core.runnables import RunnablePassthrough
+from langchain_core.runnables.base import RunnableBindingBase
 from langgraph.constants import TAG_NOSTREAM
 from typing_extensions import Unpack
 
@@ -22,6 +24,7 @@ from mctsr_graph.run.driver import AWAITING, BLOCKING, Way
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
 from mctsr_graph.run.spec import MiddlewareOptions, SolveSpec
+from mctsr_graph.settings.question import Block, Question, as_question
 
 try:
     from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
@@ -60,7 +63,7 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         self,
         *,
         predicate: Callable[[ModelRequest[Any]], bool] = lambda request: True,
-        problem: Callable[[ModelRequest[Any]], str] | None = None,
+        problem: Callable[[ModelRequest[Any]], str | list[Block]] | None = None,
         **options: Unpack[MiddlewareOptions],
     ) -> None:
         super().__init__()
@@ -116,19 +119,20 @@ class MCTSrMiddleware(AgentMiddleware[Any, Any, Any]):
         if request.model_settings:
             model = model.bind(**request.model_settings)
         info, ids = request.runtime.execution_info, [m.id for m in request.messages]
-        problem, thread = self._problem(request), info.thread_id if info else None
+        problem = as_question(self._problem(request))
+        thread = info.thread_id if info else None
         asked = self._asked
         search = replace(asked.search, model=lambda: model)
         return asked.about(
             problem,
             search=search,
             # The same when the agent is resumed, and no other call's
-            thread_id=thread_name(asked.context, search, thread, ids, problem),
+            thread_id=thread_name(asked.context, search, thread, ids, problem.key),
             on_event=request.runtime.stream_writer,
         )
 
 
-def problem_of(messages: Sequence[AnyMessage]) -> str:
+def problem_of(messages: Sequence[AnyMessage]) -> str | list[Block]:
     """The last human message, and what tools have returned since."""
     since = next(
         (i for i in reversed(range(len(messages))) if isinstance(messages[i], HumanMessage)), 0
@@ -139,13 +143,22 @@ def problem_of(messages: Sequence[AnyMessage]) -> str:
         if isinstance(message, ToolMessage)
     ]
     known = ["What is known from tools:\n" + "\n".join(results)] if results else []
-    return "\n\n".join([last_question(messages), *known])
+    asked = as_question(last_question(messages))
+    return Question("\n\n".join([asked.text, *known]), asked.blocks).content
 
 
 def _unheard(request: ModelRequest[Any]) -> ModelRequest[Any]:
     """The request, so made that no chat hears the tokens of an answer that will be replaced."""
-    tags = [*(request.model.tags or []), TAG_NOSTREAM]
-    return request.override(model=request.model.model_copy(update={"tags": tags}))
+    return request.override(model=_quiet(request.model))
+
+
+def _quiet(model: Any) -> Any:
+    """A copy of a model, bound or not, that no chat hears."""
+    if isinstance(model, RunnableBindingBase):
+        return model.model_copy(update={"bound": _quiet(model.bound)})
+    if isinstance(model, BaseLanguageModel):
+        return model.model_copy(update={"tags": [*(model.tags or []), TAG_NOSTREAM]})
+    return model.with_config(tags=[TAG_NOSTREAM])
 
 
 def _calls_tools(response: ModelResponse[Any]) -> bool:

@@ -6,9 +6,9 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from langchain_core.tools import BaseTool, StructuredTool, ToolException
+from langchain_core.tools import BaseTool, InjectedToolArg, StructuredTool, ToolException
 from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt import ToolRuntime
 from pydantic import BaseModel, Field, create_model
@@ -26,6 +26,7 @@ from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
 from mctsr_graph.run.spec import SolveSpec, ToolOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.question import Block, as_question
 from mctsr_graph.text.reward_scale import RANGE
 
 DESCRIPTION = (
@@ -77,7 +78,7 @@ def create_mctsr_tool(
     if asked.checkpointer is not None:
         need_sqlite()
 
-    async def search(way: Way, problem: str, runtime: Any, chosen: dict[str, Any]) -> Any:
+    async def search(way: Way, problem: Any, runtime: Any, chosen: dict[str, Any]) -> Any:
         try:
             await way.call(asked.search.load)
             return _told(await search_for(_of_call(asked, problem, runtime, chosen), way))
@@ -86,11 +87,15 @@ def create_mctsr_tool(
         except Exception as error:
             raise _failed(error) from error
 
-    def call(problem: str, runtime: ToolRuntime = _NO_GRAPH, **chosen: Any) -> Any:
-        return run_blocking(search(BLOCKING, problem, runtime, chosen))
+    def call(
+        problem: str, content: Any = None, runtime: ToolRuntime = _NO_GRAPH, **chosen: Any
+    ) -> Any:
+        return run_blocking(search(BLOCKING, [problem, *(content or ())], runtime, chosen))
 
-    async def acall(problem: str, runtime: ToolRuntime = _NO_GRAPH, **chosen: Any) -> Any:
-        return await search(AWAITING, problem, runtime, chosen)
+    async def acall(
+        problem: str, content: Any = None, runtime: ToolRuntime = _NO_GRAPH, **chosen: Any
+    ) -> Any:
+        return await search(AWAITING, [problem, *(content or ())], runtime, chosen)
 
     return StructuredTool.from_function(
         func=call,
@@ -106,7 +111,11 @@ def create_mctsr_tool(
 
 def _arguments(per_call: Mapping[str, Any], default: MCTSrContext) -> type[BaseModel]:
     """The tool's arguments: the problem, and the settings that a call may choose."""
-    fields: dict[str, Any] = {"problem": (str, Field(description="the problem in words"))}
+    fields: dict[str, Any] = {
+        "problem": (str, Field(description="the problem in words")),
+        # Not shown to the agent's model, which cannot write a picture
+        "content": (Annotated[list[Block] | None, InjectedToolArg], None),
+    }
     for setting, limit in per_call.items():
         field = MCTSrContext.model_fields.get(setting)
         if field is None:
@@ -123,19 +132,20 @@ def _arguments(per_call: Mapping[str, Any], default: MCTSrContext) -> type[BaseM
 
 
 def _of_call(
-    asked: SolveSpec, problem: str, runtime: ToolRuntime | None, chosen: dict[str, Any]
+    asked: SolveSpec, problem: Any, runtime: ToolRuntime | None, chosen: dict[str, Any]
 ) -> SolveSpec:
     """What one call of the tool asks for."""
     context = changed(
         asked.context, **{name: value for name, value in chosen.items() if value is not None}
     )
+    question = as_question(problem)
     thread_id = None  # called by hand: as `solve` names it
     if runtime is not None and runtime.tool_call_id is not None:
         # The same when the agent is resumed, and no other call's
         agent = runtime.config.get("configurable", {}).get("thread_id")
-        thread_id = thread_name(context, asked.search, agent, runtime.tool_call_id, problem)
+        thread_id = thread_name(context, asked.search, agent, runtime.tool_call_id, question.key)
     events = _forwarding(runtime)
-    return asked.about(problem, context=context, thread_id=thread_id, on_event=events)
+    return asked.about(question, context=context, thread_id=thread_id, on_event=events)
 
 
 def _forwarding(runtime: ToolRuntime | None) -> Callable[[Event], None] | None:

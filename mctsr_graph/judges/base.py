@@ -13,7 +13,7 @@ from mctsr_graph.calls.ask import Asker, First, shorten
 from mctsr_graph.calls.request import Model, Reply, Request
 from mctsr_graph.calls.several_replies import giver_of
 from mctsr_graph.calls.sync_async import Way, all_at_once
-from mctsr_graph.calls.usage import Cost, sum_costs
+from mctsr_graph.calls.usage import sum_costs
 from mctsr_graph.errors import MCTSrError, ReplyError, ScoreError, bubbles_up
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
@@ -59,8 +59,8 @@ class JudgeCalls:
     """The reply to the `first_request`, where that was made together with others like it."""
     asked: int = 0
     """Requests made so far."""
-    costs: list[Cost] = field(default_factory=list)
-    """What was paid for them."""
+    replies: list[Reply] = field(default_factory=list)
+    """What came of them."""
     error: Exception | None = None
     """What the model raised that is to end the search."""
 
@@ -98,7 +98,7 @@ class JudgeCalls:
         except Exception as error:
             self.error = error
             raise
-        self.costs += [reply.cost for reply in replies]
+        self.replies += replies
         for reply in replies:
             if reply.code is not None:
                 raise ReplyError(reply.code, reply.message)
@@ -185,7 +185,12 @@ async def _judged(judge: Judge, calls: JudgeCalls) -> Reply:
         if isinstance(error, MCTSrError) or error is calls.error or bubbles_up(error):
             raise
         code, why = "judge_error", f"{name_of(judge)} raised {type(error).__name__}: {error}"
-    return Reply(value, sum_costs(calls.costs), time.monotonic() - began, code, shorten(why))
+    cost = sum_costs(reply.cost for reply in calls.replies)
+    made = Reply(value, cost, time.monotonic() - began, code, shorten(why))
+    if len(calls.replies) != 1:
+        return made
+    [only] = calls.replies
+    return replace(made, digest=only.digest, is_certain=only.is_certain)
 
 
 def _checked(value: Any, judge: Judge, strategy: Strategy) -> float:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 
 from mctsr_graph.calls.request import Request, derive_seed
 from mctsr_graph.errors import ReplyError
 from mctsr_graph.judges.base import Case, JudgeCalls
+from mctsr_graph.prompts import system_messages
 from mctsr_graph.text.hostile import hide_scores
 from mctsr_graph.text.reward_scale import scaled
 from mctsr_graph.text.thinking import strip_reasoning
@@ -76,7 +77,7 @@ class Pairwise:
                 for name, answer in (("a", a), ("b", b))
             ]
             text = "\n\n".join([problem, *shown, words])
-            return [SystemMessage(calls.prompts.system), HumanMessage(text)]
+            return [*system_messages(calls.prompts.system), HumanMessage(text)]
 
         whole = f"{self.ask} {self.end}"
         return Request("evaluate", asking(whole), read_verdict, lambda: asking(self.end))

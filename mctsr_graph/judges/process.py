@@ -119,14 +119,15 @@ class ProcessReward:
             error.msg = f"{error.msg}: {error.read(500).decode('utf-8', 'replace')}"
             error.close()
             raise
-        return AIMessage(body, usage_metadata=_usage(body))
+        named = {"model_name": self.model}
+        return AIMessage(body, usage_metadata=_usage(body), response_metadata=named)
 
 
 def _usage(body: str) -> UsageMetadata | None:
     try:
         sent = int(json.loads(body)["usage"]["prompt_tokens"])
         return UsageMetadata(input_tokens=sent, output_tokens=0, total_tokens=sent)
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, OverflowError):
         return None
 
 

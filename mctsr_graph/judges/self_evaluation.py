@@ -8,7 +8,7 @@ from typing import ClassVar
 from mctsr_graph.calls.request import Request
 from mctsr_graph.judges.base import Case, JudgeCalls
 from mctsr_graph.prompts import evaluate_again_messages, evaluate_messages
-from mctsr_graph.text.schemas import SCORE_SCHEMA
+from mctsr_graph.text.replies import SCORE_SCHEMA
 
 
 @dataclass(frozen=True)

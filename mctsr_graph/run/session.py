@@ -18,7 +18,7 @@ from langgraph.types import StateSnapshot, StreamMode
 
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.calls.request import Model
-from mctsr_graph.calls.usage import no_usage
+from mctsr_graph.calls.usage import add_usage, price_told
 from mctsr_graph.errors import (
     CheckpointError,
     FingerprintMismatchError,
@@ -32,31 +32,37 @@ from mctsr_graph.graph.graph import graph_of
 from mctsr_graph.graph.identity import VERSION
 from mctsr_graph.graph.identity_v1 import as_before, context_before, fingerprint_v1, is_from_before
 from mctsr_graph.graph.select import seen_by
-from mctsr_graph.graph.state import MCTSrInput, MCTSrState, Report, report_of, supersteps
+from mctsr_graph.graph.state import MCTSrInput, MCTSrState, Progress, report_of, supersteps
 from mctsr_graph.graph.stop import why_stop
 from mctsr_graph.models.load import load_model
 from mctsr_graph.run.driver import Graph, Way, tell
 from mctsr_graph.run.lease import file_lease, memory_lease
 from mctsr_graph.run.solution import Solution
-from mctsr_graph.run.spec import Checkpointer, SolveOptions, SolveSpec
-from mctsr_graph.settings.context import checked_problem
+from mctsr_graph.run.spec import Checkpointer, Problem, SolveOptions, SolveSpec
+from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
 
-_KEYS = ["answer", "final_answer", *Report.__annotations__, "tree", "failures"]
+_KEYS = ["answer", "final_answer", *Progress.__annotations__, "tree", "failures"]
 
 
-def asked(problem: str, model: Model | str | None, options: SolveOptions) -> SolveSpec:
+def asked(problem: Problem, model: Model | str | None, options: SolveOptions) -> SolveSpec:
     """What is asked of `solve`, made definite; models that are named are loaded now.
 
     Raises:
         ConfigError: an option or the problem is wrong.
     """
     name = model if isinstance(model, str) else ""
-    if isinstance(options.get("judge_model"), str):
-        options = {**options, "judge_model": _loaded(options.get("judge_model"))}
-    checked_problem(problem)
-    return SolveSpec.of(_loaded(model), options).about(problem, model_name=name)
+    others = {}
+    for role, other in (
+        ("judge_model", options.get("judge_model")),
+        ("critic_model", options.get("critic_model")),
+    ):
+        if isinstance(other, str):
+            others[role] = other
+            options = cast(SolveOptions, {**options, role: _loaded(other)})
+    problem = as_question(problem)
+    return SolveSpec.of(_loaded(model), options).about(problem, model_name=name, other_names=others)
 
 
 def _loaded(model: Model | str | None) -> Model:
@@ -75,7 +81,7 @@ class SearchRun:
         self.graph: Graph = graph.compile(checkpointer=saver, name="mctsr")
         self.thread_id = spec.thread_id or spec.identity.digest
         self._settings = spec.context.model_dump(mode="json", exclude_unset=True)
-        self._input: MCTSrInput | None = {"problem": spec.problem}
+        self._input: MCTSrInput | None = {"problem": spec.question.content}
         self._is_over = False
         self._values: dict[str, Any] = {}
         self._drained = False
@@ -137,6 +143,7 @@ class SearchRun:
                 "mctsr_version": VERSION,
                 "mctsr_fingerprint": self._spec.identity.digest,
                 "mctsr_model": self._spec.model_name,
+                **{f"mctsr_{role}": name for role, name in self._spec.other_names.items()},
                 **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
                 "mctsr_settings": json.dumps(self._settings),
             }
@@ -153,7 +160,9 @@ class SearchRun:
             FingerprintMismatchError: it is this problem, but another search.
         """
         values, spec = found.values, self._spec
-        if values.get("problem") != spec.problem or not values.get("tree"):
+        same = values.get("problem") == spec.problem
+        same = same and (values.get("attachments") or []) == list(spec.blocks)
+        if not same or not values.get("tree"):
             return None
         if _is_from_before(found):
             given = spec.context.model_dump(mode="json", exclude_unset=True)
@@ -187,7 +196,7 @@ class SearchRun:
         )
 
     def _fingerprint_v1(self) -> str | None:
-        return fingerprint_v1(self._spec.problem, self._spec.context, self._spec.search)
+        return fingerprint_v1(self._spec.question.key, self._spec.context, self._spec.search)
 
     @property
     def _strategy(self) -> Strategy:
@@ -277,6 +286,7 @@ class SearchRun:
         values, tree = self._values, self._values.get("tree") or {}
         best = values.get("best")
         node = tree[best] if best is not None else None
+        usage = add_usage([values.get("usage") or {}])  # one of an earlier version tells less
         return Solution(
             problem=self._spec.problem,
             answer=node["answer"] if node is not None else values.get("answer"),
@@ -284,7 +294,8 @@ class SearchRun:
             best=best,
             choice=values.get("choice"),
             rollouts=values.get("rollouts", 0),
-            usage=values.get("usage") or no_usage(),
+            usage=usage,
+            cost=price_told(usage),
             stop_reason=stop_reason,
             tree=tree,
             failures=values.get("failures") or [],

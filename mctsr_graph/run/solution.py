@@ -26,7 +26,7 @@ class Solution:
     rollouts: int
     """Rollouts finished, failed ones included."""
     usage: Usage
-    """Model calls and tokens by role."""
+    """Model calls, tokens and their price by role."""
     stop_reason: str | None
     """Why the search stopped; "interrupted" where Ctrl-C stopped it."""
     tree: dict[str, Node]
@@ -35,6 +35,8 @@ class Solution:
     """Replies that could not be had."""
     choice: Choice | None = None
     """Why this answer: the classes of final answers with their votes, rewards and chances."""
+    cost: float | None = None
+    """Price of all calls in the currency of the prices; None where that of one is not known."""
 
     def to_json(self) -> str:
         """All fields as one JSON object, with an escape for what a terminal would obey."""

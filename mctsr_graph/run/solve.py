@@ -12,16 +12,17 @@ from mctsr_graph.graph.spec import check_options
 from mctsr_graph.run.driver import AWAITING, BLOCKING, Way
 from mctsr_graph.run.session import asked, only_runner, opened
 from mctsr_graph.run.solution import Solution
-from mctsr_graph.run.spec import SolveOptions, SolveSpec
+from mctsr_graph.run.spec import Problem, SolveOptions, SolveSpec
 
 
 def solve(
-    problem: str, model: Model | str | None = None, **options: Unpack[SolveOptions]
+    problem: Problem, model: Model | str | None = None, **options: Unpack[SolveOptions]
 ) -> Solution:
     """Search for an answer to `problem`.
 
     Args:
-        problem: The problem in words.
+        problem: The problem in words, or content blocks of a LangChain message with pictures and
+            files, which reach every role whose model takes them.
         model: A chat model, or a name such as "huggingface:Qwen/Qwen2.5-7B-Instruct". By
             default the environment variable MCTSR_MODEL, else the embedded model.
         context: The settings; by default profile "paper".
@@ -39,6 +40,7 @@ def solve(
             and answer that returns points in [-100, 100] or whether the answer is right, or an
             object with `reward` (see `mctsr_graph.judges`). It goes before the setting.
         judge_model: The model that the judge asks, by default `model`.
+        critic_model: The model that writes critiques, by default `model`.
         strategy: What decides, instead of the profile's (see `mctsr_graph.strategies`).
         on_event: Called with each event (see `mctsr_graph.graph.events`) as it happens. It may be
             async. What it raises is logged and ends no search; so it is with on_change.
@@ -61,7 +63,7 @@ def solve(
 
 
 async def asolve(
-    problem: str, model: Model | str | None = None, **options: Unpack[SolveOptions]
+    problem: Problem, model: Model | str | None = None, **options: Unpack[SolveOptions]
 ) -> Solution:
     """Search for an answer to `problem`, awaited. As `solve` in all else.
 

@@ -24,11 +24,13 @@ from mctsr_graph.run.spec import (
     BatchOptions,
     ManyOptions,
     OnSolution,
+    Problem,
     SolveSpec,
     changed,
 )
 from mctsr_graph.settings.context import EFFORTS, MCTSrContext
 from mctsr_graph.settings.prior import Prior
+from mctsr_graph.settings.question import Question, as_question
 from mctsr_graph.strategies.tuned.learn import groups
 
 _FIRST_CALLS = EFFORTS["low"]
@@ -39,7 +41,7 @@ _BROKEN_OFF = ("failed", "interrupted")
 
 
 def solve_many(
-    problems: Sequence[str], model: Model | str | None = None, **options: Unpack[ManyOptions]
+    problems: Sequence[Problem], model: Model | str | None = None, **options: Unpack[ManyOptions]
 ) -> list[Solution]:
     """Search for an answer to each problem, under one budget of calls. See `asolve_many`.
 
@@ -51,7 +53,7 @@ def solve_many(
 
 
 async def asolve_many(
-    problems: Sequence[str], model: Model | str | None = None, **options: Unpack[ManyOptions]
+    problems: Sequence[Problem], model: Model | str | None = None, **options: Unpack[ManyOptions]
 ) -> list[Solution]:
     """Search for an answer to each problem, under one budget of calls.
 
@@ -65,7 +67,7 @@ async def asolve_many(
     depend neither on `concurrency` nor on which search is done first.
 
     Args:
-        problems: The problems in words. Equal ones are searched once and share a solution.
+        problems: The problems, as in `solve`. Equal ones are searched once and share a solution.
         model: As in `solve`.
         context: The settings; by default profile "tuned". Its max_calls is not used.
         max_calls: Model calls for all problems together, never exceeded; by default what
@@ -92,10 +94,14 @@ async def asolve_many(
     learn = options.get("learn", True)
     spec.search.load()
     places: dict[str, list[int]] = {}
+    asked: dict[str, Question] = {}
     for place, problem in enumerate(problems):
-        places.setdefault(problem, []).append(place)
+        question = as_question(problem)
+        places.setdefault(question.key, []).append(place)
+        asked[question.key] = question
     batch = _Batch(
-        places,
+        list(asked.values()),
+        list(places.values()),
         spec if spec.checkpointer is not None else replace(spec, checkpointer=InMemorySaver()),
         asyncio.Semaphore(options.get("concurrency", 8)),
         options.get("on_solution"),
@@ -134,12 +140,13 @@ class _Batch:
 
     def __init__(
         self,
-        places: dict[str, list[int]],
+        problems: list[Question],
+        places: list[list[int]],
         spec: SolveSpec,
         free: asyncio.Semaphore,
         on_solution: OnSolution | None,
     ) -> None:
-        self._problems, self._places = list(places), list(places.values())
+        self._problems, self._places = problems, places
         self._spec, self._context, self._free = spec, spec.context, free
         self._on_solution = on_solution
         self._more = max(_CALLS_MORE, spec.search.bound_judge.reward_calls(spec.context))
@@ -250,7 +257,9 @@ class _Batch:
             except SearchFailedError as error:
                 return cast(Solution, error.solution)
             except Exception as error:  # of this problem alone; the others go on
-                return _failed(self.found.get(number) or _nothing(self._problems[number]), error)
+                return _failed(
+                    self.found.get(number) or _nothing(self._problems[number].text), error
+                )
 
 
 def _nothing(problem: str) -> Solution:
@@ -264,6 +273,7 @@ def _nothing(problem: str) -> Solution:
         stop_reason=None,
         tree={},
         failures=[],
+        cost=0.0,
     )
 
 

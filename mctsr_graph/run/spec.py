@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -18,8 +18,11 @@ from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity import Identity, identity_of
 from mctsr_graph.graph.spec import SearchOptions, SearchSpec
 from mctsr_graph.run.solution import Solution
-from mctsr_graph.settings.context import MCTSrContext, checked_problem
+from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.question import Block, Question, as_question
 
+Problem = str | list[Block] | Question
+"""A problem in words, or as content blocks of a LangChain message."""
 Checkpointer = BaseCheckpointSaver[Any] | str | Path
 # They may be async. What the first two raise is logged, and ends no search
 OnEvent = Callable[[Event], Any]
@@ -68,10 +71,15 @@ class SolveSpec:
     """What is asked of a run: the problem, who searches, under which settings, and who hears."""
 
     problem: str = ""
+    """Its words."""
+    blocks: Sequence[Block] = ()
+    """Pictures and files that go with it."""
     context: MCTSrContext
     search: SearchSpec
     model_name: str = ""
     """The name that the model was given by, or "" if it was given as an object."""
+    other_names: Mapping[str, str] = field(default_factory=dict)
+    """Those that "judge_model" and "critic_model" were given by."""
     checkpointer: Checkpointer | None = None
     thread_id: str | None = None
     """None: named after what is asked."""
@@ -103,18 +111,24 @@ class SolveSpec:
             control=given.get("control"),
         )
 
-    def about(self, problem: str, **changes: Any) -> SolveSpec:
+    def about(self, problem: Problem, **changes: Any) -> SolveSpec:
         """The same for a problem, with other changes.
 
         Raises:
-            ConfigError: the problem is no text, or a blank one.
+            ConfigError: the problem is neither a text nor content blocks, or says nothing.
         """
-        return replace(self, problem=checked_problem(problem), **changes)
+        asked = as_question(problem)
+        return replace(self, problem=asked.text, blocks=asked.blocks, **changes)
+
+    @property
+    def question(self) -> Question:
+        """The problem, with what goes with it."""
+        return Question(self.problem, self.blocks)
 
     @cached_property
     def identity(self) -> Identity:
         """What tells the search from others."""
-        return identity_of(self.problem, self.context, self.search)
+        return identity_of(self.question.key, self.context, self.search)
 
 
 def changed(context: MCTSrContext, **changes: Any) -> MCTSrContext:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -22,6 +21,7 @@ from mctsr_graph.run.session import SearchRun
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import SolveSpec
 from mctsr_graph.run.sqlite_saver import SqliteFileSaver, open_file
+from mctsr_graph.settings.question import Block, Question, as_question
 
 
 class StoredSearch(NamedTuple):
@@ -29,6 +29,7 @@ class StoredSearch(NamedTuple):
 
     thread_id: str
     problem: str
+    """Its words."""
     model: str
     """The name that the model was given by, or "" if it was given as an object."""
     settings: dict[str, Any]
@@ -39,8 +40,17 @@ class StoredSearch(NamedTuple):
     """The short answer of the best node."""
     stop_reason: str | None
     """None while it is under way, or after it was interrupted."""
+    other_models: Mapping[str, str] = {}
+    """The names that "judge_model" and "critic_model" were given by."""
+    blocks: Sequence[Block] = ()
+    """Pictures and files that go with the problem."""
     damage: str = ""
     """Why it cannot be read, or "". Then nothing else is known of it but its thread_id."""
+
+    @property
+    def question(self) -> Question:
+        """The problem, with what goes with it."""
+        return Question(self.problem, self.blocks)
 
 
 def stored_searches(path: str | Path) -> list[StoredSearch]:
@@ -70,7 +80,7 @@ def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
     spec = SolveSpec.of(ScriptedChatModel(replies=[]), {"context": shown_context(stored.settings)})
     config = _config(stored.thread_id)
     with _existing(path) as saver, readable(config):
-        search = SearchRun(replace(spec, problem=stored.problem), saver, None)
+        search = SearchRun(spec.about(stored.question), saver, None)
         search.hold(search.graph.get_state(config).values)
         return search.so_far(stored.stop_reason)
 
@@ -134,11 +144,22 @@ def _stored(thread_id: str, state: StateSnapshot) -> StoredSearch | None:
         raise TypeError(f"its settings are {settings!r}, allowed an object")
     return StoredSearch(
         thread_id=thread_id,
-        problem=values.get("problem", ""),
+        problem=_words(values.get("problem", "")),
         model=told.get("mctsr_model", ""),
         settings=settings,
         rollouts=values.get("rollouts", 0),
         best=best,
         final_answer=tree[best]["final_answer"] if best is not None else None,
         stop_reason=values.get("stop_reason"),
+        other_models={
+            role: told[f"mctsr_{role}"]
+            for role in ("judge_model", "critic_model")
+            if f"mctsr_{role}" in told
+        },
+        blocks=values.get("attachments") or (),
     )
+
+
+def _words(problem: Any) -> str:
+    """The words of a problem; a search that has not begun holds it as it was given."""
+    return problem if isinstance(problem, str) else as_question(problem).text

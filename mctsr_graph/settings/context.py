@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
@@ -14,14 +13,15 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.settings.allowed import IN_WORDS, Effort, EffortByRole, bounds, unknown_setting
+from mctsr_graph.settings.prices import Price, Prices, price_of
 from mctsr_graph.settings.prior import USUAL, Prior
 from mctsr_graph.settings.profiles import PROFILES, default_of
-from mctsr_graph.text.final_answer import clean_text
-from mctsr_graph.text.printable import is_blank
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, WIDTH, scaled
 
 Points = Annotated[float, Field(allow_inf_nan=False)]
@@ -189,11 +189,39 @@ class MCTSrContext(BaseModel):
         ),
     ] = None
     input_price: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="price of a million input tokens")
+        float,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="price of a million input tokens, whatever the model; 0 with output_price "
+            "0: by the table",
+        ),
     ] = 0.0
     output_price: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="price of a million output tokens")
+        float,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="price of a million output tokens, as input_price",
+        ),
     ] = 0.0
+    cached_input_price: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="price of a million input tokens that the server had in its cache, beside "
+            "input_price; null: the same",
+        ),
+    ] = None
+    prices: Annotated[
+        Prices | None,
+        WithJsonSchema({"type": "null"}),  # no form asks for a table
+        Field(
+            description="prices by name of the model, as `read_prices` gives them; names that it "
+            "has not, and null: the table of this package"
+        ),
+    ] = None
 
     # The shape of the tree
     drafts: Annotated[
@@ -317,6 +345,13 @@ class MCTSrContext(BaseModel):
     evaluate_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = (
         _by_profile("evaluate_temperature", None)
     )
+    reasoning_effort: Annotated[
+        Effort | EffortByRole | None,
+        Field(
+            description="how much a reasoning model thinks, for all roles or by role "
+            '({"draft": "high", "evaluate": "low"}); null: as the model is set'
+        ),
+    ] = None
     draft_max_tokens: Annotated[
         TokenLimit, Field(description="tokens of a reply at most; null: the model's own limit")
     ] = None
@@ -360,6 +395,21 @@ class MCTSrContext(BaseModel):
         """The setting `name` ("temperature", "max_tokens") of a role ("draft", ...)."""
         return getattr(self, f"{role}_{name}")
 
+    def effort_of(self, role: str) -> str | None:
+        """How much a reasoning model is to think in a role; None: as it is set."""
+        given = self.reasoning_effort
+        return getattr(given, role) if isinstance(given, EffortByRole) else given
+
+    def price_of(self, names: Iterable[str]) -> Price | None:
+        """The price of a model by the names that it goes by; None where it is not known."""
+        if not (self.input_price or self.output_price):
+            return price_of(names, self.prices)
+        return Price(
+            input=self.input_price,
+            output=self.output_price,
+            cached_input=self.cached_input_price,
+        )
+
     @property
     def belief_prior(self) -> Prior:
         """The prior that beliefs start from."""
@@ -378,28 +428,12 @@ def _first_problem(cls: type[MCTSrContext], error: ValidationError) -> str:
     first = error.errors()[0]
     name, value = str(first["loc"][0]) if first["loc"] else "settings", first["input"]
     if first["type"] == "extra_forbidden":
-        return _unknown_setting(name, cls.model_fields)
+        return unknown_setting(name, cls.model_fields)
     if name not in cls.model_fields:
         return f"{name}: {first['msg']}"
-    where = ".".join(str(part) for part in first["loc"])
+    # Of a union, pydantic also names the kind that it has tried
+    where = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
     return f"{where} is {value!r}, allowed {allowed_values(name)}"
-
-
-def _unknown_setting(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{name!r} is not a setting{hint}; allowed: {', '.join(sorted(known))}"
-
-
-def checked_problem(problem: Any) -> str:
-    """A problem as a search holds it.
-
-    Raises:
-        ConfigError: it is no text, or a blank one.
-    """
-    if not isinstance(problem, str) or is_blank(problem):
-        raise ConfigError(f"problem is {problem!r}, allowed a text that is not blank")
-    return clean_text(problem)
 
 
 def allowed_values(name: str) -> str:
@@ -411,27 +445,12 @@ def allowed_values(name: str) -> str:
     literals = [part for part in parts if isinstance(part, str)]
     if name == "profile":
         literals = list(PROFILES)
-    if literals:
+    if name in IN_WORDS:
+        text = IN_WORDS[name]
+    elif literals:
         text = ", ".join(repr(part) for part in literals)
     elif bool in parts:
         text = "true or false"
     else:
-        text = _bounds(field.metadata)
+        text = bounds(field.metadata)
     return f"{text}, or null" if optional else text
-
-
-def _bounds(metadata: list[Any]) -> str:
-    """Bounds in words; they stand in the metadata of the field or of an alias inside it."""
-    found: dict[str, float] = {}
-    for item in metadata:
-        for bound in ("ge", "gt", "le", "lt"):
-            if getattr(item, bound, None) is not None:
-                found[bound] = getattr(item, bound)
-    if not found:
-        return "lists of weights that sum to 1, as `learn_prior` gives them"
-    if "le" in found:
-        low = f"{found['ge']:g}" if "ge" in found else f"above {found['gt']:g}"
-        return f"{low} to {found['le']:.12g}"
-    if "lt" in found:
-        return f"above {found['gt']:g} and below {found['lt']:g}"
-    return f"{found['ge']:g} or more" if "ge" in found else f"above {found['gt']:g}"

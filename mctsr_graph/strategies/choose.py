@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import TypedDict
 
 from mctsr_graph.strategies.tuned.belief import believe
-from mctsr_graph.strategies.tuned.evidence import evidence_of, polled
+from mctsr_graph.strategies.tuned.evidence import evidence_of, polled, voters
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node, best_node
@@ -29,7 +29,7 @@ class AnswerClass(TypedDict):
     nodes: list[str]
     """Ids of the answers, in order."""
     votes: int
-    """How many they are."""
+    """How many they are, without those whose reply is another's once more."""
     reward: float | None
     """Mean of their mean rewards, points; None where none was judged."""
     chance: float
@@ -60,11 +60,12 @@ def classes_of(tree: Mapping[str, Node], context: MCTSrContext) -> list[AnswerCl
         if key is not None and not node["dummy"]:
             groups.setdefault(key, []).append(node)
     chances = believe(evidence_of(tree), context.belief_prior).chances
+    having_votes = {node["id"] for node in voters(tree)}
     found = [
         AnswerClass(
             final_answer=nodes[0]["final_answer"] or "",
             nodes=[node["id"] for node in nodes],
-            votes=len(nodes),
+            votes=sum(node["id"] in having_votes for node in nodes),
             reward=_mean([_mean(node["rewards"]) for node in nodes if node["rewards"]]),
             chance=chances[key],
         )

@@ -38,7 +38,3 @@ def highest_pattern() -> str:
     top = f"{HIGHEST:g}"
     near = {100: r"9[5-9](?:\.\d{1,2})?", 10: r"9\.[5-9]\d?", 1: r"0?\.9[5-9]\d{0,3}"}.get(HIGHEST)
     return rf"(?:{near + '|' if near else ''}{re.escape(top)}(?:\.0{{1,4}})?)"
-
-
-A_NUMBER = "a whole number" if isinstance(at(0.505), int) else "a number"
-"""What a judge is asked for."""

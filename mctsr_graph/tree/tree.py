@@ -46,6 +46,9 @@ class Node(Steered):
     answer_class: NotRequired[str | None]
     """The final answer of the first node whose final answer is equal: the name of its class
     (`mctsr_graph.tree.classes`). Searches of before this was kept have none."""
+    repeats: NotRequired[str]
+    """Id of the node whose reply this is once more, from a cache or a model that does not sample.
+    It has no vote of its own."""
     uct: NotRequired[float]
     """UCT as last updated. Only with profile "official", where it may be stale."""
 

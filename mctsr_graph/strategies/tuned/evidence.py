@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.copies import distinct
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node
 
@@ -29,10 +30,14 @@ class Evidence:
         return list(dict.fromkeys([*self.votes, *(key for move in self.moves for key in move)]))
 
 
+def voters(tree: Mapping[str, Node]) -> list[Node]:
+    """The answers in play that have a vote: no dummy, and one of replies that are copies."""
+    return [node for node in distinct(in_play(tree), "repeats") if not node["dummy"]]
+
+
 def polled(tree: Mapping[str, Node]) -> Counter[str]:
-    """How many independent answers state each class, repeated texts included: a majority vote."""
-    drafts = (node for node in in_play(tree).values() if node["parent"] is None)
-    keys = (class_of(node) for node in drafts if not node["dummy"])
+    """How many independent answers state each class: a majority vote."""
+    keys = (class_of(node) for node in voters(tree) if node["parent"] is None)
     return Counter(key for key in keys if key is not None)
 
 
@@ -44,15 +49,10 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
     votes: Counter[str] = Counter()
     moves: Counter[tuple[str, str]] = Counter()
     rewards: dict[str, list[tuple[float, int]]] = {}
-    playing, texts = in_play(tree), set()
-    for node in playing.values():
+    for node in distinct(in_play(tree), "duplicate_of"):
         own = class_of(node)
         if own is None or node["dummy"]:
             continue
-        if (first := node["duplicate_of"]) is not None:
-            if first in texts or first in playing:
-                continue
-            texts.add(first)
         parent = tree[node["parent"]] if node["parent"] is not None else None
         before = class_of(parent) if parent is not None else None
         if parent is None or before is None:

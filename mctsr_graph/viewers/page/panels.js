@@ -104,10 +104,11 @@ class Panels {
   /** The classes of equal answers up to now, with their votes. */
   answers() {
     const classes = this.search.answersNow();
-    const voters = classes.reduce((sum, [key, nodes]) => sum + (key < 0 ? 0 : nodes.length), 0);
+    const votesOf = (nodes) => nodes.filter((node) => node.repeats === undefined).length;
+    const voters = classes.reduce((sum, [key, nodes]) => sum + (key < 0 ? 0 : votesOf(nodes)), 0);
     const rows = classes.map(([key, nodes]) => {
       const votes = key < 0 ? element("span", { class: "muted" }, `(${nodes.length})`)
-        : bar(nodes.length, voters);
+        : bar(votesOf(nodes), voters);
       const rewards = nodes.flatMap((node) => node.rewards.slice(0, node.rewardsNow));
       return element("tr", { class: nodes.includes(this.search.bestNow()) ? "now" : null },
         element("th", { scope: "row" }, said(nodes[0])),
@@ -117,26 +118,34 @@ class Panels {
         element("td", {}, this.#link(nodes[0], nodes)));
     });
     const head = ["answer", "votes", "best q", "mean", "node"];
-    fill("answers", table(head, rows, [2, 3]), note("A vote is a node that states the answer; "
+    fill("answers", table(head, rows, [2, 3]), note("A vote is a node that states the answer, if its reply is no copy of another's; "
       + "answers that are plainly equal, such as 0.5 and 1/2, are one. The mean is that of all their rewards."));
   }
 
-  /** Calls and tokens by role, and what could not be had. */
+  /** Calls, tokens and money by role, and what could not be had. */
   cost() {
     const roles = Object.entries(this.search.usage);
-    const sums = (key) => roles.reduce((sum, [, cost]) => sum + cost[key], 0);
-    const keys = ["calls", "input_tokens", "output_tokens"];
+    const of = (cost, key) => cost[key] ?? 0;
+    const sums = (key) => roles.reduce((sum, [, cost]) => sum + of(cost, key), 0);
+    const keys = ["calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens"];
+    const price = (known, unknown) => unknown ? "unknown"
+      : known.toLocaleString("en", { maximumFractionDigits: 6 });
     const row = (name, cells, attributes) => element("tr", attributes,
       element("th", { scope: "row" }, name),
       ...cells.map((cell) => element("td", { class: "number" }, cell)));
-    const rows = roles.map(([role, cost]) => row(role, keys.map((key) => bar(cost[key], sums(key)))));
-    rows.push(row("total", keys.map((key) => count(sums(key))), { class: "total" }));
+    const rows = roles.map(([role, cost]) => row(role, [
+      ...keys.map((key) => bar(of(cost, key), sums(key))),
+      price(of(cost, "price"), cost.unpriced_calls ?? cost.calls)]));
+    const unpriced = roles.some(([, cost]) => cost.unpriced_calls ?? cost.calls);
+    rows.push(row("total", [...keys.map((key) => count(sums(key))), price(sums("price"), unpriced)],
+      { class: "total" }));
     const unmetered = sums("unmetered_calls");
     const failures = this.search.failures.map((failure) => element("li", {},
       element("b", {}, failure.rollout ? `Rollout ${failure.rollout}` : "Roots"),
       ` ${failure.role}, ${failure.code}: `, shorten(failure.message, 300)));
     fill("cost",
-      table(["role", "calls", "tokens in", "tokens out"], rows, [1, 2, 3]),
+      table(["role", "calls", "tokens in", "cached", "tokens out", "thinking", "price"], rows,
+        [1, 2, 3, 4, 5, 6]),
       ...(unmetered ? [note(`The tokens of ${count(unmetered)} calls are not known.`)] : []),
       ...(failures.length ? [section(`${count(failures.length)} replies could not be had`,
         element("ul", { class: "failures" }, ...failures))] : []));

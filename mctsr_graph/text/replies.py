@@ -1,4 +1,4 @@
-"""The forms that structured output may be asked for, and what a reply of such a form says."""
+"""What a reply is asked to be, in a form of JSON, and how it is read, in that form or in words."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from mctsr_graph.text.reward_scale import A_NUMBER, RANGE
+from mctsr_graph.errors import ReplyError
+from mctsr_graph.text.final_answer import clean_text, cut_long
+from mctsr_graph.text.reward_scale import RANGE, at
+from mctsr_graph.text.thinking import strip_reasoning
 
+A_NUMBER = "a whole number" if isinstance(at(0.505), int) else "a number"
+"""What a score is, in words."""
 ANSWER_SCHEMA: dict[str, Any] = {
     "title": "Solution",
     "description": "A worked solution",
@@ -38,11 +43,30 @@ SCORE_SCHEMA: dict[str, Any] = {
 """What a judge may be asked for in place of text."""
 
 
-def as_text(reply: str) -> str:
-    """A solution of `ANSWER_SCHEMA` as a text that states its answer; another reply as it is."""
+def read_text(reply: str) -> str:
+    """Read a draft, a critique or a refinement: the reply without its reasoning block.
+
+    Of more than 1,000,000 characters the middle is cut out, with a mark in its place.
+
+    Raises:
+        ReplyError: nothing is left ("empty").
+    """
+    text = cut_long(strip_reasoning(clean_text(reply)))
+    if not text:
+        raise ReplyError("empty", "the reply has no text", reply)
+    return text
+
+
+def read_answer(reply: str) -> str:
+    """Read a draft or a refinement: text, or JSON of `ANSWER_SCHEMA`, of which it makes text.
+
+    Raises:
+        ReplyError: nothing is left ("empty").
+    """
+    text = read_text(reply)
     with suppress(ValueError, RecursionError):
-        found = json.loads(reply) if reply.startswith("{") else None
+        found = json.loads(text) if text.startswith("{") else None
         if isinstance(found, dict) and found.keys() == ANSWER_SCHEMA["properties"].keys():
             working, final = (str(found[name]).strip() for name in ("working", "final_answer"))
-            return f"{working}\n\nThe final answer is \\boxed{{{final}}}.".strip()
-    return reply
+            return clean_text(f"{working}\n\nThe final answer is \\boxed{{{final}}}.".strip())
+    return text

@@ -1,0 +1,34 @@
+"""What a call has cost, and that nobody tells what there is a budget for."""
+
+from __future__ import annotations
+
+from langchain_core.messages import AIMessage
+
+from mctsr_graph.calls.finish_reason import model_told
+from mctsr_graph.calls.request import Model, Request, names_of
+from mctsr_graph.calls.usage import Cost, cost_of
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.settings.context import MCTSrContext
+
+
+def cost_told(message: AIMessage, request: Request, model: Model, context: MCTSrContext) -> Cost:
+    """What a reply has cost, at the price of the model that it names.
+
+    Raises:
+        ConfigError: there is a budget for what nobody tells.
+    """
+    own = [] if request.send is not None else names_of(model)
+    names = [name for name in (model_told(message), *own) if name]
+    cost = cost_of(message.usage_metadata, context.price_of(names))
+    if cost["unmetered_calls"] and context.max_tokens is not None:
+        raise ConfigError(
+            f"max_tokens is {context.max_tokens}, but the model reports no token usage; use "
+            "max_calls or max_seconds instead"
+        )
+    if cost["unpriced_calls"] and context.max_cost is not None:
+        why = "it reports no token usage" if cost["unmetered_calls"] else "give it by `prices`"
+        raise ConfigError(
+            f"max_cost is {context.max_cost:g}, but what {next(iter(names), '')!r} costs is not "
+            f"known; {why}"
+        )
+    return cost

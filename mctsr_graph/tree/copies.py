@@ -1,0 +1,30 @@
+"""Answers that are no answers of their own: one reply, or one text, once more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from mctsr_graph.tree.tree import Node
+
+_REQUEST: tuple[Literal["answer", "parent", "critique"], ...] = ("answer", "parent", "critique")
+
+
+def as_copy(tree: Mapping[str, Node], node: Node) -> Node:
+    """The next node of `tree`, told to be a copy of an earlier one, if there is one like it.
+
+    Like it is one of the same text in reply to the same request: a draft, or a refinement of the
+    same answer by the same critique.
+    """
+    for other in tree.values():
+        if all(other[name] == node[name] for name in _REQUEST) and not other["dummy"]:
+            return {**node, "repeats": other.get("repeats", other["id"])}
+    return node
+
+
+def distinct(nodes: Mapping[str, Node], by: Literal["repeats", "duplicate_of"]) -> list[Node]:
+    """The nodes without copies: of those that are one reply ("repeats"), or one text, the first."""
+    first: dict[str, Node] = {}
+    for node_id, node in nodes.items():
+        first.setdefault(node.get(by) or node_id, node)
+    return list(first.values())

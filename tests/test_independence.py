@@ -1,0 +1,174 @@
+"""One reply that comes again and again is one vote; equal short replies are votes of their own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.caches import InMemoryCache
+from langchain_core.globals import set_llm_cache
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import PrivateAttr
+
+from mctsr_graph import CallJournal, MCTSrContext, ScriptedChatModel, Solution, solve
+from mctsr_graph.calls.independence import LONG
+from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.strategies.tuned.evidence import evidence_of
+
+SHORT = "The answer is \\boxed{7}."
+WORKED = "We add three and four, one after the other, and check the sum twice. " * 4 + SHORT
+DRAFTS: dict[str, Any] = {"profile": "tuned", "max_calls": 10, "drafts": 10, "confidence": None}
+
+
+class Plain(BaseChatModel):
+    """A model that takes no seed, as many do, and is random."""
+
+    metered: bool = True
+    _made: list[int] = PrivateAttr(default_factory=list)
+
+    @property
+    def _llm_type(self) -> str:
+        return "plain"
+
+    def _generate(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        self._made.append(1)
+        text = f"{len(self._made)} times: \\boxed{{{len(self._made) % 3}}}"
+        usage: Any = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+        message = AIMessage(text, usage_metadata=usage if self.metered else None)
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+@pytest.fixture
+def cached() -> Iterator[None]:
+    set_llm_cache(InMemoryCache())
+    yield
+    set_llm_cache(None)
+
+
+def votes(found: Solution) -> dict[str, int]:
+    assert found.choice is not None
+    return {one["final_answer"]: one["votes"] for one in found.choice["classes"]}
+
+
+def confidence(found: Solution) -> float | None:
+    assert found.choice is not None
+    return found.choice["confidence"]
+
+
+def always(text: str) -> ScriptedChatModel:
+    def reply(call: ScriptedCall) -> str:
+        return "Score: 20" if call.role == "evaluate" else text
+
+    return ScriptedChatModel(replies=reply)
+
+
+@pytest.mark.usefixtures("cached")
+@pytest.mark.parametrize("metered", [True, False])
+def test_one_reply_from_a_cache_is_one_vote(metered: bool) -> None:
+    model, events = Plain(metered=metered), list[Any]()
+    with pytest.warns(UserWarning, match="one vote") as told:
+        found = solve("How many?", model, context=MCTSrContext(**DRAFTS), on_event=events.append)
+    assert len(model._made) == 1
+    assert votes(found) == {"1": 1}
+    assert len([one for one in told if "one vote" in str(one.message)]) == 1
+    [event] = [event for event in events if event["type"] == "mctsr.repeated"]
+    assert event == {"type": "mctsr.repeated", "version": 1, "node": "1", "repeats": "0"}
+    single = MCTSrContext(**{**DRAFTS, "drafts": 1, "max_calls": 1})
+    assert confidence(found) == confidence(solve("How many?", Plain(), context=single))
+
+
+@pytest.mark.usefixtures("cached")
+def test_a_reply_from_a_cache_costs_no_money() -> None:
+    context = MCTSrContext(**DRAFTS, input_price=100_000, output_price=100_000)
+    with pytest.warns(UserWarning, match="one vote"):
+        found = solve("How many?", Plain(), context=context)
+    assert found.cost == 1.5  # 15 tokens at a tenth, once
+
+
+@pytest.mark.usefixtures("cached")
+def test_the_journal_remembers_what_came_from_a_cache(tmp_path: Path) -> None:
+    context = MCTSrContext(**DRAFTS)
+    for metered in (False, True):
+        with CallJournal(tmp_path / f"{metered}.db") as journal:
+            first, again = (_found(Plain(metered=metered), context, journal) for _ in range(2))
+        assert again.tree == first.tree
+        assert (again.usage, again.cost) == (first.usage, first.cost)
+
+
+def _found(model: Plain, context: MCTSrContext, journal: CallJournal) -> Solution:
+    with pytest.warns(UserWarning, match="one vote"):
+        return solve("How many?", model, context=context, journal=journal)
+
+
+def test_a_model_that_takes_a_seed_is_sampled_behind_a_cache(cached: None) -> None:
+    model = ScriptedChatModel(replies=lambda call: f"{call.sample}: \\boxed{{7}}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = solve("How many?", model, context=MCTSrContext(**DRAFTS))
+    assert votes(found) == {"7": 10}
+
+
+def test_equal_short_replies_are_votes_of_their_own() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = solve("How many?", always(SHORT), context=MCTSrContext(**DRAFTS))
+    assert votes(found) == {"7": 10}
+
+
+def test_equal_long_replies_come_from_a_server_that_ignores_sampling() -> None:
+    assert len(WORKED) >= LONG
+    with pytest.warns(UserWarning, match="one vote"):
+        found = solve("How many?", always(WORKED), context=MCTSrContext(**DRAFTS))
+    assert votes(found) == {"7": 1}
+    assert evidence_of(found.tree).votes == {"7": 1}
+
+
+def test_at_a_temperature_of_0_equal_replies_are_one_vote() -> None:
+    context = MCTSrContext(**DRAFTS, draft_temperature=0)
+    with pytest.warns(UserWarning, match="one vote"):
+        found = solve("How many?", always(SHORT), context=context)
+    assert votes(found) == {"7": 1}
+
+
+def test_different_texts_of_one_answer_are_votes_of_their_own() -> None:
+    model = ScriptedChatModel(replies=lambda call: f"{WORKED} Draft {call.sample}.")
+    context = MCTSrContext(**DRAFTS, draft_temperature=0)
+    assert votes(solve("How many?", model, context=context)) == {"7": 10}
+
+
+def test_copies_do_not_agree() -> None:
+    context = MCTSrContext(drafts=4, agree=4, max_rollouts=2)
+    assert solve("How many?", always(SHORT), context=context).stop_reason == "agreed"
+    with pytest.warns(UserWarning, match="one vote"):
+        assert solve("How many?", always(WORKED), context=context).stop_reason == "max_rollouts"
+
+
+def test_a_reward_that_comes_again_counts_once() -> None:
+    context = MCTSrContext(max_rollouts=1, reward_samples=4, evaluate_temperature=0)
+    found = solve("How many?", always(SHORT), context=context)
+    assert found.tree["0"]["rewards"] == [20.0, 20.0]  # one when drafted, one when refined
+    found = solve(
+        "How many?", always(SHORT), context=MCTSrContext(max_rollouts=1, reward_samples=4)
+    )
+    assert len(found.tree["0"]["rewards"]) == 5
+
+
+def test_replies_to_unequal_requests_are_no_copies() -> None:
+    """Two answers that are refined into the same text by the same words are two answers."""
+
+    def reply(call: ScriptedCall) -> str:
+        if call.role == "evaluate":
+            return f"Score: {10 * call.rollout}"
+        return WORKED if call.role == "refine" else f"Try {call.sample} of {call.rollout}. {SHORT}"
+
+    context = MCTSrContext(max_rollouts=3, refine_temperature=0)
+    found = solve("How many?", ScriptedChatModel(replies=reply), context=context)
+    assert [node.get("repeats") for node in found.tree.values()] == [None] * 4
+    assert votes(found) == {"7": 4}
