@@ -267,6 +267,18 @@ async def test_small_talk_costs_one_call(way: str) -> None:
     assert len(model.calls) == 1 + 10
 
 
+def test_a_predicate_is_given_the_words_beside_a_picture() -> None:
+    model, heard = ScriptedChatModel(replies=lambda call: "Score: 5, \\boxed{7}"), list[str]()
+    agent = create_mctsr_agent(
+        model, context=SHORT, predicate=lambda words: not heard.append(words)
+    )
+    picture = {"type": "image", "base64": "AAAA", "mime_type": "image/png"}
+    question = HumanMessage([{"type": "text", "text": "Problem 7"}, picture])
+    output = agent.invoke({"messages": [question]})
+    assert heard == ["Problem 7"]
+    assert "cost" in output["messages"][-1].response_metadata["mctsr"]
+
+
 def test_a_tool_may_return_to_the_talk() -> None:
     def reply(call: ScriptedCall) -> AIMessage:
         if isinstance(call.messages[-1], ToolMessage):

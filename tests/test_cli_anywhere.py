@@ -158,6 +158,23 @@ def test_a_file_does_not_choose_the_model(model: ScriptedChatModel, tmp_path: Pa
     assert len(model.calls) == made + 4
 
 
+def test_nor_does_it_choose_a_judge_or_a_critic(model: ScriptedChatModel, tmp_path: Path) -> None:
+    file = str(tmp_path / "search.db")
+    others = ("--judge-model", "openai:o3", "--critic-model", "openai:gpt-5")
+    first = ("solve", "How many?", "-m", "demo", "--rollouts", "1", "--checkpoint", file)
+    mctsr(*first, *others)
+    made, more = len(model.calls), ("resume", file, "--rollouts", "2")
+    for given, wanted in [((), others[:2]), (others[:2], others[2:])]:
+        result = mctsr(*more, *given)
+        assert result.exit_code == 2
+        assert f"if you trust it, add: {' '.join(wanted)}" in result.stderr
+    result = mctsr("steer", file, "rewards", "1")
+    assert "if you trust it, add: --model openai:o3" in result.stderr
+    assert len(model.calls) == made
+    assert mctsr(*more, *others).exit_code == 0
+    assert len(model.calls) == made + 4
+
+
 def test_the_model_of_the_environment_and_those_of_the_package_need_no_word(
     model: ScriptedChatModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

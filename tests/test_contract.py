@@ -103,7 +103,7 @@ def test_what_else_is_known_has_one_name(keyed: ScriptedChatModel) -> None:
     parent.add_edge(START, "search")
     told = parent.compile().invoke({"problem": "How many?"})["mctsr"]
     found = solve("How many?", keyed, context=TWO)
-    names = ("best", "rollouts", "usage", "stop_reason", "choice")
+    names = ("best", "rollouts", "usage", "cost", "stop_reason", "choice")
     assert told == {name: getattr(found, name) for name in names}
 
 

@@ -18,7 +18,7 @@ from pydantic import PrivateAttr
 from mctsr_graph import CallJournal, MCTSrContext, ScriptedChatModel, Solution, solve
 from mctsr_graph.calls.independence import LONG
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.strategies.tuned.evidence import evidence_of
+from mctsr_graph.strategies.tuned.evidence import evidence_of, polled
 
 SHORT = "The answer is \\boxed{7}."
 WORKED = "We add three and four, one after the other, and check the sum twice. " * 4 + SHORT
@@ -82,6 +82,24 @@ def test_one_reply_from_a_cache_is_one_vote(metered: bool) -> None:
     assert event == {"type": "mctsr.repeated", "version": 1, "node": "1", "repeats": "0"}
     single = MCTSrContext(**{**DRAFTS, "drafts": 1, "max_calls": 1})
     assert confidence(found) == confidence(solve("How many?", Plain(), context=single))
+
+
+def test_one_reply_four_times_decides_and_is_still_one_vote() -> None:
+    model = always(SHORT)
+    with pytest.warns(UserWarning, match="one vote"):
+        found = solve(
+            "How many?", model, context=MCTSrContext(profile="tuned", draft_temperature=0)
+        )
+    assert (found.stop_reason, len(model.calls), votes(found)) == ("decided", 4, {"7": 1})
+
+
+def test_of_copies_whose_first_is_pruned_one_has_a_vote() -> None:
+    with pytest.warns(UserWarning, match="one vote"):
+        found = solve("How many?", always(WORKED), context=MCTSrContext(**DRAFTS))
+    tree: Any = {**found.tree, "0": {**found.tree["0"], "pruned": True}}
+    assert len(tree) == 10
+    assert polled(tree) == {"7": 1}
+    assert evidence_of(tree).votes == {"7": 1}
 
 
 @pytest.mark.usefixtures("cached")

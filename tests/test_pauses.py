@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -129,6 +130,32 @@ def test_a_search_that_was_left_paused_gives_way_to_another_problem() -> None:
     assert kept.invoke(PROBLEM, THREAD)["__interrupt__"][0].value["answer"].startswith("Thought 0")
     output = kept.invoke({"problem": "How few?"}, THREAD)
     assert output["__interrupt__"][0].value["answer"].startswith("Thought 1")
+
+
+def test_a_pause_before_the_tree_keeps_the_pictures() -> None:
+    model = never_the_same()
+    graph = create_mctsr(model, judge=asks_a_person, context=MCTSrContext(max_rollouts=1))
+    kept = graph.compile(checkpointer=InMemorySaver())
+    picture = {"type": "image", "base64": "AAAA", "mime_type": "image/png"}
+    output, pauses = played(kept, {"problem": ["How many?", picture]})
+    assert (output["mctsr"]["rollouts"], pauses) == (1, 3)
+    assert [call.role for call in model.calls] == ["draft", "critique", "refine"]
+    assert all(picture in call.messages[1].content for call in model.calls)
+    other = {**picture, "base64": "BBBB"}  # is another problem, though its words are the same
+    kept.invoke({"problem": ["How many?", picture]}, THREAD)
+    kept.invoke({"problem": ["How many?", other]}, THREAD)
+    assert [call.role for call in model.calls[3:]] == ["draft", "draft"]
+
+
+def test_a_pause_that_speaks_of_system_messages_is_a_pause() -> None:
+    def person(messages: Any, **settings: Any) -> AIMessage:
+        return AIMessage(interrupt("system messages are not supported by me; what would you say?"))
+
+    graph = create_mctsr(RunnableLambda(person), judge=lambda p, a: 5.0)
+    kept = graph.compile(checkpointer=InMemorySaver())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert "__interrupt__" in kept.invoke(PROBLEM, THREAD)
 
 
 def test_a_model_that_is_a_person_pauses_the_search() -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import Field
 
@@ -74,6 +74,20 @@ def test_text_is_asked_for_by_default_and_where_the_profile_lacks_it(
     assert found.tree["0"]["rewards"] == [30.0, 30.0]
     assert not any("response_format" in call.settings for call in model.calls)
     assert not any("JSON" in message.text for call in model.calls for message in call.messages)
+
+
+def test_a_reply_that_was_cut_off_is_asked_for_again_in_its_form() -> None:
+    def cut(call: ScriptedCall) -> str | AIMessage:
+        if call.attempt or call.role != "draft":
+            return reply(call)
+        return AIMessage('{"working": "6 *', response_metadata={"finish_reason": "length"})
+
+    model = SchemaModel(replies=cut)
+    found = solve(
+        "What is 6 * 7?", model, context=MCTSrContext(max_rollouts=1, structured_output=True)
+    )
+    forms = [call.settings["response_format"] for call in model.calls if call.role == "draft"]
+    assert (forms, found.tree["0"]["truncated"]) == (["Solution", "Solution"], False)
 
 
 def test_a_reply_without_a_score_is_asked_for_again_as_text() -> None:
