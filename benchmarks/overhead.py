@@ -260,7 +260,7 @@ def measured(work: Callable[[], int], model: Waiting) -> Row:
 def settings(rollouts: int, width: int, **more: Any) -> MCTSrContext:
     """Settings of a search that only its number of rollouts ends."""
     if more.get("profile") == "tuned":
-        more |= {"agree": None, "confidence": None, "settle": False, "max_calls": None}
+        more |= {"lead": None, "confidence": None, "max_calls": None}
     return MCTSrContext(max_rollouts=rollouts, width=width, **more)
 
 

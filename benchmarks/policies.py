@@ -145,7 +145,7 @@ def _outcome(moment: Moment, context: MCTSrContext, world: World, number: int) -
 
 
 TUNED = MCTSrContext(profile="tuned")
-NEVER_EARLY: dict[str, Any] = {"agree": None, "confidence": None, "settle": False}
+NEVER_EARLY: dict[str, Any] = {"lead": None, "confidence": None}
 
 
 def only(*kinds: Kind) -> Strategy:

@@ -443,7 +443,7 @@ def called_by(search: Callable[[], Any]) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("profile", ["paper", "official", "tuned"])
 def test_the_loop_of_the_paper_runs_nothing_of_tuned(profile: str) -> None:
     graph = create_mctsr(model()).compile()
-    context = MCTSrContext(profile=profile, max_rollouts=6)
+    context = MCTSrContext(profile=profile, max_rollouts=12, max_calls=20)
     calls = called_by(lambda: graph.invoke({"problem": "p"}, context=context))
     assert ("graph/nodes.py", "backpropagate") in calls
     of_tuned = {name for path, name in calls if path.startswith("strategies/tuned/")}

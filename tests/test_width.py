@@ -36,7 +36,7 @@ from .strategies import Drawing
 PROBLEM = "How many?"
 WORLD = World(skill=0.4, auc=0.7, seed=3)
 ROLLOUTS = 12
-ENDLESS: dict[str, Any] = {"agree": None, "confidence": None, "settle": False}
+ENDLESS: dict[str, Any] = {"lead": None, "confidence": None}
 
 
 class Restless(ScriptedChatModel):
