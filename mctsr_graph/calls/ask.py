@@ -221,14 +221,13 @@ class Asker:
     ) -> Awaitable[AIMessage]:
         """The model's reply, or the one that the journal holds."""
         settings = self._settings(request, attempt, limit)
-        config = _config(request, attempt)
         messages = self._prepared(request, messages)
         schema = self._schema(request)
 
         async def send(given: list[BaseMessage]) -> AIMessage:
             wish = self._wish(request, settings)
             model = self.model if schema is None else of_form(self.model, schema)
-            reply = await way.send(adapted(model, wish), given, config=config)
+            reply = await way.send(adapted(model, wish), given, config=_config(request, attempt))
             if wish.error is not None:  # behind a fallback
                 raise wish.error
             message = as_message(reply, self.model)

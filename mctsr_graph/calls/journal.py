@@ -121,10 +121,11 @@ class CallJournal:
             metadata = {"finish_reason": told["ending"], "model_name": told.get("model")}
             known = {name: value for name, value in metadata.items() if value}
             reply = AIMessage(told["text"], response_metadata=known)
+            if not isinstance(told["usage"], dict | None):
+                raise TypeError(f"its usage is {told['usage']!r}, allowed an object or null")
             # Not by the constructor, which refuses what a cache or a server may have told
             return reply.model_copy(update={"usage_metadata": told["usage"]})
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            # Damaged, or written by others
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # damaged
             raise CheckpointError(
                 f"the reply that {str(self._path)!r} holds for {slot.role} of rollout "
                 f"{slot.rollout} cannot be read ({type(error).__name__}: {error})"
