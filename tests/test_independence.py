@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,3 +193,31 @@ def test_replies_to_unequal_requests_are_no_copies() -> None:
     found = solve("How many?", ScriptedChatModel(replies=reply), context=context)
     assert [node.get("repeats") for node in found.tree.values()] == [None] * 4
     assert votes(found) == {"7": 4}
+
+
+class Late(InMemoryCache):
+    """A cache in which the second request finds nothing, and the others what it has brought."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._requests, self._filled = itertools.count(), threading.Event()
+
+    def lookup(self, prompt: str, llm_string: str) -> Any:
+        if next(self._requests) != 1:
+            assert self._filled.wait(20)
+            time.sleep(0.2)  # LangChain marks the reply itself, once it is found again
+        return super().lookup(prompt, llm_string)
+
+    def update(self, prompt: str, llm_string: str, return_val: Any) -> None:
+        super().update(prompt, llm_string, return_val)
+        self._filled.set()
+
+
+@pytest.mark.usefixtures("cached")
+def test_the_reply_that_a_cache_had_first_may_be_counted_last() -> None:
+    set_llm_cache(Late())
+    model = Plain()
+    with pytest.warns(UserWarning, match="one vote"):
+        found = solve("How many?", model, context=MCTSrContext(**DRAFTS))
+    assert len(model._made) == 1
+    assert votes(found) == {"1": 1}

@@ -53,13 +53,15 @@ async def make_roots(
             raise
         replies = [asdict(reply) for reply in drafts]
         return {}, {"drafted": {"problem": question_of(fresh).key, "replies": replies}}
+    # The reply that a cache had first may be counted after those that came out of it
+    again = {reply.value for reply in written if reply.is_certain}
     tree: Tree = {}
     for i, (answer, own) in enumerate(zip(answers, judged, strict=True)):
         earned = rewards(own)
         if earned or later:
             truncated = i < len(written) and written[i].truncated
             root = _root(tree, answer, earned, truncated, i >= len(written))
-            if i < len(written) and written[i].is_certain:
+            if i < len(written) and answer in again:
                 root = as_copy(tree, root)
             tree = merge(tree, [add_child(tree, root)])
             tree = merge(tree, [classified(tree, root["id"])])

@@ -24,6 +24,7 @@ from mctsr_graph.graph.finalize import judge_the_rest
 from mctsr_graph.graph.initialize import make_roots
 from mctsr_graph.graph.rollout import (
     Leaf,
+    certain_alike,
     grow,
     known_answers,
     longest,
@@ -120,7 +121,7 @@ class Nodes:
         """Write the wave into the tree, leaf by leaf in order, and carry the values upwards."""
         tree, best, usage = state["tree"], state["best"], state["usage"]
         idle, failed = state["idle_rollouts"], state["failed_rollouts"]
-        leaves, patches = list(state["wave"].values()), []
+        leaves, patches = certain_alike(list(state["wave"].values())), []
         for leaf in leaves:
             node, patch = grow(tree, leaf, self.services.spec.strategy(run.context), run.context)
             tree = merge(tree, [patch])

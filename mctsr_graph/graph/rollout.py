@@ -108,13 +108,24 @@ def with_rewards(leaf: Leaf, own: Sequence[Reply], again: Sequence[Reply]) -> Pa
 
 def rewards(replies: Iterable[Reply]) -> list[float]:
     """The rewards in evaluations, points; failed ones and copies of others are left out."""
-    seen: set[str] = set()
+    replies, seen = list(replies), set[str]()
+    again = {reply.digest for reply in replies if reply.is_certain}
     found = []
     for reply in replies:
-        if reply.code is None and not (reply.is_certain and reply.digest in seen):
+        if reply.code is None and not (reply.digest in again and reply.digest in seen):
             found.append(reply.value)
             seen.add(reply.digest)
     return found
+
+
+def certain_alike(leaves: Sequence[Leaf]) -> list[Leaf]:
+    """The leaves, each certain where one of the same reply is: a cache marks all but the first."""
+
+    def reply(leaf: Leaf) -> tuple[str | None, ...]:
+        return leaf["parent"], leaf["critique"], leaf["answer"]
+
+    again = {reply(leaf) for leaf in leaves if leaf.get("certain")}
+    return [{**leaf, "certain": True} if reply(leaf) in again else leaf for leaf in leaves]
 
 
 def known_answers(tree: Tree, leaves: Iterable[Leaf]) -> list[str]:
