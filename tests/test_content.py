@@ -221,6 +221,12 @@ class Gemma(LoopbackServer):
         "Developer instruction is not enabled for models/gemma-3-27b-it",
         "This model does not support the system role.",
         "Conversation roles must alternate user/assistant/user/assistant/...",
+        "This model does not accept system messages",
+        "messages[0].role: 'system' is not one of ['user', 'assistant']",
+        "Unexpected role 'system' in messages",
+        "invalid role: system",
+        "Only user, assistant and tool roles are supported, got system.",
+        "Input should be 'user' or 'assistant'",
     ],
 )
 @pytest.mark.parametrize("drafts", [1, 3])

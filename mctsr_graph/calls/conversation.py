@@ -18,11 +18,15 @@ from mctsr_graph.settings.question import Block, Question, kind_of
 from mctsr_graph.text.hostile import defuse_control_tokens
 
 T = TypeVar("T")
+_ROLE = r"(?:role|message|prompt|instruction)s?"
 _NO_SYSTEM = re.compile(
-    r"(?i)(?:system|developer) (?:role|message|prompt|instruction)s?\b.{0,40}"
-    r"(?:not (?:supported|allowed|enabled|permitted)|unsupported)"
-    r"|(?:not|n't) support.{0,40}(?:system|developer)[ _](?:role|message|prompt|instruction)"
-    r"|roles must alternate user/assistant|only user and assistant roles",
+    rf"(?i)(?:system|developer) {_ROLE}\b.{{0,40}}"
+    r"(?:not (?:supported|allowed|enabled|permitted|accepted)|unsupported)"
+    rf"|(?:not|n't) (?:support|accept|allow).{{0,40}}(?:system|developer)[ _]{_ROLE}"
+    rf"|(?:invalid|unknown|unexpected|unsupported|got) (?:{_ROLE}:? )?[\"'`]?(?:system|developer)\b"
+    r"|roles?[\"'`]?\]?: ?[\"'`]?(?:system|developer)[\"'`]? is not"
+    r"|roles must alternate user/assistant|only user and assistant roles"
+    r"|input should be [\"'`]user[\"'`] or [\"'`]assistant",
     re.DOTALL,
 )
 
