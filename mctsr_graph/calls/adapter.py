@@ -168,6 +168,7 @@ class Adapted(Runnable[Any, Any]):
 
     def learn(self, error: Exception, call: Prepared) -> bool:
         """Whether an error refuses a setting, so that the call is to be made without it."""
+        # "n" is a word of prose; whoever asks for several replies sees to its refusal
         told = {name: value for name, value in call.sent.items() if name != "n"}
         setting = refused_setting(error, told)
         if setting is None:

@@ -35,7 +35,6 @@ NAMES: dict[str, tuple[str, ...]] = {
     "logprobs": logprobs.NAMES,
 }
 """What providers call each setting of a call."""
-_SHORT = ("n", "seed")  # also words of prose: they count only where they are set apart
 _REFUSALS = (400, 422)
 # Classes of clients that refuse an argument, and of those that keep no status of the server's
 _REFUSING = re.compile(
@@ -174,13 +173,9 @@ def _named_at(setting: str, param: str, text: str) -> int | None:
     """Where an error first names a setting; None if it does not."""
     if param.rpartition(".")[2] in NAMES[setting]:
         return -1
-    places = []
-    for name in NAMES[setting]:
-        apart = rf"[\"'`.]{name}[\"'`]|^{name}\b|\b{name}(?=:|=|\n)"
-        apart += rf"|(?:parameter|argument|option|field|input|supplied)s?:? {name}\b"
-        pattern = apart if name in _SHORT else rf"(?<![\w-]){name}(?![\w-])"
-        places += [found.start() for found in re.finditer(pattern, text, re.MULTILINE)]
-    return min(places, default=None)
+    names = "|".join(NAMES[setting])
+    found = re.search(rf"(?<![\w-])(?:{names})(?![\w-])", text)
+    return found.start() if found else None
 
 
 # How a class takes a setting ----------------------------------------------------------------------

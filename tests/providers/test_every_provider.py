@@ -18,7 +18,7 @@ from pydantic import Field
 
 from mctsr_graph import ConfigError, MCTSrContext, asolve, solve
 
-from .server import Vendors, text_for
+from .server import FORMS, Vendors, text_for
 
 PROBLEM = "A baker makes 12 trays of 8 muffins and sells 70 of them. How many are left?"
 SETTINGS: dict[str, Any] = {
@@ -310,6 +310,25 @@ def test_what_only_the_server_refuses_is_left_out_from_then_on(server: Vendors, 
     assert len(refused) == len(server.takes_no)
     told = json.dumps(server.asked)
     assert not any(f'"{name}"' in told for name in server.takes_no)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "seed not supported",
+        "The seed parameter is not supported by this model.",
+        "This endpoint does not allow setting seed.",
+        "#: extraneous key [seed] is not permitted, please reformat your input and try again.",
+    ],
+)
+def test_a_seed_is_left_out_in_whatever_words_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch, server: Vendors, said: str
+) -> None:
+    monkeypatch.setitem(FORMS, "openai", lambda name: (400, {"error": {"message": said}}))
+    server.takes_no = ("seed",)
+    with pytest.warns(UserWarning, match=r"seed = \d+ is not sent"):
+        found = solve(PROBLEM, openai(server.url), context=MCTSrContext(max_rollouts=2))
+    assert (found.rollouts, found.failures, len(server.refused)) == (2, [], 1)
 
 
 def test_a_limit_that_a_server_refuses_is_an_error_that_names_it(server: Vendors) -> None:
