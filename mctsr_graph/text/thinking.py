@@ -3,8 +3,10 @@
 Thinking stands in a tag or a channel of the reply, in one of these spellings:
 
     <think> <thinking> <thought> <reasoning> <seed:think>   ended by the same with "/"
+    <antThinking> <scratchpad> <inner_monologue>            ended by the same with "/"
     [THINK] ◁think▷                                         [/THINK] ◁/think▷
     <|START_THINKING|> <|inner_prefix|> <|think:start|>     END_THINKING, inner_suffix, think:end
+    <|begin_of_thought|> <unused94>thought                  <|end_of_thought|> <unused95>
     <|channel>                                              <channel|>
     <|channel|>analysis<|message|>                          <|channel|>final<|message|>
     analysis, at the beginning                              assistantfinal
@@ -18,21 +20,24 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_TAG = r"(?:[a-z]{1,10}:)?(?:think|thinking|thoughts?|reasoning)"
+_TAG = (
+    r"(?:(?:[a-z]{1,10}:)?(?:think|(?:ant)?thinking|thoughts?|reasoning)"
+    r"|scratchpad|inner_monologue)\s?"
+)
 # Each alternative begins with a character without case, by which a search skips the rest; ASCII,
 # else the Kelvin sign would count as a "k"
 _BEGIN = re.compile(
-    rf"(?ai)<{_TAG}>|<\|(?:START_THINKING|inner_prefix|think:start)\|>|\[THINK\]|◁think▷"
-    r"|<\|channel(?:>|\|>(?!\s{0,4}final\b))"
+    rf"(?ai)<{_TAG}>|<\|(?:START_THINKING|inner_prefix|think:start|begin_of_thought)\|>"
+    r"|\[THINK\]|◁think▷|<unused94>|<\|channel(?:>|\|>(?!\s{0,4}final\b))"
 )
 _END = re.compile(
-    rf"(?ai)</{_TAG}>|<\|(?:END_THINKING|inner_suffix|think:end)\|>|\[/THINK\]|◁/think▷"
-    r"|<\|START_RESPONSE\|>|<channel\|>"
+    rf"(?ai)</{_TAG}>|<\|(?:END_THINKING|inner_suffix|think:end|end_of_thought)\|>"
+    r"|\[/THINK\]|◁/think▷|<\|START_RESPONSE\|>|<\|begin_of_solution\|>|<unused95>|<channel\|>"
     r"|<\|channel\|>\s{0,4}final\b[^<]{0,80}(?:<\|constrain\|>[^<]{0,80})?<\|message\|>"
 )
 _BARE_BEGIN = re.compile(r"\s*analysis(?=[A-Z])")  # at the beginning only
 _BARE_END = "assistantfinal"
-_OVER = re.compile(r"<\|(?:end|return|END_RESPONSE)\|>")
+_OVER = re.compile(r"<\|(?:end|return|END_RESPONSE|end_of_solution)\|>")
 
 
 class Said(NamedTuple):
