@@ -48,9 +48,10 @@ SCALE = re.compile(
     r"(?i)scale (?:of|from|between)? ?[\[(]?(?:[-+]?[0-9]+ ?(?:to|-|and|,) ?)?[-+]?([0-9]{1,9})"
     r"|([0-9]{1,9})-point scale"
 )
-UNSETTLED = re.compile(  # a range, a choice, a list or a sum without its result
+UNSETTLED = re.compile(  # a range, a choice, a list, a change or a sum without its result
     r"(?i) ?(?:points? |%)?(?:to|or|through|±|\.\.(?!\.)|[-+\u00d7÷]) ?[-+]?\(?[0-9]"
     r"| [0-9]|, ?[-+]?[0-9]++(?:\.[0-9]+)?%?(?:[,\])\n]|$)"
+    r"| ?(?:/ ?[0-9]+ ?)?(?:→|->|=>)[^\n0-9]{0,40}[0-9]|,? (?:minus|plus|less) [0-9]"
     rf"| ?\| ?(?!{HIGHEST:g} ?\|)[-+]?[0-9]"  # the cells of a row
 )
 NO_VALUE = re.compile(  # part of a word; the label of something else; a count; a deduction
