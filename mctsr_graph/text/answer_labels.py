@@ -60,13 +60,14 @@ AFTER_NOUN = r"""(?:finale?s?|correct[aeo]|corret[ao]|definitiv[aeo]|corretta|es
 
 COPULA = r"""(?:(?<!\w)(?:is|are|equals?|becomes|(?:would|must|should|will|can|has|have)
     (?:[ ](?:only|to|have|therefore|then|thus|also))*[ ]be
-    |(?:(?:would|must|should|will)[ ])?(?:come|work|turn)s?[ ]out[ ](?:to(?:[ ]be)?|as)|(?:es|son
+    |(?:(?:would|must|should|will)[ ])?(?:(?:come|work|turn)s?[ ]out[ ](?:to(?:[ ]be)?|as)
+    |(?:come|amount|evaluate)s?[ ]to(?=[ *_]{1,4}[-+$\\\d]))|(?:es|son
     |será|sería|debe[ ]ser|est|sont|sera
     |serait|vaut|ist|sind|lautet|lauten|beträgt|wäre|é|são|será|è|sono|sarà|равен|равна|будет|это
     |zijn|luidt|bedraagt|là|bằng|هو|هي))(?!\w)|['’]s(?=\s)
     |应该?[是为選选]|應該?[是為]|[是为為]|等于|は|が|\sहै(?=\s)|[은는이가](?=\s))"""
 
-SEPARATOR = r"[:=：﹕∶]"
+SEPARATOR = r"(?:[:=：﹕∶]|(?:[-=]>|→|⇒)(?=[ *_]{0,4}[-+$\\(\d]))"
 """What stands between a label and its value."""
 
 ENDING = r"""(?:\s{0,3}(?:です|だ|である|と(?:なります|なる)|に(?:なります|なる)|입니다|이다

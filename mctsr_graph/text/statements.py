@@ -106,7 +106,7 @@ _STOP = re.compile(
     r"""|(?<=[\w$*)%])!(?=[*_]{0,3}(?:\s*\Z|\s*\n|\s+[A-Z]))"""
 )
 _CLAUSE = _compile(
-    r"""\s(?:which|because|since|so|as|rather\ than|instead\ of|in\ total|altogether)\b
+    r"""\s(?:which|because|since|so|as|rather\ than|instead\ of|in\ total|altogether|and\ not)\b
       |,\s{0,3}(?:not|in\ (?:total|all)|i\.?\s?e\b|as|namely|that\ is|meaning|where|and\ not
       |altogether
         |rather|instead|no|pas|nicht|не)\b
@@ -208,7 +208,8 @@ def _is_announced(noun: str, before: str, after: re.Match[str], language: str, k
             return language != "en" or bool(
                 _FINAL.search(before) or _SOLUTION.search(before + noun)
             )
-        return bool(_LINE_START.search(before)) and not after["heading"]
+        begins = _LINE_START.search(before) or _FINAL.search(before)
+        return bool(begins) and not after["heading"]
     if after["heading"] is not None:
         return bool(_LINE_START.search(before))
     if after["direct"]:
