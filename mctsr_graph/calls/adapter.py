@@ -144,6 +144,10 @@ class Adapted(Runnable[Any, Any]):
             if words.of_pipeline is not None:
                 in_pipeline |= _of_transformers(setting, value)
                 continue
+            if way.argument == "extra_body":
+                bound = arguments.get("extra_body", getattr(self._model, "extra_body", None))
+                arguments["extra_body"] = {**(bound or {}), setting: value}
+                continue
             fields |= {way.field: value} if way.field else {}
             arguments |= {way.argument: value} if way.argument else {}
         if in_pipeline:

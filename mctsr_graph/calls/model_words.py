@@ -55,6 +55,10 @@ class Way(NamedTuple):
     """Name of the argument of the call."""
 
 
+_OLD_LIMIT = Way(None, "extra_body")
+"""For `max_tokens` with servers that do not know OpenAI's newer word, which its client sends."""
+
+
 class ModelWords:
     """The words of one model, and what it has refused. Safe to share between threads."""
 
@@ -68,6 +72,7 @@ class ModelWords:
         self.lock = threading.Lock()
         self.of_pipeline = _of_pipeline(model)
         """What a pipeline of transformers is told at each call; None: it is none."""
+        self._has_extra = "extra_body" in getattr(type(model), "model_fields", {})
         self._ways = {setting: self._first_ways(model, setting) for setting in NAMES}
         self._looked_at: set[str] = set()
         self._parts: dict[object, ModelWords] = {}
@@ -123,6 +128,8 @@ class ModelWords:
                 self._ways[setting] = ways[1:]
             elif other is not None and ways != [Way(None, other)]:
                 self._ways[setting] = [Way(None, other)]
+            elif setting == "max_tokens" and self._has_extra and ways != [_OLD_LIMIT]:
+                self._ways[setting] = [_OLD_LIMIT]
             else:
                 self.refused.add(setting)
                 self.left_out.setdefault(setting, f"{type(error).__name__}: {error}")

@@ -350,6 +350,16 @@ def test_a_limit_goes_by_the_word_that_the_server_proposes(server: Vendors) -> N
     assert [body.get("max_completion_tokens") for body in server.asked][:2] == [300, None]
 
 
+def test_a_limit_reaches_a_server_that_knows_the_older_word_only(server: Vendors) -> None:
+    server.takes_no = ("max_completion_tokens",)
+    model = openai(server.url, extra_body={"top_p": 0.9})
+    context = MCTSrContext(max_rollouts=1, draft_max_tokens=300)
+    assert solve(PROBLEM, model, context=context).failures == []
+    assert [body["max_completion_tokens"] for body in server.refused] == [300]
+    assert [body.get("max_tokens") for body in server.asked][:2] == [300, None]
+    assert {body["top_p"] for body in server.asked} == {0.9}
+
+
 def test_a_limit_that_was_raised_too_far_is_lowered_again(server: Vendors) -> None:
     """A draft that was cut off is asked for once more with twice the tokens, which are refused."""
     server.most_tokens = 300
