@@ -203,7 +203,7 @@ def _batch(world: World, numbers: Sequence[int], budget: int) -> Batch:
     for group in groups(len(numbers)):
         moments += [_searched(context, world, numbers[place], budget) for place in group]
         prior = learn(evidence_of(moment.tree) for moment in moments)
-        context = context.model_copy(update={"prior": prior})
+        context = context.model_copy(update={"prior": prior, "lead": None})
     return Batch(context, moments)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls.usage import total_cost
+from mctsr_graph.settings.prior import Prior
 
 OFF: dict[str, Any] = {"agree": None, "lead": None, "confidence": None, "settle": False}
 
@@ -53,6 +54,12 @@ def test_votes_that_hardly_change_any_more_end_the_search() -> None:
     found = search(["5", "6"], "5", lead=0.95)
     assert (found.stop_reason, total_cost(found.usage)["calls"]) == ("decided", 7)
     assert (found.final_answer, found.rollouts) == ("5", 5)
+
+
+def test_what_was_learnt_goes_before_a_lead_of_votes() -> None:
+    assert MCTSrContext(profile="tuned").lead == 0.95
+    assert MCTSrContext(profile="tuned", prior=Prior()).lead is None
+    assert MCTSrContext(profile="tuned", prior=Prior(), lead=0.9).lead == 0.9
 
 
 def test_confidence_ends_the_search() -> None:

@@ -120,7 +120,8 @@ class MCTSrContext(BaseModel):
             gt=0.5,
             lt=1,
             description="stop when the independent answers make it this likely that the final "
-            "answer ahead would stay ahead (adaptive consistency); null: never",
+            "answer ahead would stay ahead (adaptive consistency), the default only where no prior "
+            "is given; null: never",
         ),
     ] = _by_profile("lead", None)
     confidence: Annotated[
@@ -417,8 +418,10 @@ class MCTSrContext(BaseModel):
 
 
 def _defaults(given: dict[str, Any]) -> dict[str, Any]:
-    """What the profile fills in; an effort goes before its budget of calls."""
+    """What the profile fills in; an effort goes before its budget, a prior before `lead`."""
     defaults = dict(PROFILES.get(str(given.get("profile", "paper")), {}))
+    if given.get("prior") is not None:
+        defaults.pop("lead", None)
     if given.get("effort") is not None:
         defaults.pop("max_calls", None)
     return defaults

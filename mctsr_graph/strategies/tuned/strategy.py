@@ -12,6 +12,7 @@ from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.task import KINDS, Kind, Task
 
 _FIRST_SHARE = 0.3  # of the calls
+_KNOWING_SHARE = 0.15  # where a prior says what judge and refinements are worth
 _FIRST_DRAFTS = 10  # where calls have no limit
 
 
@@ -67,7 +68,8 @@ class TunedStrategy(PaperStrategy):
         if not self._calls("evaluate", search):
             return search.context.drafts
         budget = search.context.max_calls
-        return _FIRST_DRAFTS if budget is None else round(_FIRST_SHARE * budget)
+        share = _FIRST_SHARE if search.context.prior is None else _KNOWING_SHARE
+        return _FIRST_DRAFTS if budget is None else round(share * budget)
 
     def _affordable(self, search: Search) -> list[Kind]:
         if search.calls_left is None:
