@@ -43,7 +43,7 @@ lock: $(UV)  ## Fix every version for pyproject.toml; ARGS=--upgrade takes the n
 	echo '$(EMBEDDED)' >> constraints.txt
 
 demo: $(READY)  ## Search for the answer of a word problem with the embedded model, on CPU
-	$(BIN)/mctsr solve "$(PROBLEM)" --model embedded --rollouts 3 --show-tree \
+	$(BIN)/mctsr solve "$(PROBLEM)" --model embedded --profile paper --rollouts 3 --show-tree \
 		--max-reply-tokens 160 --set judge=logits
 
 # Test files are shared out to two processes; PYTEST= runs them in one. Several threads a model would

@@ -197,17 +197,17 @@ def run_graph(
 
     async def awaiting(path: Path) -> int:
         if not saved:
-            return int((await builder.compile().ainvoke(given, config, **how))["rollouts"])
+            return made(await builder.compile().ainvoke(given, config, **how))
         async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
             graph = builder.compile(checkpointer=saver)
-            return int((await graph.ainvoke(given, config, **how))["rollouts"])
+            return made(await graph.ainvoke(given, config, **how))
 
     def blocking(path: Path) -> int:
         if not saved:
-            return int(builder.compile().invoke(given, config, **how)["rollouts"])
+            return made(builder.compile().invoke(given, config, **how))
         with SqliteSaver.from_conn_string(str(path)) as saver:
             graph = builder.compile(checkpointer=saver)
-            return int(graph.invoke(given, config, **how)["rollouts"])
+            return made(graph.invoke(given, config, **how))
 
     with tempfile.TemporaryDirectory() as folder:
         path, again = Path(folder) / "search.db", Path(folder) / "again.db"
@@ -217,6 +217,11 @@ def run_graph(
         if awaited and model.waited:
             row |= idle(awaiting(again), model)
     return row
+
+
+def made(found: Any) -> int:
+    """The rollouts that a search, or the bare loop, tells of."""
+    return int(found.get("mctsr", found)["rollouts"])
 
 
 def idle(work: Coroutine[Any, Any, int], model: Waiting) -> Row:

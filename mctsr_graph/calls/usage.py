@@ -95,8 +95,10 @@ def sum_costs(costs: Iterable[Cost]) -> Cost:
     total: dict[str, Any] = {**no_cost()}
     for cost in costs:
         for name in total:
-            usual = cost["calls"] if name == "unpriced_calls" else 0
-            total[name] += cost.get(name, usual)
+            if name in cost:
+                total[name] += cost[name]  # type: ignore[literal-required]
+            elif name == "unpriced_calls":
+                total[name] += cost["calls"]
         # So that sums do not depend on what was added up first
         total["price"] = round(total["price"], _DECIMALS)
     return cast(Cost, total)

@@ -7,8 +7,6 @@ from typing import Literal
 
 from mctsr_graph.tree.tree import Node
 
-_REQUEST: tuple[Literal["answer", "parent", "critique"], ...] = ("answer", "parent", "critique")
-
 
 def as_copy(tree: Mapping[str, Node], node: Node) -> Node:
     """The next node of `tree`, told to be a copy of an earlier one, if there is one like it.
@@ -17,7 +15,9 @@ def as_copy(tree: Mapping[str, Node], node: Node) -> Node:
     same answer by the same critique.
     """
     for other in tree.values():
-        if all(other[name] == node[name] for name in _REQUEST) and not other["dummy"]:
+        if other["answer"] != node["answer"] or other["dummy"]:
+            continue
+        if other["parent"] == node["parent"] and other["critique"] == node["critique"]:
             return {**node, "repeats": other.get("repeats", other["id"])}
     return node
 
