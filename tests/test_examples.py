@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
+from benchmarks.bare_loop import bare_loop
+from benchmarks.overhead import Waiting, run_graph, search, settings
 from examples.scripted import PROBLEM
 
 EXPECTED = {
@@ -73,3 +75,10 @@ def test_the_example_with_the_embedded_model_runs(capfd: pytest.CaptureFixture[s
     told = capfd.readouterr()
     assert "rollout 1: q " in told.out
     assert not re.search("warn|deprecat", told.err, re.IGNORECASE), told.err
+
+
+def test_the_benchmark_of_overhead_reads_what_searches_return() -> None:
+    model = Waiting()
+    assert search(model, settings(2, 1))["rollouts"] == 2
+    loop = run_graph(bare_loop(model, 2, 1), model, {"rollouts": 0, "wave": []})
+    assert loop["rollouts"] == 2

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
-import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,9 @@ from pydantic import PrivateAttr
 
 from mctsr_graph import CallJournal, MCTSrContext, ScriptedChatModel, Solution, solve
 from mctsr_graph.calls.independence import LONG
+from mctsr_graph.calls.request import Reply
+from mctsr_graph.calls.usage import no_cost
+from mctsr_graph.graph.rollout import Leaf, certain_alike, new_leaf, rewards
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.strategies.tuned.evidence import evidence_of, polled
 
@@ -195,29 +196,13 @@ def test_replies_to_unequal_requests_are_no_copies() -> None:
     assert votes(found) == {"7": 4}
 
 
-class Late(InMemoryCache):
-    """A cache in which the second request finds nothing, and the others what it has brought."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._requests, self._filled = itertools.count(), threading.Event()
-
-    def lookup(self, prompt: str, llm_string: str) -> Any:
-        if next(self._requests) != 1:
-            assert self._filled.wait(20)
-            time.sleep(0.2)  # LangChain marks the reply itself, once it is found again
-        return super().lookup(prompt, llm_string)
-
-    def update(self, prompt: str, llm_string: str, return_val: Any) -> None:
-        super().update(prompt, llm_string, return_val)
-        self._filled.set()
-
-
-@pytest.mark.usefixtures("cached")
-def test_the_reply_that_a_cache_had_first_may_be_counted_last() -> None:
-    set_llm_cache(Late())
-    model = Plain()
-    with pytest.warns(UserWarning, match="one vote"):
-        found = solve("How many?", model, context=MCTSrContext(**DRAFTS))
-    assert len(model._made) == 1
-    assert votes(found) == {"1": 1}
+def test_the_first_reply_of_a_cache_is_a_copy_where_it_comes_after_its_copies() -> None:
+    # LangChain marks all but the first, which may be the last to be counted
+    copy: Leaf = {**new_leaf(1, None, "draft"), "answer": "It is 7.", "certain": True}
+    first: Leaf = {**new_leaf(2, None, "draft"), "answer": "It is 7."}
+    other: Leaf = {**new_leaf(3, None, "draft"), "answer": "It is 8."}
+    told = certain_alike([copy, first, other])
+    assert [leaf.get("certain", False) for leaf in told] == [True, True, False]
+    again = Reply(60.0, no_cost(), 0.1, digest="a", is_certain=True)
+    assert rewards([again, replace(again, is_certain=False)]) == [60.0]
+    assert rewards([replace(again, is_certain=False)] * 2) == [60.0, 60.0]

@@ -41,12 +41,16 @@ def sample_of(
     messages: Sequence[BaseMessage], reply: AIMessage, temperature: float | None
 ) -> Sample:
     """What a reply is told by. `temperature` is the one that it was sampled at, if known."""
-    text, told = str(reply.text), cost_of(reply.usage_metadata, None)
+    text = str(reply.text)
     digest = hashlib.sha256(repr((hash_request(messages, {}), text)).encode("utf-8", "replace"))
-    is_long = len(text) >= LONG and not told["reasoning_tokens"]
-    is_all = strip_reasoning(text) == text.strip()
-    certain = is_cached(reply) or temperature == 0 or (is_long and is_all)
+    certain = is_cached(reply) or temperature == 0 or _is_long_and_whole(text, reply)
     return Sample(digest.hexdigest()[:16], certain)
+
+
+def _is_long_and_whole(text: str, reply: AIMessage) -> bool:
+    if len(text) < LONG or cost_of(reply.usage_metadata, None)["reasoning_tokens"]:
+        return False
+    return strip_reasoning(text) == text.strip()
 
 
 def is_cached(reply: AIMessage) -> bool:

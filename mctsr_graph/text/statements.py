@@ -146,7 +146,8 @@ def _nouns(text: str) -> list[tuple[int, int, str, int]]:
     """Where the last nouns stand: start, end, language, kind."""
     lower = lowered(text)
     found: dict[int, tuple[int, int, str, int]] = {}
-    for noun, (language, kind) in _NOUNS.items():
+    stated = [(noun, *told) for noun, told in _NOUNS.items() if noun in lower]  # few are
+    for noun, language, kind in stated:
         for start in _last_places(lower, noun):
             end = start + len(noun)
             if language not in _NO_BLANKS:
