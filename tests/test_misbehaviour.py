@@ -15,7 +15,7 @@ from mctsr_graph.models.scripted import ScriptedCall
 from .conftest import keyed_reply
 
 Make = Callable[..., ScriptedChatModel]
-ONE = MCTSrContext(max_rollouts=1)
+ONE = MCTSrContext(profile="paper", max_rollouts=1)
 
 
 def said(text: str, **ending: Any) -> AIMessage:
@@ -91,7 +91,7 @@ def test_an_answer_that_was_cut_off_is_asked_for_with_twice_the_room() -> None:
             return "so it is \\boxed{7}"
         return said("we see that", finish_reason="length")
 
-    context = MCTSrContext(max_rollouts=1, refine_max_tokens=50)
+    context = MCTSrContext(profile="paper", max_rollouts=1, refine_max_tokens=50)
     solution = solve("How many?", ScriptedChatModel(replies=reply), context=context)
     assert limits == [50, 100]
     node = solution.tree["1"]

@@ -30,7 +30,10 @@ from mctsr_graph.errors import (
 )
 from mctsr_graph.graph.graph import graph_of
 from mctsr_graph.graph.identity import VERSION
-from mctsr_graph.graph.identity_v1 import as_before, context_before, fingerprint_v1, is_from_before
+from mctsr_graph.graph.identity_v1 import (
+    contexts_before,
+    fingerprint_v1,
+)
 from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import MCTSrInput, MCTSrState, Progress, report_of, supersteps
 from mctsr_graph.graph.stop import why_stop
@@ -39,6 +42,7 @@ from mctsr_graph.run.driver import Graph, Way, tell
 from mctsr_graph.run.lease import file_lease, memory_lease
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import Checkpointer, Problem, SolveOptions, SolveSpec
+from mctsr_graph.settings.context import TEMPERATURES, MCTSrContext
 from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
@@ -80,7 +84,7 @@ class SearchRun:
         graph = graph_of(search, spec.context)
         self.graph: Graph = graph.compile(checkpointer=saver, name="mctsr")
         self.thread_id = spec.thread_id or spec.identity.digest
-        self._settings = spec.context.model_dump(mode="json", exclude_unset=True)
+        self._settings = _kept(spec.context)
         self._input: MCTSrInput | None = {"problem": spec.question.content}
         self._is_over = False
         self._values: dict[str, Any] = {}
@@ -92,12 +96,14 @@ class SearchRun:
             return
         if (await way.get_state(self.graph, self._at(self.thread_id))).values:
             return
-        before = replace(self._spec, context=context_before(self._spec.context))
-        former: str | None = before.identity.digest
-        if not _is_from_before(await way.get_state(self.graph, self._at(before.identity.digest))):
-            former = self._fingerprint_v1()
-        if former and (await way.get_state(self.graph, self._at(former))).values:
-            self.thread_id = former
+        for context in contexts_before(self._spec.context):
+            former = replace(self._spec, context=context).identity.digest
+            if _is_from_before(await way.get_state(self.graph, self._at(former))):
+                self.thread_id = former
+                return
+        first = self._fingerprint_v1()
+        if first and (await way.get_state(self.graph, self._at(first))).values:
+            self.thread_id = first
 
     async def run(self, way: Way) -> None:
         """Search to the end, from where the search stopped if it is kept."""
@@ -165,9 +171,7 @@ class SearchRun:
         if not same or not values.get("tree"):
             return None
         if _is_from_before(found):
-            given = spec.context.model_dump(mode="json", exclude_unset=True)
-            self._settings = as_before(given)  # so that it stays one
-            spec = self._spec = replace(spec, context=context_before(spec.context))
+            spec = self._as_before(found)
         self._check_identity(found.metadata or {})
         self._input, self._values = None, values
         if values["stop_reason"] is None:
@@ -182,6 +186,19 @@ class SearchRun:
         # Without the answer, which every further checkpoint would hold
         without = dict.fromkeys(("answer", "final_answer", "choice", "mctsr"))
         return {"stop_reason": None, **again, **without}, "backpropagate"
+
+    def _as_before(self, found: StateSnapshot) -> SolveSpec:
+        """Take the settings for those of the time; keep them in that form, so that it stays one."""
+        stored, given = _told(found), _kept(self._spec.context)
+        heats = {name: stored[name] for name in TEMPERATURES if name in stored}
+        self._settings = {
+            **{name: one for name, one in given.items() if name != "profile"},
+            **heats,
+        }
+        recent = len(heats) == len(TEMPERATURES)
+        context = contexts_before(self._spec.context)[-1 if recent else 0]
+        self._spec = replace(self._spec, context=context)
+        return self._spec
 
     def _check_identity(self, told: Mapping[str, Any]) -> None:
         own, known = self._spec.identity, told.get("mctsr_fingerprint")
@@ -339,10 +356,23 @@ def only_runner(checkpointer: Checkpointer | None, thread_id: str) -> Iterator[N
         yield
 
 
-def _is_from_before(found: StateSnapshot) -> bool:
-    """Whether a search is there whose temperature was that of every search then."""
+def _kept(context: MCTSrContext) -> dict[str, Any]:
+    """What is kept of settings: the profile, whose default may change, and what was given."""
+    return {
+        "profile": context.profile,
+        **context.model_dump(mode="json", exclude_unset=True),
+    }
+
+
+def _told(found: StateSnapshot) -> dict[str, Any]:
     told: Mapping[str, Any] = found.metadata or {}
-    return bool(found.values) and is_from_before(json.loads(told.get("mctsr_settings", "{}")))
+    settings: dict[str, Any] = json.loads(told.get("mctsr_settings", "{}"))
+    return settings
+
+
+def _is_from_before(found: StateSnapshot) -> bool:
+    """Whether a search is there that was kept when "paper" was the default."""
+    return bool(found.values) and "profile" not in _told(found)
 
 
 def _is_new(saver: BaseCheckpointSaver[Any]) -> bool:
