@@ -80,7 +80,7 @@ class Search:
         self.config: Any = {"configurable": {"thread_id": "1"}}
 
     async def run(self, given: Any, rollouts: int, config: Any = None) -> None:
-        context = MCTSrContext(max_rollouts=rollouts)
+        context = MCTSrContext(profile="paper", max_rollouts=rollouts)
         more: Any = {"context": context, "durability": "sync"}
         if self.later:
             await self.graph.ainvoke(given, config or self.config, **more)
@@ -169,7 +169,7 @@ def test_a_saver_that_forgets_older_checkpoints_is_named(scripted: Make) -> None
 
     saver = Shallow()
     config: Any = {"configurable": {"thread_id": "1"}}
-    context = MCTSrContext(max_rollouts=4)
+    context = MCTSrContext(profile="paper", max_rollouts=4)
     broken = create_mctsr(scripted({("critique", 3, 0): CrashError()}))
     with pytest.raises(CrashError):
         broken.compile(checkpointer=saver).invoke(PROBLEM, config, context=context)
@@ -225,7 +225,7 @@ except CheckpointError as error:
     told, _, message = done.stdout.partition(" ")
     assert "could not be written" in message
     model = ScriptedChatModel(replies=keyed_reply)
-    context = MCTSrContext(max_rollouts=int(told) + 2)
+    context = MCTSrContext(profile="paper", max_rollouts=int(told) + 2)
     solution = solve("How many?", model, context=context, checkpointer=file)
     whole = solve("How many?", ScriptedChatModel(replies=keyed_reply), context=context)
     assert solution.tree == whole.tree
@@ -237,7 +237,9 @@ def test_a_locked_file_is_waited_for(tmp_path: Path, keyed: ScriptedChatModel) -
     import time
 
     file = tmp_path / "search.db"
-    solve("How many?", keyed, context=MCTSrContext(max_rollouts=1), checkpointer=file)
+    solve(
+        "How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=1), checkpointer=file
+    )
     other = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
@@ -247,7 +249,9 @@ def test_a_locked_file_is_waited_for(tmp_path: Path, keyed: ScriptedChatModel) -
 
     thread = threading.Thread(target=release)
     thread.start()
-    solution = solve("How many?", keyed, context=MCTSrContext(max_rollouts=3), checkpointer=file)
+    solution = solve(
+        "How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=3), checkpointer=file
+    )
     thread.join()
     other.close()
     assert solution.rollouts == 3
@@ -257,7 +261,9 @@ def test_a_tampered_file_runs_no_code(tmp_path: Path, keyed: ScriptedChatModel) 
     import ormsgpack
 
     file, marker = tmp_path / "search.db", tmp_path / "marker"
-    solve("How many?", keyed, context=MCTSrContext(max_rollouts=1), checkpointer=file)
+    solve(
+        "How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=1), checkpointer=file
+    )
     call = ormsgpack.packb(("os", "system", f"touch {marker}"))
     with closing(sqlite3.connect(file)) as connection, connection:
         latest = "(SELECT MAX(checkpoint_id) FROM checkpoints)"
@@ -281,7 +287,12 @@ def test_a_tampered_file_runs_no_code(tmp_path: Path, keyed: ScriptedChatModel) 
 def test_the_state_is_plain_json(tmp_path: Path) -> None:
     model = ScriptedChatModel(replies=keyed_reply)
     file = tmp_path / "search.db"
-    solve("How many?", model, context=MCTSrContext(max_rollouts=3, width=2), checkpointer=file)
+    solve(
+        "How many?",
+        model,
+        context=MCTSrContext(profile="paper", max_rollouts=3, width=2),
+        checkpointer=file,
+    )
     with open_file(file) as saver:
         for kind, value in saver.conn.execute("SELECT type, value FROM writes"):
             assert kind in ("msgpack", "null", "empty")
@@ -304,12 +315,14 @@ def test_a_value_that_cannot_be_kept_is_refused_at_once(
     with open_file(tmp_path / "search.db") as saver:
         graph = create_mctsr(keyed).compile(checkpointer=saver)
         config: Any = {"configurable": {"thread_id": "1"}}
-        graph.invoke(PROBLEM, config, context=MCTSrContext(max_rollouts=2))
+        graph.invoke(PROBLEM, config, context=MCTSrContext(profile="paper", max_rollouts=2))
         before = graph.get_state(config).values["tree"]
         with pytest.raises(TypeError, match="not msgpack serializable"):
             graph.update_state(config, {"branch": object()})
         assert graph.get_state(config).values["tree"] == before
         update = {"stop_reason": None}
         graph.update_state(config, update, as_node="backpropagate")
-        graph.invoke(None, config, context=MCTSrContext(max_rollouts=3), durability="sync")
+        graph.invoke(
+            None, config, context=MCTSrContext(profile="paper", max_rollouts=3), durability="sync"
+        )
         assert graph.get_state(config).values["rollouts"] == 3
