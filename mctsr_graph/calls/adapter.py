@@ -192,7 +192,10 @@ class Adapted(Runnable[Any, Any]):
             vars(self._model).update(its)
 
     def _leave_out(self, setting: str, value: Any) -> None:
-        words, wish, name = self._words, self._wish, model_name(self._model)
+        words, wish = self._words, self._wish
+        if setting == "logprobs" or (setting in _NEVER_NEEDED and setting not in words.refused):
+            return  # whoever wants them says that there are none
+        name = model_name(self._model)
         reason = words.left_out.get(setting, "it has no word for it")
         if given := wish.given.get(setting):
             wish.error = ConfigError(
@@ -200,8 +203,6 @@ class Adapted(Runnable[Any, Any]):
                 "allowed: null, which leaves it to the model"
             )
             raise wish.error
-        if setting == "logprobs" or (setting in _NEVER_NEEDED and setting not in words.refused):
-            return  # whoever wants them says that there are none
         with words.lock:
             if setting in words.told:
                 return

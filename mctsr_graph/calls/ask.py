@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import zip_longest
 from typing import Any, TypeVar
 
@@ -186,8 +187,9 @@ class Asker:
             raise failure from error
         costs.append(cost_told(message, request, self.model, self.context))
         self.budget.add(costs[-1])
-        text, truncated = str(message.text), reason_of(message) == TRUNCATED
-        if reason_of(message) == REFUSED:
+        text, reason = str(message.text), reason_of(message)
+        truncated = reason == TRUNCATED
+        if reason == REFUSED:
             raise ReplyError("refusal", "the model refused", text)
         if truncated and not strip_reasoning(text):
             asked = self._settings(request, attempt, limit).get("max_tokens")
@@ -195,7 +197,8 @@ class Asker:
         value = request.read(text)
         if truncated and not request.is_whole(value) and is_repetitive(value):
             raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
-        return value, truncated, sample_of(messages, message, self._temperature(request))
+        temperature = partial(self._temperature, request)
+        return value, truncated, sample_of(messages, message, text, costs[-1], temperature)
 
     def _failure(self, error: Exception) -> Exception:
         """What an error of a call means: itself where it is to end the search."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from typing_extensions import TypedDict
 
@@ -85,23 +85,23 @@ def cost_of(told: Any, price: Price | None) -> Cost:
 
 def _count(told: Any, name: str) -> int | None:
     """A count of tokens; None where there is none that can be believed."""
-    count = told.get(name) if isinstance(told, Mapping) else None
+    count = told.get(name) if isinstance(told, dict) else None
     is_count = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= _MOST
     return count if is_count else None
 
 
 def sum_costs(costs: Iterable[Cost]) -> Cost:
     """Add costs up. Those that an earlier version has kept tell no price."""
-    total: dict[str, Any] = {**no_cost()}
+    total: Any = no_cost()
     for cost in costs:
         for name in total:
             if name in cost:
                 total[name] += cost[name]  # type: ignore[literal-required]
             elif name == "unpriced_calls":
                 total[name] += cost["calls"]
-        # So that sums do not depend on what was added up first
-        total["price"] = round(total["price"], _DECIMALS)
-    return cast(Cost, total)
+    # So that sums do not depend on what was added up first
+    total["price"] = round(total["price"], _DECIMALS)
+    return total  # type: ignore[no-any-return]
 
 
 def no_usage() -> Usage:
