@@ -59,8 +59,9 @@ def in_play(tree: Mapping[str, N]) -> Mapping[str, N]:
 
 def live_children(tree: Mapping[str, N], node: N) -> list[N]:
     """The children of `node` that are not pruned; only these count for its value."""
-    children = [tree[i] for i in node["children"]]
-    return [child for child in children if "pruned" not in child or not child["pruned"]]
+    return [
+        child for i in node["children"] if "pruned" not in (child := tree[i]) or not child["pruned"]
+    ]
 
 
 def pending(node: Mapping[str, Any], rollouts: int) -> dict[int, str | None]:
