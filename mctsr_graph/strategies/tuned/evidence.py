@@ -53,9 +53,9 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
         own = class_of(node)
         if own is None or node["dummy"]:
             continue
-        parent = tree[node["parent"]] if node["parent"] is not None else None
-        before = class_of(parent) if parent is not None else None
-        if parent is None or before is None:
+        parent = node["parent"]
+        before = class_of(tree[parent]) if parent is not None else None
+        if before is None:
             votes[own] += 1
         else:
             moves[before, own] += 1
