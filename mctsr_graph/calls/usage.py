@@ -111,11 +111,9 @@ def no_usage() -> Usage:
 
 def add_usage(usages: Iterable[Mapping[str, Cost]]) -> Usage:
     """Add usages up, role by role."""
-    costs: dict[str, list[Cost]] = {role: [] for role in ROLES}
-    for usage in usages:
-        for role, cost in usage.items():
-            costs.setdefault(role, []).append(cost)
-    return {role: sum_costs(spent) for role, spent in costs.items()}
+    told = list(usages)
+    roles: dict[str, Any] = dict.fromkeys([*ROLES, *[role for usage in told for role in usage]])
+    return {role: sum_costs([own[role] for own in told if role in own]) for role in roles}
 
 
 def total_cost(usage: Mapping[str, Cost]) -> Cost:

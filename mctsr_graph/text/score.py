@@ -101,8 +101,10 @@ class _Found(NamedTuple):
 # ------------------------------------------------------------------ reading one number
 def _to_float(number: re.Match[str]) -> float:
     """The value of a `NUMBER` match; NaN and infinities pass through."""
-    body = _DECIMAL_COMMA.sub(r"\1.", number["body"])
-    value = float(body.replace("∞", "inf").replace(",", ""))
+    body = number["body"]
+    if "," in body:
+        body = _DECIMAL_COMMA.sub(r"\1.", body).replace(",", "")
+    value = float(body.replace("∞", "inf"))
     return -value if (number["sign"] or "").lower().startswith(("-", "minus", "neg")) else value
 
 
@@ -111,7 +113,8 @@ def _other_scale(text: str, number: re.Match[str], note: str) -> bool:
     line = text[max(0, number.start() - 100) : number.start()].rsplit("\n", 1)[-1]
     tail = text[number.end() : number.end() + 60].split("\n", 1)[0]
     hits = (OUT_OF.match(tail), SCALE.search(line), SCALE.search(tail), NOTE_TOP.search(note))
-    return any(hit[hit.lastindex or 0] != f"{HIGHEST:g}" for hit in hits if hit)
+    tops = [hit[hit.lastindex or 0] for hit in hits if hit]
+    return tops.count(f"{HIGHEST:g}") < len(tops)
 
 
 def _read(text: str, number: re.Match[str], bridge: str = ":") -> tuple[float, str] | None:
