@@ -311,7 +311,7 @@ def _choose(found: list[_Found], text: str, reply: str) -> _Found:
     settled = [one for one in found if one.fault != "ambiguous"]
     if not settled:
         raise _error("ambiguous" if found else "missing", reply)
-    kind = max(one.kind for one in settled)
+    kind = max([one.kind for one in settled])
     same = [one for one in settled if one.kind == kind]
     last = same[-1]
     unsettled_since = any(
