@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from typing_extensions import TypedDict
 
@@ -85,23 +85,23 @@ def cost_of(told: Any, price: Price | None) -> Cost:
 
 def _count(told: Any, name: str) -> int | None:
     """A count of tokens; None where there is none that can be believed."""
-    count = told.get(name) if isinstance(told, Mapping) else None
+    count = told.get(name) if isinstance(told, dict) else None
     is_count = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= _MOST
     return count if is_count else None
 
 
 def sum_costs(costs: Iterable[Cost]) -> Cost:
     """Add costs up. Those that an earlier version has kept tell no price."""
-    total: dict[str, Any] = {**no_cost()}
+    total: Any = no_cost()
     for cost in costs:
         for name in total:
             if name in cost:
                 total[name] += cost[name]  # type: ignore[literal-required]
             elif name == "unpriced_calls":
                 total[name] += cost["calls"]
-        # So that sums do not depend on what was added up first
-        total["price"] = round(total["price"], _DECIMALS)
-    return cast(Cost, total)
+    # So that sums do not depend on what was added up first
+    total["price"] = round(total["price"], _DECIMALS)
+    return total  # type: ignore[no-any-return]
 
 
 def no_usage() -> Usage:
@@ -111,11 +111,9 @@ def no_usage() -> Usage:
 
 def add_usage(usages: Iterable[Mapping[str, Cost]]) -> Usage:
     """Add usages up, role by role."""
-    costs: dict[str, list[Cost]] = {role: [] for role in ROLES}
-    for usage in usages:
-        for role, cost in usage.items():
-            costs.setdefault(role, []).append(cost)
-    return {role: sum_costs(spent) for role, spent in costs.items()}
+    told = list(usages)
+    roles: dict[str, Any] = dict.fromkeys([*ROLES, *[role for usage in told for role in usage]])
+    return {role: sum_costs([own[role] for own in told if role in own]) for role in roles}
 
 
 def total_cost(usage: Mapping[str, Cost]) -> Cost:

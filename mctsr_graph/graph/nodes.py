@@ -166,11 +166,11 @@ class Nodes:
     async def _critique(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
+        prompts, problem = self.services.spec.prompts, question_of(state).text
+
         def request(leaf: Leaf) -> Request:
             answer = state["tree"][leaf["parent"] or ""]["answer"]
-            messages = say.critique_messages(
-                self.services.spec.prompts, question_of(state).text, answer
-            )
+            messages = say.critique_messages(prompts, problem, answer)
             return self.services.text("critique", messages, leaf["rollout"])
 
         wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
@@ -206,12 +206,12 @@ class Nodes:
             if not leaf["rewards"] and ("steering" in leaf or wants_reward(leaf["task"]))
         ]
         known, cases = known_answers(state["tree"], leaves), []
-        samples = asker.context.reward_samples
+        samples, problem = asker.context.reward_samples, question_of(state).text
         for leaf in leaves:
             own = [leaf["answer"] or ""] * samples
             refined = state["tree"][leaf["parent"] or ""] if leaf["task"] == "refine" else None
             again = [refined["answer"]] if refined is not None else []
-            cases.append(cases_of(question_of(state).text, [*own, *again], known, leaf["rollout"]))
+            cases.append(cases_of(problem, [*own, *again], known, leaf["rollout"]))
         replies = await self.services.judge(cases, asker, way)
         return {
             str(leaf["rollout"]): with_rewards(leaf, own[:samples], own[samples:])

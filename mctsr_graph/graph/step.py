@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,9 +59,11 @@ class Step(Runnable[MCTSrState, Update]):
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Update:
         """Run the body to its end in this thread."""
-        with _in_order(config):
-            update: Update = run_blocking(self._body(input, self._run(BLOCKING, config)))  # type: ignore[arg-type]
-        return update
+        before = one_by_one.set(_was_paused(config))
+        try:
+            return run_blocking(self._body(input, self._run(BLOCKING, config)))  # type: ignore[arg-type]
+        finally:
+            one_by_one.reset(before)
 
     async def ainvoke(
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
@@ -71,8 +72,11 @@ class Step(Runnable[MCTSrState, Update]):
         if self._prepare is not None:
             await asyncio.to_thread(self._prepare)
             self._prepare = None
-        with _in_order(config):
+        before = one_by_one.set(_was_paused(config))
+        try:
             return await self._body(input, self._run(AWAITING, config))
+        finally:
+            one_by_one.reset(before)
 
     def _run(self, way: Way, config: RunnableConfig | None) -> Run:
         runtime = get_runtime()
@@ -88,16 +92,10 @@ class Step(Runnable[MCTSrState, Update]):
 _SCRATCHPAD = "__pregel_scratchpad"
 
 
-@contextmanager
-def _in_order(config: RunnableConfig | None) -> Iterator[None]:
-    """Do one thing after the other in a step that was paused: LangGraph has answers for it."""
+def _was_paused(config: RunnableConfig | None) -> bool:
+    """Whether a step does one thing after the other, since LangGraph has answers for it."""
     pad = (config or {}).get("configurable", {}).get(_SCRATCHPAD)
-    paused = pad is not None and bool(pad.resume or pad.get_null_resume(False) is not None)
-    before = one_by_one.set(paused)
-    try:
-        yield
-    finally:
-        one_by_one.reset(before)
+    return pad is not None and bool(pad.resume or pad.get_null_resume(False) is not None)
 
 
 _SETTINGS = frozenset(MCTSrContext.model_fields)

@@ -56,10 +56,11 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
         own = class_of(node)
         if own is None or node["dummy"]:
             continue
-        before = class_of(tree[node["parent"]]) if node["parent"] is not None else None
+        parent = node["parent"]
+        before = class_of(tree[parent]) if parent is not None else None
         if before is not None:
             moves[before, own] += 1
-        elif node["parent"] is not None or not sampled:
+        elif parent is not None or not sampled:
             votes[own] += 1
         if node["rewards"]:
             count = len(node["rewards"])
