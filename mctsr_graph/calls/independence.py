@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.journal import hash_request
-from mctsr_graph.calls.usage import cost_of
+from mctsr_graph.calls.usage import cost_of, is_free
 from mctsr_graph.text.thinking import strip_reasoning
 
 LONG = 200
@@ -55,5 +55,4 @@ def _is_long_and_whole(text: str, reply: AIMessage) -> bool:
 
 def is_cached(reply: AIMessage) -> bool:
     """Whether LangChain's cache gave a reply; it marks them by a cost of 0."""
-    told: Any = reply.usage_metadata or {}
-    return "total_cost" in told and told["total_cost"] == 0
+    return is_free(reply.usage_metadata)

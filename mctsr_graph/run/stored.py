@@ -15,6 +15,7 @@ from langgraph.types import StateSnapshot
 from mctsr_graph.errors import CheckpointError
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.identity_v1 import shown_context
+from mctsr_graph.graph.integrity import check_search
 from mctsr_graph.models.scripted import ScriptedChatModel
 from mctsr_graph.run.driver import Graph, readable
 from mctsr_graph.run.session import SearchRun
@@ -81,7 +82,9 @@ def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
     config = _config(stored.thread_id)
     with _existing(path) as saver, readable(config):
         search = SearchRun(spec.about(stored.question), saver, None)
-        search.hold(search.graph.get_state(config).values)
+        found = search.graph.get_state(config)
+        check_search(found.values, stored.thread_id, told=found.metadata)
+        search.hold(found.values)
         return search.so_far(stored.stop_reason)
 
 
@@ -139,6 +142,7 @@ def _stored(thread_id: str, state: StateSnapshot) -> StoredSearch | None:
     best = values.get("best")
     if "mctsr_settings" not in told and not (tree and "rollouts" in values):
         return None  # another graph's
+    check_search(values, thread_id, told=told)
     settings = json.loads(told.get("mctsr_settings", "{}"))
     if not isinstance(settings, dict):
         raise TypeError(f"its settings are {settings!r}, allowed an object")
