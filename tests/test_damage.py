@@ -13,9 +13,17 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.types import Command
 
 from benchmarks import damage
-from mctsr_graph import CheckpointError, MCTSrContext, ScriptedChatModel, create_mctsr, solve
+from mctsr_graph import (
+    CheckpointError,
+    MCTSrContext,
+    MCTSrError,
+    ScriptedChatModel,
+    create_mctsr,
+    solve,
+)
 from mctsr_graph.graph.integrity import check_search
 from mctsr_graph.run.sqlite_saver import open_file
 from mctsr_graph.run.steering import prune, steer, undo
@@ -199,6 +207,10 @@ def test_with_one_every_change_is_seen(
 
 
 # --------------------------------------------------------------------------- who else is asked
+class CrashError(MCTSrError):
+    """Ends a search at once: it is no failed rollout."""
+
+
 class Forgetful(InMemorySaver):
     """A checkpointer that gives another best node back, once told to."""
 
@@ -245,6 +257,14 @@ def test_what_a_person_writes_is_no_damage(paused: Any) -> None:
     assert found["checksum"]["step"] == "critique"
 
 
+def test_a_command_that_changes_the_state_says_so(paused: Any) -> None:
+    edit = {"wave": {"2": {"critique": "Mine."}}}
+    with pytest.raises(CheckpointError, match="rollouts in flight are not those that were"):
+        paused.invoke(Command(update=edit), CONFIG, context=FOUR)
+    paused.invoke(Command(update={**edit, "checksum": None}), CONFIG, context=FOUR)
+    assert paused.get_state(CONFIG).values["tree"]["2"]["critique"] == "Mine."
+
+
 def test_a_search_that_was_steered_has_a_checksum_again(paused: Any) -> None:
     graph = paused
     for found in (steer(graph, CONFIG, prune("1"), by="Ann"), undo(graph, CONFIG)):
@@ -268,6 +288,17 @@ def test_the_sum_that_grows_is_the_sum_over_all(
     for state in states:
         check_search(state.values, "mine")
     assert [state.values["checksum"]["step"] for state in states[:2]] == ["finalize", "select"]
+
+
+def test_a_search_that_had_just_been_asked_for_is_not_the_one_before_it(file: Path) -> None:
+    how: Any = {"context": TWO, "checkpointer": file, "thread_id": "mine"}
+    with pytest.raises(CrashError):
+        solve("How few?", ScriptedChatModel(replies=lambda call: CrashError()), **how)
+    [stored] = stored_searches(file)
+    assert (stored.problem, stored.rollouts, stored.damage) == ("How few?", 0, "")
+    model = ScriptedChatModel(replies=keyed_reply)
+    assert solve("How few?", model, **how).problem == "How few?"
+    assert len(model.calls) > 0
 
 
 # --------------------------------------------------------------------------- recorded replies

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from langgraph.types import StateSnapshot
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
@@ -52,7 +53,16 @@ class _Kept(TypedDict, total=False):
     wave: dict[str, dict[str, Any]]
 
 
-# --------------------------------------------------------------------------- checks
+def values_of(found: StateSnapshot) -> dict[str, Any]:
+    """The state of a search; of one that was asked for and has not begun, the problem alone.
+
+    All else is then of an earlier search on the same thread.
+    """
+    values: dict[str, Any] = found.values
+    waits = found.next == ("initialize",)
+    return {"problem": values["problem"]} if waits and "problem" in values else values
+
+
 def check_search(
     state: Mapping[str, Any], thread: str, *, told: Mapping[str, Any] | None = None, step: str = ""
 ) -> None:
@@ -67,8 +77,6 @@ def check_search(
     Raises:
         CheckpointError: it is damaged; the message says what is wrong.
     """
-    if "rollouts" not in state and not state.get("tree"):
-        return  # it has not begun
     wrong = next(_wrong(state, told or {}, step), None)
     if wrong is not None:
         raise CheckpointError(f"what is kept as search {thread!r} is damaged: {wrong}")
@@ -76,6 +84,8 @@ def check_search(
 
 def _wrong(state: Mapping[str, Any], told: Mapping[str, Any], step: str) -> Iterator[str]:
     """What is wrong with a search, the most telling first."""
+    if told.get("mctsr_checksum") not in (None, told_checksum(told)):
+        yield "its settings, model or version are not those that were written"
     tree, best = state.get("tree") or {}, state.get("best")
     if best is not None and not tree:
         yield (
@@ -91,7 +101,7 @@ def _wrong(state: Mapping[str, Any], told: Mapping[str, Any], step: str) -> Iter
     for number, leaf in (state.get("wave") or {}).items():
         if leaf.get("parent") is not None and leaf["parent"] not in tree:
             yield f"rollout {number} is at node {leaf['parent']!r}, which is not there"
-    yield from _changed(state, told, step)
+    yield from _changed(state, step)
 
 
 def _ill_formed(state: Mapping[str, Any]) -> Iterator[str]:
@@ -166,9 +176,7 @@ def _miscounted(
         yield f"it has {rollouts} rollouts, but nodes or failures of {left} only"
 
 
-def _changed(state: Mapping[str, Any], told: Mapping[str, Any], step: str) -> Iterator[str]:
-    if told.get("mctsr_checksum") not in (None, told_checksum(told)):
-        yield "its settings, model or version are not those that were written"
+def _changed(state: Mapping[str, Any], step: str) -> Iterator[str]:
     known = state.get("checksum")
     if known is None:
         return

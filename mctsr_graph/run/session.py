@@ -32,7 +32,7 @@ from mctsr_graph.graph.checksum import told_checksum, with_checksum
 from mctsr_graph.graph.graph import graph_of
 from mctsr_graph.graph.identity import VERSION
 from mctsr_graph.graph.identity_v1 import as_before, context_before, fingerprint_v1, is_from_before
-from mctsr_graph.graph.integrity import check_search
+from mctsr_graph.graph.integrity import check_search, values_of
 from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import MCTSrInput, MCTSrState, Progress, report_of, supersteps
 from mctsr_graph.graph.stop import why_stop
@@ -169,7 +169,7 @@ class SearchRun:
             FingerprintMismatchError: it is this problem, but another search.
             CheckpointError: it is damaged.
         """
-        values, spec = found.values, self._spec
+        values, spec = values_of(found), self._spec
         check_search(values, self.thread_id, told=found.metadata)
         same = values.get("problem") == spec.problem
         same = same and (values.get("attachments") or []) == list(spec.blocks)

@@ -22,7 +22,7 @@ from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import CheckpointError, ConfigError
 from mctsr_graph.graph.checksum import with_checksum
 from mctsr_graph.graph.identity_v1 import stored_context
-from mctsr_graph.graph.integrity import check_search
+from mctsr_graph.graph.integrity import check_search, values_of
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.graph.state import ROLLOUT
 from mctsr_graph.run.driver import AWAITING, BLOCKING, Graph, Way
@@ -180,7 +180,7 @@ class _Paused:
         graph: Graph,
         context: MCTSrContext | None = None,
     ) -> None:
-        self._values = found.values
+        self._values = values_of(found)
         thread = str(config["configurable"].get("thread_id"))
         check_search(self._values, thread, told=found.metadata)
         if not self._values.get("tree"):
