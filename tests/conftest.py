@@ -40,7 +40,15 @@ HEAVY = (
         "test_many",
         "test_tool",
     ),
-    *("test_growth", "test_judges", "test_tuned", "test_solve", "test_deciding", "test_defuse"),
+    *(
+        "test_damage",
+        "test_growth",
+        "test_judges",
+        "test_tuned",
+        "test_solve",
+        "test_deciding",
+        "test_defuse",
+    ),
     *("providers/test_command_line", "providers/test_rate_limits"),
     *("faults/", "test_search_properties", "test_steering", "test_cli"),
 )

@@ -43,6 +43,7 @@ from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError, bubbles_up
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Question, kind_of
+from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.text.thinking import strip_reasoning
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
@@ -421,5 +422,5 @@ def _config(request: Request, attempt: int) -> Any:
 
 
 def shorten(message: str, most: int = 200) -> str:
-    """The beginning of a message, so many characters at most."""
-    return message if len(message) <= most else message[: most - 3] + "..."
+    """The beginning of a message, so many characters at most, as it can be kept."""
+    return clean_text(message if len(message) <= most else message[: most - 3] + "...")

@@ -15,11 +15,11 @@ at 0.95 one at 32. Equal final answers of different texts are votes of their own
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from mctsr_graph.calls.usage import Cost
+from mctsr_graph.calls.usage import Cost, is_free
 from mctsr_graph.text.thinking import strip_reasoning
 
 LONG = 200
@@ -59,5 +59,4 @@ def sample_of(
 
 def is_cached(reply: AIMessage) -> bool:
     """Whether LangChain's cache gave a reply; it marks them by a cost of 0."""
-    told: Any = reply.usage_metadata or {}
-    return "total_cost" in told and told["total_cost"] == 0
+    return is_free(reply.usage_metadata)

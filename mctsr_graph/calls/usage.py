@@ -70,17 +70,43 @@ def cost_of(told: Any, price: Price | None) -> Cost:
     sent, received = _count(told, "input_tokens"), _count(told, "output_tokens")
     if sent is None or received is None:
         return {**cost, "unmetered_calls": 1, "unpriced_calls": 1}
-    inputs, outputs = (told.get(f"{way}_token_details") for way in ("input", "output"))
+    inputs, outputs = (told.get(part) for part in _DETAILS)
     cached = min(_count(inputs, "cache_read") or 0, sent)
     written = min(_count(inputs, "cache_creation") or 0, sent - cached)
     cost["input_tokens"], cost["output_tokens"] = sent, received
     cost["cached_tokens"], cost["cache_write_tokens"] = cached, written
     cost["reasoning_tokens"] = min(_count(outputs, "reasoning") or 0, received)
-    if told.get("total_cost") == 0:
+    if is_free(told):
         return cost
     if price is None:
         return {**cost, "unpriced_calls": 1}
     return {**cost, "price": round(price.of(sent, received, cached, written), _DECIMALS)}
+
+
+_COUNTS = ("input_tokens", "output_tokens", "total_tokens")
+_DETAILS = {
+    "input_token_details": ("cache_read", "cache_creation"),
+    "output_token_details": ("reasoning",),
+}
+
+
+def usage_told(told: Any) -> dict[str, Any] | None:
+    """Of a reply's `usage_metadata` what is read, as far as it can be believed, and no more."""
+    if not isinstance(told, Mapping):
+        return None
+    known: dict[str, Any] = _counts(told, _COUNTS)
+    known |= {part: own for part in _DETAILS if (own := _counts(told.get(part), _DETAILS[part]))}
+    return {**known, "total_cost": 0} if is_free(told) else known
+
+
+def is_free(told: Any) -> bool:
+    """Whether nothing was paid, as LangChain's cache says by a cost of 0."""
+    cost = told.get("total_cost") if isinstance(told, Mapping) else None
+    return isinstance(cost, int | float) and cost == 0
+
+
+def _counts(told: Any, names: Iterable[str]) -> dict[str, int]:
+    return {name: count for name in names if (count := _count(told, name)) is not None}
 
 
 def _count(told: Any, name: str) -> int | None:

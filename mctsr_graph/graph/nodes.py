@@ -43,7 +43,7 @@ from mctsr_graph.graph.state import (
     report_of,
 )
 from mctsr_graph.graph.step import Run
-from mctsr_graph.graph.stop import check_tree, why_stop
+from mctsr_graph.graph.stop import why_stop
 from mctsr_graph.judges import cases_of
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import as_question
@@ -88,7 +88,6 @@ class Nodes:
         """Choose the leaves of the next wave, or say why the search is over."""
         if state.get("drafted"):
             return Command(goto="initialize")
-        check_tree(state)
         spec, context = self.services.spec, run.context
         strategy = spec.strategy(context)
         search = seen_by(strategy, state, context, spec.bound_judge.reward_calls(context))

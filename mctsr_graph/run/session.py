@@ -28,12 +28,14 @@ from mctsr_graph.errors import (
     SearchFailedError,
     SearchInterrupted,
 )
+from mctsr_graph.graph.checksum import told_checksum, with_checksum
 from mctsr_graph.graph.graph import graph_of
 from mctsr_graph.graph.identity import VERSION
 from mctsr_graph.graph.identity_v1 import (
     contexts_before,
     fingerprint_v1,
 )
+from mctsr_graph.graph.integrity import check_search, values_of
 from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import MCTSrInput, MCTSrState, Progress, report_of, supersteps
 from mctsr_graph.graph.stop import why_stop
@@ -112,6 +114,7 @@ class SearchRun:
             update = self._take_up(found)
             if update is not None:
                 values, as_node = update
+                values = with_checksum(found.values, values, as_node)
                 at = self._at(self.thread_id)
                 await way.update_state(self.graph, at, values=values, as_node=as_node)
         spec, config = self._spec, self._at(self.thread_id)
@@ -134,6 +137,11 @@ class SearchRun:
             await self._note(way, mode, part)
 
         await way.stream(self.graph, self._input, hear, **how)
+        if self._values.get("stop_reason") is None:
+            raise CheckpointError(
+                f"what is kept as search {config['configurable']['thread_id']!r} is damaged: it "
+                f"has {self._values.get('rollouts', 0)} rollouts, is not over and has no next step"
+            )
 
     def _at(self, thread_id: str) -> RunnableConfig:
         config: RunnableConfig = {
@@ -145,7 +153,7 @@ class SearchRun:
         }
         own = self._spec.search.given
         if self._saver is not None:
-            config["metadata"] = {  # kept with each checkpoint, to take the search up again by
+            told = {  # kept with each checkpoint, to take the search up again by
                 "mctsr_version": VERSION,
                 "mctsr_fingerprint": self._spec.identity.digest,
                 "mctsr_model": self._spec.model_name,
@@ -153,6 +161,7 @@ class SearchRun:
                 **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
                 "mctsr_settings": json.dumps(self._settings),
             }
+            config["metadata"] = {**told, "mctsr_checksum": told_checksum(told)}
         return config
 
     def _take_up(self, found: StateSnapshot) -> tuple[dict[str, Any], str] | None:
@@ -164,8 +173,10 @@ class SearchRun:
 
         Raises:
             FingerprintMismatchError: it is this problem, but another search.
+            CheckpointError: it is damaged.
         """
-        values, spec = found.values, self._spec
+        values, spec = values_of(found), self._spec
+        check_search(values, self.thread_id, told=found.metadata)
         same = values.get("problem") == spec.problem
         same = same and (values.get("attachments") or []) == list(spec.blocks)
         if not same or not values.get("tree"):

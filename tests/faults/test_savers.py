@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, closing
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from mctsr_graph import MCTSrContext, MCTSrError, ScriptedChatModel, create_mctsr, solve
 from mctsr_graph.errors import CheckpointError
+from mctsr_graph.graph.integrity import check_search
 from mctsr_graph.run.sqlite_saver import open_file
 from tests.conftest import keyed_reply
 from tests.faults import postgres
+from tests.hostile_replies import VALUES, telling
 
 Make = Callable[..., ScriptedChatModel]
 PROBLEM = {"problem": "How many?"}
@@ -132,6 +135,25 @@ async def test_a_fork_leaves_the_other_branch_as_it_is(
     assert list((await search.values())["tree"]) == ["0", "1", "2", "3"]
     whole = [s for s in await search.history() if s.values.get("rollouts") == 4]
     assert whole[0].values["tree"] == before["tree"]
+
+
+async def test_whatever_a_server_tells_beside_its_text_is_kept_or_left_out(
+    saver: tuple[Any, bool],
+) -> None:
+    told = cycle(value for name, value in VALUES.items() if name != "long")
+    model = ScriptedChatModel(replies=lambda call: telling(keyed_reply(call), next(told)))
+    await Search(saver, model).run(PROBLEM, 4)
+    plain = Search(saver, ScriptedChatModel(replies=keyed_reply))
+    config = {**plain.config, "recursion_limit": 100}
+    update: Any = {"stop_reason": None}
+    if plain.later:
+        await plain.graph.aupdate_state(config, update, as_node="backpropagate")
+    else:
+        plain.graph.update_state(config, update, as_node="backpropagate")
+    await plain.run(None, 6)
+    found = await plain.values()
+    assert (found["rollouts"], list(found["tree"])) == (6, ["0", "1", "2", "3", "4", "5", "6"])
+    check_search(found, "1")
 
 
 async def test_history_shows_the_tree_grow(
