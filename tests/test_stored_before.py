@@ -83,7 +83,7 @@ def test_a_search_of_the_former_default_goes_on_as_it_began(tmp_path: Path) -> N
     file, model = tmp_path / "searches.db", ScriptedChatModel(replies=reply)
     solve(PROBLEM, model, context=MCTSrContext(**PAPER, max_rollouts=2), checkpointer=file)
     with sqlite3.connect(file) as connection:
-        without = "json_remove(metadata, '$.mctsr_settings')"
+        without = "json_remove(metadata, '$.mctsr_settings', '$.mctsr_checksum')"
         kept = json.dumps({**dict.fromkeys(TEMPERATURES), "max_rollouts": 2})
         connection.execute(
             f"UPDATE checkpoints SET metadata = json_set({without}, '$.mctsr_settings', ?)", (kept,)
