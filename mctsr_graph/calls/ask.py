@@ -14,9 +14,12 @@ from langchain_core.messages import AIMessage, BaseMessage
 from mctsr_graph.calls.adapter import Tell, Wish, adapted, as_message
 from mctsr_graph.calls.conversation import check_blocks, prepared, with_system
 from mctsr_graph.calls.cost import cost_told
+from mctsr_graph.calls.error_kinds import classify
 from mctsr_graph.calls.finish_reason import REFUSED, TRUNCATED, is_repetitive, reason_of
 from mctsr_graph.calls.independence import Sample, sample_of
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
+from mctsr_graph.calls.outage import Absence
+from mctsr_graph.calls.pace import pace_of
 from mctsr_graph.calls.request import (
     Budget,
     Model,
@@ -24,9 +27,10 @@ from mctsr_graph.calls.request import (
     Request,
     derive_seed,
     innermost,
+    model_name,
     told_by,
 )
-from mctsr_graph.calls.retry import classify, pace_of, with_retries
+from mctsr_graph.calls.retry import with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
 from mctsr_graph.calls.structured import asking_for, has_structured_output, of_form
 from mctsr_graph.calls.sync_async import Gate, Way, all_at_once
@@ -75,6 +79,8 @@ class Asker:
     """The problem, with pictures and files that go with every request."""
     gate: Gate = field(default_factory=Gate)
     """Lets so many calls run at once."""
+    tell_away: Callable[[Absence, str], None] | None = None
+    """Hears now and then that the model of that name does not answer, and that it does again."""
 
     async def ask_all(self, requests: Sequence[Request], way: Way) -> list[Reply]:
         """Ask for everything at once; return the replies in the order of `requests`."""
@@ -312,7 +318,8 @@ class Asker:
 
         found: list[AIMessage] = []
         try:
-            found = await self._retried(once, way) if len(new) > 1 else []
+            # To wait for a server that is away is left to those that are asked for alone
+            found = await self._retried(once, way, patience=0.0) if len(new) > 1 else []
         except Exception as error:  # each is asked for by itself then
             if isinstance(error, MCTSrError) or bubbles_up(error):
                 raise
@@ -324,7 +331,9 @@ class Asker:
             firsts[i] = First(reply, began)
         return firsts
 
-    def _retried(self, once: Callable[[], Awaitable[T]], way: Way) -> Awaitable[T]:
+    def _retried(
+        self, once: Callable[[], Awaitable[T]], way: Way, patience: float | None = None
+    ) -> Awaitable[T]:
         return with_retries(
             once,
             attempts=self.context.max_attempts,
@@ -333,7 +342,13 @@ class Asker:
             limit=way.limit,
             rng=_JITTER,
             pace=pace_of(innermost(self.model)),
+            patience=self.budget.seconds_left if patience is None else patience,
+            tell=self._tell_away,
         )
+
+    def _tell_away(self, absence: Absence) -> None:
+        if self.tell_away is not None:
+            self.tell_away(absence, model_name(self.model))
 
     def _entry(
         self, request: Request, settings: Any, attempt: int, messages: list[BaseMessage]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -117,6 +118,12 @@ class Budget:
         """Count the tokens and the price of a call that returned; `take` has counted the call."""
         with self._lock:
             self._spent = sum_costs([self._spent, {**cost, "calls": 0}])
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until `max_seconds` are over; infinite without a limit."""
+        most = self._context.max_seconds
+        return math.inf if most is None else most - self._now()
 
     def _now(self) -> float:
         return self._seconds + time.monotonic() - self._began

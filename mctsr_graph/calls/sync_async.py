@@ -10,9 +10,9 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import cache
@@ -96,8 +96,8 @@ class Blocking:
         return model.score(messages)
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        time.sleep(seconds)
+        """Let time pass; end with CancelledError where the jobs that it is part of have ended."""
+        _slept(seconds, _ended.get())
 
     async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
         """Return what the function returns; an async one gets an event loop in a thread."""
@@ -232,14 +232,45 @@ async def _all_at_once(
     def run(job: Callable[[Way], Coroutine[Any, Any, T]]) -> T:
         return _deeper(lambda: run_blocking(job(BLOCKING)))
 
-    if way is AWAITING:
-        return await gathered([run_in_executor(_threads(depth), run, job) for job in jobs])
     if not jobs:
         return []
-    *others, last = jobs  # the last one in this thread, so that two need only one thread more
-    waiting = [_threads(depth).submit(copy_context().run, run, job) for job in others]
-    result = run(last)
-    return [*(future.result() for future in waiting), result]
+    with _ending_waits():
+        if way is AWAITING:
+            return await gathered([run_in_executor(_threads(depth), run, job) for job in jobs])
+        *others, last = jobs  # the last one in this thread, so that two need only one thread more
+        waiting = [_threads(depth).submit(copy_context().run, run, job) for job in others]
+        result = run(last)
+        return [*(future.result() for future in waiting), result]
+
+
+# Of the jobs that the present one is part of, whether they have ended; the outermost first
+_ended: ContextVar[tuple[threading.Event, ...]] = ContextVar("mctsr_ended", default=())
+_any_ended = threading.Condition()
+
+
+@contextmanager
+def _ending_waits() -> Iterator[None]:
+    """Let none of the threads wait on for what nobody wants any more."""
+    mine = threading.Event()
+    token = _ended.set((*_ended.get(), mine))
+    try:
+        yield
+    except BaseException:
+        mine.set()
+        with _any_ended:
+            _any_ended.notify_all()
+        raise
+    finally:
+        _ended.reset(token)
+
+
+def _slept(seconds: float, ended: tuple[threading.Event, ...]) -> None:
+    if not ended:
+        time.sleep(seconds)
+        return
+    with _any_ended:
+        if _any_ended.wait_for(lambda: any(one.is_set() for one in ended), seconds):
+            raise asyncio.CancelledError("what it waits for is not wanted any more")
 
 
 def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -35,6 +35,7 @@ from mctsr_graph.errors import (
     SearchFailedError,
     SearchInterrupted,
 )
+from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.run.estimate import estimate
 from mctsr_graph.run.learn_prior import learn_prior
@@ -337,14 +338,20 @@ def _run(
     """Search, show what was found, and exit with a code that tells how it went."""
     check_page(shown.page)
     control, context = SearchControl(), options.get("context") or MCTSrContext()
+    latest: list[Event] = []
     try:
         with (
-            polite(err, control) as received,
+            polite(err, control, lambda: _is_away(latest)) as received,
             watching(err, context, shown.live) as (event, change),
         ):
+
+            def on_event(told: Event) -> None:
+                latest[:] = [told]
+                event(told)
+
             heard: SolveOptions = {
                 **options,
-                "on_event": event,
+                "on_event": on_event,
                 "on_change": change,
                 "control": control,
             }
@@ -363,6 +370,10 @@ def _run(
     show(solution, shown.tree, shown.as_json)
     if solution.answer is None:
         raise typer.Exit(1)
+
+
+def _is_away(latest: list[Event]) -> bool:
+    return any(event["type"] == "mctsr.away" for event in latest)
 
 
 def _read_prior(file: Path) -> Any:
