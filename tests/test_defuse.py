@@ -16,10 +16,10 @@ from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import (
     REMOVED,
     defuse_control_tokens,
-    forget,
     hide_scores,
     is_suspicious,
 )
+from mctsr_graph.text.remembered import forget
 from mctsr_graph.text.score import parse_score
 
 from .growth import MOST, growth

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import zip_longest
 from typing import Any, TypeVar
 
@@ -39,6 +40,9 @@ from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError, bubbles_up
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Question, kind_of
+from mctsr_graph.text.final_answer import cut_long
+from mctsr_graph.text.remembered import LONG
+from mctsr_graph.text.replies import LONGEST_REPLY, look_through
 from mctsr_graph.text.thinking import strip_reasoning
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
@@ -192,16 +196,21 @@ class Asker:
             raise failure from error
         costs.append(cost_told(message, request, self.model, self.context))
         self.budget.add(costs[-1])
-        text, truncated = str(message.text), reason_of(message) == TRUNCATED
+        text, truncated = (
+            cut_long(str(message.text), LONGEST_REPLY),
+            reason_of(message) == TRUNCATED,
+        )
         if reason_of(message) == REFUSED:
             raise ReplyError("refusal", "the model refused", text)
-        if truncated and not strip_reasoning(text):
-            asked = self._settings(request, attempt, limit).get("max_tokens")
-            raise all_thinking(limit_reached(self.model, asked, costs[-1]), costs[-1])
-        value = request.read(text)
-        if truncated and not request.is_whole(value) and is_repetitive(value):
-            raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
-        return value, truncated, sample_of(messages, message, self._temperature(request))
+
+        def read() -> tuple[Any, bool, Sample]:
+            if truncated and not strip_reasoning(text):
+                asked = self._settings(request, attempt, limit).get("max_tokens")
+                raise all_thinking(limit_reached(self.model, asked, costs[-1]), costs[-1])
+            value = _read(request, text, truncated)
+            return value, truncated, sample_of(messages, message, self._temperature(request))
+
+        return await way.call(read) if len(text) > LONG else read()
 
     def _failure(self, error: Exception) -> Exception:
         """What an error of a call means: itself where it is to end the search."""
@@ -217,17 +226,19 @@ class Asker:
         asked: float | None = self.context.of_role("temperature", request.role)
         return asked if asked is not None else next(iter(told_by(self.model, "temperature")), None)
 
-    def _reply(
+    async def _reply(
         self,
         request: Request,
         attempt: int,
         messages: list[BaseMessage],
         way: Way,
         limit: int | None,
-    ) -> Awaitable[AIMessage]:
+    ) -> AIMessage:
         """The model's reply, or the one that the journal holds."""
         settings = self._settings(request, attempt, limit)
-        messages = self._prepared(request, messages)
+        is_long = any(len(message.content) > LONG for message in messages)
+        prepare = partial(self._prepared, request, messages)
+        messages = await way.call(prepare) if is_long else prepare()
         schema = self._schema(request)
 
         async def send(given: list[BaseMessage]) -> AIMessage:
@@ -236,7 +247,7 @@ class Asker:
             reply = await way.send(adapted(model, wish), given, config=_config(request, attempt))
             if wish.error is not None:  # behind a fallback
                 raise wish.error
-            message = as_message(reply, self.model)
+            message = _shortened(as_message(reply, self.model))
             return message if request.kept is None else request.kept(message)
 
         async def once() -> AIMessage:
@@ -246,9 +257,12 @@ class Asker:
                 return await with_system(self.model, messages, send)
 
         if self.journal is None:
-            return self._retried(once, way)
-        entry = self._entry(request, settings, attempt, messages)
-        return self._recorded(self.journal, entry, once, way)
+            return await self._retried(once, way, request)
+        enter = partial(self._entry, request, settings, attempt, messages)
+        entry = await way.call(enter) if is_long else enter()
+        return await self._recorded(
+            self.journal, entry, lambda: self._retried(once, way, request), way
+        )
 
     def _prepared(self, request: Request, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
         """The messages as they are sent.
@@ -282,7 +296,7 @@ class Asker:
         known = await way.call(journal.get, *entry)
         if known is not None:
             return known
-        reply = await self._retried(once, way)
+        reply = await once()
         await way.call(journal.writing([(*entry, reply)]))
         return reply
 
@@ -319,7 +333,9 @@ class Asker:
         found: list[AIMessage] = []
         try:
             # To wait for a server that is away is left to those that are asked for alone
-            found = await self._retried(once, way, patience=0.0) if len(new) > 1 else []
+            found = (
+                await self._retried(once, way, requests[0], patience=0.0) if len(new) > 1 else []
+            )
         except Exception as error:  # each is asked for by itself then
             if isinstance(error, MCTSrError) or bubbles_up(error):
                 raise
@@ -332,8 +348,13 @@ class Asker:
         return firsts
 
     def _retried(
-        self, once: Callable[[], Awaitable[T]], way: Way, patience: float | None = None
+        self,
+        once: Callable[[], Awaitable[T]],
+        way: Way,
+        request: Request,
+        patience: float | None = None,
     ) -> Awaitable[T]:
+        server = innermost(self.model) if request.server is None else request.server
         return with_retries(
             once,
             attempts=self.context.max_attempts,
@@ -341,7 +362,7 @@ class Asker:
             sleep=way.sleep,
             limit=way.limit,
             rng=_JITTER,
-            pace=pace_of(innermost(self.model)),
+            pace=pace_of(server),
             patience=self.budget.seconds_left if patience is None else patience,
             tell=self._tell_away,
         )
@@ -390,6 +411,28 @@ class Asker:
         if own is None:
             given.pop("max_tokens", None)
         return Wish(settings, given, {"max_tokens": own} if own is not None else {}, self.tell)
+
+
+def _read(request: Request, text: str, truncated: bool) -> Any:
+    """What a reply says.
+
+    Raises:
+        ReplyError: it cannot be used.
+    """
+    value = request.read(text)
+    if truncated and not request.is_whole(value) and is_repetitive(value):
+        raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
+    if isinstance(value, str) and len(value) > LONG:
+        look_through(value)
+    return value
+
+
+def _shortened(message: AIMessage) -> AIMessage:
+    """A reply that is kept, sent and shown: its middle is cut out where it is endless."""
+    text = str(message.text)
+    if len(text) <= LONGEST_REPLY:
+        return message
+    return message.model_copy(update={"content": cut_long(text, LONGEST_REPLY)})
 
 
 def _since(began: float) -> float:

@@ -40,6 +40,8 @@ class Request:
     """Whether a reply that was cut off is worth keeping without asking once more."""
     send: Callable[..., Awaitable[AIMessage]] | None = None
     """Gets the reply from (model, messages, way) where it is not by a chat."""
+    server: Any = None
+    """What `send` asks, if that is not the model: when that is away, the model need not be."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Asked for besides, in place of what the settings of the search say."""
     kept: Callable[[AIMessage], AIMessage] | None = None

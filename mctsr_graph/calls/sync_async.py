@@ -29,6 +29,7 @@ from mctsr_graph.calls.retry import TimeLimit
 from mctsr_graph.errors import bubbles_up
 
 _MOST_THREADS = 512
+_AT_ONCE = 8  # calls that begin, or leaves that are written, before the loop goes round
 # How many jobs the present one is inside of, be they of another search: a judge may search, too.
 # Each depth has threads of its own: jobs that wait could else hold every thread they wait for
 _depth: ContextVar[int] = ContextVar("mctsr_depth", default=0)
@@ -69,6 +70,9 @@ class Way(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
 
+    async def between(self, done: int) -> None:
+        """Let others have their turn, now and then, in work of many short parts."""
+
     async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
         """Return what a function returns that may be slow, or async."""
 
@@ -98,6 +102,9 @@ class Blocking:
     async def sleep(self, seconds: float) -> None:
         """Let time pass; end with CancelledError where the jobs that it is part of have ended."""
         _slept(seconds, _ended.get())
+
+    async def between(self, done: int) -> None:
+        """Nobody waits for this thread."""
 
     async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
         """Return what the function returns; an async one gets an event loop in a thread."""
@@ -142,6 +149,11 @@ class Awaiting:
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
         await asyncio.sleep(seconds)
+
+    async def between(self, done: int) -> None:
+        """Let the loop go round after every few parts."""
+        if done % _AT_ONCE == 0:
+            await asyncio.sleep(0)
 
     async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
         """Return what the function returns, run in a thread; an async one is awaited here."""
@@ -309,10 +321,15 @@ async def _awaited(awaitable: Awaitable[T]) -> T:
 
 async def gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Await all at once; the first error ends the others, waits for their end, and is raised."""
-    tasks = [asyncio.create_task(job) for job in jobs]
+    tasks: list[asyncio.Task[T]] = []
     try:
+        for job in jobs:  # the first steps of all, done at once, would hold the loop
+            tasks.append(asyncio.create_task(job))
+            await AWAITING.between(len(tasks))
         return await asyncio.gather(*tasks)
     except BaseException:
+        for job in jobs[len(tasks) :]:
+            job.close()
         for task in tasks:  # gather leaves the others running when one raises
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
