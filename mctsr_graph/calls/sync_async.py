@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
@@ -26,9 +26,11 @@ from langchain_core.runnables.config import run_in_executor
 
 from mctsr_graph.calls.request import Model, innermost
 from mctsr_graph.calls.retry import TimeLimit
+from mctsr_graph.calls.threads import IdleThreads
 from mctsr_graph.errors import bubbles_up
 
 _MOST_THREADS = 512
+_IDLE_SECONDS = 10.0  # after which the threads end
 _AT_ONCE = 8  # calls that begin, or leaves that are written, before the loop goes round
 # How many jobs the present one is inside of, be they of another search: a judge may search, too.
 # Each depth has threads of its own: jobs that wait could else hold every thread they wait for
@@ -337,10 +339,9 @@ async def gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 @cache
-def _threads(depth: int) -> ThreadPoolExecutor:
-    # Kept, since a thread costs more to start than a step of the search; and nothing waits for
-    # a thread when a search is interrupted
-    return ThreadPoolExecutor(max_workers=_MOST_THREADS, thread_name_prefix="mctsr")
+def _threads(depth: int) -> Executor:
+    # Nothing waits for a thread when a search is interrupted
+    return IdleThreads(_MOST_THREADS, _IDLE_SECONDS)
 
 
 if hasattr(os, "register_at_fork"):
