@@ -246,12 +246,14 @@ def resume_command(
 @app.command("list", epilog=EXIT_CODES)
 def list_command(
     file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
+    most: Annotated[int, typer.Option(min=1, help="Searches shown.")] = 200,
 ) -> None:
     """List the searches in a file, the latest first."""
     err = stderr()
     with explained(err, False, False):
         table = Table("search", "problem", "rollouts", "best so far", "state")
-        for stored in searches_in(file):
+        found = searches_in(file)
+        for stored in found[:most]:
             table.add_row(
                 stored.thread_id[:8],
                 " ".join(stored.problem.split())[:60],
@@ -260,6 +262,8 @@ def list_command(
                 stored.damage or stored.stop_reason or "unfinished",
             )
         stdout().print(table)
+        if len(found) > most:
+            err.print(f"note: {len(found) - most} earlier searches are left out; --most shows more")
 
 
 @app.command("learn", epilog=EXIT_CODES)
