@@ -1,16 +1,19 @@
 """How long a search holds the event loop when one of its replies is long.
 
-    python -m benchmarks.loop_gaps [--sizes 20000 130000 1000000 10000000] [--wide 4096]
+    python -m benchmarks.loop_gaps [--sizes 20000 1000000] [--wide 4096] [--without-gc]
 
 A task beside the search sleeps for a millisecond again and again. Its longest gap is told by the
 clock, and in CPU time of the process, which a busy machine does not lengthen. `--wide` makes one
-search of so many rollouts instead, 256 at once, with short replies.
+search of so many rollouts instead, 256 at once, with short replies. Python's own collection of
+garbage (0.1 s, now and then, in a process that holds much) is left out by `--without-gc`; a server
+can have it look at less with `gc.freeze()`, once everything is imported.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable
 from typing import Any
@@ -81,8 +84,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--wide", type=int, metavar="ROLLOUTS")
+    parser.add_argument("--without-gc", action="store_true")
     given = parser.parse_args()
     asyncio.run(_warm())
+    if given.without_gc:
+        gc.disable()
     if given.wide:
         context = MCTSrContext(profile="paper", max_rollouts=given.wide, width=256)
         work = asolve("How many?", model_of("draft", ""), context=context)
