@@ -123,9 +123,9 @@ class Budget:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until `max_seconds` are over; infinite without a limit."""
+        """Seconds after which a call that has waited so long ends the search by `max_seconds`."""
         most = self._context.max_seconds
-        return math.inf if most is None else most - self._now()
+        return math.inf if most is None else most - self._seconds
 
     def _now(self) -> float:
         return self._seconds + time.monotonic() - self._began
