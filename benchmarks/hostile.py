@@ -30,7 +30,8 @@ from benchmarks.hostile_catalogue import LONGEST_REPLY, maths_texts, not_scores,
 from mctsr_graph.benchmark.worker import MathsChecker
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.text.final_answer import answer_key, extract_final_answer
-from mctsr_graph.text.hostile import defuse_control_tokens, forget, hide_scores
+from mctsr_graph.text.hostile import defuse_control_tokens, hide_scores
+from mctsr_graph.text.remembered import forget
 from mctsr_graph.text.score import parse_score
 
 PARSER_SECONDS = 0.5

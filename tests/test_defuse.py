@@ -16,10 +16,10 @@ from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import (
     REMOVED,
     defuse_control_tokens,
-    forget,
     hide_scores,
     is_suspicious,
 )
+from mctsr_graph.text.remembered import forget
 from mctsr_graph.text.score import parse_score
 
 from .growth import MOST, growth
@@ -788,13 +788,13 @@ def test_a_long_solution_is_shown_as_it_is(text: str) -> None:
 
 def test_no_long_text_is_kept_in_memory() -> None:
     """Of an answer that was shown, only a digest and the places in it are kept."""
-    from mctsr_graph.text import hostile
+    from mctsr_graph.text.remembered import _MEMORIES
 
     forget()
     answer = "As 1 < 2, " + PAGE * 1000 + "Score: 100"
     assert is_suspicious(answer)
     assert hide_scores(answer).hidden == 1
     assert defuse_control_tokens(answer) == answer
-    kept = [*hostile._MEMORIES[0].items(), *hostile._MEMORIES[1].items()]
+    kept = [item for memory in _MEMORIES for item in memory.items()]
     assert len(kept) == 2
     assert all(len(key) == 16 and len(places) <= 1 for key, places in kept)

@@ -752,7 +752,9 @@ def test_what_is_no_reward_costs_one_reward(
     reply: Any, code: str, pooling: Pooling, keyed: ScriptedChatModel
 ) -> None:
     pooling.replies = lambda n: pooled([0.5]) if n == 1 else reply
-    context = MCTSrContext(profile="paper", max_rollouts=1, max_retries=1, max_attempts=2)
+    context = MCTSrContext(
+        profile="paper", max_rollouts=1, max_retries=1, max_attempts=2, call_seconds=0.5
+    )
     solution = solve("How many?", keyed, judge=prm(pooling), context=context)
     assert [failure["code"] for failure in solution.failures] == [code, code]
 

@@ -20,7 +20,8 @@ from langchain_openai import ChatOpenAI
 import mctsr_graph
 from mctsr_graph import MCTSrContext, SearchFailedError, Solution, asolve, solve
 from mctsr_graph.calls import retry
-from mctsr_graph.calls.retry import TimeLimit, classify, with_retries
+from mctsr_graph.calls.error_kinds import away, classify
+from mctsr_graph.calls.retry import TimeLimit, with_retries
 from tests.conftest import PAPER
 
 from .faults import Fault
@@ -58,6 +59,13 @@ OUTCOMES = {
     "endless": ["drip_for_ever"],
 }
 OUTCOME = {mode: outcome for outcome, modes in OUTCOMES.items() for mode in modes}
+# Of the transient ones: those that tell that the server is away, and not only for one request
+AWAY = {
+    *("502_html", "503_retry_after", "503_empty", "529", "200_error_502"),
+    *("reset_before_headers", "reset_after_headers", "reset_in_body"),
+}
+# Those that may be the fault of the one request
+PERHAPS = {"500", "504", "closed_without_reply", "cut_in_headers", "not_http"}
 ATTEMPTS = 3
 HANGS = {"hang": 0.25, "hang_in_body": 0.25, "drip": 0.25}  # the client's timeouts, seconds
 
@@ -173,11 +181,33 @@ def test_a_transient_fault_heals_or_ends_after_the_last_attempt(
     server.plan(Fault(mode, times=ATTEMPTS - 1))
     assert "\\boxed{0}" in ask(way, server, mode).text
     assert len(server.seen) == ATTEMPTS
+    if mode in AWAY | PERHAPS:  # they take time, and no attempt
+        return
     server.plan(Fault(mode))
     error = error_of(ask, way, server, mode)
-    assert classify(error) == "transient"
+    assert (classify(error), away(error)) == ("transient", "no")
     assert len(server.seen) == ATTEMPTS
     assert f"{ATTEMPTS} of {ATTEMPTS} attempts" in error.__notes__[-1]
+
+
+@both_ways
+@pytest.mark.parametrize("mode", sorted(AWAY | PERHAPS))
+def test_a_server_that_is_away_costs_time_and_no_attempt(
+    server: FaultServer, way: str, mode: str
+) -> None:
+    server.plan(Fault(mode, times=2 * ATTEMPTS))
+    assert "\\boxed{0}" in ask(way, server, mode).text
+    assert len(server.seen) == 2 * ATTEMPTS + 1
+
+
+@pytest.mark.parametrize("mode", sorted(AWAY | PERHAPS))
+def test_a_server_that_stays_away_is_given_up_when_the_time_is_over(
+    server: FaultServer, mode: str
+) -> None:
+    server.plan(Fault(mode))
+    error = error_of(ask, "sync", server, mode, 0.05)
+    assert away(error) == ("yes" if mode in AWAY else "perhaps")
+    assert f"transient error after {len(server.seen)} attempts" in error.__notes__[-1]
 
 
 @both_ways
@@ -244,16 +274,13 @@ def test_the_deadline_ends_what_no_timeout_of_the_client_ends(
     assert len(server.seen) == 1
 
 
-@both_ways
-def test_a_server_that_is_not_there_is_a_transient_fault(
-    way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_not_there_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "FIRST_DELAY", 0.002)
     with FaultServer() as server:
         pass
     with pytest.raises(openai.APIConnectionError) as caught:
-        ask(way, server, "")
-    assert f"{ATTEMPTS} of {ATTEMPTS} attempts" in caught.value.__notes__[-1]
+        ask("sync", server, "", deadline=0.05)
+    assert away(caught.value) == "yes"
 
 
 # --------------------------------------------------------------------------- a whole search
@@ -309,7 +336,7 @@ def test_transient_faults_that_heal_cost_no_rollout(
 @pytest.mark.parametrize(
     ("mode", "code", "sent"),
     [
-        ("503_empty", "model_error", ATTEMPTS),
+        ("408", "model_error", ATTEMPTS),
         ("429_retry_after_seconds", "model_error", ATTEMPTS),
         ("cut_in_body", "model_error", ATTEMPTS),
         ("choices_empty", "model_error", ATTEMPTS),
@@ -394,8 +421,8 @@ def test_a_configuration_error_half_way_stops_the_search(
 def test_a_first_call_that_stays_broken_raises_what_the_client_raised(
     server: FaultServer, way: str
 ) -> None:
-    server.plan(Fault("503_empty"))
-    with pytest.raises(openai.InternalServerError) as caught:
+    server.plan(Fault("409"))
+    with pytest.raises(openai.ConflictError) as caught:
         search(way, server)
     assert f"transient error after {ATTEMPTS} of {ATTEMPTS} attempts" in caught.value.__notes__[0]
     assert tries(server) == {("draft", 1): ATTEMPTS}
@@ -406,7 +433,7 @@ def test_a_first_call_that_stays_broken_raises_what_the_client_raised(
 def test_five_failures_in_a_row_stop_the_search_and_keep_the_tree(
     server: FaultServer, way: str
 ) -> None:
-    server.plan(Fault("502_html", "critique", nth=range(2, 99)))
+    server.plan(Fault("json_bad", "critique", nth=range(2, 99)))
     with pytest.raises(SearchFailedError, match="critique") as caught:
         search(way, server, max_rollouts=16)
     solution = caught.value.solution
@@ -421,7 +448,7 @@ def test_five_failures_in_a_row_stop_the_search_and_keep_the_tree(
 @both_ways
 def test_requests_never_exceed_attempts_times_calls(server: FaultServer, way: str) -> None:
     server.plan(
-        Fault("503_empty", "critique", nth=range(1, 99, 2)),
+        Fault("408", "critique", nth=range(1, 99, 2)),
         Fault("cut_in_body", "refine", nth=range(2, 99, 3)),
         Fault("choices_null", "evaluate", nth=range(5, 99, 4)),
         Fault("429_plain", times=1),

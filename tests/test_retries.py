@@ -27,7 +27,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mctsr_graph.calls import retry
-from mctsr_graph.calls.retry import Pace, TimeLimit, classify, delay, retry_after, with_retries
+from mctsr_graph.calls.error_kinds import classify
+from mctsr_graph.calls.pace import Pace
+from mctsr_graph.calls.retry import TimeLimit, delay, retry_after, with_retries
 from mctsr_graph.errors import (
     ConfigError,
     MissingExtraError,
@@ -358,9 +360,9 @@ def test_a_fault_that_heals_costs_only_time() -> None:
 
 
 def test_a_fault_that_stays_raises_the_last_error_with_a_note() -> None:
-    last = StatusError(503, "still down")
-    fake = Fake(StatusError(500), StatusError(502), last, takes=1.0)
-    with pytest.raises(StatusError, match="still down") as caught:
+    last = StatusError(408, "still slow")
+    fake = Fake(StatusError(409), StatusError(425), last, takes=1.0)
+    with pytest.raises(StatusError, match="still slow") as caught:
         here(fake.run(attempts=3))
     assert caught.value is last
     assert fake.attempts == 3
@@ -457,7 +459,7 @@ def test_attempts_and_deadline_always_hold(
     attempts: int, deadline: float, takes: float, asked: int | None
 ) -> None:
     headers = {} if asked is None else {"retry_after": str(asked)}
-    fake = Fake(StatusError(503, **headers), takes=takes)
+    fake = Fake(StatusError(408, **headers), takes=takes)
     with pytest.raises(StatusError):
         here(fake.run(attempts, deadline))
     assert 1 <= fake.attempts <= attempts

@@ -8,8 +8,10 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
+from mctsr_graph.calls.error_kinds import classify
+from mctsr_graph.calls.pace import pace_of
 from mctsr_graph.calls.request import Model, innermost, model_name
-from mctsr_graph.calls.retry import classify, pace_of, with_retries
+from mctsr_graph.calls.retry import with_retries
 from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Way, run_blocking
 from mctsr_graph.errors import MCTSrError
 from mctsr_graph.settings.context import MCTSrContext

@@ -21,9 +21,12 @@ from mctsr_graph.calls.conversation import (
     with_system,
 )
 from mctsr_graph.calls.cost import cost_told
+from mctsr_graph.calls.error_kinds import classify
 from mctsr_graph.calls.finish_reason import REFUSED, TRUNCATED, is_repetitive, reason_of
 from mctsr_graph.calls.independence import Sample, sample_of
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
+from mctsr_graph.calls.outage import Absence
+from mctsr_graph.calls.pace import Pace, pace_of
 from mctsr_graph.calls.request import (
     Budget,
     Model,
@@ -31,10 +34,11 @@ from mctsr_graph.calls.request import (
     Request,
     derive_seed,
     innermost,
+    model_name,
     names_of,
     told_by,
 )
-from mctsr_graph.calls.retry import Pace, classify, pace_of, with_retries
+from mctsr_graph.calls.retry import with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
 from mctsr_graph.calls.structured import asking_for, has_structured_output, of_form
 from mctsr_graph.calls.sync_async import Gate, Way, all_at_once
@@ -43,7 +47,9 @@ from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError, bubbles_up
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Question, kind_of
-from mctsr_graph.text.final_answer import clean_text
+from mctsr_graph.text.final_answer import clean_text, cut_long
+from mctsr_graph.text.remembered import LONG
+from mctsr_graph.text.replies import LONGEST_REPLY, look_through
 from mctsr_graph.text.thinking import strip_reasoning
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
@@ -85,6 +91,8 @@ class Asker:
     """The problem, with pictures and files that go with every request."""
     gate: Gate = field(default_factory=Gate)
     """Lets so many calls run at once."""
+    tell_away: Callable[[Absence, str], None] | None = None
+    """Hears now and then that the model of that name does not answer, and that it does again."""
 
     @cached_property
     def _names(self) -> list[str]:
@@ -209,18 +217,20 @@ class Asker:
         names = [] if request.send is not None else self._names
         costs.append(cost_told(message, names, self.context))
         self.budget.add(costs[-1])
-        text, reason = str(message.text), reason_of(message)
+        text, reason = cut_long(str(message.text), LONGEST_REPLY), reason_of(message)
         truncated = reason == TRUNCATED
         if reason == REFUSED:
             raise ReplyError("refusal", "the model refused", text)
-        if truncated and not strip_reasoning(text):
-            asked = self._settings(request, attempt, limit).get("max_tokens")
-            raise all_thinking(limit_reached(self.model, asked, costs[-1]), costs[-1])
-        value = request.read(text)
-        if truncated and not request.is_whole(value) and is_repetitive(value):
-            raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
-        temperature = partial(self._temperature, request)
-        return value, truncated, sample_of(messages, message, text, costs[-1], temperature)
+
+        def read() -> tuple[Any, bool, Sample]:
+            if truncated and not strip_reasoning(text):
+                asked = self._settings(request, attempt, limit).get("max_tokens")
+                raise all_thinking(limit_reached(self.model, asked, costs[-1]), costs[-1])
+            value = _read(request, text, truncated)
+            temperature = partial(self._temperature, request)
+            return value, truncated, sample_of(messages, message, text, costs[-1], temperature)
+
+        return await way.call(read) if len(text) > LONG else read()
 
     def _failure(self, error: Exception) -> Exception:
         """What an error of a call means: itself where it is to end the search."""
@@ -236,17 +246,19 @@ class Asker:
         asked: float | None = self.context.of_role("temperature", request.role)
         return asked if asked is not None else next(iter(told_by(self.model, "temperature")), None)
 
-    def _reply(
+    async def _reply(
         self,
         request: Request,
         attempt: int,
         messages: list[BaseMessage],
         way: Way,
         limit: int | None,
-    ) -> Awaitable[AIMessage]:
+    ) -> AIMessage:
         """The model's reply, or the one that the journal holds."""
         settings = self._settings(request, attempt, limit)
-        messages = self._prepared(request, messages)
+        is_long = any(len(message.content) > LONG for message in messages)
+        prepare = partial(self._prepared, request, messages)
+        messages = await way.call(prepare) if is_long else prepare()
         schema = self._schema(request)
 
         async def send(given: list[BaseMessage]) -> AIMessage:
@@ -255,7 +267,7 @@ class Asker:
             reply = await way.send(adapted(model, wish), given, config=_config(request, attempt))
             if wish.error is not None:  # behind a fallback
                 raise wish.error
-            message = as_message(reply, self.model)
+            message = _shortened(as_message(reply, self.model))
             return message if request.kept is None else request.kept(message)
 
         async def once() -> AIMessage:
@@ -265,9 +277,12 @@ class Asker:
                 return await with_system(self.model, self._abilities, messages, send)
 
         if self.journal is None:
-            return self._retried(once, way)
-        entry = self._entry(request, settings, attempt, messages)
-        return self._recorded(self.journal, entry, once, way)
+            return await self._retried(once, way, request)
+        enter = partial(self._entry, request, settings, attempt, messages)
+        entry = await way.call(enter) if is_long else enter()
+        return await self._recorded(
+            self.journal, entry, lambda: self._retried(once, way, request), way
+        )
 
     def _prepared(self, request: Request, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
         """The messages as they are sent.
@@ -301,7 +316,7 @@ class Asker:
         known = await way.call(journal.get, *entry)
         if known is not None:
             return known
-        reply = await self._retried(once, way)
+        reply = await once()
         await way.call(journal.writing([(*entry, reply)]))
         return reply
 
@@ -338,7 +353,10 @@ class Asker:
 
         found: list[AIMessage] = []
         try:
-            found = await self._retried(once, way) if len(new) > 1 else []
+            # To wait for a server that is away is left to those that are asked for alone
+            found = (
+                await self._retried(once, way, requests[0], patience=0.0) if len(new) > 1 else []
+            )
         except Exception as error:  # each is asked for by itself then
             if isinstance(error, MCTSrError) or bubbles_up(error):
                 raise
@@ -350,7 +368,13 @@ class Asker:
             firsts[i] = First(reply, began)
         return firsts
 
-    def _retried(self, once: Callable[[], Awaitable[T]], way: Way) -> Awaitable[T]:
+    def _retried(
+        self,
+        once: Callable[[], Awaitable[T]],
+        way: Way,
+        request: Request,
+        patience: float | None = None,
+    ) -> Awaitable[T]:
         return with_retries(
             once,
             attempts=self.context.max_attempts,
@@ -358,8 +382,14 @@ class Asker:
             sleep=way.sleep,
             limit=way.limit,
             rng=_JITTER,
-            pace=self._pace,
+            pace=self._pace if request.server is None else pace_of(request.server),
+            patience=self.budget.seconds_left if patience is None else patience,
+            tell=self._tell_away,
         )
+
+    def _tell_away(self, absence: Absence) -> None:
+        if self.tell_away is not None:
+            self.tell_away(absence, model_name(self.model))
 
     def _entry(
         self, request: Request, settings: Any, attempt: int, messages: list[BaseMessage]
@@ -401,6 +431,28 @@ class Asker:
             if (own := f"{request.role}_{name}") in explicit:
                 given[name] = own
         return Wish(settings, given, instead, self.tell)
+
+
+def _read(request: Request, text: str, truncated: bool) -> Any:
+    """What a reply says.
+
+    Raises:
+        ReplyError: it cannot be used.
+    """
+    value = request.read(text)
+    if truncated and not request.is_whole(value) and is_repetitive(value):
+        raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
+    if isinstance(value, str) and len(value) > LONG:
+        look_through(value)
+    return value
+
+
+def _shortened(message: AIMessage) -> AIMessage:
+    """A reply that is kept, sent and shown: its middle is cut out where it is endless."""
+    text = str(message.text)
+    if len(text) <= LONGEST_REPLY:
+        return message
+    return message.model_copy(update={"content": cut_long(text, LONGEST_REPLY)})
 
 
 def _since(began: float) -> float:

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
+from mctsr_graph.calls.error_kinds import causes
 from mctsr_graph.calls.per_object import OnePerObject
 from mctsr_graph.calls.request import Model, innermost, model_name, profile_of
-from mctsr_graph.calls.retry import causes
 from mctsr_graph.errors import ConfigError, bubbles_up
 from mctsr_graph.settings.question import Block, Question, kind_of
 from mctsr_graph.text.hostile import defuse_control_tokens

@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.finish_reason import model_told, reason_of
-from mctsr_graph.calls.sqlite import connected
+from mctsr_graph.calls.sqlite import shared
 from mctsr_graph.calls.usage import usage_told
 from mctsr_graph.errors import CheckpointError, JournalMismatchError
 
@@ -55,10 +54,11 @@ class CallJournal:
 
     def __init__(self, path: str | Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self._is_closed = False
         self._taken: dict[object, list[tuple[Any, ...]]] = {}
         """Rows that are still to be written."""
-        self._connection = connected(path, _SCHEMA)
+        self._open = ExitStack()
+        self._shared, self._lock = self._open.enter_context(shared(path, _SCHEMA))
 
     def __enter__(self) -> CallJournal:
         return self
@@ -73,11 +73,20 @@ class CallJournal:
 
     def close(self) -> None:
         """Close the file, with all that was taken over in it."""
-        with self._turn():
-            try:
+        if self._is_closed:
+            return
+        try:
+            with self._turn():
                 self._write_taken()
-            finally:
-                self._connection.close()
+        finally:
+            self._is_closed = True
+            self._open.close()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._is_closed:  # for others it may be open yet
+            raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+        return self._shared
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

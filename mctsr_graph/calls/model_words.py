@@ -20,8 +20,8 @@ from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 
 from mctsr_graph.calls import effort, logprobs
+from mctsr_graph.calls.error_kinds import causes, classify, status_of
 from mctsr_graph.calls.per_object import OnePerObject
-from mctsr_graph.calls.retry import causes, classify, status_of
 
 NAMES: dict[str, tuple[str, ...]] = {
     "temperature": ("temperature",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
@@ -39,6 +40,8 @@ class Request:
     """Whether a reply that was cut off is worth keeping without asking once more."""
     send: Callable[..., Awaitable[AIMessage]] | None = None
     """Gets the reply from (model, messages, way) where it is not by a chat."""
+    server: Any = None
+    """What `send` asks, if that is not the model: when that is away, the model need not be."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Asked for besides, in place of what the settings of the search say."""
     kept: Callable[[AIMessage], AIMessage] | None = None
@@ -117,6 +120,12 @@ class Budget:
         """Count the tokens and the price of a call that returned; `take` has counted the call."""
         with self._lock:
             self._spent = sum_costs([self._spent, {**cost, "calls": 0}])
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds after which a call that has waited so long ends the search by `max_seconds`."""
+        most = self._context.max_seconds
+        return math.inf if most is None else most - self._seconds
 
     def _now(self) -> float:
         return self._seconds + time.monotonic() - self._began

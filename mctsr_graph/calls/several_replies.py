@@ -14,10 +14,10 @@ from langchain_core.outputs import LLMResult
 from langchain_core.runnables.config import ensure_config, merge_configs
 
 from mctsr_graph.calls.adapter import Adapted, Prepared, Wish
+from mctsr_graph.calls.error_kinds import classify
 from mctsr_graph.calls.journal import hash_request
 from mctsr_graph.calls.model_words import words_of
 from mctsr_graph.calls.request import Model, Request
-from mctsr_graph.calls.retry import classify
 from mctsr_graph.calls.sync_async import Way
 
 _MOST = 64  # replies of one request; OpenAI allows 128

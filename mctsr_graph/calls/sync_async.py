@@ -10,9 +10,9 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import cache
@@ -26,9 +26,12 @@ from langchain_core.runnables.config import run_in_executor
 
 from mctsr_graph.calls.request import Model, innermost
 from mctsr_graph.calls.retry import TimeLimit
+from mctsr_graph.calls.threads import IdleThreads
 from mctsr_graph.errors import bubbles_up
 
 _MOST_THREADS = 512
+_IDLE_SECONDS = 10.0  # after which the threads end
+_AT_ONCE = 8  # calls that begin, or leaves that are written, before the loop goes round
 # How many jobs the present one is inside of, be they of another search: a judge may search, too.
 # Each depth has threads of its own: jobs that wait could else hold every thread they wait for
 _depth: ContextVar[int] = ContextVar("mctsr_depth", default=0)
@@ -69,6 +72,9 @@ class Way(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
 
+    async def between(self, done: int) -> None:
+        """Let others have their turn, now and then, in work of many short parts."""
+
     async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
         """Return what a function returns that may be slow, or async."""
 
@@ -96,8 +102,11 @@ class Blocking:
         return model.score(messages)
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        time.sleep(seconds)
+        """Let time pass; end with CancelledError where the jobs that it is part of have ended."""
+        _slept(seconds, _ended.get())
+
+    async def between(self, done: int) -> None:
+        """Nobody waits for this thread."""
 
     async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
         """Return what the function returns; an async one gets an event loop in a thread."""
@@ -142,6 +151,11 @@ class Awaiting:
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
         await asyncio.sleep(seconds)
+
+    async def between(self, done: int) -> None:
+        """Let the loop go round after every few parts."""
+        if done % _AT_ONCE == 0:
+            await asyncio.sleep(0)
 
     async def call(self, function: Callable[..., T | Awaitable[T]], *args: Any) -> T:
         """Return what the function returns, run in a thread; an async one is awaited here."""
@@ -232,14 +246,45 @@ async def _all_at_once(
     def run(job: Callable[[Way], Coroutine[Any, Any, T]]) -> T:
         return _deeper(lambda: run_blocking(job(BLOCKING)))
 
-    if way is AWAITING:
-        return await gathered([run_in_executor(_threads(depth), run, job) for job in jobs])
     if not jobs:
         return []
-    *others, last = jobs  # the last one in this thread, so that two need only one thread more
-    waiting = [_threads(depth).submit(copy_context().run, run, job) for job in others]
-    result = run(last)
-    return [*(future.result() for future in waiting), result]
+    with _ending_waits():
+        if way is AWAITING:
+            return await gathered([run_in_executor(_threads(depth), run, job) for job in jobs])
+        *others, last = jobs  # the last one in this thread, so that two need only one thread more
+        waiting = [_threads(depth).submit(copy_context().run, run, job) for job in others]
+        result = run(last)
+        return [*(future.result() for future in waiting), result]
+
+
+# Of the jobs that the present one is part of, whether they have ended; the outermost first
+_ended: ContextVar[tuple[threading.Event, ...]] = ContextVar("mctsr_ended", default=())
+_any_ended = threading.Condition()
+
+
+@contextmanager
+def _ending_waits() -> Iterator[None]:
+    """Let none of the threads wait on for what nobody wants any more."""
+    mine = threading.Event()
+    token = _ended.set((*_ended.get(), mine))
+    try:
+        yield
+    except BaseException:
+        mine.set()
+        with _any_ended:
+            _any_ended.notify_all()
+        raise
+    finally:
+        _ended.reset(token)
+
+
+def _slept(seconds: float, ended: tuple[threading.Event, ...]) -> None:
+    if not ended:
+        time.sleep(seconds)
+        return
+    with _any_ended:
+        if _any_ended.wait_for(lambda: any(one.is_set() for one in ended), seconds):
+            raise asyncio.CancelledError("what it waits for is not wanted any more")
 
 
 def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -278,10 +323,15 @@ async def _awaited(awaitable: Awaitable[T]) -> T:
 
 async def gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Await all at once; the first error ends the others, waits for their end, and is raised."""
-    tasks = [asyncio.create_task(job) for job in jobs]
+    tasks: list[asyncio.Task[T]] = []
     try:
+        for job in jobs:  # the first steps of all, done at once, would hold the loop
+            tasks.append(asyncio.create_task(job))
+            await AWAITING.between(len(tasks))
         return await asyncio.gather(*tasks)
     except BaseException:
+        for job in jobs[len(tasks) :]:
+            job.close()
         for task in tasks:  # gather leaves the others running when one raises
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -289,10 +339,9 @@ async def gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 @cache
-def _threads(depth: int) -> ThreadPoolExecutor:
-    # Kept, since a thread costs more to start than a step of the search; and nothing waits for
-    # a thread when a search is interrupted
-    return ThreadPoolExecutor(max_workers=_MOST_THREADS, thread_name_prefix="mctsr")
+def _threads(depth: int) -> Executor:
+    # Nothing waits for a thread when a search is interrupted
+    return IdleThreads(_MOST_THREADS, _IDLE_SECONDS)
 
 
 if hasattr(os, "register_at_fork"):

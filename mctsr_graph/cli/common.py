@@ -43,17 +43,17 @@ Exit codes:
 """
 
 
-def searches_in(file: Path) -> list[StoredSearch]:
-    """The searches that a file holds, the latest first."""
+def searches_in(file: Path, begins: str = "") -> list[StoredSearch]:
+    """The searches that a file holds, of names that begin so, the latest first."""
     need_sqlite()
     from mctsr_graph.run.stored import stored_searches
 
-    return stored_searches(file)
+    return stored_searches(file, begins)
 
 
 def chosen(file: Path, search: str | None) -> StoredSearch:
     """The one search that is meant."""
-    named = [s for s in searches_in(file) if s.thread_id.startswith(search or "")]
+    named = searches_in(file, search or "")
     found = [stored for stored in named if not stored.damage]
     if named and not found:
         raise CheckpointError(named[0].damage)

@@ -35,6 +35,7 @@ from mctsr_graph.errors import (
     SearchFailedError,
     SearchInterrupted,
 )
+from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.run.estimate import estimate
 from mctsr_graph.run.learn_prior import learn_prior
@@ -245,12 +246,14 @@ def resume_command(
 @app.command("list", epilog=EXIT_CODES)
 def list_command(
     file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
+    most: Annotated[int, typer.Option(min=1, help="Searches shown.")] = 200,
 ) -> None:
     """List the searches in a file, the latest first."""
     err = stderr()
     with explained(err, False, False):
         table = Table("search", "problem", "rollouts", "best so far", "state")
-        for stored in searches_in(file):
+        found = searches_in(file)
+        for stored in found[:most]:
             table.add_row(
                 stored.thread_id[:8],
                 " ".join(stored.problem.split())[:60],
@@ -259,6 +262,8 @@ def list_command(
                 stored.damage or stored.stop_reason or "unfinished",
             )
         stdout().print(table)
+        if len(found) > most:
+            err.print(f"note: {len(found) - most} earlier searches are left out; --most shows more")
 
 
 @app.command("learn", epilog=EXIT_CODES)
@@ -337,14 +342,20 @@ def _run(
     """Search, show what was found, and exit with a code that tells how it went."""
     check_page(shown.page)
     control, context = SearchControl(), options.get("context") or MCTSrContext()
+    latest: list[Event] = []
     try:
         with (
-            polite(err, control) as received,
+            polite(err, control, lambda: _is_away(latest)) as received,
             watching(err, context, shown.live) as (event, change),
         ):
+
+            def on_event(told: Event) -> None:
+                latest[:] = [told]
+                event(told)
+
             heard: SolveOptions = {
                 **options,
-                "on_event": event,
+                "on_event": on_event,
                 "on_change": change,
                 "control": control,
             }
@@ -363,6 +374,10 @@ def _run(
     show(solution, shown.tree, shown.as_json)
     if solution.answer is None:
         raise typer.Exit(1)
+
+
+def _is_away(latest: list[Event]) -> bool:
+    return any(event["type"] == "mctsr.away" for event in latest)
 
 
 def _read_prior(file: Path) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import signal
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,10 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from mctsr_graph.calls import outage
 from mctsr_graph.calls.usage import Usage, price_told, total_cost
 from mctsr_graph.cli.streams import raw, raw_page, stdout
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.graph.events import Best, Event
+from mctsr_graph.graph.events import Best, Event, RolloutEvent
 from mctsr_graph.run.estimate import Estimate
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import OnChange, OnEvent, SearchControl
@@ -48,13 +51,18 @@ def notes(err: Console) -> Iterator[None]:
 
 
 @contextmanager
-def polite(err: Console, control: SearchControl) -> Iterator[list[int]]:
-    """Let the first Ctrl-C or SIGTERM finish the step under way; the next one does not wait."""
+def polite(
+    err: Console, control: SearchControl, is_away: Callable[[], bool]
+) -> Iterator[list[int]]:
+    """Let the first Ctrl-C or SIGTERM finish the step under way; the next one does not wait.
+
+    Nor does the first where the model is away, and the step waits for that alone.
+    """
     received: list[int] = []
 
     def handle(number: int, frame: Any) -> None:
         received.append(number)
-        if len(received) > 1:
+        if len(received) > 1 or is_away():
             raise KeyboardInterrupt
         control.request_drain(signal.Signals(number).name)
         err.print("stopping after the step under way; once more to stop at once")
@@ -94,6 +102,7 @@ def watching(
     err: Console, context: MCTSrContext, live: bool
 ) -> Iterator[tuple[OnEvent, OnChange | None]]:
     """With `live` the tree as it grows, if there is a terminal; else as `progress`."""
+    logging.getLogger(outage.__name__).disabled = True  # an event says the same
     if not live or not err.is_terminal:
         with progress(err, context) as on_event:
             yield on_event, None
@@ -119,8 +128,18 @@ def _line(event: Event, context: MCTSrContext) -> str:
         return f"{event['setting']} is not sent to the model, which does not take it"
     if event["type"] == "mctsr.repeated":
         return f"node {event['node']} is the reply of node {event['repeats']} once more"
+    if event["type"] == "mctsr.away":
+        until = time.strftime("%H:%M:%S", time.localtime(time.time() + event["left"]))
+        since = f"{event['seconds']:.0f} s ({event['error']})"
+        return f"the model does not answer since {since}; trying again until {until}"
+    if event["type"] == "mctsr.back":
+        return f"the model answers again, after {event['seconds']:.0f} s"
     if event["type"] == "mctsr.stop":
         return f"stopped: {event['stop_reason']}, {_best(event['best'])}"
+    return _rollout(event, context)
+
+
+def _rollout(event: RolloutEvent, context: MCTSrContext) -> str:
     if event["failure"] is not None:
         what = f"failed ({event['failure']['role']}: {event['failure']['code']})"
     elif event["q"] is not None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
+from mctsr_graph.calls.outage import Absence
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Cost, Usage, total_cost
 from mctsr_graph.graph.rollout import Leaf
@@ -20,6 +21,7 @@ from mctsr_graph.tree.task import Kind
 from mctsr_graph.tree.tree import Node, Tree
 
 VERSION: Literal[1] = 1
+_BETWEEN = 10.0  # seconds between two words of one absence
 
 
 class Best(TypedDict):
@@ -102,7 +104,32 @@ class RepeatedEvent(TypedDict):
     """Id of the node whose reply was the same."""
 
 
-Event = StartEvent | RolloutEvent | LeftOutEvent | RepeatedEvent | StopEvent
+class AwayEvent(TypedDict):
+    """The model answers no call. Said after 5 s, and then every 10 s at most."""
+
+    type: Literal["mctsr.away"]
+    version: Literal[1]
+    model: str
+    """Class and name of the model."""
+    seconds: float
+    """For so long it has answered nothing."""
+    left: float
+    """For so long it is asked again and again, at most, before a call is given up."""
+    error: str
+    """What the last request came to."""
+
+
+class BackEvent(TypedDict):
+    """A model that did not answer answers again."""
+
+    type: Literal["mctsr.back"]
+    version: Literal[1]
+    model: str
+    seconds: float
+    """For so long it had answered nothing."""
+
+
+Event = StartEvent | RolloutEvent | LeftOutEvent | RepeatedEvent | AwayEvent | BackEvent | StopEvent
 
 
 def start_event(problem: str, context: MCTSrContext) -> StartEvent:
@@ -147,6 +174,30 @@ def left_out_event(setting: str, value: Any, model: str, reason: str) -> LeftOut
         model=model,
         reason=reason,
     )
+
+
+def away_teller(emit: Callable[[Event], None]) -> Callable[[Absence, str], None]:
+    """Say now and then that a model does not answer, however many calls wait, and that it does."""
+    told: dict[str, float] = {}
+
+    def tell(absence: Absence, model: str) -> None:
+        seconds = round(absence.seconds, 3)
+        if absence.left > 0 and seconds >= told.get(model, -_BETWEEN) + _BETWEEN:
+            told[model] = seconds
+            emit(
+                AwayEvent(
+                    type="mctsr.away",
+                    version=VERSION,
+                    model=model,
+                    seconds=seconds,
+                    left=round(absence.left, 3),
+                    error=absence.error,
+                )
+            )
+        elif absence.left <= 0 and told.pop(model, None) is not None:
+            emit(BackEvent(type="mctsr.back", version=VERSION, model=model, seconds=seconds))
+
+    return tell
 
 
 def tell_repeated(before: Tree, now: Tree, emit: Callable[[Event], None]) -> None:

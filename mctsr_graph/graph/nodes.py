@@ -53,6 +53,8 @@ from mctsr_graph.tree.tree import Node, Patch, Tree, merge
 
 Texts = Callable[[Leaf], Request]
 
+_LARGE = 200  # nodes from which on a tree is weighed in a thread
+
 
 @dataclass(frozen=True)
 class Nodes:
@@ -131,6 +133,7 @@ class Nodes:
             idle = 0 if improved else idle + 1
             failed = failed + 1 if node is None else 0
             run.emit(rollout_event(leaf, node, tree, best, usage))
+            await run.way.between(len(patches))
         tell_repeated(state["tree"], tree, run.emit)
         failures = [failure for leaf in leaves for failure in leaf["failures"]]
         values = {
@@ -155,7 +158,8 @@ class Nodes:
         last = await judge_the_rest(self.services, state, run)
         tree, usage = last.pop("all"), last["usage"]
         strategy, best = self.services.spec.strategy(run.context), self._choose(tree, run.context)
-        found = conclude(strategy, tree, run.context, best, state["answer"])
+        told = (strategy, tree, run.context, best, state["answer"])
+        found = await run.way.call(conclude, *told) if len(tree) > _LARGE else conclude(*told)
         run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, found["best"], usage))
         return {**last, **found, "mctsr": report_of({**state, "usage": usage, **found})}
 

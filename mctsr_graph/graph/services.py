@@ -14,7 +14,7 @@ from mctsr_graph.calls.ask import Asker
 from mctsr_graph.calls.request import Budget, Reply, Request
 from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.calls.usage import Role, Usage
-from mctsr_graph.graph.events import left_out_event
+from mctsr_graph.graph.events import away_teller, left_out_event
 from mctsr_graph.graph.identity_v1 import digest_of
 from mctsr_graph.graph.rollout import longest
 from mctsr_graph.graph.spec import SearchSpec
@@ -75,6 +75,7 @@ class Services:
             tell,
             question_of(state),
             run.gate,
+            away_teller(lambda event: here.copy().run(run.emit, event)),
         )
 
     async def judge(self, cases: list[list[Case]], asker: Asker, way: Way) -> list[list[Reply]]:

@@ -72,7 +72,7 @@ class ProcessReward:
         async def send(model: Any, defused: list[BaseMessage], way: Way) -> AIMessage:
             return await way.call(self._post, defused, calls.context.call_seconds)
 
-        request = Request("evaluate", messages, self.read, lambda: messages, send=send)
+        request = Request("evaluate", messages, self.read, lambda: messages, send=send, server=self)
         value: float = await calls.ask(request)
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return scaled(share)

@@ -22,6 +22,8 @@ from mctsr_graph.models.load import lazy_model
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext, allowed_values
 from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.text.remembered import LONG
+from mctsr_graph.text.replies import look_through
 
 JudgeLike = Judge | Check | str
 """A judge, a function of problem and answer, or the name of a judge."""
@@ -77,6 +79,8 @@ class BoundJudge:
         """
         judge = self.judge_of(asker.context)
         together = [case for group in cases for case in group]
+        for answer in {case.answer for case in together if len(case.answer) > LONG}:
+            await way.call(look_through, answer)  # which else each prompt would do on the loop
         replies = iter(await judge_all(judge, together, self._its(asker), prompts, strategy, way))
         return [[next(replies) for _ in group] for group in cases]
 

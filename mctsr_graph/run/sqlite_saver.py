@@ -13,7 +13,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from mctsr_graph.calls.sqlite import connected
+from mctsr_graph.calls.sqlite import shared
 
 
 class SqliteFileSaver(SqliteSaver):
@@ -24,8 +24,18 @@ class SqliteFileSaver(SqliteSaver):
     with runs no code.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, lock: Any) -> None:
         super().__init__(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        self.lock = lock
+        self.is_closed = False
+
+    @contextmanager
+    def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
+        """As in SqliteSaver. What a cancelled task has left behind comes too late after the end."""
+        with super().cursor(transaction) as cursor:
+            if self.is_closed:
+                raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+            yield cursor
 
     async def aget_tuple(self, *args: Any, **kwargs: Any) -> CheckpointTuple | None:
         """As `get_tuple`."""
@@ -60,10 +70,10 @@ def open_file(path: str | Path) -> Iterator[SqliteFileSaver]:
     Raises:
         CheckpointError: the file cannot be opened, or is none of SQLite's.
     """
-    connection = connected(path)
-    saver = SqliteFileSaver(connection)
-    try:
-        yield saver
-    finally:
-        with saver.lock:  # a write that a cancelled task has left behind comes to its end
-            connection.close()
+    with shared(path) as (connection, lock):
+        saver = SqliteFileSaver(connection, lock)
+        try:
+            yield saver
+        finally:
+            with saver.lock:  # a write that a cancelled task has left behind comes to its end
+                saver.is_closed = True

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import StateSnapshot
 
 from mctsr_graph.errors import CheckpointError
 from mctsr_graph.graph.graph import create_mctsr
@@ -54,17 +53,28 @@ class StoredSearch(NamedTuple):
         return Question(self.problem, self.blocks)
 
 
-def stored_searches(path: str | Path) -> list[StoredSearch]:
+_MANY = 100  # searches in a file from which on those that are over are not read as a whole
+
+
+def stored_searches(path: str | Path, begins: str = "") -> list[StoredSearch]:
     """The searches that a file holds, the latest first. Other threads in it are left out.
+
+    Where there are more than a hundred, what is told of one that is over is read from its latest
+    checkpoint alone; whether the rest of it is whole shows when it is opened.
+
+    Args:
+        path: The file.
+        begins: What the names of the searches begin with.
 
     Raises:
         CheckpointError: there is no such file, or it holds no searches.
     """
     with _existing(path) as saver:
-        threads = _threads(saver, path)
+        threads = [name for name in _threads(saver, path) if name.startswith(begins)]
         # The model is not called; the graph only reads its own state
         graph = create_mctsr(ScriptedChatModel(replies=[])).compile(checkpointer=saver)
-        found = [_read(graph, saver, thread_id) for thread_id in threads]
+        over = dict(_over(saver)) if len(threads) > _MANY else {}
+        found = [over.get(name) or _read(graph, saver, name) for name in threads]
     return [stored for stored in found if stored is not None]
 
 
@@ -110,12 +120,32 @@ def _threads(saver: SqliteFileSaver, path: str | Path) -> list[str]:
         raise CheckpointError(f"{str(path)!r} holds no searches ({error})") from None
 
 
+def _over(saver: SqliteFileSaver) -> Iterator[tuple[str, StoredSearch]]:
+    """The searches that are over, as their latest checkpoints tell."""
+    newest = "SELECT thread_id, MAX(checkpoint_id) FROM checkpoints"
+    newest += " WHERE checkpoint_ns = '' GROUP BY thread_id"
+    query = "SELECT thread_id, type, checkpoint, metadata FROM checkpoints"
+    query += f" WHERE checkpoint_ns = '' AND (thread_id, checkpoint_id) IN ({newest})"
+    for name, kind, checkpoint, metadata in saver.conn.execute(query):
+        with suppress(Exception):  # what is damaged is told by who reads it as a whole
+            told = json.loads(metadata)
+            values = saver.serde.loads_typed((kind, checkpoint))["channel_values"]
+            if values["stop_reason"] and values["best"] and "mctsr_settings" in told:
+                answer = {values["best"]: {"final_answer": values["final_answer"]}}
+                yield name, _stored(name, {**values, "tree": answer}, told)
+
+
 def _read(graph: Graph, saver: SqliteFileSaver, thread_id: str) -> StoredSearch | None:
     """The search of a thread; None where another graph has written it."""
     config = _config(thread_id)
     try:
         with readable(config):
-            return _stored(thread_id, graph.get_state(config))
+            state = graph.get_state(config)
+            values, told = values_of(state), cast(dict[str, str], state.metadata or {})
+            if not _is_search(values, told):
+                return None
+            check_search(values, thread_id, told=told)
+            return _stored(thread_id, values, told)
     except CheckpointError as error:
         if not _is_signed(saver, thread_id):
             return None
@@ -136,14 +166,13 @@ def _config(thread_id: str) -> RunnableConfig:
     return {"configurable": {"thread_id": thread_id}}
 
 
-def _stored(thread_id: str, state: StateSnapshot) -> StoredSearch | None:
-    values = values_of(state)
-    told = cast(dict[str, str], state.metadata or {})
-    tree = values.get("tree") or {}
-    best = values.get("best")
-    if "mctsr_settings" not in told and not (tree and "rollouts" in values):
-        return None  # another graph's
-    check_search(values, thread_id, told=told)
+def _is_search(values: Mapping[str, Any], told: Mapping[str, str]) -> bool:
+    """Whether it is one, and not of another graph."""
+    return "mctsr_settings" in told or bool(values.get("tree") and "rollouts" in values)
+
+
+def _stored(thread_id: str, values: Mapping[str, Any], told: Mapping[str, str]) -> StoredSearch:
+    tree, best = values.get("tree") or {}, values.get("best")
     settings = json.loads(told.get("mctsr_settings", "{}"))
     if not isinstance(settings, dict):
         raise TypeError(f"its settings are {settings!r}, allowed an object")

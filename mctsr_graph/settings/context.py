@@ -317,8 +317,8 @@ class MCTSrContext(BaseModel):
         Field(
             ge=1,
             le=16,
-            description="times a call is made that the model's server fails (429, 5xx, no "
-            "connection); switch the client's own retries off",
+            description="times a call is made that fails while the model answers others; 1: no "
+            "call is made again, whatever it is; switch the client's own retries off",
         ),
     ] = 4
     call_seconds: Annotated[
@@ -326,8 +326,8 @@ class MCTSrContext(BaseModel):
         Field(
             gt=0,
             allow_inf_nan=False,
-            description="seconds for one call with all its attempts; under `invoke` a call that "
-            "hangs is ended by its client's timeout only",
+            description="seconds for one call with all its waits: so long a server that is away is "
+            "waited for; under `invoke` a call that hangs is ended by its client's timeout only",
         ),
     ] = 600.0
     draft_temperature: Annotated[

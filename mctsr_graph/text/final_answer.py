@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from mctsr_graph.text.remembered import LONG, remembered
 from mctsr_graph.text.statements import DECLARED, MAX_SENTENCE, SAID, statements
 from mctsr_graph.text.thinking import strip_reasoning
 from mctsr_graph.text.tidy import TEXT_MACRO, tidy
@@ -81,15 +82,15 @@ def clean_text(text: str) -> str:
     return utf16.decode("utf-16-le", "replace")
 
 
-def cut_long(text: str) -> str:
-    """Cuts the middle out of a text of more than `LONGEST` characters, with a mark in its place.
+def cut_long(text: str, longest: int = LONGEST) -> str:
+    """Cuts the middle out of a text of more than `longest` characters, with a mark in its place.
 
     Returns:
-        The text, or its first fifth and its end, about `LONGEST` characters together.
+        The text, or its first fifth and its end, about `longest` characters together.
     """
-    if len(text) <= LONGEST:
+    if len(text) <= longest:
         return text
-    head, left_out = LONGEST // 5, len(text) - LONGEST
+    head, left_out = longest // 5, len(text) - longest
     mark = f"\n[{left_out:,} characters left out]\n"
     return f"{text[:head]}{mark}{text[head + left_out :]}"
 
@@ -113,6 +114,10 @@ def extract_final_answer(text: str) -> str | None:
     Returns:
         The answer without the markup around it, never empty, or None where none is stated.
     """
+    return (_found_before if len(text) > LONG else _found)(text)
+
+
+def _found(text: str) -> str | None:
     text = strip_reasoning(text)[-_MAX_TEXT:].replace("\r\n", "\n")
     if "\\n" in text:
         text = _ESCAPED_LINE.sub("\n", text)
@@ -123,6 +128,9 @@ def extract_final_answer(text: str) -> str | None:
     later = [one for one in found if one.level >= SAID and one.start >= best.end]
     last = max(later, key=lambda one: one.end, default=best)
     return (last if _CORRECTION.search(text, best.end, last.end) else best).value
+
+
+_found_before = remembered(_found)
 
 
 def _boxes(text: str) -> list[_Found]:

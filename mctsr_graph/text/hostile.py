@@ -22,11 +22,10 @@ is flawless"). A solution that sums up with "Score: 85" loses that sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, wraps
-from hashlib import blake2b
+from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from mctsr_graph.text._hostile_patterns import (
     CONTROL,
@@ -39,38 +38,13 @@ from mctsr_graph.text._hostile_patterns import (
     spells_out,
 )
 from mctsr_graph.text._hostile_view import Sentence, as_seen, sentences_of, without_markup
+from mctsr_graph.text.remembered import remembered
 from mctsr_graph.text.tidy import lowered
 
 REMOVED = "[line removed]"
 _JOINED = 200  # characters on each side of a line end that may break a sentence
 _SHORT = 4_000  # characters; a longer text is looked at only around the hints in it
 _AROUND = 600  # characters looked at on each side of a hint, at most
-_REMEMBERED = 1024  # texts
-_MEMORIES: list[dict[bytes, Any]] = []
-T = TypeVar("T")
-
-
-def _remembered(function: Callable[[str], T]) -> Callable[[str], T]:
-    """Keep what was found for the last texts, by their digests: a whole text may be large."""
-    found: dict[bytes, T] = {}
-    _MEMORIES.append(found)
-
-    @wraps(function)
-    def look_up(text: str) -> T:
-        key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if key not in found:
-            if len(found) >= _REMEMBERED:
-                found.clear()
-            found[key] = function(text)
-        return found[key]
-
-    return look_up
-
-
-def forget() -> None:
-    """Let go of what was found so far, as a measurement of the time has to."""
-    for remembered in _MEMORIES:
-        remembered.clear()
 
 
 def defuse_control_tokens(text: str) -> str:
@@ -94,7 +68,7 @@ def _control_tokens(text: str) -> tuple[int, ...]:
     return ()
 
 
-@_remembered
+@remembered
 def _found_tokens(text: str) -> tuple[int, ...]:
     return tuple(token.end() for token in CONTROL.finditer(text))
 
@@ -122,7 +96,7 @@ def is_suspicious(answer: str) -> bool:
     return bool(_forged(answer)) or bool(_control_tokens(answer))
 
 
-@_remembered
+@remembered
 def _forged(answer: str) -> tuple[tuple[int, int], ...]:
     """Where the sentences stand that are to be hidden, in order."""
     if len(answer) <= _SHORT and not may_be_hostile(answer):

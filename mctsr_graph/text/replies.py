@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from mctsr_graph.errors import ReplyError
-from mctsr_graph.text.final_answer import clean_text, cut_long
+from mctsr_graph.text.final_answer import LONGEST, clean_text, cut_long, extract_final_answer
+from mctsr_graph.text.hostile import is_suspicious
 from mctsr_graph.text.reward_scale import RANGE, at
 from mctsr_graph.text.thinking import strip_reasoning
 
@@ -41,6 +42,16 @@ SCORE_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 """What a judge may be asked for in place of text."""
+
+
+LONGEST_REPLY = 2 * LONGEST
+"""Characters of a reply that are kept, thinking included; the middle of a longer one is cut out."""
+
+
+def look_through(text: str) -> None:
+    """Find in an answer what a search asks of it later: asked again, it is there at once."""
+    extract_final_answer(text)
+    is_suspicious(text)
 
 
 def read_text(reply: str) -> str:

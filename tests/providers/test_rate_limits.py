@@ -12,7 +12,7 @@ import pytest
 from langchain_core.rate_limiters import BaseRateLimiter
 
 from mctsr_graph import MCTSrContext, asolve, solve
-from mctsr_graph.calls.retry import Pace
+from mctsr_graph.calls.pace import Pace
 
 from .server import Vendors
 from .test_every_provider import PROBLEM, anthropic
