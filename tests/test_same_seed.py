@@ -40,13 +40,16 @@ def drawn(call: ScriptedCall) -> float:
     return random.Random(place).random()
 
 
-def unreliable(call: ScriptedCall) -> Any:
-    """A quarter of the replies is no use, and a twentieth is none at all."""
-    if call.rollout and drawn(call) < 0.05:
-        return ValueError("gone")
-    if drawn(call) < 0.3:
+def careless(call: ScriptedCall) -> Any:
+    """A quarter of the replies is no use."""
+    if 0.05 <= drawn(call) < 0.3:
         return "" if call.role != "evaluate" else "I cannot say."
     return WORLD.reply(call)
+
+
+def unreliable(call: ScriptedCall) -> Any:
+    """As `careless`, and a twentieth of the calls fails."""
+    return ValueError("gone") if call.rollout and drawn(call) < 0.05 else careless(call)
 
 
 def found(context: MCTSrContext, awaited: bool, reply: Any = unreliable, **given: Any) -> Solution:
@@ -154,7 +157,7 @@ def test_replies_that_come_together_keep_to_the_same_tree(pipelined: bool) -> No
     context = MCTSrContext(profile="paper", width=4, max_calls=50, **PLENTY, **settings)
     seen = set()
     for _ in range(6):
-        solution = asyncio.run(asolve(PROBLEM, Giving(replies=unreliable), context=context))
+        solution = asyncio.run(asolve(PROBLEM, Giving(replies=careless), context=context))
         assert total_cost(solution.usage)["calls"] <= 50
         seen.add(told(solution))
     assert len(seen) == 1
