@@ -39,7 +39,7 @@ from mctsr_graph.text.thinking import strip_reasoning
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
 # What asking again would not help
-_FINAL = ("budget", "context", "refusal", "model_error", "logprobs")
+_FINAL = ("budget", "context", "refusal", "unavailable", "model_error", "logprobs")
 T = TypeVar("T")
 _NO_QUESTION = Question("")
 
@@ -220,7 +220,7 @@ class Asker:
         ends = isinstance(error, MCTSrError) or bubbles_up(error)
         if ends or self.strict or kind == "configuration":
             return error
-        code = kind if kind in _FINAL else "model_error"
+        code = {"transient": "unavailable", "other": "model_error"}.get(kind, kind)
         return ReplyError(code, f"{type(error).__name__}: {error}")
 
     def _temperature(self, request: Request) -> float | None:

@@ -74,7 +74,8 @@ class Failure(TypedDict):
     role: str
     """What the model was asked for: "draft", "critique", "refine" or "evaluate"."""
     code: str
-    """A short word: "missing" (no score), "empty", "budget", "model_error", "judge_error", ..."""
+    """A short word: "missing" (no score), "empty", "budget", "unavailable" (it may work later),
+    "model_error", "judge_error", ..."""
     message: str
     """The reason, with the beginning of the offending reply."""
 
