@@ -87,7 +87,7 @@ def test_a_larger_budget_later_is_a_larger_budget_at_once(budgets: tuple[int, ..
         at_once = solve_many(TEXTS, WORLD.model(), **given)
         assert told(solve_many(TEXTS, model, checkpointer=saver, **given)) == told(at_once)
         assert calls(at_once) <= budget
-    smaller = {"context": TUNED, "max_calls": budgets[0]}
+    smaller: Any = {"context": TUNED, "max_calls": budgets[0]}
     made = len(model.calls)
     again = solve_many(TEXTS, model, checkpointer=saver, **smaller)
     assert told(again) == told(solve_many(TEXTS, WORLD.model(), **smaller))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 from langchain_core.outputs import ChatResult
+from langgraph.checkpoint.memory import InMemorySaver
 
 from mctsr_graph import (
     MCTSrContext,
@@ -243,3 +244,25 @@ def test_a_part_of_the_tokens_allows_one_call_beyond_it() -> None:
     with pytest.raises(ReplyError, match="max_tokens = 100 leaves nothing for this call"):
         one.take()
     other.take()
+
+
+def test_a_search_killed_before_its_conclusion_is_concluded() -> None:
+    context = MCTSrContext(profile="tuned", max_calls=2, drafts=2)
+    whole = solve(PROBLEM, WORLD.model(), context=context, judge=is_even)
+    assert [node["rewards"] for node in whole.tree.values()] == [[-100.0], [100.0]]
+    broken: list[bool] = []
+
+    def interrupted(problem: str, answer: str) -> bool:
+        if not broken:
+            broken.append(True)
+            raise KeyboardInterrupt
+        return is_even(problem, answer)
+
+    given: Any = {"context": context, "judge": interrupted, "checkpointer": InMemorySaver()}
+    with pytest.raises(KeyboardInterrupt):
+        solve(PROBLEM, WORLD.model(), **given)
+    assert told(solve(PROBLEM, WORLD.model(), **given)) == told(whole)
+
+
+def is_even(problem: str, answer: str) -> bool:
+    return answer.rstrip(".}")[-1] in "02468"

@@ -18,8 +18,7 @@ from langgraph.errors import GraphBubbleUp, GraphDrained
 from langgraph.types import StateSnapshot, StreamMode
 
 from mctsr_graph.calls.journal import CallJournal
-from mctsr_graph.calls.request import Failure, Model
-from mctsr_graph.calls.retry import classify
+from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.usage import add_usage, price_told
 from mctsr_graph.errors import (
     CheckpointError,
@@ -48,7 +47,7 @@ from mctsr_graph.run.driver import Graph, Way, tell
 from mctsr_graph.run.lease import file_lease, memory_lease
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import Checkpointer, Problem, SolveOptions, SolveSpec
-from mctsr_graph.run.stages import kept_of
+from mctsr_graph.run.stages import failure_of, kept_of
 from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
@@ -346,17 +345,6 @@ class SearchRun:
             tree=tree,
             failures=values.get("failures") or [],
         )
-
-
-def failure_of(error: Exception, rollouts: int) -> Failure:
-    """What ended a search, as a failure of its own."""
-    return Failure(
-        rollout=rollouts,
-        node=None,
-        role="draft",
-        code="unavailable" if classify(error) == "transient" else "model_error",
-        message=f"{type(error).__name__}: {error}",
-    )
 
 
 def _progress(values: dict[str, Any]) -> tuple[int, int]:

@@ -18,7 +18,6 @@ from mctsr_graph.errors import ConfigError, SearchFailedError
 from mctsr_graph.graph.spec import check_options
 from mctsr_graph.run.driver import AWAITING
 from mctsr_graph.run.learn_prior import learn_prior
-from mctsr_graph.run.session import failure_of
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
 from mctsr_graph.run.spec import (
@@ -29,7 +28,7 @@ from mctsr_graph.run.spec import (
     SolveSpec,
     changed,
 )
-from mctsr_graph.run.stages import Stage, stage_of
+from mctsr_graph.run.stages import Stage, failure_of, stage_of
 from mctsr_graph.settings.context import EFFORTS, MCTSrContext
 from mctsr_graph.settings.prior import Prior
 from mctsr_graph.settings.question import Question, as_question
@@ -65,8 +64,15 @@ async def asolve_many(
 
     The first shares go to groups of problems, one after the other: 0 to 15, to 31, to 63 and so on.
     After each group and round, `learn_prior` fits what is known of model and judge to the
-    searches so far; at the end all answers are chosen again under it, without a call. The results
-    depend neither on `concurrency` nor on which search is done first.
+    searches so far; at the end all answers are chosen again under it, without a call. A search that
+    failed since the model could not be reached keeps its share, and is tried once more after all
+    others, and whenever the batch is called again. Its failures stay in its solution.
+
+    The results depend neither on `concurrency` nor on which search is done first. With a
+    `checkpointer` a batch that was killed and is called again ends as if it had not been; one that
+    is over makes no call. A larger `max_calls` later comes to what it comes to at once, where the
+    smaller one had 11 calls a problem; the shares of fewer than 8 calls with which that had ended
+    are made anew. Searches that others have kept there go on from where they are.
 
     Args:
         problems: The problems, as in `solve`. Equal ones are searched once and share a solution.
@@ -77,7 +83,8 @@ async def asolve_many(
         concurrency: Searches that run at the same time, from 1.
         learn: Whether what the problems so far say of model and judge helps with them all. Without
             it all problems begin at the same time.
-        checkpointer: Where the searches are kept, as in `solve`; by default in memory.
+        checkpointer: Where the searches are kept, as in `solve`; by default in memory, and gone
+            when the batch is over.
         on_solution: Called with the number of a problem, from 0, and its solution: after each
             group or round for those that were in it, at the end for those whose answer changes.
             It may be async; what it raises ends the batch.

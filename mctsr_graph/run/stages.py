@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateSnapshot
 
+from mctsr_graph.calls.request import Failure
+from mctsr_graph.calls.retry import classify
 from mctsr_graph.run.driver import Graph, Way
 from mctsr_graph.settings.context import MCTSrContext
 
@@ -74,6 +76,17 @@ async def kept_of(
         if before is not None:
             return before, True
     return latest, False
+
+
+def failure_of(error: Exception, rollouts: int) -> Failure:
+    """What ended a search, as a failure of its own."""
+    return Failure(
+        rollout=rollouts,
+        node=None,
+        role="draft",
+        code="unavailable" if classify(error) == "transient" else "model_error",
+        message=f"{type(error).__name__}: {error}",
+    )
 
 
 def _is_under_way(found: StateSnapshot, stage: Stage) -> bool:
