@@ -38,6 +38,7 @@ HEAVY = (
         "test_grading",
         "test_answer_classes",
         "test_many",
+        "test_same_seed",
         "test_tool",
     ),
     *(
