@@ -196,7 +196,7 @@ def tree_of(method: MethodRecord) -> Tree:
             final_answer=attempt["final_answer"],
             critique=attempt["critique"],
             rewards=attempt["rewards"],
-            q=attempt["q"] or 0.0,
+            q=attempt["q"],
             duplicate_of=None if same is None else str(same),
             truncated=attempt["truncated"],
             suspicious=attempt["suspicious"],
