@@ -268,6 +268,13 @@ def test_what_all_profiles_have(profile: Any) -> None:
     assert {name: settings[name] for name in SHARED} == SHARED
 
 
+def test_rsa_differs_from_tuned_where_the_docs_say() -> None:
+    own = {"profile": "rsa", "drafts": 7, "choice": "majority", "lead": None, "confidence": None}
+    tuned = MCTSrContext(profile="tuned").model_dump()
+    assert MCTSrContext(profile="rsa").model_dump() == {**tuned, **own}
+    assert MCTSrContext(profile="rsa", effort="low").max_calls == 11
+
+
 def test_the_paper_is_the_default_profile_and_its_temperature_is_for_who_asks_for_it() -> None:
     asked = MCTSrContext(profile="paper")
     temperatures = dict.fromkeys([name for name in DIFFERENCES if name.endswith("temperature")])

@@ -100,7 +100,7 @@ class MCTSrContext(BaseModel):
         Literal["low", "medium", "high"] | None,
         Field(
             description="a budget in words: 11, 35 or 131 model calls, as 2, 8 or 32 rollouts of "
-            "the official code; null: medium with profile tuned, else no budget"
+            "the official code; null: medium with profile tuned or rsa, else no budget"
         ),
     ] = None
     max_rollouts: Annotated[
