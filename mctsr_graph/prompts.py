@@ -1,7 +1,7 @@
 """The prompts of a search. Replies to them are read in `text`.
 
 All roles continue one conversation (problem, answer, critique, ...) and add to its end only, so
-that a server that caches prefixes computes each shared part once.
+that a server that caches prefixes computes each shared part once. A merge begins another one.
 """
 
 from __future__ import annotations

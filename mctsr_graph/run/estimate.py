@@ -27,6 +27,7 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.spec import check_options
 from mctsr_graph.run.spec import Problem, SolveOptions, SolveSpec
 from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.tree.task import Kind
 
 _CHARACTERS = 4  # a token of English, by and large
 _MERGED = 3  # answers that a merge is shown, as a rule
@@ -127,7 +128,7 @@ def _steps(spec: SolveSpec, strategy: Strategy, rewards: int) -> Iterator[Counte
     context, roots = spec.context, strategy.roots(spec.context)
     judged = roots.drafts + roots.dummy if strategy.wants_reward("draft") else 0
     yield Counter(draft=roots.drafts, evaluate=judged * context.reward_samples * rewards)
-    kinds = cycle(strategy.kinds)
+    kinds = cycle(_in_turn(strategy))
     for _ in range(context.max_rollouts):
         kind = next(kinds)
         texts = {
@@ -138,6 +139,12 @@ def _steps(spec: SolveSpec, strategy: Strategy, rewards: int) -> Iterator[Counte
         }[kind]
         calls = strategy.calls_of(kind, context, rewards)
         yield Counter(texts) + Counter(evaluate=calls - len(texts))
+
+
+def _in_turn(strategy: Strategy) -> list[Kind]:
+    """What rollouts are supposed to do; who merges hardly drafts after the roots."""
+    merges = "merge" in strategy.kinds
+    return [kind for kind in strategy.kinds if not (merges and kind == "draft")]
 
 
 def _refining(spec: SolveSpec, answer: str, critique: str) -> list[BaseMessage]:
@@ -161,7 +168,7 @@ def _names(model: Model | str | None) -> list[str]:
 
 
 def _assumptions(spec: SolveSpec, size: int) -> str:
-    kinds = spec.search.strategy(spec.context).kinds
+    kinds = _in_turn(spec.search.strategy(spec.context))
     turns = f"; rollouts {', '.join(kinds)} in turn" if len(kinds) > 1 else ""
     return (
         f"An estimate: {size} tokens a reply, {_CHARACTERS} characters a token, nothing cached, no "
