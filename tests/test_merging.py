@@ -25,6 +25,7 @@ from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.prompts import merge_messages, shorter_merge_messages
 from mctsr_graph.run.spec import SolveSpec
 from mctsr_graph.strategies import PaperStrategy, Search, Strategy, Task
+from mctsr_graph.strategies.choose import classes_of
 from mctsr_graph.strategies.rsa import RSAStrategy
 from mctsr_graph.strategies.tuned.evidence import evidence_of
 from mctsr_graph.tree.tree import Tree
@@ -158,9 +159,15 @@ def test_the_same_reply_to_a_merge_of_the_same_answers_is_one_vote() -> None:
     assert [tree[i].get("repeats") for i in "345"] == [None, "3", "3"]
 
 
-def test_a_merge_counts_as_a_move_from_what_most_of_its_parents_state() -> None:
+@pytest.mark.parametrize(
+    ("merged", "moves"),
+    [(7, {("5", "7"): 1}), (5, {}), (6, {})],
+)
+def test_what_a_merge_was_shown_it_may_have_copied_and_anything_else_is_a_move(
+    merged: int, moves: dict[tuple[str, str], int]
+) -> None:
     def states(call: ScriptedCall) -> str:
-        said = {(0, 0): 5, (0, 1): 6, (0, 2): 5, (1, 0): 6}
+        said = {(0, 0): 5, (0, 1): 6, (0, 2): 5, (1, 0): merged}
         if call.role == "evaluate":
             return "Score: 0"
         return f"{call.rollout}.{call.sample} \\boxed{{{said[call.rollout, call.sample]}}}"
@@ -168,7 +175,22 @@ def test_a_merge_counts_as_a_move_from_what_most_of_its_parents_state() -> None:
     tree = solve("p", ScriptedChatModel(replies=states), context=THREE, strategy=Merging()).tree
     assert tree["3"]["parent"] == "1"  # which states 6, as one of three
     assert evidence_of(tree).votes == {"5": 2, "6": 1}
-    assert evidence_of(tree).moves == {("5", "6"): 1}
+    assert evidence_of(tree).moves == moves
+    assert len(evidence_of(tree).rewards[str(merged)]) == {5: 3, 6: 2, 7: 1}[merged]
+
+
+def test_a_merge_stands_for_its_class_where_a_parent_that_states_it_was_pruned() -> None:
+    def states(call: ScriptedCall) -> str:
+        said = {(0, 0): 5, (0, 1): 6, (0, 2): 7, (1, 0): 5}
+        if call.role == "evaluate":
+            return "Score: 0"
+        return f"{call.rollout}.{call.sample} \\boxed{{{said[call.rollout, call.sample]}}}"
+
+    tree = solve("p", ScriptedChatModel(replies=states), context=THREE, strategy=Merging()).tree
+    tree["0"]["pruned"] = True
+    assert evidence_of(tree).moves == {("6", "5"): 1}
+    found = classes_of(tree, MCTSrContext(profile="paper"))
+    assert {one["final_answer"] for one in found} == {"5", "6", "7"}
 
 
 # What it is asked
