@@ -24,7 +24,7 @@ from mctsr_graph import MCTSrContext
 from mctsr_graph.benchmark.simulated_search import Moment, simulated_search
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls.request import derive_seed
-from mctsr_graph.strategies.choose import classes_of
+from mctsr_graph.strategies.choose import CHOICES, classes_of
 from mctsr_graph.strategies.enough import why_enough
 from mctsr_graph.strategies.strategy import Strategy, strategy_of
 from mctsr_graph.strategies.tuned.evidence import evidence_of
@@ -136,7 +136,7 @@ def _searched(
 
 
 def _outcome(moment: Moment, context: MCTSrContext, world: World, number: int) -> Outcome:
-    node = strategy_of(context).choose(moment.tree, context)
+    node = CHOICES[context.choice](moment.tree, context)
     right = node is not None and moment.tree[node]["final_answer"] == world.problem(number).gold
     confidence = None
     if context.choice == "weighted":
@@ -166,7 +166,6 @@ POLICIES: dict[str, Policy] = {
     "best-of-n": best_of_n,
     "paper": partial(search, MCTSrContext()),
     "official": partial(search, MCTSrContext(profile="official")),
-    "rsa": partial(search, MCTSrContext(profile="rsa")),
     "tuned": tuned_with(),
 }
 ABLATIONS: dict[str, Policy] = {
