@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 
 from mctsr_graph import (
     ConfigError,
@@ -17,6 +18,7 @@ from mctsr_graph import (
     Prompts,
     ScriptedChatModel,
     asolve,
+    create_mctsr,
     estimate,
     solve,
 )
@@ -24,11 +26,13 @@ from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.prompts import merge_messages, shorter_merge_messages
 from mctsr_graph.run.spec import SolveSpec
+from mctsr_graph.run.steering import pin, prune, steer
 from mctsr_graph.strategies import PaperStrategy, Search, Strategy, Task
 from mctsr_graph.strategies.choose import classes_of
 from mctsr_graph.strategies.rsa import RSAStrategy
 from mctsr_graph.strategies.tuned.evidence import evidence_of
-from mctsr_graph.tree.tree import Tree
+from mctsr_graph.tree.steered import in_play
+from mctsr_graph.tree.tree import Tree, path_to_root
 from mctsr_graph.viewers.mermaid import render_mermaid
 from mctsr_graph.viewers.text import render_text
 
@@ -301,6 +305,24 @@ def test_rsa_makes_up_for_what_was_lost() -> None:
     found = solve("p", ScriptedChatModel(replies=failing), context=context)
     assert population_sizes(found.tree) == [3, 3, 3]
     assert found.rollouts == 8
+
+
+def test_rsa_goes_on_around_what_a_person_pins_or_prunes() -> None:
+    context = MCTSrContext(profile="rsa", drafts=3, max_rollouts=9, max_calls=None)
+    config: Any = {"configurable": {"thread_id": "t"}}
+    graph = create_mctsr(ScriptedChatModel(replies=keyed_reply), context=context)
+    compiled = graph.compile(checkpointer=InMemorySaver())
+    three = context.model_copy(update={"max_rollouts": 3})
+    compiled.invoke({"problem": "p"}, config, context=three)
+    steer(compiled, config, prune("1"), by="Ann", context=context)
+    steer(compiled, config, pin("0"), by="Ann", context=context)
+    compiled.invoke(None, config, context=context)
+    tree = compiled.get_state(config).values["tree"]
+    # One draft, and merges, for those that were pruned
+    played = in_play({i: {**node, "pinned": False} for i, node in tree.items()})
+    assert population_sizes({i: node for i, node in tree.items() if i in played})[:2] == [3, 3]
+    assert [node["rollout"] for node in tree.values() if node["parent"] is None] == [0, 0, 0, 4]
+    assert "0" in path_to_root(tree, compiled.get_state(config).values["best"])
 
 
 def test_rsa_returns_the_majority_of_its_last_population() -> None:

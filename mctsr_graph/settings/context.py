@@ -81,7 +81,8 @@ class MCTSrContext(BaseModel):
     `profile` names a set of values; every field given by name overrides it. "paper" follows
     arXiv 2406.07394; "official" reproduces the authors' published code where it differs
     (without its use of the ground truth); "tuned" spends each call where it tells most about
-    which answer is right. A wrong value raises `ConfigError`.
+    which answer is right; "rsa" merges answers (arXiv 2509.26626). A wrong value raises
+    `ConfigError`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.settings.context import MCTSrContext
@@ -49,12 +49,13 @@ class RSAStrategy(Strategy):
     def next_tasks(self, search: Search) -> Sequence[Task]:
         """Fill the first population that is not full, from the one before it.
 
-        A population are the answers of one depth that are in play, so that a person's answer takes
-        part, and what was lost or pruned is made up for.
+        A population are the answers of one depth that are not pruned, so that a person's answer
+        takes part, and what was lost or pruned is made up for. A pin is for the choice alone.
         """
         size = max(search.context.drafts, self.merged)
         populations: dict[int, list[str]] = {}
-        for node_id, node in in_play(search.tree).items():
+        unpinned: dict[str, Any] = {i: {**node, "pinned": False} for i, node in search.tree.items()}
+        for node_id, node in in_play(unpinned).items():
             if not node["dummy"]:
                 populations.setdefault(node["depth"], []).append(node_id)
         depth = 0

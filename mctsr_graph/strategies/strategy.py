@@ -1,4 +1,4 @@
-"""What a search asks of a strategy: six questions. "paper", "official" and "tuned" answer them."""
+"""What a search asks of a strategy: six questions, which each profile answers."""
 
 from __future__ import annotations
 
