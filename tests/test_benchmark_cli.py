@@ -178,7 +178,7 @@ def test_rewards_alone_choose_without_the_truth(tmp_path: Path, problems: Path, 
     assert [row["margin"] for row in pairs] == [55.0, 25.0] * 3
 
 
-def test_an_answer_that_was_merged_and_never_judged_was_chosen_by_votes(
+def test_an_answer_that_was_merged_becomes_training_data_without_rewards(
     tmp_path: Path, problems: Path, model: Any
 ) -> None:
     run, out = tmp_path / "run", tmp_path / "train"
@@ -187,7 +187,7 @@ def test_an_answer_that_was_merged_and_never_judged_was_chosen_by_votes(
     assert mctsr("export", run, "-o", out).exit_code == 0
     # 7 drafts state 0 and rollouts 1 to 4 state 1 to 4, so three of the newest 7 answers state 0
     [row] = rows(out / "sft.jsonl")
-    assert (row["method"], row["labels"], row["reward"]) == ("rsa", "votes", None)
+    assert (row["method"], row["reward"]) == ("rsa", None)
     assert row["messages"][-1]["content"] == "After 0: \\boxed{0}"
     assert rows(out / "pairs.jsonl") == []
 

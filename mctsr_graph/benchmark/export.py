@@ -25,9 +25,8 @@ def export(run: str | Path, out: str | Path, *, gold: bool = False) -> tuple[int
     An SFT row is the answer that a search returned. A pair sets it against each other answer of
     its tree with lower rewards. With `gold`, rows are the right answers, and a pair sets the
     right answer with the highest rewards against each wrong one. Each row says in `labels` what
-    chose it, "rewards", "gold", or "votes" for an answer that was never judged. Margins are
-    differences of mean rewards, points; under "gold" they may be negative, where the judge was
-    mistaken, or null, where it was not asked.
+    chose it, "rewards" or "gold". Margins are differences of mean rewards, points; under "gold"
+    they may be negative, where the judge was mistaken, or null, where it was not asked.
 
     Answers that were cut off, or hold what could be meant for the judge, are never examples to
     follow.
@@ -68,7 +67,6 @@ def _sft_rows(line: Line, gold: bool) -> Iterator[Row]:
             yield {
                 "messages": [*_prompt(line), _said(attempt)],
                 **_origin(line, name, gold),
-                **({} if gold or attempt["rewards"] else {"labels": "votes"}),
                 "reward": _reward(attempt),
             }
 
