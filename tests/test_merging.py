@@ -272,7 +272,7 @@ def test_rsa_of_other_sizes() -> None:
     context = MCTSrContext(profile="rsa", drafts=4, max_rollouts=6, max_calls=None)
     found = solve("p", ScriptedChatModel(replies=keyed_reply), context=context)
     assert population_sizes(found.tree) == [4, 4, 2]
-    four = MCTSrContext(drafts=5, max_rollouts=5)
+    four = MCTSrContext(profile="paper", drafts=5, max_rollouts=5)
     strategy = RSAStrategy(merged=4)
     tree = solve("p", ScriptedChatModel(replies=keyed_reply), context=four, strategy=strategy).tree
     assert [len(node["parents"]) for node in tree.values() if node["depth"]] == [4] * 5

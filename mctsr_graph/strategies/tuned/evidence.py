@@ -46,9 +46,12 @@ def polled(tree: Mapping[str, Node]) -> Counter[str]:
 def evidence_of(tree: Mapping[str, Node]) -> Evidence:
     """Collect what the answers in play say.
 
-    Dummies and answers without a final one say nothing, and a repeated text no more than once.
+    Dummies and answers without a final one say nothing, and a repeated text no more than once. But
+    equal drafts are votes of their own where another draft shows that the model samples them.
     """
-    votes: Counter[str] = Counter()
+    drafts = [node for node in voters(tree) if node["parent"] is None]
+    sampled = len({node["answer"] for node in drafts}) > 1
+    votes = Counter(key for node in drafts if sampled and (key := class_of(node)) is not None)
     moves: Counter[tuple[str, str]] = Counter()
     rewards: dict[str, list[tuple[float, int]]] = {}
     for node in distinct(in_play(tree), "duplicate_of"):
@@ -58,7 +61,8 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
         shown = _shown(tree, node)
         copied = "parents" in node and own in shown
         if not shown:
-            votes[own] += 1
+            if node["parent"] is not None or not sampled:
+                votes[own] += 1
         # A class whose other answers were pruned is told of by what was copied from them
         elif not copied or not (own in votes or any(own in move for move in moves)):
             moves[max(shown, key=shown.count), own] += 1
