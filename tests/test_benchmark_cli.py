@@ -178,6 +178,20 @@ def test_rewards_alone_choose_without_the_truth(tmp_path: Path, problems: Path, 
     assert [row["margin"] for row in pairs] == [55.0, 25.0] * 3
 
 
+def test_an_answer_that_was_merged_becomes_training_data_without_rewards(
+    tmp_path: Path, problems: Path, model: Any
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "train"
+    given = ("--methods", "rsa", "--rollouts", "2", "--limit", "1", "-o", run)
+    assert mctsr("bench", "run", problems, *given).exit_code == 0
+    assert mctsr("export", run, "-o", out).exit_code == 0
+    # 7 drafts state 0 and rollouts 1 to 4 state 1 to 4, so three of the newest 7 answers state 0
+    [row] = rows(out / "sft.jsonl")
+    assert (row["method"], row["reward"]) == ("rsa", None)
+    assert row["messages"][-1]["content"] == "After 0: \\boxed{0}"
+    assert rows(out / "pairs.jsonl") == []
+
+
 def test_datasets_reads_them(tmp_path: Path, finished: Path) -> None:
     datasets = pytest.importorskip("datasets", reason="the package datasets is not installed")
     mctsr("export", finished, "-o", tmp_path / "train", "--gold")

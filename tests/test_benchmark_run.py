@@ -42,6 +42,7 @@ from mctsr_graph.benchmark.store import RunFolder, read_run
 from mctsr_graph.benchmark.unfinished import Unfinished
 from mctsr_graph.calls.usage import no_cost, total_cost
 from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.prompts import Prompts
 
 from .conftest import keyed_reply
 
@@ -198,6 +199,18 @@ def test_a_record_holds_the_whole_tree() -> None:
     alone = solve("P", ScriptedChatModel(replies=keyed_reply), context=context)
     plain = {key: {k: v for k, v in node.items() if k != "uct"} for key, node in alone.tree.items()}
     assert tree_of(made["official"]) == plain
+
+
+def test_rsa_is_compared_at_equal_calls_and_its_record_holds_every_parent() -> None:
+    made = solved(ScriptedChatModel(replies=keyed_reply), Plan(["rsa"], [0, 2]), "P")
+    # 3 + 4 * 2 = 11 calls: 7 drafts and 4 merges. 3 calls are fewer than its drafts take
+    told = [(point["limit"], point["cost"]["calls"]) for point in made["rsa"]["points"]]
+    assert told == [(3, 7), (11, 11)]
+    context = MCTSrContext(profile="rsa", max_calls=11)
+    alone = solve("P", ScriptedChatModel(replies=keyed_reply), context=context)
+    assert tree_of(made["rsa"]) == alone.tree
+    assert made["rsa"]["points"][-1]["selected"] == int(alone.best or "")
+    assert [len(one.get("parents", [])) for one in made["rsa"]["attempts"]] == [0] * 7 + [3] * 4
 
 
 def test_zero_rollouts_are_a_draft_and_its_evaluation() -> None:
@@ -361,6 +374,21 @@ def test_the_truth_changes_nothing_but_the_grades(tmp_path: Path) -> None:
 
     assert verdicts(lines) == {"right", "wrong", None}
     assert verdicts(wrong) == {"wrong", None}
+
+
+def test_the_words_of_a_merge_are_part_of_the_runs_that_merge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ids() -> list[str]:
+        model = about(ScriptedChatModel(replies=[]))
+        plans = [Plan(["cot", "paper"], (0,)), Plan(["cot", "rsa"], (0,))]
+        return [settings_of(data(), "scripted", model, plan)["run"] for plan in plans]
+
+    before = ids()
+    words = "Other words: {problem} {answers}"
+    monkeypatch.setattr("mctsr_graph.benchmark.run.Prompts", lambda: Prompts(merge=words))
+    after = ids()
+    assert (before[0], before[1] == after[1]) == (after[0], False)
 
 
 def test_a_finished_run_asks_nothing_and_another_is_not_mixed_in(tmp_path: Path) -> None:

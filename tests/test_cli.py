@@ -176,6 +176,10 @@ def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
             ],
             "--prior is given, which profile 'paper' makes no use of; allowed with profile tuned",
         ),
+        (
+            ["solve", "p", "--profile", "rsa", "--prior", str(tmp_path / "usual.json")],
+            "--prior is given, which profile 'rsa' makes no use of; allowed with --profile tuned",
+        ),
     ]:
         result = mctsr(*arguments)
         assert result.exit_code == 2

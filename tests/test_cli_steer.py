@@ -68,6 +68,15 @@ def test_a_wish_says_how_many_rollouts_it_needs(file: str) -> None:
     assert re.search(r"5  q .*\n.* └─ 7  q ", result.stdout)
 
 
+def test_answers_are_merged_by_the_next_rollout(file: str) -> None:
+    result = mctsr("steer", file, "merge", "5", "2", "0")
+    assert result.stderr == f"Go on with: mctsr resume {file} --rollouts 7\n"
+    result = mctsr("resume", file, "--rollouts", "7", "--show-tree")
+    assert re.search(r"5  q .*\n.* └─ 7  q .* \(merges 5, 2, 0\)", result.stdout)
+    told = mctsr("steer", file, "merge", "5", "9").stderr
+    assert "node is '9', allowed 0 to 7" in told
+
+
 def test_the_judge_is_asked_or_the_person_says(file: str, model: ScriptedChatModel) -> None:
     model.calls.clear()
     result = mctsr("steer", file, "answer", "It is \\boxed{5}.", "--parent", "2")

@@ -268,6 +268,13 @@ def test_what_all_profiles_have(profile: Any) -> None:
     assert {name: settings[name] for name in SHARED} == SHARED
 
 
+def test_rsa_differs_from_tuned_where_the_docs_say() -> None:
+    own = {"profile": "rsa", "drafts": 7, "choice": "majority", "lead": None, "confidence": None}
+    tuned = MCTSrContext(profile="tuned").model_dump()
+    assert MCTSrContext(profile="rsa").model_dump() == {**tuned, **own}
+    assert MCTSrContext(profile="rsa", effort="low").max_calls == 11
+
+
 def test_tuned_is_the_default_profile() -> None:
     assert MCTSrContext().model_dump() == MCTSrContext(profile="tuned").model_dump()
     assert MCTSrContext.model_validate_json(MCTSrContext().model_dump_json()) == MCTSrContext()

@@ -165,7 +165,7 @@ def values(keyed: ScriptedChatModel) -> dict[str, Any]:
         (("tree", "1", "duplicate_of"), "9", "node '1' tells of node '9', which is not there"),
         (("tree", "1", "answer"), None, "tree.1.answer is None: Input should be a valid string"),
         (("tree", "1", "parents"), ["0", "9"], "node '1' tells of node '9', which is not there"),
-        (("tree", "1", "parents"), ["0", "2"], "node '2' has the children"),
+        (("tree", "1", "parents"), ["2", "0"], "node '1' merges ['2', '0'], but is below '0'"),
         (("tree",), {}, "4 rollouts but no tree"),
     ],
 )  # fmt: skip

@@ -23,6 +23,7 @@ from mctsr_graph.calls.usage import no_cost
 from mctsr_graph.graph.rollout import Leaf, certain_alike, new_leaf, rewards
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.strategies.tuned.evidence import evidence_of, polled
+from mctsr_graph.tree.task import Task
 
 SHORT = "The answer is \\boxed{7}."
 WORKED = "We add three and four, one after the other, and check the sum twice. " * 4 + SHORT
@@ -207,9 +208,9 @@ def test_replies_to_unequal_requests_are_no_copies() -> None:
 
 def test_the_first_reply_of_a_cache_is_a_copy_where_it_comes_after_its_copies() -> None:
     # LangChain marks all but the first, which may be the last to be counted
-    copy: Leaf = {**new_leaf(1, None, "draft"), "answer": "It is 7.", "certain": True}
-    first: Leaf = {**new_leaf(2, None, "draft"), "answer": "It is 7."}
-    other: Leaf = {**new_leaf(3, None, "draft"), "answer": "It is 8."}
+    copy: Leaf = {**new_leaf(1, {}, Task("draft")), "answer": "It is 7.", "certain": True}
+    first: Leaf = {**new_leaf(2, {}, Task("draft")), "answer": "It is 7."}
+    other: Leaf = {**new_leaf(3, {}, Task("draft")), "answer": "It is 8."}
     told = certain_alike([copy, first, other])
     assert [leaf.get("certain", False) for leaf in told] == [True, True, False]
     again = Reply(60.0, no_cost(), 0.1, digest="a", is_certain=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
 from mctsr_graph.calls.usage import no_usage
 from mctsr_graph.models.scripted import ScriptedCall
-from mctsr_graph.strategies.paper import PaperStrategy
+from mctsr_graph.strategies import PaperStrategy, Search, Task
 from mctsr_graph.tree.tree import Tree, add_child, best_node, merge, new_node
 from mctsr_graph.viewers.html import render_html
 
@@ -151,6 +151,44 @@ def test_the_slider_shows_the_search_as_it_was(opened: Open, settings: dict[str,
         assert page.locator(".card").count() == sum(
             node["rollout"] <= event["index"] for node in solution.tree.values()
         )
+
+
+class MergingNow(PaperStrategy):
+    """Every second rollout merges the newest three answers, the newest first."""
+
+    kinds = ("refine", "merge")
+
+    def next_tasks(self, search: Search) -> Sequence[Task]:
+        newest, *others = list(search.tree)[:-4:-1]
+        even = search.rollouts % 2 == 1
+        return [Task("merge", newest, tuple(others))] if even else super().next_tasks(search)
+
+
+def test_what_was_merged_is_linked_and_its_further_lines_are_dotted(opened: Open) -> None:
+    events: list[Any] = []
+    context = MCTSrContext(profile="paper", max_rollouts=4)
+    model = ScriptedChatModel(replies=keyed_reply)
+    solution = solve("p", model, context=context, strategy=MergingNow(), on_event=events.append)
+    # Rollout 2 merges nodes 1 and 0 into 2; rollout 4 merges 3, 2 and 1 into 4
+    page = opened(solution.to_html())
+    lines = page.get_attribute("#merge-edges", "d")
+    assert lines.count("M") == 1 + 2
+    assert (
+        page.evaluate("getComputedStyle(document.getElementById('merge-edges')).strokeDasharray")
+        == "1.6px, 4px"
+    )
+    page.click(card("4"))
+    assert page.inner_text("#node .family").startswith("merges 321")  # a button each
+    page.click("#node .family button >> nth=2")
+    assert "merged into 24" in page.inner_text("#node .family")
+    page.click("#tab-rollouts")
+    assert "3 + 2 + 1 → 4" in page.inner_text("#rollouts")
+    for event in [one for one in events if one["type"] == "mctsr.rollout"]:
+        page.locator("#slider").fill(str(event["index"]))
+        told = page.get_attribute(card(event["node"]), "aria-label")
+        assert f"q {event['q']:.1f},".replace("-", "−") in told
+        best = page.get_attribute(".card.best", "aria-label")
+        assert best.startswith(f"node {event['best']['node']}, best,")
 
 
 def test_values_of_other_rules_are_shown_as_they_are(opened: Open) -> None:

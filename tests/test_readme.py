@@ -41,7 +41,7 @@ def test_a_python_block_runs(place: str, tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.usefixtures("profiles")
 def test_the_blocks_of_a_page_on_strategies_run_one_after_the_other() -> None:
     page = {place: block for place, block in blocks("python").items() if place not in ALONE}
-    assert len(page) == 3
+    assert len(page) == 4
     [strategy] = [block for block in page.values() if "class " in block]
     assert len(strategy.splitlines()) < 40
     names: dict[str, Any] = {"__name__": "strategies"}

@@ -33,6 +33,7 @@ from mctsr_graph.run.steering import (
     aundo,
     edit_critique,
     expand,
+    merge_answers,
     pin,
     prune,
     restore,
@@ -201,6 +202,50 @@ def test_the_next_free_rollouts_refine_what_a_person_wants() -> None:
     assert tree["3"]["steering"][0]["rollout"] == tree["8"]["rollout"] == 8
 
 
+def test_a_person_has_answers_merged() -> None:
+    graph, model = start()
+    steer(graph, THREAD, merge_answers("2", "5", "0"), by="Ann")
+    model.calls.clear()
+    tree = go_on(graph, 7)["tree"]
+    assert (tree["7"]["parent"], tree["7"]["parents"]) == ("2", ["2", "5", "0"])
+    assert [call.role for call in model.calls] == ["refine", "evaluate"]
+    shown = str(model.calls[0].messages[-1].content)
+    assert sorted(re.findall(r"Answer of rollout (\d)", shown)) == ["0", "2", "5"]
+    record = tree["2"]["steering"][0]
+    assert (record["action"], record["by"], record["rollout"]) == ("merge", "Ann", 7)
+    with pytest.raises(ConfigError, match="node is '7', allowed one that came of a critique"):
+        steer(graph, THREAD, edit_critique("words", "7"), by="Ann")
+
+
+@pytest.mark.parametrize("pruned", ["2", "5"])
+def test_a_merge_of_what_was_pruned_since_is_not_wished_any_more(pruned: str) -> None:
+    graph, _ = start()
+    steer(graph, THREAD, merge_answers("2", "5"), by="Ann")
+    steer(graph, THREAD, expand("0"), by="Ann")
+    steer(graph, THREAD, prune(pruned), by="Bob")
+    tree = go_on(graph, 8)["tree"]
+    assert all("parents" not in node for node in tree.values())
+    assert tree["8"]["parent"] == "0"
+
+
+def test_a_merge_is_put_off_by_what_takes_its_rollout() -> None:
+    graph, _ = start()
+    steer(graph, THREAD, merge_answers("2", "5"), by="Ann")
+    steer(graph, THREAD, ask_rewards("1"), by="Ann")
+    tree = go_on(graph, 8)["tree"]
+    assert (tree["7"]["rollout"], tree["7"]["parents"]) == (8, ["2", "5"])
+
+
+def test_the_critique_of_a_merge_in_flight_cannot_be_edited() -> None:
+    graph, _ = start(interrupt_before=["refine"])
+    for _ in range(2):
+        graph.invoke(None, THREAD, context=SIX)
+    steer(graph, THREAD, merge_answers("1", "0"), by="Ann")
+    graph.invoke(None, THREAD, context=SIX)
+    with pytest.raises(ConfigError, match="is a merge, which has no critique; allowed a refine"):
+        steer(graph, THREAD, edit_critique("Multiply."), by="Ann")
+
+
 def test_another_critique_writes_a_node_anew() -> None:
     graph, _ = start()
     steer(graph, THREAD, prune("4"), by="Ann")  # even of a node that is out of play
@@ -280,6 +325,7 @@ ACTS: dict[str, Callable[[], Act]] = {
     "pin": lambda: pin("3"),
     "expand": lambda: expand("5", "words"),
     "critique": lambda: edit_critique("words", "4"),
+    "merge": lambda: merge_answers("5", "2"),
     "answer": lambda: add_answer("It is \\boxed{5}."),
     "answer with reward": lambda: add_answer("It is \\boxed{5}.", reward=99),
     "rewards": lambda: ask_rewards("2"),
@@ -335,6 +381,10 @@ async def test_the_async_half_does_the_same(name: str) -> None:
         (lambda: restore("1"), "node is '1', allowed a pruned one: 5"),
         (lambda: pin("5"), "node '5' is pruned with '5': restore that first"),
         (lambda: expand("1", " "), "critique is ' ', allowed a text"),
+        (lambda: merge_answers("1"), "nodes are 1, allowed two or more, each once"),
+        (lambda: merge_answers("1", "2", "1"), "nodes are 1, 2, 1, allowed two or more, each once"),
+        (lambda: merge_answers("1", "9"), "node is '9', allowed 0 to 6"),
+        (lambda: merge_answers("1", "5"), "node '5' is pruned with '5': restore that first"),
         (lambda: edit_critique("words", "0"), "node is '0', allowed one that came of"),
         (lambda: edit_critique("words"), "0 rollouts are paused before refine, allowed 1"),
         (lambda: add_answer(""), "answer is '', allowed a text"),

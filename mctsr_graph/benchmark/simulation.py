@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 import random
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -46,7 +48,9 @@ class World:
     A problem has its own chance that an independent answer is right, drawn from a Beta
     distribution around `skill`; its wrong answers cluster geometrically. A refinement of a right
     answer keeps it right with chance `keeps`; one of a wrong answer mends it with `mends` times the
-    problem's chance, else leaves it as it was with chance `sticks`. A reward scatters by
+    problem's chance, else leaves it as it was with chance `sticks`. A merge goes on from a right
+    answer that it is shown with chance `picks`, else from the one that most state; it keeps a right
+    one with `keeps_merging`, and does with a wrong one as a refinement does. A reward scatters by
     `noise` each time, by `answer_spread` from answer to answer and by `class_spread` from one
     final answer to the next (errors the judge shares with itself); right ones are higher by so
     much that one reward of each tells right from wrong with probability `auc`.
@@ -60,6 +64,8 @@ class World:
     keeps: float = 0.88
     mends: float = 0.7
     sticks: float = 0.7
+    picks: float = 0.3
+    keeps_merging: float = 0.97
     concentration: float = 2.0
     wrong_ratio: float = 0.75
     wrong_kinds: int = 10
@@ -86,6 +92,9 @@ class World:
             return self.critique(last)
         if call.role == "draft":
             return self.draft(number, seed)
+        merged = _ANSWER.finditer(str(call.messages[-1].content)) if call.role == "refine" else ()
+        if shown := [found[0] for found in merged]:
+            return self.merge(number, shown, seed)
         if call.role == "refine":
             return self.refine(number, last, seed)
         return f"Score: {self.reward(number, last, seed)}"
@@ -111,13 +120,30 @@ class World:
         if stated is None:
             return self.draft(number, seed)
         rng, kind = self._rng("refine", number, seed), int(stated[2]) - _OFFSET * (number + 1)
+        return self._answer(number, self._after(rng, number, kind, self.keeps), seed)
+
+    def merge(self, number: int, answers: Sequence[str], seed: int) -> str:
+        """A merge of answers, whatever their order; of none that states anything, a draft."""
+        stated = [found for answer in answers if (found := _ANSWER.search(answer)) is not None]
+        if not stated:
+            return self.draft(number, seed)
+        rng = self._rng("merge", number, seed)
+        votes = Counter(int(found[2]) - _OFFSET * (number + 1) for found in stated)
+        most = max(votes.values())
+        kind = rng.choice(sorted(kind for kind in votes if votes[kind] == most))
+        if 0 in votes and rng.random() < self.picks:
+            kind = 0
+        return self._answer(number, self._after(rng, number, kind, self.keeps_merging), seed)
+
+    def _after(self, rng: random.Random, number: int, kind: int, keeps: float) -> int:
+        """What becomes of an answer of some kind; 0 is the right one."""
         if kind == 0:
-            after = 0 if rng.random() < self.keeps else self._wrong(rng)
+            after = 0 if rng.random() < keeps else self._wrong(rng)
         elif rng.random() < self.mends * self.chance(number):
             after = 0
         else:
             after = kind if rng.random() < self.sticks else self._wrong(rng)
-        return self._answer(number, after, seed)
+        return after
 
     def reward(self, number: int, answer: str, seed: int) -> int:
         """A whole score of an answer, points; low for one that states nothing."""

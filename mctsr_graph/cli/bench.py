@@ -52,7 +52,7 @@ def run_command(
         str,
         typer.Option(
             help="Comma-separated: cot, self-refine, self-consistency, best-of-n, and profiles "
-            "of MCTSr such as paper, official."
+            "such as paper, official, tuned, rsa."
         ),
     ] = "cot,self-refine,self-consistency,best-of-n,paper",
     rollouts: Annotated[

@@ -99,8 +99,9 @@ def _wrong(state: Mapping[str, Any], told: Mapping[str, Any], step: str) -> Iter
         yield f"its best node {best!r} is not there"
     yield from _miscounted(state, tree, told)
     for number, leaf in (state.get("wave") or {}).items():
-        if leaf.get("parent") is not None and leaf["parent"] not in tree:
-            yield f"rollout {number} is at node {leaf['parent']!r}, which is not there"
+        for parent in leaf.get("parents", [leaf.get("parent")]):
+            if parent is not None and parent not in tree:
+                yield f"rollout {number} is at node {parent!r}, which is not there"
     yield from _changed(state, step)
 
 
@@ -129,9 +130,8 @@ def _ill_linked(tree: Mapping[str, Any]) -> Iterator[str]:
         if node_id != str(number):
             yield f"node {number} is not there, in its place is node {node_id!r}"
         yield from (f"node {node_id!r} {wrong}" for wrong in _ill_placed(tree, node, number))
-        for above in dict.fromkeys([node["parent"], *node.get("parents", ())]):
-            if above is not None:
-                below[above].append(node_id)
+        if node["parent"] is not None:  # of the nodes that were merged, the first alone
+            below[node["parent"]].append(node_id)
     for node_id, node in tree.items():
         if sorted(node["children"]) != sorted(below[node_id]):
             children, known = _brief(node["children"]), _brief(below[node_id])
@@ -148,6 +148,8 @@ def _ill_placed(tree: Mapping[str, Any], node: Mapping[str, Any], number: int) -
         yield f"has depth {node['depth']}, below {above!r}"
     if above is None and node["depth"]:
         yield f"has depth {node['depth']}, but no parent"
+    if "parents" in node and node["parents"][:1] != [above]:
+        yield f"merges {_brief(node['parents'])}, but is below {above!r}"
     others = [above, node["duplicate_of"], node.get("repeats"), *node.get("parents", ())]
     for other in others:
         if other is not None and other not in tree:

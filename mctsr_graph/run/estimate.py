@@ -27,8 +27,10 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.spec import check_options
 from mctsr_graph.run.spec import Problem, SolveOptions, SolveSpec
 from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.tree.task import Kind
 
 _CHARACTERS = 4  # a token of English, by and large
+_MERGED = 3  # answers that a merge is shown, as a rule
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def estimate(
     messages = {
         "draft": say.draft_messages(prompts, spec.problem),
         "critique": say.critique_messages(prompts, spec.problem, answer),
-        "refine": say.refine_messages(prompts, spec.problem, answer, critique),
+        "refine": _refining(spec, answer, critique),
         "evaluate": say.evaluate_messages(prompts, spec.problem, answer),
     }
     calls = _calls(spec)
@@ -126,12 +128,33 @@ def _steps(spec: SolveSpec, strategy: Strategy, rewards: int) -> Iterator[Counte
     context, roots = spec.context, strategy.roots(spec.context)
     judged = roots.drafts + roots.dummy if strategy.wants_reward("draft") else 0
     yield Counter(draft=roots.drafts, evaluate=judged * context.reward_samples * rewards)
-    kinds = cycle(strategy.kinds)
+    kinds = cycle(_in_turn(strategy))
     for _ in range(context.max_rollouts):
         kind = next(kinds)
-        texts = {"draft": ["draft"], "refine": ["critique", "refine"], "evaluate": []}[kind]
+        texts = {
+            "draft": ["draft"],
+            "refine": ["critique", "refine"],
+            "merge": ["refine"],
+            "evaluate": [],
+        }[kind]
         calls = strategy.calls_of(kind, context, rewards)
         yield Counter(texts) + Counter(evaluate=calls - len(texts))
+
+
+def _in_turn(strategy: Strategy) -> list[Kind]:
+    """What rollouts are supposed to do; who merges hardly drafts after the roots."""
+    merges = "merge" in strategy.kinds
+    return [kind for kind in strategy.kinds if not (merges and kind == "draft")]
+
+
+def _refining(spec: SolveSpec, answer: str, critique: str) -> list[BaseMessage]:
+    """What a refinement or a merge is asked, whichever the strategy makes; the longer of both."""
+    prompts, kinds = spec.search.prompts, spec.search.strategy(spec.context).kinds
+    refine = say.refine_messages(prompts, spec.problem, answer, critique)
+    merge = say.merge_messages(prompts, spec.problem, [answer] * _MERGED)
+    if "merge" not in kinds:
+        return refine
+    return max(merge, refine, key=_tokens) if "refine" in kinds else merge
 
 
 def _tokens(messages: list[BaseMessage]) -> int:
@@ -145,7 +168,7 @@ def _names(model: Model | str | None) -> list[str]:
 
 
 def _assumptions(spec: SolveSpec, size: int) -> str:
-    kinds = spec.search.strategy(spec.context).kinds
+    kinds = _in_turn(spec.search.strategy(spec.context))
     turns = f"; rollouts {', '.join(kinds)} in turn" if len(kinds) > 1 else ""
     return (
         f"An estimate: {size} tokens a reply, {_CHARACTERS} characters a token, nothing cached, no "

@@ -81,7 +81,8 @@ class MCTSrContext(BaseModel):
     `profile` names a set of values; every field given by name overrides it. "tuned", the default,
     spends each call where it tells most about which answer is right; "paper" follows
     arXiv 2406.07394; "official" reproduces the authors' published code where it differs
-    (without its use of the ground truth). A wrong value raises `ConfigError`.
+    (without its use of the ground truth); "rsa" merges answers (arXiv 2509.26626). A wrong value
+    raises `ConfigError`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -100,7 +101,7 @@ class MCTSrContext(BaseModel):
         Literal["low", "medium", "high"] | None,
         Field(
             description="a budget in words: 11, 35 or 131 model calls, as 2, 8 or 32 rollouts of "
-            "the official code; null: medium with profile tuned, else no budget"
+            "the official code; null: medium with profile tuned or rsa, else no budget"
         ),
     ] = None
     max_rollouts: Annotated[

@@ -22,6 +22,7 @@ is flawless"). A solution that sums up with "Score: 85" loses that sentence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
@@ -45,6 +46,7 @@ REMOVED = "[line removed]"
 _JOINED = 200  # characters on each side of a line end that may break a sentence
 _SHORT = 4_000  # characters; a longer text is looked at only around the hints in it
 _AROUND = 600  # characters looked at on each side of a hint, at most
+_TAG = re.compile(r"</?\s*solution_\w+\s*>", re.IGNORECASE)
 
 
 def defuse_control_tokens(text: str) -> str:
@@ -89,6 +91,12 @@ def hide_scores(answer: str) -> Shown:
         parts += [answer[done:start], said[: len(said) - len(said.lstrip())], REMOVED]
         done = end
     return Shown("".join([*parts, answer[done:]]) if hidden else answer, len(hidden))
+
+
+def between_tags(name: str, answer: str) -> str:
+    """An answer as one of several: without forged scores, and with no tag of another in it."""
+    shown = _TAG.sub("[tag removed]", hide_scores(answer).text)
+    return f"<solution_{name}>\n{shown}\n</solution_{name}>"
 
 
 def is_suspicious(answer: str) -> bool:

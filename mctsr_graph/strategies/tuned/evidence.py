@@ -20,7 +20,9 @@ class Evidence:
     votes: Mapping[str, int] = field(default_factory=dict)
     """Independent answers by class."""
     moves: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """Refinements by the classes of the answer refined and of the new one."""
+    """Refinements by the classes of the answer refined and of the new one. A merge counts as one of
+    what most of its parents state; but not where it states what it was shown: it may have copied
+    that."""
     rewards: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
     """By class: mean and number of each judged answer's rewards, points."""
 
@@ -56,13 +58,23 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
         own = class_of(node)
         if own is None or node["dummy"]:
             continue
-        parent = node["parent"]
-        before = class_of(tree[parent]) if parent is not None else None
-        if before is not None:
-            moves[before, own] += 1
-        elif parent is not None or not sampled:
-            votes[own] += 1
+        shown = _shown(tree, node)
+        copied = "parents" in node and own in shown
+        if not shown:
+            if node["parent"] is not None or not sampled:
+                votes[own] += 1
+        # A class whose other answers were pruned is told of by what was copied from them
+        elif not copied or not (own in votes or any(own in move for move in moves)):
+            moves[max(shown, key=shown.count), own] += 1
         if node["rewards"]:
             count = len(node["rewards"])
             rewards.setdefault(own, []).append((sum(node["rewards"]) / count, count))
     return Evidence(dict(votes), dict(moves), rewards)
+
+
+def _shown(tree: Mapping[str, Node], node: Node) -> list[str]:
+    """The classes of the answers that a node was made from."""
+    if node["parent"] is None:
+        return []
+    keys = [class_of(tree[one]) for one in node.get("parents", [node["parent"]])]
+    return [key for key in keys if key is not None]
