@@ -49,7 +49,7 @@ def right(world: World, number: int, budget: int, reward_calls: int, knows: bool
 def percent_right(problems: int, reward_calls: int, budget: int, knows: bool) -> float:
     """Over all cells."""
     worlds = [
-        World(skill, auc, noise=30.0, wrong_ratio=0.6, class_spread=6.0) for skill, auc in CELLS
+        World(skill, auc, wrong_ratio=0.6, class_spread=0.03) for skill, auc in CELLS
     ]
     found = [
         right(world, number, budget, reward_calls, knows)

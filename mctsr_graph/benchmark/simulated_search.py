@@ -124,7 +124,7 @@ def _lived(
     elif leaf["task"] == "refine":
         seed = _seed(context, rollout, "refine", 0)
         answer = world.refine(number, parent["answer"], seed)
-        critique, calls = world.critique("" if parent["dummy"] else parent["answer"]), 2
+        critique, calls = world.critique(parent["answer"]), 2
     times = context.reward_samples if strategy.wants_reward(leaf["task"]) else 0
     own = [
         _reward(world, number, answer or "", strategy, context, rollout, k) for k in range(times)
