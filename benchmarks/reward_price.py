@@ -48,9 +48,7 @@ def right(world: World, number: int, budget: int, reward_calls: int, knows: bool
 
 def percent_right(problems: int, reward_calls: int, budget: int, knows: bool) -> float:
     """Over all cells."""
-    worlds = [
-        World(skill, auc, wrong_ratio=0.6, class_spread=0.03) for skill, auc in CELLS
-    ]
+    worlds = [World(skill, auc, wrong_ratio=0.6, class_spread=0.03) for skill, auc in CELLS]
     found = [
         right(world, number, budget, reward_calls, knows)
         for world in worlds
