@@ -115,6 +115,17 @@ def test_settings_hold_for_all_methods(tmp_path: Path, problems: Path, model: An
     ]
 
 
+def test_all_methods_are_asked_the_same_problem(tmp_path: Path, model: ScriptedChatModel) -> None:
+    file = tmp_path / "odd.jsonl"
+    file.write_text(json.dumps({"id": "p0", "problem": "What\0 is 2 + 2?", "answer": "4"}))
+    out = tmp_path / "run"
+    assert mctsr("bench", "run", file, "--rollouts", 1, "-o", out).exit_code == 0
+    asked = {str(call.messages[1].content) for call in model.calls if call.role == "draft"}
+    assert len(asked) == 1
+    [line] = RunFolder(out).lines()
+    assert line["problem"] in asked.pop()
+
+
 def sorted_lines(folder: Path) -> list[Any]:
     return sorted(RunFolder(folder).lines(), key=lambda line: (line["id"], line["seed"]))
 

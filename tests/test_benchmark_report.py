@@ -111,13 +111,13 @@ def test_what_went_wrong_has_a_table(run: RunMetrics) -> None:
     assert named(run, "endings").rows[2] == (
         *("2", "MCTSr paper", "2 rollouts", "4"),
         *("1", "1", "0", "1", "1"),  # right, wrong, no answer, undecided, failed: four
-        *("1", "0", "1", "1"),
+        *("1", "0", "1", "1", "0"),
     )
 
 
 def test_nothing_is_called_better_without_need(run: RunMetrics) -> None:
     assert [row[-1] for row in named(run, "comparisons").rows] == ["no difference shown"] * 2
-    assert named(run, "comparisons").rows[0][2].startswith("−25.0 (")
+    assert named(run, "comparisons").rows[0][2:4] == ("4", "−25.0 (−100.0 to +50.0)")
 
 
 def test_levels_have_tables(run: RunMetrics) -> None:

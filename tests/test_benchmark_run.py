@@ -32,6 +32,8 @@ from mctsr_graph import (
 from mctsr_graph.benchmark import run as run_module
 from mctsr_graph.benchmark.again import regrade, replay
 from mctsr_graph.benchmark.grading import Verdict
+from mctsr_graph.benchmark.metrics import measure
+from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.plan import Plan, Task
 from mctsr_graph.benchmark.problems import DataSet, Problem
 from mctsr_graph.benchmark.records import Line, MethodRecord, outcome, tree_of
@@ -60,7 +62,7 @@ def golden_reply(call: ScriptedCall) -> AIMessage:
         "critique": lambda: "Count again.",
         "refine": lambda: f"I see. \\boxed{{{ROLLOUTS[call.rollout][0]}}}",
         "evaluate": lambda: (
-            f"Score: {ROLLOUTS[call.rollout][1 + call.sample]}"
+            f"Score: {ROLLOUTS[call.rollout][min(1 + call.sample, 2)]}"
             if call.rollout
             else f"Score: {REWARDS[call.sample % len(REWARDS)]}"
         ),
@@ -109,14 +111,14 @@ def test_self_refine_is_a_draft_a_critique_and_a_refinement(
 def test_self_consistency_has_as_many_calls_and_as_many_tokens_as_a_search(
     golden: dict[str, MethodRecord],
 ) -> None:
-    # The search took 50, 200 and 350 tokens; a draft takes 20. Of the first 3 drafts two say 5;
-    # of 7 three say 7 (found first) and three 5; of 11 five say 9; of 17 nine say 5
+    # The search took 2, 6 and 10 calls and 50, 200 and 350 tokens; a draft takes 20. Of the first
+    # 2 drafts the first says 7; of 6 three say 7; of 10 four say 9; of 17 nine say 5
     assert points(
         golden["self-consistency"], "rollouts", "budget", "against", "limit", "attempts", "selected"
     ) == [
-        (0, "calls", None, 3, 3, 1),
-        (1, "calls", None, 7, 7, 0),
-        (2, "calls", None, 11, 11, 5),
+        (0, "calls", "paper", 2, 2, 0),
+        (1, "calls", "paper", 6, 6, 0),
+        (2, "calls", "paper", 10, 10, 5),
         (0, "tokens", "paper", 50, 2, 0),
         (1, "tokens", "paper", 200, 10, 5),
         (2, "tokens", "paper", 350, 17, 1),
@@ -247,10 +249,10 @@ def test_equal_tokens_have_a_bound() -> None:
         return message
 
     made = solved(ScriptedChatModel(replies=reply), Plan(["self-consistency", "paper"], [0]))
-    # 31 tokens would buy 31 drafts; 8 times 3 calls are drawn
+    # 31 tokens would buy 31 drafts; 8 times the 2 calls of the search are drawn
     assert points(made["self-consistency"], "limit", "attempts", "capped") == [
-        (3, 3, False),
-        (31, 24, True),
+        (2, 2, False),
+        (31, 16, True),
     ]
 
 
@@ -266,9 +268,86 @@ def test_a_method_always_makes_one_attempt() -> None:
     assert (point["limit"], point["attempts"], point["cost"]["calls"]) == (3, 1, 4)
 
 
+def messy_reply(call: ScriptedCall) -> AIMessage:
+    """As golden, but the first critique is empty and asked for again."""
+    return AIMessage("") if call.role == "critique" and call.attempt == 0 else golden_reply(call)
+
+
+@pytest.mark.parametrize(
+    ("reply", "settings", "calls"),
+    [
+        (golden_reply, {}, 6),  # draft, reward; critique, refinement, two rewards
+        (messy_reply, {}, 7),
+        (golden_reply, {"reward_samples": 2}, 8),
+    ],
+)
+def test_a_baseline_gets_the_calls_that_the_search_took(
+    reply: Any, settings: dict[str, Any], calls: int
+) -> None:
+    plan = Plan(["self-consistency", "best-of-n", "paper"], [1], settings)
+    made = solved(ScriptedChatModel(replies=reply), plan)
+    assert points(made["paper"], "cost")[0][0]["calls"] == calls
+    limits = ("against", "limit", "attempts")
+    assert points(made["self-consistency"], *limits)[0] == ("paper", calls, calls)
+    each = 1 + settings.get("reward_samples", 1)  # best-of-N asks as often for a reward
+    assert points(made["best-of-n"], *limits)[0] == ("paper", calls, calls // each)
+    rewards = [len(attempt["rewards"]) for attempt in made["best-of-n"]["attempts"]]
+    assert set(rewards) == {each - 1}
+
+
+def test_a_judge_of_several_calls_is_paid_for_on_both_sides() -> None:
+    plan = Plan(["self-consistency", "best-of-n", "paper"], [1], {"judge": "pairwise"})
+    model = ScriptedChatModel(replies=lambda call: "1" if call.role == "evaluate" else "\\boxed{5}")
+    made = solved(model, plan)
+    [paper] = points(made["paper"], "cost")
+    spent = {name: made[name]["points"][0]["cost"]["calls"] for name in plan.methods}
+    assert spent["self-consistency"] == spent["paper"] == paper[0]["calls"]
+    assert 0 < spent["best-of-n"] <= spent["paper"]
+
+
+@pytest.mark.parametrize(
+    ("equal", "budgets"),
+    [
+        (["calls"], {("calls", "paper")}),
+        (["tokens"], {("tokens", "paper")}),
+        (["calls", "tokens"], {("calls", "paper"), ("tokens", "paper")}),
+        (["formula"], {("calls", None)}),
+    ],
+)
+def test_a_user_chooses_what_is_equal(equal: list[str], budgets: set[Any]) -> None:
+    plan = Plan(["self-consistency", "paper"], [1], equal=equal)
+    made = solved(ScriptedChatModel(replies=golden_reply), plan)
+    assert set(points(made["self-consistency"], "budget", "against")) == budgets
+
+
+def test_one_reply_without_token_counts_is_no_defeat_of_the_baseline(tmp_path: Path) -> None:
+    # The baseline is right on 4 of 4, and the search, too; one of its replies tells no tokens
+    def reply(call: ScriptedCall) -> AIMessage:
+        message = golden_reply(call)
+        text = "Score: 5" if call.role == "evaluate" else "\\boxed{5}"
+        silent = call.role == "critique" and "2 + 2" in str(call.messages[1].content)
+        return AIMessage(text, usage_metadata=None if silent else message.usage_metadata)
+
+    plan = Plan(["self-consistency", "paper"], [1])
+    lines, _ = keep(tmp_path, ScriptedChatModel(replies=reply), plan, golds=("5",) * 4)
+    settings, _ = read_run(tmp_path)
+    found = measure(settings, lines)
+    vote = found.methods[Key("self-consistency", "tokens", 1, "paper")]
+    assert (vote.problems, vote.unmeasured, vote.verdicts["failed"]) == (3, 1, 0)
+    by_budget = {one.second.budget: one for one in found.comparisons}
+    assert by_budget["tokens"].difference.value == 0
+    assert (by_budget["tokens"].problems, by_budget["tokens"].left_out) == (3, ("p2",))
+    assert (by_budget["calls"].problems, by_budget["calls"].left_out) == (4, ())
+    paper = found.methods[Key("paper", "rollouts", 1, None)]
+    assert paper.untold == 1
+    assert paper.tokens is not None
+    assert paper.tokens.mean == 200  # of the three that told all
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
+        ({"equal": ["money"]}, "equal is .'money'., allowed calls, tokens, formula"),
         ({"methods": ["guess"]}, "method is 'guess', allowed cot, .*paper, official"),
         ({"methods": []}, "one or more"),
         ({"methods": ["cot", "cot"]}, "each once"),

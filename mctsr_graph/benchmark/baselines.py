@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from mctsr_graph.calls.request import Failure
+from mctsr_graph.calls.request import Failure, Reply
 from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
 from mctsr_graph.graph.rollout import failures
 
 from .drafts import Drafts, as_attempt
 from .plan import Plan, calls_of
-from .records import Attempt, MethodRecord, Point
+from .records import FORMULA, Attempt, MethodRecord, Point
 from .votes import best_by_reward, first_with_text, majority, weighted
 
 # Attempts drawn at most, by the calls of the longest search: tokens alone might allow thousands
@@ -23,13 +23,18 @@ class _Budget(NamedTuple):
     rollouts: int
     kind: Literal["calls", "tokens"]
     against: str | None
+    """The search whose record it is."""
     limit: int
+
+    def size(self, cost: Cost) -> int:
+        """How much of the budget something takes."""
+        return cost["calls"] if self.kind == "calls" else _tokens(cost)
 
 
 async def run_baselines(
     plan: Plan, drafts: Drafts, searches: Mapping[str, MethodRecord]
 ) -> dict[str, MethodRecord]:
-    """Run the plan's methods without a search; `searches` are those whose tokens they get.
+    """Run the plan's methods without a search; `searches` are those whose cost they get.
 
     Raises:
         Unfinished: the model's server failed.
@@ -50,14 +55,20 @@ async def run_baselines(
 
 
 def _budgets(plan: Plan, searches: Mapping[str, MethodRecord]) -> list[_Budget]:
-    equal_calls = [_Budget(count, "calls", None, calls_of(count)) for count in plan.rollouts]
-    equal_tokens = [
-        _Budget(point["rollouts"], "tokens", name, _tokens(point["cost"]))
-        for name, record in searches.items()
-        for point in record["points"]
-        if not point["cost"]["unmetered_calls"]
-    ]
-    return equal_calls + equal_tokens
+    """Budgets by what the searches took, and by a formula where that is wanted or there is none.
+
+    Tokens that were not told are no budget: that comparison leaves the problem out.
+    """
+    spent = [(name, point) for name, record in searches.items() for point in record["points"]]
+    found = []
+    if FORMULA in plan.equal or not searches:
+        found += [_Budget(count, "calls", None, calls_of(count)) for count in plan.rollouts]
+    if "calls" in plan.equal:
+        found += [_Budget(p["rollouts"], "calls", n, p["cost"]["calls"]) for n, p in spent]
+    if "tokens" in plan.equal:
+        told = [(name, point) for name, point in spent if not point["cost"]["unmetered_calls"]]
+        found += [_Budget(p["rollouts"], "tokens", n, _tokens(p["cost"])) for n, p in told]
+    return found
 
 
 async def _cot(drafts: Drafts) -> MethodRecord:
@@ -115,42 +126,51 @@ def _fixed(
 
 async def _sampled(drafts: Drafts, budgets: Sequence[_Budget], *, evaluated: bool) -> MethodRecord:
     """Self-consistency, or with an evaluation of each draft best of N."""
-    calls = max(budget.limit for budget in budgets if budget.kind == "calls")
-    most = _MOST_PER_CALL * calls // (1 + evaluated)
-    tokens = max((b.limit for b in budgets if b.kind == "tokens"), default=0)
+    by_calls = [budget.limit for budget in budgets if budget.kind == "calls"]
+    calls = max(by_calls, default=calls_of(max((budget.rollouts for budget in budgets), default=0)))
+    judging = drafts.reward_calls if evaluated else 0
+    most = max(1, _MOST_PER_CALL * calls // (1 + judging))
     attempts: list[Attempt] = []
-    while len(attempts) < (count := _wanted(attempts, calls // (1 + evaluated), tokens, most)):
+    while len(attempts) < (count := min(most, _wanted(attempts, budgets, judging))):
         await (drafts.evaluate(count) if evaluated else drafts.draw(count))
         new = range(len(attempts), count)
         attempts += [drafts.attempt(i, evaluated=evaluated) for i in new]
     points = [_point(budget, attempts, most, drafts, evaluated) for budget in budgets]
-    attempts = attempts[: max(point["attempts"] for point in points)]
+    attempts = attempts[: max((point["attempts"] for point in points), default=0)]
     lost = failures(drafts.drafts[: len(attempts)], "draft", 0)
     if evaluated:
-        asked = drafts.evaluations[: len(attempts)]
-        lost += [f for f in failures(asked, "evaluate", 0) if f["code"] != "unasked"]
+        lost += failures(_judged(drafts, len(attempts)), "evaluate", 0)
     return _record(attempts, points, lost)
 
 
-def _wanted(attempts: Sequence[Attempt], by_calls: int, tokens: int, most: int) -> int:
-    """How many attempts there have to be, as far as is known by now."""
-    have = len(attempts)
-    if have < by_calls:
-        return by_calls
-    spent = sum(_tokens(attempt["cost"]) for attempt in attempts)
-    if spent == 0 or spent > tokens:
-        return have
-    return min(most, have + max(1, math.ceil((tokens - spent) * have / spent)))
+def _wanted(attempts: Sequence[Attempt], budgets: Sequence[_Budget], judging: int) -> int:
+    """How many attempts there have to be, as far as is known by now.
+
+    Args:
+        attempts: Those that were made.
+        budgets: What they may take.
+        judging: Calls that the evaluation of one takes at most.
+    """
+    have = wanted = len(attempts)
+    cost = sum_costs(attempt["cost"] for attempt in attempts)
+    for budget in budgets:
+        spent, room = budget.size(cost), budget.limit - budget.size(cost)
+        if budget.kind == "calls" and not have:
+            wanted = max(wanted, room // (1 + judging))
+        elif budget.kind == "calls" and room >= 1 + min(judging, 1):
+            wanted = max(wanted, have + max(1, room * have // max(spent, 1)))
+        elif budget.kind == "tokens" and have and room > 0 and not cost["unmetered_calls"]:
+            wanted = max(wanted, have + math.ceil(room * have / max(spent, 1)))
+    return max(wanted, 1)
 
 
 def _point(
     budget: _Budget, attempts: Sequence[Attempt], most: int, drafts: Drafts, evaluated: bool
 ) -> Point:
-    size: Callable[[Cost], int] = _tokens if budget.kind == "tokens" else _calls
     count, cost = 0, no_cost()
     for attempt in attempts:
         total = sum_costs([cost, attempt["cost"]])
-        if count and size(total) > budget.limit:
+        if count and budget.size(total) > budget.limit:
             break
         count, cost = count + 1, total
     seen = attempts[:count]
@@ -164,7 +184,7 @@ def _point(
         against=budget.against,
         limit=budget.limit,
         attempts=count,
-        capped=budget.kind == "tokens" and count == most,
+        capped=count == most and budget.size(cost) < budget.limit,
         rollouts_made=0,
         visits=visits,
         selected=chosen,
@@ -176,10 +196,15 @@ def _point(
 
 
 def _seconds(drafts: Drafts, count: int, evaluated: bool) -> float | None:
-    if drafts.is_recalled("draft", count) or (evaluated and drafts.is_recalled("evaluate", count)):
+    judged = count * drafts.context.reward_samples
+    if drafts.is_recalled("draft", count) or (evaluated and drafts.is_recalled("evaluate", judged)):
         return None
-    rounds = [drafts.drafts[:count], drafts.evaluations[:count] if evaluated else []]
+    rounds = [drafts.drafts[:count], _judged(drafts, count) if evaluated else []]
     return sum(max((reply.seconds for reply in replies), default=0.0) for replies in rounds)
+
+
+def _judged(drafts: Drafts, count: int) -> list[Reply]:
+    return [reply for replies in drafts.evaluations[:count] for reply in replies]
 
 
 def _record(attempts: list[Attempt], points: list[Point], lost: list[Failure]) -> MethodRecord:
@@ -192,7 +217,3 @@ def _record(attempts: list[Attempt], points: list[Point], lost: list[Failure]) -
 
 def _tokens(cost: Cost) -> int:
     return cost["input_tokens"] + cost["output_tokens"]
-
-
-def _calls(cost: Cost) -> int:
-    return cost["calls"]

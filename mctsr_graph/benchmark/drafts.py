@@ -35,8 +35,8 @@ class Drafts:
 
     def __post_init__(self) -> None:
         self.drafts: list[Reply] = []
-        self.evaluations: list[Reply] = []
-        """One for each of the first drafts; the evaluation of no text is an empty reply."""
+        self.evaluations: list[list[Reply]] = []
+        """`reward_samples` for each of the first drafts; none for a draft that was lost."""
         self.refinement: list[Reply] = []
         """The critique of the first draft, and the refinement, as far as they could be had."""
         budget = Budget(self.context, [], 0.0)
@@ -58,17 +58,24 @@ class Drafts:
         )
 
     async def evaluate(self, count: int) -> None:
-        """Have at least `count` drafts, each judged once as a search would judge it."""
+        """Have at least `count` drafts, each judged as a search would judge a new answer."""
         await self.draw(count)
-        samples = range(len(self.evaluations), count)
-        asked = [i for i in samples if self.drafts[i].code is None]
+        new, times = range(len(self.evaluations), count), self.context.reward_samples
         texts = {i: self.drafts[i].value for i in range(count) if self.drafts[i].code is None}
+        known = {i: [texts[k] for k in texts if k <= i] for i in texts}
         cases = [
-            [Case(self.problem, texts[i], 0, i, [texts[k] for k in texts if k <= i])] for i in asked
+            [Case(self.problem, texts[i], 0, i * times + k, known[i]) for k in range(times)]
+            for i in new
+            if i in texts
         ]
-        replies = await self._services.judge(cases, self._asker, AWAITING)
-        by_sample = {i: reply for i, [reply] in zip(asked, replies, strict=True)}
-        self.evaluations += [by_sample.get(i, _NOTHING) for i in samples]
+        replies = iter(await self._services.judge(cases, self._asker, AWAITING))
+        self.evaluations += [next(replies) if i in texts else [] for i in new]
+
+    @property
+    def reward_calls(self) -> int:
+        """Calls that judging a draft takes at most, where every reply can be used."""
+        one = self._services.spec.bound_judge.reward_calls(self.context)
+        return one * self.context.reward_samples
 
     async def refine(self) -> None:
         """Have a critique of the first draft, and a refinement."""
@@ -87,14 +94,14 @@ class Drafts:
             )
 
     def is_recalled(self, role: str, count: int) -> bool:
-        """Whether one of the first `count` replies of a role came from the journal."""
+        """Whether a reply to one of the first `count` requests of a role was in the journal."""
         slots = (call.slot for call in self.ledger.calls if call.recalled)
         return any(slot.role == role and slot.sample < count for slot in slots)
 
     def attempt(self, index: int, *, evaluated: bool) -> Attempt:
         """A draft as an attempt, with its evaluation if the method makes one."""
         draft = self.drafts[index]
-        replies = [draft, *([self.evaluations[index]] if evaluated else [])]
+        replies = [draft, *(self.evaluations[index] if evaluated else [])]
         same = [i for i in range(index) if self.drafts[i].value == draft.value]
         made = as_attempt(draft)
         made["cost"] = sum_costs(reply.cost for reply in replies)
@@ -124,6 +131,3 @@ def as_attempt(reply: Reply) -> Attempt:
         cost=reply.cost,
         verdict=None,
     )
-
-
-_NOTHING = Reply(None, sum_costs([]), 0.0, "unasked")

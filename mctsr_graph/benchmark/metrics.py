@@ -45,6 +45,8 @@ class Metrics:
     key: Key
     problems: int
     """Problems times seeds; the denominator of every accuracy."""
+    unmeasured: int
+    """Problems times seeds left out, since it is not known what was spent on them."""
     verdicts: dict[str, int]
     """How many problems ended in each of VERDICTS, by the selected answer; they add up."""
     selected: Interval
@@ -71,14 +73,16 @@ class Metrics:
     failures: int
     """Replies that could not be had."""
     calls: Spread
-    tokens: Spread
-    """Input and output."""
+    tokens: Spread | None
+    """Input and output, of the problems of which every call told them; None where none did."""
+    untold: int
+    """Problems times seeds with a call that told no tokens."""
     cost: Cost
     """Of all problems together."""
     seconds: Spread | None
     """Wall time of the problems for which it is known; None where it is for none."""
     tokens_per_solved: float | None
-    """All tokens by the number of problems solved; None where none was."""
+    """Tokens by the number of problems solved, where all were told; None where none was."""
 
 
 @dataclass(frozen=True)
@@ -140,15 +144,15 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
     if not any(kept.values()):
         raise ConfigError(f"run {settings['run']!r} has no finished problem")
     ids = kept[keys[0]]
-    last = largest(keys)
+    last = largest(key for key in keys if _known(kept[key]))
     return RunMetrics(
         settings=settings,
         problems=len({result.id for result in ids}),
         seeds=len({result.seed for result in ids}),
-        methods={key: _metrics(key, results) for key, results in kept.items()},
+        methods={key: _metrics(key, results) for key, results in kept.items() if _known(results)},
         pass_at_k={name: _pass_at(counts) for name, counts in drawn.items()},
         comparisons=compare_all({key: kept[key] for key in last}),
-        judges={key: judge for key in last if (judge := judge_of(kept[key])) is not None},
+        judges={key: judge for key in last if (judge := judge_of(_known(kept[key]))) is not None},
         groups=[*_groups("level", kept, last), *_groups("subject", kept, last)],
     )
 
@@ -193,15 +197,18 @@ def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:
     def share_of(test: Callable[[Outcome], bool | None]) -> Interval:
         return _share(results, [bool(test(result)) for result in results])
 
+    every, results = results, _known(results)
     costs = [result.cost for result in results]
-    tokens = [cost["input_tokens"] + cost["output_tokens"] for cost in costs]
+    told = [result for result in results if result.tokens is not None]
+    tokens = [result.tokens or 0 for result in told]
     seconds = [result.seconds for result in results if result.seconds is not None]
-    solved = sum(result.verdict == "right" for result in results)
+    solved = sum(result.verdict == "right" for result in told)
     wrong = sum(result.refined_wrong for result in results)
     right = sum(result.refined_right for result in results)
     return Metrics(
         key=key,
         problems=len(results),
+        unmeasured=len(every) - len(results),
         verdicts={name: sum(r.verdict == name for r in results) for name in VERDICTS},
         selected=share_of(lambda result: result.verdict == "right"),
         majority=None if _none(results, "majority") else share_of(lambda r: r.majority),
@@ -217,11 +224,16 @@ def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:
         stopped_early=sum(result.stopped_early for result in results),
         failures=sum(result.failures for result in results),
         calls=_spread([cost["calls"] for cost in costs]),
-        tokens=_spread(tokens),
+        tokens=_spread(tokens) if tokens else None,
+        untold=len(results) - len(told),
         cost=sum_costs(costs),
         seconds=_spread(seconds) if seconds else None,
         tokens_per_solved=sum(tokens) / solved if solved else None,
     )
+
+
+def _known(results: Sequence[Outcome]) -> list[Outcome]:
+    return [result for result in results if result.measured]
 
 
 def _none(results: Sequence[Outcome], field: str) -> bool:
@@ -261,14 +273,17 @@ def _groups(kind: str, kept: dict[Key, list[Outcome]], keys: Sequence[Key]) -> I
     """Accuracy by level or subject; nothing where the problems have none."""
     names = {getattr(result, kind) for results in kept.values() for result in results}
     for name in sorted(name for name in names if name is not None):
-        parts = {key: [r for r in kept[key] if getattr(r, kind) == name] for key in keys}
+        parts = {key: [r for r in _known(kept[key]) if getattr(r, kind) == name] for key in keys}
         yield Group(
             kind=kind,
             name=name,
-            problems=len(parts[keys[0]]),
+            problems=max(map(len, parts.values())),
             selected={
                 key: _share(part, [r.verdict == "right" for r in part])
                 for key, part in parts.items()
+                if part
             },
-            oracle={key: _share(part, [r.oracle for r in part]) for key, part in parts.items()},
+            oracle={
+                key: _share(part, [r.oracle for r in part]) for key, part in parts.items() if part
+            },
         )

@@ -41,6 +41,9 @@ class Outcome:
     subject: str | None
     verdict: str
     """Of the selected answer: one of VERDICTS."""
+    measured: bool
+    """Whether it is known that the method stayed within its budget. Where it is not, because
+    some call told no tokens, the problem is in no figure of this method at this budget."""
     truncated: bool
     """Whether a limit of tokens cut the selected answer off."""
     majority: bool | None
@@ -71,6 +74,12 @@ class Outcome:
     failures: int
     """Replies that could not be had, by the end of the run."""
 
+    @property
+    def tokens(self) -> int | None:
+        """Input and output tokens; None where a call did not tell them."""
+        known = not self.cost["unmetered_calls"]
+        return self.cost["input_tokens"] + self.cost["output_tokens"] if known else None
+
 
 class Samples(NamedTuple):
     """Independent attempts of one method at one problem with one seed."""
@@ -95,13 +104,29 @@ def default_key(method: str, rollouts: int) -> Key:
 def outcomes(line: Line, keys: Sequence[Key]) -> Iterator[Outcome]:
     """Yield one outcome for each of `keys`; a point that the line lacks has failed."""
     for key in keys:
-        method = line["methods"].get(key.method)
-        points = [] if method is None else method["points"]
-        found = [point for point in points if key_of(key.method, point) == key]
-        if method is not None and found:
-            yield _outcome(line, method, found[0])
+        method, point = line["methods"].get(key.method), point_at(line, key)
+        measured = key.budget != "tokens" or _tells_tokens(line, key, point)
+        if method is not None and point is not None:
+            yield _outcome(line, method, point, measured)
         else:
-            yield _failed(line, method)
+            yield _failed(line, method, measured)
+
+
+def point_at(line: Line, key: Key) -> Point | None:
+    """The point of a line that a key names, if it has one."""
+    method = line["methods"].get(key.method)
+    points = [] if method is None else method["points"]
+    return next((point for point in points if key_of(key.method, point) == key), None)
+
+
+def _tells_tokens(line: Line, key: Key, own: Point | None) -> bool:
+    """Whether every call of a baseline, and of the search whose tokens it gets, told its tokens."""
+    record = line["methods"].get(key.against or "")
+    others = (
+        [point for point in record["points"] if point["rollouts"] == key.rollouts] if record else []
+    )
+    seen = [*others, *([] if own is None else [own])]
+    return not any(point["cost"]["unmetered_calls"] for point in seen)
 
 
 def samples(line: Line, method: str) -> Samples:
@@ -125,7 +150,7 @@ def is_right(attempt: Attempt) -> bool:
     return attempt["verdict"] == "right"
 
 
-def _outcome(line: Line, method: MethodRecord, point: Point) -> Outcome:
+def _outcome(line: Line, method: MethodRecord, point: Point, measured: bool) -> Outcome:
     seen = method["attempts"][: point["attempts"]]
     real = [attempt for attempt in seen if not attempt["dummy"]]
     fixes = [is_right(child) for parent, child in _refinements(seen) if not is_right(parent)]
@@ -137,6 +162,7 @@ def _outcome(line: Line, method: MethodRecord, point: Point) -> Outcome:
         level=line["level"],
         subject=line["subject"],
         verdict=outcome(method, selected),
+        measured=measured,
         truncated=selected is not None and method["attempts"][selected]["truncated"],
         majority=_vote(method, point["majority"]),
         weighted=_vote(method, point["weighted"]),
@@ -155,7 +181,7 @@ def _outcome(line: Line, method: MethodRecord, point: Point) -> Outcome:
     )
 
 
-def _failed(line: Line, method: MethodRecord | None) -> Outcome:
+def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
     """A method that gave up before a point: what it had cost by then is not forgotten."""
     attempts = [] if method is None else method["attempts"]
     return Outcome(
@@ -164,6 +190,7 @@ def _failed(line: Line, method: MethodRecord | None) -> Outcome:
         level=line["level"],
         subject=line["subject"],
         verdict="failed",
+        measured=measured,
         truncated=False,
         majority=None,
         weighted=None,

@@ -6,11 +6,12 @@ import gzip
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.settings.question import as_question
 
 FILE_FORM = (
     'a .jsonl or .jsonl.gz file of one object a line: {"id": ..., "problem": ..., "answer": ..., '
@@ -67,18 +68,22 @@ def choose(
     return found[:limit]
 
 
-def unique(problems: Sequence[Problem], place: str) -> list[Problem]:
-    """The problems, of which no two have the same id.
+def checked(problems: Sequence[Problem], place: str) -> list[Problem]:
+    """The problems with their texts as a search cleans them, so that all methods get the same.
 
     Raises:
-        ConfigError: two have.
+        ConfigError: two have the same id, or one says nothing.
     """
-    seen: set[str] = set()
+    found: dict[str, Problem] = {}
     for problem in problems:
-        if problem.id in seen:
+        if problem.id in found:
             raise ConfigError(f"{place} holds the id {problem.id!r} twice")
-        seen.add(problem.id)
-    return list(problems)
+        try:
+            text = as_question(problem.text).text
+        except ConfigError as error:
+            raise ConfigError(f"{place}, id {problem.id!r}: {error}") from None
+        found[problem.id] = replace(problem, text=text)
+    return list(found.values())
 
 
 def from_file(path: Path) -> DataSet:
@@ -98,7 +103,7 @@ def from_file(path: Path) -> DataSet:
     problems = [_problem(line, f"line {i} of {str(path)!r}") for i, line in lines]
     digest = hashlib.sha256(raw).hexdigest()
     name = path.name.partition(".")[0]
-    return DataSet(name, f"{path.name} sha256:{digest}", unique(problems, repr(str(path))))
+    return DataSet(name, f"{path.name} sha256:{digest}", checked(problems, repr(str(path))))
 
 
 def _problem(line: str, place: str) -> Problem:

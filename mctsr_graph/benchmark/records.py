@@ -31,6 +31,11 @@ and a vote. best-of-n: drafts with one self-evaluation each. They share their dr
 of one is attempt i of the others, and each is charged for what it would cost alone.
 """
 
+EQUAL, FORMULA = ("calls", "tokens"), "formula"
+"""What a baseline may have as much of as a search took, and a budget that asks no search."""
+FORMER = (FORMULA, "tokens")
+"""The budgets of runs that do not name theirs."""
+
 
 class Attempt(TypedDict):
     """One answer to the problem: a draft, or a node of the tree, in order of creation."""
@@ -75,18 +80,18 @@ class Point(TypedDict):
     rollouts: int
     """The N of --rollouts that the point belongs to; 0 for budget "own"."""
     budget: Literal["rollouts", "calls", "tokens", "own"]
-    """What bounds the method here. "rollouts": an MCTSr search after N rollouts. "calls": a
-    baseline with 3 + 4N model calls, or a search whose rollouts differ in cost (profile tuned)
-    after as many; its first answers alone may take more. "tokens": a baseline with the input and
-    output tokens that the search `against` took at N on the same problem. "own": a method whose
-    cost is fixed (cot, self-refine); one point."""
+    """What bounds the method here. "rollouts": an MCTSr search after N rollouts. "calls" and
+    "tokens": a baseline with as many calls, or input and output tokens, as the search `against`
+    had taken at N on the same problem. "calls" without `against`: 3 + 4N of them, for a baseline
+    where no search tells, and for a search whose rollouts differ in cost (profile tuned); its
+    first answers alone may take more. "own": a method whose cost is fixed (cot, self-refine)."""
     against: str | None
-    """Name of the MCTSr method whose tokens are the budget; None but for "tokens"."""
+    """Name of the MCTSr method whose cost on this problem is the budget, or None."""
     limit: int | None
     """Calls or tokens allowed; None for "rollouts" and "own"."""
     attempts: int
-    """Attempts made within the budget, at least one. A baseline is a prefix: the attempt after
-    them would have gone beyond `limit`, unless `capped`."""
+    """Attempts made within the budget; of a baseline at least one. It is a prefix: the attempt
+    after them would have gone beyond `limit`, unless `capped`."""
     capped: bool
     """Whether the budget had room for more attempts than a run draws."""
     rollouts_made: int
@@ -164,6 +169,8 @@ class RunSettings(TypedDict):
     rollouts: list[int]
     settings: dict[str, Any]
     """Settings of `MCTSrContext` that were given by name; they hold for all methods."""
+    equal: NotRequired[list[str]]
+    """As in `Plan`; `FORMER` where it is not there."""
     package: str
     """Version of mctsr_graph."""
     started: str

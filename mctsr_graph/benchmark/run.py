@@ -22,7 +22,7 @@ from mctsr_graph.prompts import Prompts
 from .grading import Grader
 from .plan import Plan, Task
 from .problems import DataSet, Problem
-from .records import VERSION, Line, MethodRecord, RunSettings
+from .records import FORMER, VERSION, Line, MethodRecord, RunSettings
 from .solving import solve_task
 from .stand_in import About
 from .store import RunFolder
@@ -47,6 +47,7 @@ class Job:
 def settings_of(data: DataSet, model: str, about: About, plan: Plan) -> RunSettings:
     """Describe a run; its id is made of all that its lines depend on."""
     depends = [data.source, model, asdict(about), list(plan.methods), list(plan.rollouts)]
+    depends += [] if tuple(plan.equal) == FORMER else [list(plan.equal)]
     text = json.dumps([VERSION, *depends, plan.settings, asdict(Prompts())], sort_keys=True)
     return RunSettings(
         version=VERSION,
@@ -60,9 +61,16 @@ def settings_of(data: DataSet, model: str, about: About, plan: Plan) -> RunSetti
         methods=list(plan.methods),
         rollouts=list(plan.rollouts),
         settings=plan.settings,
+        equal=list(plan.equal),
         package=__version__,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def plan_of(settings: RunSettings) -> Plan:
+    """The plan of a run that was begun."""
+    equal = settings.get("equal", FORMER)
+    return Plan(settings["methods"], settings["rollouts"], settings["settings"], equal)
 
 
 def local(model: Model) -> Engine:
@@ -126,8 +134,9 @@ def _claim(folder: RunFolder, settings: RunSettings) -> None:
     if found is None:
         folder.write_settings(settings)
     elif found["run"] != settings["run"]:
-        names = ("source", "model", "label", "methods", "rollouts", "settings")
-        differ = [n for n in names if found[n] != settings[n]]  # type: ignore[literal-required]
+        names = ("source", "model", "label", "methods", "rollouts", "settings", "equal")
+        before = {"equal": list(FORMER), **found}
+        differ = [n for n in names if before[n] != settings[n]]  # type: ignore[literal-required]
         raise FingerprintMismatchError(
             f"{str(folder.path)!r} holds another run ({', '.join(differ) or 'other prompts'} "
             "differ); take another --out"
@@ -145,7 +154,7 @@ class _Finisher:
         on_line: OnLine,
     ) -> None:
         self._folder, self._settings = folder, settings
-        self._plan = Plan(settings["methods"], settings["rollouts"], settings["settings"])
+        self._plan = plan_of(settings)
         self._grader, self._on_line = grader, on_line
         self._lock = threading.Lock()
         self._in_a_row = 0

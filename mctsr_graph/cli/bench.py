@@ -58,6 +58,13 @@ def run_command(
     rollouts: Annotated[
         str, typer.Option(help="Comma-separated numbers of rollouts to compare at.")
     ] = "0,1,4,8",
+    equal: Annotated[
+        str,
+        typer.Option(
+            help="What baselines get as much of as each search took on the same problem: calls, "
+            "tokens, or both; formula: 3 + 4 calls a rollout."
+        ),
+    ] = "calls,tokens",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     levels: Annotated[str, typer.Option(help="Only these levels, comma-separated.")] = "",
     subjects: Annotated[str, typer.Option(help="Only these subjects, comma-separated.")] = "",
@@ -105,7 +112,7 @@ def run_command(
         limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
         given = limits if max_reply_tokens is not None else {}
         given |= dict(parse_setting(text) for text in settings or [])
-        plan = Plan(_words(methods), _numbers("--rollouts", rollouts), given)
+        plan = Plan(_words(methods), _numbers("--rollouts", rollouts), given, _words(equal))
         data = load_problems(dataset, revision=revision)
         chosen = choose(data, levels=_words(levels), subjects=_words(subjects), limit=limit)
         jobs = [Job(problem, one) for one in _numbers("--seed", seed) for problem in chosen]

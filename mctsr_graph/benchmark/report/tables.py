@@ -75,7 +75,8 @@ def _accuracy(run: RunMetrics) -> Table:
         "returns, chosen without the truth: the headline. The oracle upper bound counts a problem "
         "as solved when any attempt is right; nobody who lacks the truth can reach it. Baselines "
         "stand beside the search that they cost as much as, in calls or in tokens; best-of-N "
-        "takes the sample with the highest reward that the model gives itself.",
+        "takes the sample with the highest reward that the model gives itself. A problem on which "
+        "some call told no tokens is left out of what is compared by tokens.",
         (
             "rollouts",
             "method",
@@ -109,13 +110,25 @@ def _comparisons(run: RunMetrics) -> Table:
         "Difference of the selected accuracies in points, with a 95 % interval: the wider of a "
         "paired bootstrap of whole problems and of a score interval. Then the counts of problems "
         "that only one of the two got right, the exact McNemar test, and its p after Holm's "
-        "correction for all rows. Nothing is called better unless the interval leaves 0 out and "
-        "the corrected p is below 0.05.",
-        ("this", "against", "difference", "only this", "only that", "p", "p (Holm)", "finding"),
+        "correction for all rows. Problems are those on which it is known what both sides spent "
+        "(times seeds); metrics.json names the others. Nothing is called better unless the "
+        "interval leaves 0 out and the corrected p is below 0.05.",
+        (
+            "this",
+            "against",
+            "problems",
+            "difference",
+            "only this",
+            "only that",
+            "p",
+            "p (Holm)",
+            "finding",
+        ),
         [
             (
                 words.full_name(one.first),
                 words.full_name(one.second),
+                words.count(one.problems),
                 words.points(one.difference),
                 str(one.only_first),
                 str(one.only_second),
@@ -135,7 +148,8 @@ def _endings(run: RunMetrics) -> Table:
         "All of these are in the denominator, and only right counts. Undecided: the grader could "
         "not tell. Failed: the method returned no answer at all. Cut off: a limit of tokens ended "
         "the selected answer (it has a verdict, too). Short of attempts: the budget had room for "
-        "more than the run drew. Replies lost: calls that failed after all retries.",
+        "more than the run drew. Replies lost: calls that failed after all retries. Not measured: "
+        "problems that are in no figure of this row, since it is not known what was spent.",
         (
             "rollouts",
             "method",
@@ -146,6 +160,7 @@ def _endings(run: RunMetrics) -> Table:
             "short of attempts",
             "stopped early",
             "replies lost",
+            "not measured",
         ),
         [
             (
@@ -159,6 +174,7 @@ def _endings(run: RunMetrics) -> Table:
                         metrics.capped,
                         metrics.stopped_early,
                         metrics.failures,
+                        metrics.unmeasured,
                     )
                 ),
             )
@@ -172,8 +188,8 @@ def _cost(run: RunMetrics) -> Table:
         "cost",
         "Cost of a problem",
         "Mean / median / 95th percentile. Tokens are input and output together, as the model "
-        "reported them; calls without a report are missing in them. Seconds are known only of "
-        "calls that were made and not replayed.",
+        "reported them, of the problems on which it reported all of them. Seconds are known only "
+        "of calls that were made and not replayed.",
         (
             "rollouts",
             "method",
@@ -183,6 +199,7 @@ def _cost(run: RunMetrics) -> Table:
             "seconds",
             "tokens for a solved problem",
             "calls without a report",
+            "problems with such calls",
         ),
         [
             (
@@ -192,6 +209,7 @@ def _cost(run: RunMetrics) -> Table:
                 words.spread(metrics.seconds, 1),
                 words.count(metrics.tokens_per_solved),
                 words.count(metrics.cost["unmetered_calls"]),
+                words.count(metrics.untold),
             )
             for metrics in _by_budget(run)
         ],
@@ -286,7 +304,7 @@ def _group_table(
             (
                 group.name,
                 words.count(group.problems),
-                *(words.percent(shares[key]) for key in keys),
+                *(words.percent(shares.get(key)) for key in keys),
             )
             for group, shares in groups
             if keys

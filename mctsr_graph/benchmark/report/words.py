@@ -29,11 +29,13 @@ def short_name(key: Key) -> str:
 
 def budget_name(key: Key) -> str:
     """Say what bounds a method; the number of rollouts stands beside it."""
+    if key.against is not None:
+        return f"{key.budget} of MCTSr {key.against}"
     return {
         "own": "its own",
         "rollouts": f"{key.rollouts} rollout{'' if key.rollouts == 1 else 's'}",
         "calls": f"{3 + 4 * key.rollouts} calls",
-        "tokens": f"tokens of MCTSr {key.against}",
+        "tokens": "",
     }[key.budget]
 
 
