@@ -7,17 +7,19 @@ that a server that caches prefixes computes each shared part once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from mctsr_graph.text.hostile import hide_scores
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.text.hostile import between_tags, hide_scores
 from mctsr_graph.text.replies import A_NUMBER
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, RANGE, at
 
-_PLACEHOLDER = re.compile(r"\{(problem|answer|critique)\}")
+_PLACEHOLDER = re.compile(r"\{(problem|answer|answers|critique)\}")
 
 
 class Example(NamedTuple):
@@ -32,8 +34,11 @@ class Example(NamedTuple):
 class Prompts:
     """The words of a search. Replace any of them: `Prompts(critique="...")`.
 
-    `{problem}`, `{answer}` and `{critique}` are filled in; other braces stand for themselves,
-    so LaTeX needs no escapes.
+    `{problem}`, `{answer}`, `{critique}` and, in `merge`, `{answers}` are filled in; other braces
+    stand for themselves, so LaTeX needs no escapes.
+
+    Raises:
+        ConfigError: `merge` leaves out what is merged.
     """
 
     # "" sends no system message
@@ -57,6 +62,15 @@ class Prompts:
         "Write a better solution of the same problem that takes this critique into account. "
         "Keep what was right, mend what was wrong, and write it out in full, as if there had "
         "been no earlier one. Finish with one line of this form:\n"
+        "The final answer is \\boxed{...}."
+    )
+
+    merge: str = (
+        "{problem}\n\nThese are attempts at this problem, in no order:\n\n{answers}\n\n"
+        "Any of them may be wrong, even where most agree. Find where they differ, compute again "
+        "what is right there, and take over what is right in each; if all of them fail, go another "
+        "way. Write one better solution, in full, as if there had been no earlier ones. "
+        "Finish with one line of this form:\n"
         "The final answer is \\boxed{...}."
     )
 
@@ -101,6 +115,12 @@ class Prompts:
     )
 
     dummy_answer: str = "I don't know how to solve this problem."
+
+    def __post_init__(self) -> None:
+        """Refuse to merge what is not shown."""
+        for needed in ("{problem}", "{answers}"):
+            if needed not in self.merge:
+                raise ConfigError(f"merge is {self.merge!r}, allowed a text that holds {needed}")
 
 
 def system_messages(words: str) -> list[BaseMessage]:
@@ -151,6 +171,22 @@ def _blind_refine_messages(prompts: Prompts, problem: str, critique: str) -> lis
         AIMessage(critique),
         HumanMessage(asked),
     ]
+
+
+def merge_messages(prompts: Prompts, problem: str, answers: Sequence[str]) -> list[BaseMessage]:
+    """Ask for one better answer than several, without what in them could sway the choice."""
+    shown = "\n\n".join(between_tags(str(i), answer) for i, answer in enumerate(answers, 1))
+    asked = _fill(prompts.merge, problem=problem, answers=shown)
+    return [*system_messages(prompts.system), HumanMessage(asked)]
+
+
+def shorter_merge_messages(
+    prompts: Prompts, problem: str, answers: Sequence[str]
+) -> list[Callable[[], list[BaseMessage]]]:
+    """What to send if that is too long for the model: an answer less each time, at last none."""
+    fewer = [answers[:count] for count in range(len(answers) - 1, 0, -1)]
+    shorter = [partial(merge_messages, prompts, problem, some) for some in fewer]
+    return [*shorter, partial(draft_messages, prompts, problem)]
 
 
 def evaluate_messages(prompts: Prompts, problem: str, answer: str) -> list[BaseMessage]:

@@ -131,7 +131,7 @@ def test_a_reworded_prompt_that_is_not_used_changes_no_identity(
 
 
 def test_every_prompt_has_its_users() -> None:
-    known = [*identity.ALWAYS, *identity.DUMMY, *identity.EVALUATIONS]
+    known = [*identity.ALWAYS, *identity.DUMMY, *identity.MERGES, *identity.EVALUATIONS]
     assert sorted(known) == sorted(one.name for one in fields(Prompts))
 
 

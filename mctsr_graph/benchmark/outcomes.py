@@ -212,7 +212,9 @@ def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
 def _refinements(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Attempt]]:
     """Pairs of a real attempt and a refinement of it."""
     for child in attempts:
-        if child["parent"] is not None and not attempts[child["parent"]]["dummy"]:
+        if child["parent"] is None or "parents" in child:  # drafted, or merged
+            continue
+        if not attempts[child["parent"]]["dummy"]:
             yield attempts[child["parent"]], child
 
 

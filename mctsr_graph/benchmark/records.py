@@ -46,7 +46,9 @@ class Attempt(TypedDict):
     answer_class: NotRequired[str | None]
     """In a search: the class of the final answer at its end (`mctsr_graph.tree.classes`)."""
     parent: int | None
-    """Index of the attempt that it refines, or None."""
+    """Index of the attempt that it refines, or the first that it merges; or None."""
+    parents: NotRequired[list[int]]
+    """Of a merge: the indices of the attempts that it merges, `parent` first."""
     critique: str | None
     """The critique that led to it, or None."""
     rollout: int
@@ -206,6 +208,8 @@ def tree_of(method: MethodRecord) -> Tree:
             truncated=attempt["truncated"],
             suspicious=attempt["suspicious"],
         )
+        if "parents" in attempt:
+            tree[str(index)]["parents"] = [str(one) for one in attempt["parents"]]
         if "answer_class" in attempt:
             tree[str(index)]["answer_class"] = attempt["answer_class"]
         if parent is not None:

@@ -18,6 +18,7 @@ from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.sync_async import gathered
 from mctsr_graph.errors import FingerprintMismatchError
 from mctsr_graph.prompts import Prompts
+from mctsr_graph.strategies.strategy import strategy_of
 
 from .grading import Grader
 from .plan import Plan, Task
@@ -48,7 +49,10 @@ def settings_of(data: DataSet, model: str, about: About, plan: Plan) -> RunSetti
     """Describe a run; its id is made of all that its lines depend on."""
     depends = [data.source, model, asdict(about), list(plan.methods), list(plan.rollouts)]
     depends += [] if tuple(plan.equal) == FORMER else [list(plan.equal)]
-    text = json.dumps([VERSION, *depends, plan.settings, asdict(Prompts())], sort_keys=True)
+    prompts = asdict(Prompts())
+    if not any("merge" in strategy_of(plan.context(one, 0)).kinds for one in plan.profiles):
+        del prompts["merge"]  # so that other runs keep the id that they had
+    text = json.dumps([VERSION, *depends, plan.settings, prompts], sort_keys=True)
     return RunSettings(
         version=VERSION,
         run=hashlib.sha256(text.encode()).hexdigest()[:16],

@@ -157,6 +157,8 @@ def _attempts(tree: Tree, ledger: Ledger) -> list[Attempt]:
                 verdict=None,
             )
         )
+        if "parents" in node:
+            found[-1]["parents"] = [int(one) for one in node["parents"]]
         charged.add(rollout)
     return found
 

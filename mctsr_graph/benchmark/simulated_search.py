@@ -8,8 +8,8 @@ from typing import NamedTuple, cast
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.calls.request import derive_seed
 from mctsr_graph.calls.usage import Role, Usage, no_cost
-from mctsr_graph.graph.rollout import Leaf, grow, new_leaf
-from mctsr_graph.graph.select import next_tasks, seen_by
+from mctsr_graph.graph.rollout import Leaf, grow
+from mctsr_graph.graph.select import next_leaves, seen_by
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
@@ -60,13 +60,9 @@ def simulated_search(
         yield Moment(tree, rollouts, calls)
         spent: Usage = {"draft": {**no_cost(), "calls": calls}}
         state = cast(MCTSrState, {"tree": tree, "rollouts": rollouts, "usage": spent})
-        tasks, _ = next_tasks(strategy, seen_by(strategy, state, context, reward_calls))
-        if not tasks:
+        leaves, _ = next_leaves(strategy, seen_by(strategy, state, context, reward_calls))
+        if not leaves:
             return
-        leaves = [
-            new_leaf(rollouts + 1 + i, None if t.node is None else tree[t.node], t.kind)
-            for i, t in enumerate(tasks)
-        ]
         done = [_lived(world, number, leaf, tree, strategy, context) for leaf in leaves]
         for leaf, asked in done:
             tree = merge(tree, [grow(tree, leaf, strategy, context)[1]])
@@ -125,6 +121,10 @@ def _lived(
         seed = _seed(context, rollout, "refine", 0)
         answer = world.refine(number, parent["answer"], seed)
         critique, calls = world.critique(parent["answer"]), 2
+    elif leaf["task"] == "merge":
+        seed = _seed(context, rollout, "refine", 0)
+        shown = [tree[one]["answer"] for one in leaf["parents"]]
+        answer, calls = world.merge(number, shown, seed), 1
     times = context.reward_samples if strategy.wants_reward(leaf["task"]) else 0
     own = [
         _reward(world, number, answer or "", strategy, context, rollout, k) for k in range(times)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 import random
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -79,6 +81,11 @@ class World:
     """Chance that a refinement of a wrong answer is right, as a share of the problem's own."""
     sticks: float = 0.7
     """Chance that one that mends nothing leaves the answer as it was; else it strays."""
+    picks: float = 0.3
+    """Chance that a merge goes on from a right answer that it is shown, else from the one that most
+    state. With a wrong one it does as a refinement does, ..."""
+    keeps_merging: float = 0.97
+    """... and a right one it keeps with this chance."""
     concentration: float = 2.0
     """... of this concentration: below 2 problems are easy or hard, and few between."""
     wrong_ratio: float = 0.75
@@ -128,6 +135,9 @@ class World:
             return self.critique(last)
         if call.role == "draft":
             return self.draft(number, seed)
+        merged = _ANSWER.finditer(str(call.messages[-1].content)) if call.role == "refine" else ()
+        if shown := [found[0] for found in merged]:
+            return self.merge(number, shown, seed)
         if call.role == "refine":
             return self.refine(number, last, seed)
         return f"Score: {self.reward(number, last, seed)}"
@@ -152,15 +162,33 @@ class World:
         stated = _read(number, answer)
         if stated is None:
             return self.draft(number, seed)
-        rng, kind = self._rng("refine", number, seed), stated.kind
-        mends = self.mends * self.mends_again**stated.revision
-        if kind == 0:
-            after = 0 if rng.random() < self.keeps else self._wrong(number, rng)
-        elif rng.random() < mends * self.chance(number):
-            after = 0
-        else:
-            after = kind if rng.random() < self.sticks else self._wrong(number, rng)
+        rng = self._rng("refine", number, seed)
+        after = self._after(rng, number, stated.kind, self.keeps, stated.revision)
         return self._answer(number, after, seed, stated.revision + 1, rng)
+
+    def merge(self, number: int, answers: Sequence[str], seed: int) -> str:
+        """A merge of answers, whatever their order; of none that states anything, a draft."""
+        stated = [found for answer in answers if (found := _read(number, answer)) is not None]
+        if not stated:
+            return self.draft(number, seed)
+        rng, votes = self._rng("merge", number, seed), Counter(one.kind for one in stated)
+        most = max(votes.values())
+        kind = rng.choice(sorted(kind for kind in votes if votes[kind] == most))
+        if 0 in votes and rng.random() < self.picks:
+            kind = 0
+        revision = max(one.revision for one in stated)
+        after = self._after(rng, number, kind, self.keeps_merging, revision)
+        return self._answer(number, after, seed, revision + 1, rng)
+
+    def _after(
+        self, rng: random.Random, number: int, kind: int, keeps: float, revision: int
+    ) -> int:
+        """What becomes of an answer of some kind; 0 is the right one."""
+        if kind == 0:
+            return 0 if rng.random() < keeps else self._wrong(number, rng)
+        if rng.random() < self.mends * self.mends_again**revision * self.chance(number):
+            return 0
+        return kind if rng.random() < self.sticks else self._wrong(number, rng)
 
     def reward(self, number: int, answer: str, seed: int) -> int:
         """A whole score of an answer, points; low for one that states nothing."""

@@ -379,9 +379,9 @@ def _read_prior(file: Path) -> Any:
 def _uses_prior(context: MCTSrContext) -> bool:
     """Whether a search goes by what is known before; to say how sure it is, is not enough."""
     strategy = strategy_of(context)
-    refines_only = tuple(strategy.kinds) == ("refine",)
-    votes = strategy.rule(context) in ("max_q", "majority")
-    return not (refines_only and votes and context.confidence is None)
+    weighs_nothing = tuple(strategy.kinds) in (("refine",), ("draft", "merge"))
+    votes = strategy.rule(context) in ("max_q", "majority", "rsa")
+    return not (weighs_nothing and votes and context.confidence is None)
 
 
 def _problem(problem: str | None, file: Path | None) -> str:

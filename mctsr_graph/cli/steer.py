@@ -114,6 +114,18 @@ def expand(
 
 
 @app.command()
+def merge(
+    ctx: typer.Context,
+    node: Node,
+    others: Annotated[
+        list[str], typer.Argument(metavar="NODE...", help="The nodes to merge it with.")
+    ],
+) -> None:
+    """Let the next rollout merge this node and others into a new answer."""
+    _do(ctx, "merge_answers", node, *others)
+
+
+@app.command()
 def critique(
     ctx: typer.Context,
     node: Node,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -51,9 +51,11 @@ class RolloutEvent(TypedDict):
     node: str | None
     """Id of the node it made."""
     task: Kind
-    """Whether it refined an answer, drafted one, or only had one judged."""
+    """Whether it refined an answer, drafted one, merged several, or only had one judged."""
     parent: str | None
-    """Id of the node it refined or had judged; None for a draft."""
+    """Id of the node it refined or had judged, or the first it merged; None for a draft."""
+    parents: NotRequired[list[str]]
+    """Ids of the nodes it merged; only of a merge."""
     reward: float | None
     """Mean of the rewards that it earned, points; None if there were none."""
     q: float | None
@@ -121,7 +123,7 @@ def rollout_event(
     leaf: Leaf, node: Node | None, tree: Tree, best: str | None, usage: Usage
 ) -> RolloutEvent:
     """Say what became of a rollout: `node`, or None if it failed."""
-    return RolloutEvent(
+    event = RolloutEvent(
         type="mctsr.rollout",
         version=VERSION,
         index=leaf["rollout"],
@@ -135,6 +137,7 @@ def rollout_event(
         usage=total_cost(usage),
         failure=leaf["failures"][0] if node is None else None,
     )
+    return {**event, "parents": leaf["parents"]} if "parents" in leaf else event
 
 
 def left_out_event(setting: str, value: Any, model: str, reason: str) -> LeftOutEvent:

@@ -49,6 +49,7 @@ LIMITS = (
 # The texts of `Prompts` by who uses them
 ALWAYS = ("system", "draft", "critique", "refine", "write_again")
 DUMMY = ("dummy_answer",)
+MERGES = ("merge",)
 EVALUATIONS = ("evaluate", "evaluate_again", "evaluate_again_system", "evaluate_examples")
 
 
@@ -76,7 +77,9 @@ def identity_of(problem: str, context: MCTSrContext, spec: SearchSpec) -> Identi
         **({} if spec.bound_judge.judge else {"judge": label_of(judge)}),
     }
     used = [*ALWAYS, *getattr(judge, "prompts_used", EVALUATIONS)]
-    used += DUMMY if spec.strategy(context).roots(context).dummy else ()
+    strategy = spec.strategy(context)
+    used += DUMMY if strategy.roots(context).dummy else ()
+    used += MERGES if "merge" in strategy.kinds else ()
     parts: dict[str, Any] = {
         "version": VERSION,
         "problem": problem,

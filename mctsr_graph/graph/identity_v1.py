@@ -86,7 +86,9 @@ def fingerprint_v1(problem: str, context: MCTSrContext, spec: SearchSpec) -> str
         return None
     own = context.model_dump(include=set(_SAME))
     settings = {**_GONE, **known, **{_NEW_NAME.get(name, name): one for name, one in own.items()}}
-    parts = [problem, model_name(spec.model()), settings, asdict(spec.prompts), others]
+    prompts = asdict(spec.prompts)
+    del prompts["merge"]  # nothing was merged then
+    parts = [problem, model_name(spec.model()), settings, prompts, others]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

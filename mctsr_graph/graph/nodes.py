@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from langgraph.errors import GraphInterrupt
 from langgraph.types import Command
 
-from mctsr_graph import prompts as say
 from mctsr_graph.calls.ask import Asker
 from mctsr_graph.calls.request import Request
 from mctsr_graph.calls.sync_async import Way, all_at_once
@@ -28,11 +28,10 @@ from mctsr_graph.graph.rollout import (
     grow,
     known_answers,
     longest,
-    new_leaf,
     with_rewards,
     with_text,
 )
-from mctsr_graph.graph.select import next_tasks, seen_by
+from mctsr_graph.graph.select import next_leaves, seen_by
 from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.state import (
     ROLLOUT,
@@ -48,7 +47,6 @@ from mctsr_graph.judges import cases_of
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
-from mctsr_graph.strategies.strategy import Search, Strategy
 from mctsr_graph.tree.tree import Node, Patch, Tree, merge
 
 Texts = Callable[[Leaf], Request]
@@ -93,7 +91,7 @@ class Nodes:
         strategy = spec.strategy(context)
         search = seen_by(strategy, state, context, spec.bound_judge.reward_calls(context))
         reason = why_stop(strategy, state, search)
-        leaves, reason = ([], reason) if reason else _wave(strategy, search)
+        leaves, reason = ([], reason) if reason else next_leaves(strategy, search)
         if not leaves:
             return Command(update={"wave": overwrite({}), "stop_reason": reason}, goto="finalize")
         wave = {str(leaf["rollout"]): leaf for leaf in leaves}
@@ -108,7 +106,7 @@ class Nodes:
         return {"wave": await step(state, _live(state), self.services.asker(state, run), run.way)}
 
     async def refine(self, state: MCTSrState, run: Run) -> dict[str, Any]:
-        """Ask for a better answer in the light of each critique, or for a fresh one."""
+        """Ask for a better answer by each critique, for one made of several, or for a fresh one."""
         asker = self.services.asker(state, run)
         return {"wave": await self._refine(state, _live(state), asker, run.way)}
 
@@ -166,34 +164,16 @@ class Nodes:
     async def _critique(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
-        def request(leaf: Leaf) -> Request:
-            answer = state["tree"][leaf["parent"] or ""]["answer"]
-            messages = say.critique_messages(
-                self.services.spec.prompts, question_of(state).text, answer
-            )
-            return self.services.text("critique", messages, leaf["rollout"])
-
         wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
         critic = self.services.spec.critic
         asker = asker if critic is None else replace(asker, model=critic())
-        return await self._texts(wanted, request, asker, way)
+        return await self._texts(wanted, partial(self.services.critique, state), asker, way)
 
     async def _refine(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
-        prompts, problem = self.services.spec.prompts, question_of(state).text
-
-        def request(leaf: Leaf) -> Request:
-            if leaf["task"] == "draft":
-                messages = say.draft_messages(prompts, problem)
-                return self.services.text("draft", messages, leaf["rollout"])
-            answer, critique = state["tree"][leaf["parent"] or ""]["answer"], leaf["critique"] or ""
-            sees = self.services.spec.strategy(asker.context).refine_sees_answer
-            messages = say.refine_messages(prompts, problem, answer, critique, sees)
-            shorter = say.shorter_refine_messages(prompts, problem, critique)
-            return self.services.text("refine", messages, leaf["rollout"], shorter=shorter)
-
         wanted = [leaf for leaf in leaves if leaf["answer"] is None]
+        request = partial(self.services.answer, state, asker.context)
         return await self._texts(wanted, request, asker, way)
 
     async def _evaluate(
@@ -253,16 +233,6 @@ class Nodes:
                 "between (something called interrupt()); allowed: false"
             ) from None
         return merge({}, done)
-
-
-def _wave(strategy: Strategy, search: Search) -> tuple[list[Leaf], str]:
-    """The leaves of the next wave, and the reason to stop if there is none."""
-    tree, first = search.tree, search.rollouts + 1
-    tasks, reason = next_tasks(strategy, search)
-    return [
-        new_leaf(first + i, None if task.node is None else tree[task.node], task.kind)
-        for i, task in enumerate(tasks)
-    ], reason
 
 
 def _live(state: MCTSrState) -> list[Leaf]:

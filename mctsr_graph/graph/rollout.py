@@ -16,7 +16,7 @@ from mctsr_graph.text.hostile import is_suspicious
 from mctsr_graph.tree.classes import classified
 from mctsr_graph.tree.copies import as_copy
 from mctsr_graph.tree.steered import Steering
-from mctsr_graph.tree.task import Kind
+from mctsr_graph.tree.task import Kind, Task
 from mctsr_graph.tree.tree import (
     Node,
     Patch,
@@ -34,9 +34,12 @@ class Leaf(TypedDict):
     rollout: int
     """Number of the rollout, from 1."""
     task: Kind
-    """Whether it refines its parent, drafts an independent answer, or only has one judged."""
+    """Whether it refines its parent, drafts an independent answer, merges several, or only has one
+    judged."""
     parent: str | None
-    """Id of the node being refined or judged; None for a draft."""
+    """Id of the node being refined or judged, or the first being merged; None for a draft."""
+    parents: NotRequired[list[str]]
+    """Ids of the nodes being merged, `parent` first."""
     critique: str | None
     """Written by critique; a person may edit it before refine."""
     answer: str | None
@@ -60,15 +63,16 @@ class Leaf(TypedDict):
     """The person who wrote the answer, or asked for the rewards."""
 
 
-def new_leaf(rollout: int, parent: Node | None, task: Kind = "refine") -> Leaf:
-    """Begin rollout number `rollout` at the node `parent`, with a critique wished for there."""
-    wishes = parent.get("wishes", {}) if parent is not None else {}
-    return Leaf(
+def new_leaf(rollout: int, tree: Tree, task: Task) -> Leaf:
+    """Begin rollout number `rollout`, with a critique wished for at the node it refines."""
+    node = None if task.node is None else tree[task.node]
+    wish = node.get("wishes", {}).get(str(rollout)) if node is not None else None
+    leaf = Leaf(
         rollout=rollout,
-        task=task,
-        parent=parent["id"] if parent is not None else None,
-        critique=wishes.get(str(rollout)),
-        answer=parent["answer"] if parent is not None and task == "evaluate" else None,
+        task=task.kind,
+        parent=task.node,
+        critique=wish if isinstance(wish, str) else None,
+        answer=node["answer"] if node is not None and task.kind == "evaluate" else None,
         truncated=False,
         rewards=[],
         parent_rewards=[],
@@ -77,6 +81,7 @@ def new_leaf(rollout: int, parent: Node | None, task: Kind = "refine") -> Leaf:
         usage=no_usage(),
         seconds=0.0,
     )
+    return {**leaf, "parents": [*task.nodes]} if task.kind == "merge" else leaf
 
 
 def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
@@ -122,7 +127,9 @@ def certain_alike(leaves: Sequence[Leaf]) -> list[Leaf]:
     """The leaves, each certain where one of the same reply is: a cache marks all but the first."""
 
     def reply(leaf: Leaf) -> tuple[str | None, ...]:
-        return leaf["parent"], leaf["critique"], leaf["answer"]
+        merged = sorted(leaf.get("parents", ()))
+        parent = None if merged else leaf["parent"]
+        return leaf["answer"], leaf["critique"], parent, *merged
 
     again = {reply(leaf) for leaf in leaves if leaf.get("certain")}
     return [{**leaf, "certain": True} if reply(leaf) in again else leaf for leaf in leaves]
@@ -175,6 +182,8 @@ def grow(
         truncated=leaf["truncated"],
         suspicious=is_suspicious(leaf["answer"]),
     )
+    if "parents" in leaf:
+        child["parents"] = leaf["parents"]
     child = as_copy(grown, child) if leaf.get("certain") else child
     same = leaf.get("joins") or (parent if leaf["task"] == "evaluate" else None)
     if same is None and strategy.merges_equal_answers:

@@ -1,4 +1,4 @@
-"""The tasks of the next wave, or why there is none."""
+"""The leaves of the next wave, or why there is none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from mctsr_graph.calls.request import derive_seed
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.graph.rollout import Leaf, new_leaf
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Search, Strategy
@@ -28,6 +29,13 @@ def seen_by(
     rng = random.Random(derive_seed(context.seed, "select", done))
     search = Search(state["tree"], context, done, context.width, rng, reward_calls, calls_left)
     return replace(search, width=min(context.width, strategy.rollouts_left(search)))
+
+
+def next_leaves(strategy: Strategy, search: Search) -> tuple[list[Leaf], str]:
+    """The leaves of the next wave, and the reason to stop if there is none."""
+    tasks, reason = next_tasks(strategy, search)
+    tree: Any = search.tree
+    return [new_leaf(search.rollouts + 1 + i, tree, task) for i, task in enumerate(tasks)], reason
 
 
 def next_tasks(strategy: Strategy, search: Search) -> tuple[list[Task], str]:
@@ -51,8 +59,8 @@ def _of_wave(strategy: Strategy, search: Search) -> list[Task]:
     chosen = strategy.next_tasks(replace(search, width=free)) if free else []
     waiting = iter(_checked(strategy, search.tree, chosen, free))
     tasks: list[Task] = []
-    for node in wishes:
-        task = Task("refine", node) if node is not None else next(waiting, None)
+    for wish in wishes:
+        task = wish or next(waiting, None)
         if task is None:
             break
         tasks.append(task)
@@ -65,11 +73,11 @@ def _checked(strategy: Strategy, tree: Mapping[str, Node], chosen: Any, most: in
     chosen = chosen[:most]
     tasks = [Task("refine", one) if isinstance(one, str) else Task(*one) for one in chosen]
     for task in tasks:
-        known = task.node is None if task.kind == "draft" else task.node in tree
-        if task.kind not in KINDS or not known:
+        if task.kind not in KINDS or not _is_possible(task, tree):
             raise ConfigError(
-                f"next_tasks returned {tuple(task)!r}, allowed ('draft', None), or "
-                "'refine' or 'evaluate' with the id of a node"
+                f"next_tasks returned {tuple(task)!r}, allowed ('draft', None), "
+                "'refine' or 'evaluate' with the id of a node, or 'merge' with the id of one and a "
+                "tuple of other ids"
             )
         if task.kind not in strategy.kinds:
             raise ConfigError(
@@ -77,3 +85,11 @@ def _checked(strategy: Strategy, tree: Mapping[str, Node], chosen: Any, most: in
                 f"allowed by its `kinds`: {', '.join(strategy.kinds)}"
             )
     return tasks
+
+
+def _is_possible(task: Task, tree: Mapping[str, Node]) -> bool:
+    if task.node is None or isinstance(task.others, str):
+        return task == ("draft", None, ())
+    nodes = task.nodes
+    fits = len(nodes) > 1 if task.kind == "merge" else len(nodes) == 1 and task.kind != "draft"
+    return fits and len(set(nodes)) == len(nodes) and tree.keys() >= set(nodes)

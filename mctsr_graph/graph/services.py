@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -11,16 +12,17 @@ from langchain_core.messages import BaseMessage
 
 from mctsr_graph import prompts as say
 from mctsr_graph.calls.ask import Asker
-from mctsr_graph.calls.request import Budget, Reply, Request
+from mctsr_graph.calls.request import Budget, Reply, Request, derive_seed
 from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.calls.usage import Role, Usage
 from mctsr_graph.graph.events import left_out_event
 from mctsr_graph.graph.identity_v1 import digest_of
-from mctsr_graph.graph.rollout import longest
+from mctsr_graph.graph.rollout import Leaf, longest
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import Case
+from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.replies import ANSWER_SCHEMA, read_answer, read_text
 
@@ -53,6 +55,35 @@ class Services:
             rollout=rollout,
             sample=sample,
         )
+
+    def critique(self, state: MCTSrState, leaf: Leaf) -> Request:
+        """The request for the flaws of the answer that a leaf refines."""
+        answer = state["tree"][leaf["parent"] or ""]["answer"]
+        messages = say.critique_messages(self.spec.prompts, question_of(state).text, answer)
+        return self.text("critique", messages, leaf["rollout"])
+
+    def answer(self, state: MCTSrState, context: MCTSrContext, leaf: Leaf) -> Request:
+        """The request for a leaf's new answer: a draft, a refinement, or several merged into one.
+
+        A merge has the role of a refinement. It is shown the answers in an order drawn for its
+        rollout, as models favour a place.
+        """
+        prompts, problem, tree = self.spec.prompts, question_of(state).text, state["tree"]
+        rollout, critique = leaf["rollout"], leaf["critique"] or ""
+        if leaf["task"] == "draft":
+            return self.text("draft", say.draft_messages(prompts, problem), rollout)
+        if leaf["task"] == "merge":
+            rng = random.Random(derive_seed(context.seed, "merge", rollout))
+            parents = rng.sample(leaf["parents"], len(leaf["parents"]))
+            answers = [tree[node_id]["answer"] for node_id in parents]
+            messages = say.merge_messages(prompts, problem, answers)
+            shorter = say.shorter_merge_messages(prompts, problem, answers)
+        else:
+            answer = tree[leaf["parent"] or ""]["answer"]
+            sees = self.spec.strategy(context).refine_sees_answer
+            messages = say.refine_messages(prompts, problem, answer, critique, sees)
+            shorter = say.shorter_refine_messages(prompts, problem, critique)
+        return self.text("refine", messages, rollout, shorter=shorter)
 
     def asker(self, state: MCTSrState, run: Run, *, strict: bool = False) -> Asker:
         """Asks the model, under what is left of the budgets."""

@@ -122,25 +122,9 @@ def report_of(values: Mapping[str, Any]) -> Report:
 
 def fresh_state(question: Question) -> MCTSrState:
     """The state of a search that has done nothing yet."""
-    state: dict[str, Any] = {
-        "problem": question.text,
-        "attachments": list(question.blocks),
-        "search": "",
-        "answer": None,
-        "final_answer": None,
-        "mctsr": None,
-        "best": None,
-        "rollouts": 0,
-        "usage": no_usage(),
-        "stop_reason": None,
-        "choice": None,
-        "tree": {},
-        "failures": [],
-        "wave": {},
-        "drafted": None,
-        "idle_rollouts": 0,
-        "failed_rollouts": 0,
-        "lost_rollouts": 0,
-        "seconds": 0.0,
-    }
+    unknown = ("answer", "final_answer", "mctsr", "best", "stop_reason", "choice", "drafted")
+    counts = ("rollouts", "idle_rollouts", "failed_rollouts", "lost_rollouts")
+    known = {"problem": question.text, "attachments": list(question.blocks), "search": ""}
+    made = {"tree": {}, "failures": [], "wave": {}, "usage": no_usage(), "seconds": 0.0}
+    state = {**known, **dict.fromkeys(unknown), **dict.fromkeys(counts, 0), **made}
     return cast(MCTSrState, state)

@@ -14,11 +14,10 @@ from mctsr_graph.calls.request import Request, derive_seed
 from mctsr_graph.errors import ReplyError
 from mctsr_graph.judges.base import Case, JudgeCalls
 from mctsr_graph.prompts import system_messages
-from mctsr_graph.text.hostile import hide_scores
+from mctsr_graph.text.hostile import between_tags
 from mctsr_graph.text.reward_scale import scaled
 from mctsr_graph.text.thinking import strip_reasoning
 
-_TAG = re.compile(r"</?\s*solution_[ab]\s*>", re.IGNORECASE)
 _WINNER = r"[^\w\n]*(?:solution[ _])?(a|b|equal|tie|draw|both|neither)[^\w\n]*"
 _LINE = re.compile(rf"^[\W_]*better[^\w\n]*[:=]{_WINNER}$", re.MULTILINE | re.IGNORECASE)
 _ALONE = re.compile(_WINNER, re.IGNORECASE)
@@ -72,11 +71,7 @@ class Pairwise:
 
     def _request(self, problem: str, a: str, b: str, calls: JudgeCalls) -> Request:
         def asking(words: str) -> list[BaseMessage]:
-            shown = [
-                f"<solution_{name}>\n{_TAG.sub('', hide_scores(answer).text)}\n</solution_{name}>"
-                for name, answer in (("a", a), ("b", b))
-            ]
-            text = "\n\n".join([problem, *shown, words])
+            text = "\n\n".join([problem, between_tags("a", a), between_tags("b", b), words])
             return [*system_messages(calls.prompts.system), HumanMessage(text)]
 
         whole = f"{self.ask} {self.end}"

@@ -29,6 +29,7 @@ from mctsr_graph.run.spec import Problem, SolveOptions, SolveSpec
 from mctsr_graph.strategies.strategy import Strategy
 
 _CHARACTERS = 4  # a token of English, by and large
+_MERGED = 3  # answers that a merge is shown, as a rule
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def estimate(
     messages = {
         "draft": say.draft_messages(prompts, spec.problem),
         "critique": say.critique_messages(prompts, spec.problem, answer),
-        "refine": say.refine_messages(prompts, spec.problem, answer, critique),
+        "refine": _refining(spec, answer, critique),
         "evaluate": say.evaluate_messages(prompts, spec.problem, answer),
     }
     calls = _calls(spec)
@@ -129,9 +130,24 @@ def _steps(spec: SolveSpec, strategy: Strategy, rewards: int) -> Iterator[Counte
     kinds = cycle(strategy.kinds)
     for _ in range(context.max_rollouts):
         kind = next(kinds)
-        texts = {"draft": ["draft"], "refine": ["critique", "refine"], "evaluate": []}[kind]
+        texts = {
+            "draft": ["draft"],
+            "refine": ["critique", "refine"],
+            "merge": ["refine"],
+            "evaluate": [],
+        }[kind]
         calls = strategy.calls_of(kind, context, rewards)
         yield Counter(texts) + Counter(evaluate=calls - len(texts))
+
+
+def _refining(spec: SolveSpec, answer: str, critique: str) -> list[BaseMessage]:
+    """What a refinement or a merge is asked, whichever the strategy makes; the longer of both."""
+    prompts, kinds = spec.search.prompts, spec.search.strategy(spec.context).kinds
+    refine = say.refine_messages(prompts, spec.problem, answer, critique)
+    merge = say.merge_messages(prompts, spec.problem, [answer] * _MERGED)
+    if "merge" not in kinds:
+        return refine
+    return max(merge, refine, key=_tokens) if "refine" in kinds else merge
 
 
 def _tokens(messages: list[BaseMessage]) -> int:

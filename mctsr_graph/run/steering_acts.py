@@ -13,7 +13,8 @@ from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.text.printable import is_blank
 from mctsr_graph.text.reward_scale import RANGE, is_on_scale
-from mctsr_graph.tree.steered import Action, Steering, in_play, pending
+from mctsr_graph.tree.steered import Action, Steering, Wish, in_play, pending
+from mctsr_graph.tree.task import Task
 from mctsr_graph.tree.tree import Node, Patch, Tree, merge, path_to_root
 
 
@@ -126,6 +127,21 @@ def expand(node: str, critique: str | None = None) -> Act:
     return lambda paused: Change(_wish(paused, node, "expand", _free(paused), words))
 
 
+def merge_answers(node: str, *others: str) -> Act:
+    """Let the next rollout that is free merge this node and one or more others into a new answer.
+
+    The new node is drawn below `node`, and raises its value.
+    """
+
+    def act(paused: Paused) -> Change:
+        merged = [paused.node(one)["id"] for one in (node, *others)]
+        if len(set(merged)) < max(2, len(merged)):
+            raise ConfigError(f"nodes are {', '.join(merged)}, allowed two or more, each once")
+        return Change(_wish(paused, node, "merge", _free(paused), [*others]))
+
+    return act
+
+
 def edit_critique(critique: str, node: str | None = None) -> Act:
     """Put another critique in the place of the model's.
 
@@ -138,7 +154,8 @@ def edit_critique(critique: str, node: str | None = None) -> Act:
 
     def act(paused: Paused) -> Change:
         if node is not None:
-            parent = paused.tree[node]["parent"] if node in paused.tree else None
+            found = paused.tree.get(node)
+            parent = None if found is None or "parents" in found else found["parent"]
             if parent is None:
                 raise ConfigError(f"node is {node!r}, allowed one that came of a critique")
             return Change(_wish(paused, parent, "critique", _free(paused), words))
@@ -150,7 +167,8 @@ def edit_critique(critique: str, node: str | None = None) -> Act:
         # The wish stands in the tree as well, in case the rollout is begun anew
         if leaf["parent"] is None or leaf["task"] != "refine":
             raise ConfigError(
-                "the rollout paused before refine drafts an answer, which has no critique"
+                f"the rollout paused before refine is a {leaf['task']}, which has no critique; "
+                "allowed a refinement"
             )
         patch = _wish(paused, leaf["parent"], "critique", int(number), words)
         # A pipelined leaf has its answer by now, which came of the old critique
@@ -171,7 +189,8 @@ def add_answer(answer: str, parent: str = "0", reward: float | None = None) -> A
     """
 
     def act(paused: Paused) -> Change:
-        leaf = new_leaf(paused.rollouts, paused.node(parent))
+        below = Task("refine", paused.node(parent)["id"])
+        leaf = new_leaf(paused.rollouts, paused.tree, below)
         leaf = {
             **leaf,
             "critique": "",
@@ -196,7 +215,7 @@ def ask_rewards(node: str) -> Act:
 
     def act(paused: Paused) -> Change:
         found = paused.node(node)
-        leaf = new_leaf(paused.rollouts, found)
+        leaf = new_leaf(paused.rollouts, paused.tree, Task("refine", node))
         leaf = {**leaf, "critique": "", "answer": found["answer"], "joins": node}
         return Change({}, to_judge={**leaf, "steering": [paused.signed("rewards")]})
 
@@ -209,18 +228,24 @@ def _free(paused: Paused) -> int:
     return max([paused.rollouts, *taken]) + 1
 
 
-def _wish(paused: Paused, node: str, action: Action, number: int, critique: str | None) -> Patch:
+def _wish(paused: Paused, node: str, action: Action, number: int, wish: Wish) -> Patch:
     found = paused.node(node)
-    wishes = {**found.get("wishes", {}), str(number): critique}
+    wishes = {**found.get("wishes", {}), str(number): wish}
     return paused.marked(found, action, number, wishes=wishes)
 
 
 def _without_wishes(paused: Paused, top: str) -> Patch:
     """The patch that takes back what was wished for rollouts to come at `top` and below it."""
+
+    def stays(node_id: str, number: str, wish: Wish) -> bool:
+        merged = [node_id, *(wish if isinstance(wish, list) else [])]
+        out = any(top in path_to_root(paused.tree, one) for one in merged)
+        return int(number) <= paused.rollouts or not out
+
     return {
-        node_id: {"wishes": {n: c for n, c in node["wishes"].items() if int(n) <= paused.rollouts}}
+        node_id: {"wishes": {n: w for n, w in node["wishes"].items() if stays(node_id, n, w)}}
         for node_id, node in paused.tree.items()
-        if "wishes" in node and top in path_to_root(paused.tree, node_id)
+        if "wishes" in node
     }
 
 

@@ -16,7 +16,7 @@ from mctsr_graph.strategies.enough import why_enough
 from mctsr_graph.strategies.uct import backed_up_value, own_value, suppressed
 from mctsr_graph.text.score import parse_score
 from mctsr_graph.tree.steered import live_children
-from mctsr_graph.tree.task import KINDS, Kind, Task
+from mctsr_graph.tree.task import Kind, Task
 from mctsr_graph.tree.tree import Node, Patch, Tree, path_to_root
 
 
@@ -60,8 +60,9 @@ class Strategy(ABC):
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Settings whose defaults differ from those of profile "paper", where the name is asked for. An
     instance given as `strategy=` runs under the settings that are given."""
-    kinds: ClassVar[Sequence[Kind]] = KINDS
-    """What the tasks of `next_tasks` may be."""
+    kinds: ClassVar[Sequence[Kind]] = ("draft", "refine", "evaluate")
+    """What the tasks of `next_tasks` may be. One that merges says so: the prompt for it then tells
+    its searches apart."""
     refine_sees_answer: ClassVar[bool] = True
     """Whether a refinement is shown the answer that it refines, or its critique only."""
     merges_equal_answers: ClassVar[bool] = False
@@ -101,7 +102,8 @@ class Strategy(ABC):
 
     def calls_of(self, kind: Kind, context: MCTSrContext, reward_calls: int) -> int:
         """Model calls of a rollout, at most, where no reply has to be asked for again."""
-        asked = {"draft": 1, "refine": 2, "evaluate": 0}[kind]  # critique and refine are two
+        # Critique and refine are two
+        asked = {"draft": 1, "refine": 2, "merge": 1, "evaluate": 0}[kind]
         if not self.wants_reward(kind):
             return asked
         again = reward_calls if kind == "refine" else 0  # the answer refined is judged once more

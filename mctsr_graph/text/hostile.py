@@ -22,6 +22,7 @@ is flawless"). A solution that sums up with "Score: 85" loses that sentence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, wraps
 from hashlib import blake2b
@@ -47,6 +48,7 @@ _SHORT = 4_000  # characters; a longer text is looked at only around the hints i
 _AROUND = 600  # characters looked at on each side of a hint, at most
 _REMEMBERED = 1024  # texts
 _MEMORIES: list[dict[bytes, Any]] = []
+_TAG = re.compile(r"</?\s*solution_\w+\s*>", re.IGNORECASE)
 T = TypeVar("T")
 
 
@@ -110,6 +112,12 @@ def hide_scores(answer: str) -> Shown:
         parts += [answer[done:start], said[: len(said) - len(said.lstrip())], REMOVED]
         done = end
     return Shown("".join([*parts, answer[done:]]) if hidden else answer, len(hidden))
+
+
+def between_tags(name: str, answer: str) -> str:
+    """An answer as one of several: without forged scores, and with no tag of another in it."""
+    shown = _TAG.sub("[tag removed]", hide_scores(answer).text)
+    return f"<solution_{name}>\n{shown}\n</solution_{name}>"
 
 
 def is_suspicious(answer: str) -> bool:

@@ -11,15 +11,21 @@ from mctsr_graph.tree.tree import Node
 def as_copy(tree: Mapping[str, Node], node: Node) -> Node:
     """The next node of `tree`, told to be a copy of an earlier one, if there is one like it.
 
-    Like it is one of the same text in reply to the same request: a draft, or a refinement of the
-    same answer by the same critique.
+    Like it is one of the same text in reply to the same request: a draft, a refinement of the
+    same answer by the same critique, or a merge of the same answers.
     """
     for other in tree.values():
         if other["answer"] != node["answer"] or other["dummy"]:
             continue
-        if other["parent"] == node["parent"] and other["critique"] == node["critique"]:
+        if _asked(other) == _asked(node):
             return {**node, "repeats": other.get("repeats", other["id"])}
     return node
+
+
+def _asked(node: Node) -> tuple[str | None, str | None, list[str]]:
+    """What a node came of. Whoever merges is shown the answers in any order."""
+    merged = sorted(node.get("parents", ()))
+    return None if merged else node["parent"], node["critique"], merged
 
 
 def distinct(nodes: Mapping[str, Node], by: Literal["repeats", "duplicate_of"]) -> list[Node]:

@@ -7,7 +7,13 @@ from typing import Any, Literal, NotRequired, TypeVar
 
 from typing_extensions import TypedDict
 
-Action = Literal["prune", "restore", "pin", "unpin", "expand", "critique", "answer", "rewards"]
+from mctsr_graph.tree.task import Task
+
+Action = Literal[
+    "prune", "restore", "pin", "unpin", "expand", "critique", "merge", "answer", "rewards"
+]
+Wish = str | list[str] | None
+"""The critique to refine a node by, or None to ask for one; or the nodes to merge it with."""
 
 
 class Steering(TypedDict):
@@ -29,8 +35,8 @@ class Steered(TypedDict, total=False):
     """The node and all below it are out of play: neither refined nor returned."""
     pinned: bool
     """Only this node, all below it, and other pinned branches are in play."""
-    wishes: dict[str, str | None]
-    """Rollouts, by number, that are to refine this node: the critique to use, or None to ask."""
+    wishes: dict[str, Wish]
+    """Rollouts, by number, that are to refine this node or to merge it with others."""
     steering: list[Steering]
     """Everything that people did here, in order."""
 
@@ -62,13 +68,18 @@ def live_children(tree: Mapping[str, N], node: N) -> list[N]:
     return [child for i in node["children"] if not (child := tree[i]).get("pruned")]
 
 
-def pending(node: Mapping[str, Any], rollouts: int) -> dict[int, str | None]:
+def pending(node: Mapping[str, Any], rollouts: int) -> dict[int, Wish]:
     """The wishes of `node` for rollouts after the first `rollouts`, by number."""
-    wishes = {int(number): critique for number, critique in node.get("wishes", {}).items()}
-    return {number: critique for number, critique in wishes.items() if number > rollouts}
+    wishes = {int(number): wish for number, wish in node.get("wishes", {}).items()}
+    return {number: wish for number, wish in wishes.items() if number > rollouts}
 
 
-def wished(tree: Mapping[str, Any], rollout: int) -> str | None:
-    """Id of the node that rollout number `rollout` is to refine by a person's wish, or None."""
+def wished(tree: Mapping[str, Any], rollout: int) -> Task | None:
+    """What rollout number `rollout` is to do by a person's wish, or None."""
     number = str(rollout)
-    return next((i for i, node in tree.items() if number in node.get("wishes", ())), None)
+    for node_id, node in tree.items():
+        if number in node.get("wishes", ()):
+            wish = node["wishes"][number]
+            others = tuple(wish) if isinstance(wish, list) else ()
+            return Task("merge" if others else "refine", node_id, others)
+    return None

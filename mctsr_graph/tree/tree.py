@@ -18,7 +18,10 @@ class Node(Steered):
     id: str
     """Decimal number in order of creation: "0", "1", ..."""
     parent: str | None
-    """Id of the node that was refined; None for a root."""
+    """Id of the node that was refined, or the first of those merged; None for a root."""
+    parents: NotRequired[list[str]]
+    """Ids of the nodes that were merged, `parent` first: it alone has the new one as a child, and
+    its value from it, since Eq. 3 is of a tree. Nodes that merge nothing have none."""
     children: list[str]
     """Ids in order of creation."""
     depth: int

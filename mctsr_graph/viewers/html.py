@@ -79,6 +79,7 @@ _RULES = {
     "max_q": "the highest q",
     "majority": "most votes",
     "weighted": "votes, refinements and rewards",
+    "rsa": "most votes in the last population",
 }
 
 

@@ -12,7 +12,10 @@ _PLAIN = frozenset(" .,+-=()/")
 
 
 def render_mermaid(tree: Mapping[str, Node], best: str | None = None) -> str:
-    """Draw `tree` as a flowchart: id, q and final answer; the path to the best is thick."""
+    """Draw `tree` as a flowchart: id, q and final answer; the path to the best is thick.
+
+    Lines from the further answers that a node merges are dotted.
+    """
     number = {node_id: place for place, node_id in enumerate(tree)}
     path = set(path_to_root(tree, best)) if best is not None else set()
     lines = ["flowchart LR"]
@@ -21,6 +24,8 @@ def render_mermaid(tree: Mapping[str, Node], best: str | None = None) -> str:
         for child in node["children"]:
             arrow = "==>" if child in path else "-->"
             lines.append(f"    n{number[node_id]} {arrow} n{number[child]}")
+        others = [number[one] for one in node.get("parents", [])[1:] if one in number]
+        lines += [f"    n{other} -.-> n{number[node_id]}" for other in others]
     if best is not None:
         lines.append(f"    style n{number[best]} stroke:#3d5bd9,stroke-width:4px")
     return "\n".join(lines) + "\n"

@@ -37,6 +37,7 @@ def label(node: Node, best: bool) -> str:
     notes = "".join(
         [
             " (dummy)" if node["dummy"] else "",
+            f" (merges {one_line(', '.join(node['parents']))})" if "parents" in node else "",
             " (pruned)" if node.get("pruned") else "",
             " (pinned)" if node.get("pinned") else "",
             " (cut off)" if node["truncated"] else "",

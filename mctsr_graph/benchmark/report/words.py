@@ -13,12 +13,13 @@ _NAMES = {
     "self-refine": "one-turn self-refine",
     "self-consistency": "self-consistency",
     "best-of-n": "best-of-N",
+    "rsa": "recursive self-aggregation",
 }
 
 
 def method_name(key: Key) -> str:
     """Name a method in words."""
-    return f"MCTSr {key.method}" if key.searches else _NAMES[key.method]
+    return _NAMES.get(key.method, f"MCTSr {key.method}")
 
 
 def short_name(key: Key) -> str:

@@ -20,7 +20,8 @@ class Evidence:
     votes: Mapping[str, int] = field(default_factory=dict)
     """Independent answers by class."""
     moves: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """Refinements by the classes of the answer refined and of the new one."""
+    """Refinements by the classes of the answer refined and of the new one; a merge counts as one of
+    the answer that most of its parents state."""
     rewards: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
     """By class: mean and number of each judged answer's rewards, points."""
 
@@ -53,9 +54,8 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
         own = class_of(node)
         if own is None or node["dummy"]:
             continue
-        parent = tree[node["parent"]] if node["parent"] is not None else None
-        before = class_of(parent) if parent is not None else None
-        if parent is None or before is None:
+        before = _before(tree, node)
+        if before is None:
             votes[own] += 1
         else:
             moves[before, own] += 1
@@ -63,3 +63,12 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
             count = len(node["rewards"])
             rewards.setdefault(own, []).append((sum(node["rewards"]) / count, count))
     return Evidence(dict(votes), dict(moves), rewards)
+
+
+def _before(tree: Mapping[str, Node], node: Node) -> str | None:
+    """The class that an answer was made from; the first of equally frequent ones."""
+    if node["parent"] is None:
+        return None
+    keys = (class_of(tree[one]) for one in node.get("parents", [node["parent"]]))
+    counts = Counter(key for key in keys if key is not None)
+    return counts.most_common(1)[0][0] if counts else None

@@ -20,7 +20,7 @@ from mctsr_graph.strategies.tuned.likelihood import View
 from mctsr_graph.strategies.tuned.rewards import weight_of_rewards
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.steered import in_play
-from mctsr_graph.tree.task import KINDS, Kind, Task
+from mctsr_graph.tree.task import Kind, Task
 from mctsr_graph.tree.tree import Node
 
 _LEAST_CALLS = 0.1  # a judge that asks no model is not quite free
@@ -35,7 +35,7 @@ def choose_tasks(
     tree: Mapping[str, Node],
     prior: Prior,
     width: int,
-    kinds: Collection[Kind] = KINDS,
+    kinds: Collection[Kind] = ("draft", "refine", "evaluate"),
     calls: Mapping[Kind, int] = MappingProxyType({"draft": 1, "refine": 2, "evaluate": 1}),
     samples: int = 1,
 ) -> list[Task]:

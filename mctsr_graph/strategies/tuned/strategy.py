@@ -9,7 +9,7 @@ from mctsr_graph.strategies.paper import PaperStrategy
 from mctsr_graph.strategies.strategy import Search
 from mctsr_graph.strategies.tuned.next_task import choose_tasks
 from mctsr_graph.tree.steered import in_play
-from mctsr_graph.tree.task import KINDS, Kind, Task
+from mctsr_graph.tree.task import Kind, Task
 
 _FIRST_SHARE = 0.3  # of the calls
 _KNOWING_SHARE = 0.15  # where a prior says what judge and refinements are worth
@@ -31,7 +31,7 @@ class TunedStrategy(PaperStrategy):
         "lead": 0.95,
         "choice": "weighted",
     }
-    kinds = KINDS
+    kinds = ("draft", "refine", "evaluate")
 
     def next_tasks(self, search: Search) -> Sequence[Task]:
         """Whatever the budget allows that tells most, for its calls, about the right answer.
@@ -46,7 +46,7 @@ class TunedStrategy(PaperStrategy):
         if any(node["final_answer"] is not None for node in nodes):
             if (missing := self._first_drafts(search) - len(nodes)) > 0:
                 return [Task("draft")] * min(missing, width)
-            calls = {kind: self._calls(kind, search) for kind in self.kinds}
+            calls: dict[Kind, int] = {kind: self._calls(kind, search) for kind in self.kinds}
             prior, samples = context.belief_prior, context.reward_samples
             return choose_tasks(tree, prior, width, kinds, calls, samples)
         if not nodes:

@@ -44,6 +44,12 @@ function said(node) {
   return texted("span", { class: "said" }, shorten(node.final_answer, 120), showAnswer);
 }
 
+/** The ids of what a node was made from, and an arrow. */
+function madeFrom(node) {
+  const ids = node.merges.length > 0 ? node.merges.map((other) => other.id) : node.up ? [node.up.id] : [];
+  return ids.length > 0 ? `${ids.join(" + ")} → ` : "";
+}
+
 class Panels {
   constructor(search, { onSelect, onSeek }) {
     this.search = search;
@@ -91,7 +97,7 @@ class Panels {
       const best = entry.best === node ? "★ " : "";
       return element("tr", { class: rollout === now ? "now" : null },
         element("th", { scope: "row" }, go),
-        element("td", { class: "step" }, node.up ? `${node.up.id} → ` : "", this.#link(node)),
+        element("td", { class: "step" }, madeFrom(node), this.#link(node)),
         element("td", {}, said(node)),
         element("td", { class: "number" }, this.#chip(entry.q)),
         element("td", { class: "number" }, `${best}${points(entry.bestQ)}`));
@@ -180,12 +186,15 @@ class Panels {
 
   #family(node) {
     const links = [];
-    if (node.up) links.push("refines ", this.#link(node.up));
-    const children = node.children.filter((child) => child.shown);
-    if (children.length > 0) {
-      links.push(`${links.length > 0 ? " · " : ""}refined by `);
-      links.push(...children.map((child) => this.#link(child)));
-    }
+    const add = (words, nodes) => {
+      const shown = nodes.filter((other) => other.shown);
+      if (shown.length === 0) return;
+      links.push(`${links.length > 0 ? " · " : ""}${words} `, ...shown.map((other) => this.#link(other)));
+    };
+    if (node.merges.length > 0) add("merges", node.merges);
+    else if (node.up) add("refines", [node.up]);
+    add("refined by", node.children.filter((child) => child.merges.length === 0));
+    add("merged into", node.mergedInto);
     return element("p", { class: "family" }, ...links);
   }
 

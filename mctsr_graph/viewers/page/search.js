@@ -7,8 +7,14 @@ class Search {
     for (const node of data.nodes) {
       node.children = [];
       node.up = byId.get(node.parent) ?? null;
+      // What it merges, `up` first; nothing for a node that merges nothing
+      node.merges = (node.parents ?? []).map((id) => byId.get(id)).filter((other) => other);
+      node.mergedInto = [];
     }
-    for (const node of data.nodes) node.up?.children.push(node);
+    for (const node of data.nodes) {
+      node.up?.children.push(node);
+      for (const other of node.merges) other.mergedInto.push(node);
+    }
     this.nodes = preorder(data.nodes.filter((node) => node.up === null));
     this.nodes.forEach((node, index) => (node.index = index));
     this.roots = this.nodes.filter((node) => node.up === null);
@@ -68,7 +74,7 @@ class Search {
   #begin() {
     // A rollout adds a reward to the node that it refines, unless that evaluation failed
     const failed = new Set(this.failures.map((failure) => `${failure.rollout} ${failure.node}`));
-    const adds = (child) => !failed.has(`${child.rollout} ${child.parent}`);
+    const adds = (child) => child.merges.length === 0 && !failed.has(`${child.rollout} ${child.parent}`);
     for (const node of this.nodes) {
       node.shown = false;
       node.paid = node.up !== null && adds(node);

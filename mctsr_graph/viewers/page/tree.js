@@ -153,16 +153,19 @@ class TreeView {
 
   #drawEdges(shown, best) {
     const middle = CARD.height / 2;
-    const edge = (node) => {
-      const from = [node.up.x + CARD.width, node.up.y + middle];
+    const edge = (node, other = node.up) => {
+      const from = [other.x + CARD.width, other.y + middle];
       const half = CARD.across / 2;
       return `M${from[0]} ${from[1]}C${from[0] + half} ${from[1]} ${node.x - half} `
         + `${node.y + middle} ${node.x} ${node.y + middle}`;
     };
     const below = shown.filter((node) => node.up !== null);
     const onBest = below.filter((node) => best.has(node));
-    document.getElementById("edges").setAttribute("d", below.map(edge).join(""));
-    document.getElementById("best-edges").setAttribute("d", onBest.map(edge).join(""));
+    const merging = below.flatMap((node) => node.merges.slice(1)
+      .filter((other) => shown.includes(other)).map((other) => edge(node, other)));
+    document.getElementById("edges").setAttribute("d", below.map((node) => edge(node)).join(""));
+    document.getElementById("merge-edges").setAttribute("d", merging.join(""));
+    document.getElementById("best-edges").setAttribute("d", onBest.map((node) => edge(node)).join(""));
   }
 
   #listen() {
