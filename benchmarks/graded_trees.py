@@ -36,7 +36,7 @@ from statistics import NormalDist, fmean
 from typing import Any, NamedTuple
 
 from mctsr_graph.benchmark.simulation import World
-from mctsr_graph.text.reward_scale import LOWEST, WIDTH
+from mctsr_graph.text.reward_scale import scaled, share_of
 
 GradedTree = Mapping[str, Any]
 _DRAWS = 400
@@ -157,7 +157,7 @@ def world_of(trees: Sequence[GradedTree], of_set: str) -> dict[str, Any]:
         fields[name] = (fields[name] or 0.0) * _SD
     known: dict[str, Any] = {n: round(v, 3) for n, v in fields.items() if v is not None}
     steps = [rewards[int((k + 0.5) * len(rewards) / _SCORES)] for k in range(_SCORES)]
-    known["scores"] = [round((step - LOWEST) / WIDTH, 3) for step in steps]
+    known["scores"] = [round(share_of(step), 3) for step in steps]
     # So that rewards are in the middle on average, as their normal scores are
     world = World(**known)
     spread = math.hypot(world.noise, world.answer_spread, world.class_spread)
@@ -210,7 +210,7 @@ def _count_rewards(
     found: Counter[str], rewards: Sequence[float], scores: Mapping[float, float]
 ) -> None:
     for reward in rewards:
-        side = "above" if reward > LOWEST + WIDTH / 2 else "below"
+        side = "above" if reward > scaled(0.5) else "below"
         found.update({"rewards": 1, "above": side == "above", f"sum_{side}": reward})
     # The first led to the selection, so that it is left out
     if again := [scores[reward] for reward in rewards[1:]]:

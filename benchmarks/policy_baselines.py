@@ -11,7 +11,7 @@ from mctsr_graph.benchmark.votes import borda_weights, next_round, softmax_weigh
 from mctsr_graph.calls.request import derive_seed
 from mctsr_graph.strategies.enough import lead
 from mctsr_graph.text.final_answer import extract_final_answer
-from mctsr_graph.text.reward_scale import LOWEST, WIDTH
+from mctsr_graph.text.reward_scale import share_of
 
 _LEAD = 0.95
 _CONFIDENCE = 5.0  # of a draft's tokens on average, in its own standard deviations
@@ -72,7 +72,7 @@ def _equally(world: World, number: int, answers: list[str]) -> list[float]:
 
 
 def _by_confidence(world: World, number: int, answers: list[str]) -> list[float]:
-    shares = [(reward - LOWEST) / WIDTH for reward in rewards(world, number, answers)]
+    shares = [share_of(reward) for reward in rewards(world, number, answers)]
     return softmax_weights(shares)
 
 

@@ -11,6 +11,8 @@ from langchain_core.messages import AIMessage
 from mctsr_graph.calls.journal import CallJournal, Slot
 from mctsr_graph.calls.usage import Cost, cost_of, sum_costs
 
+from .confidence import TOLD
+
 
 @dataclass(frozen=True)
 class Call:
@@ -22,6 +24,8 @@ class Call:
     """Whether the reply was read from the journal instead of made."""
     ended: float
     """Seconds since the ledger began."""
+    told: dict[str, float]
+    """What the tokens of the reply tell, where that was asked for (`confidence`)."""
 
 
 class Ledger(CallJournal):
@@ -69,4 +73,5 @@ class Ledger(CallJournal):
 
     def _count(self, slot: Slot, reply: AIMessage, *, recalled: bool) -> None:
         cost = cost_of(reply.usage_metadata, None)
-        self.calls.append(Call(slot, cost, recalled, time.monotonic() - self._began))
+        ended, told = time.monotonic() - self._began, reply.response_metadata.get(TOLD, {})
+        self.calls.append(Call(slot, cost, recalled, ended, told))

@@ -23,12 +23,28 @@ from mctsr_graph.tree.tree import Node, Tree
 VERSION: Literal[1] = 1
 SETTINGS_FILE, LINES_FILE, CALLS_FILE = "run.json", "lines.jsonl", "calls.db"
 
-SIMPLE_METHODS = ("cot", "self-refine", "self-consistency", "best-of-n")
+BY_TOKENS = ("self-certainty", "deepconf")
+"""Methods that need the log-probabilities of a draft's tokens."""
+SIMPLE_METHODS = (
+    "cot",
+    "self-refine",
+    "self-consistency",
+    "best-of-n",
+    "adaptive-consistency",
+    "cisc",
+    *BY_TOKENS,
+    "tournament",
+)
 """Methods without a search; every other method is named by a profile of `MCTSrContext`.
 
 cot: the first draft. self-refine: that draft, a critique, a refinement. self-consistency: drafts
-and a vote. best-of-n: drafts with one self-evaluation each. They share their drafts: attempt i
-of one is attempt i of the others, and each is charged for what it would cost alone.
+and a vote. best-of-n: drafts with one self-evaluation each. adaptive-consistency: as many drafts
+as the vote needs to be decided (arXiv 2305.11860). cisc: a vote weighted by how sure the model says
+it is of each draft (2502.06233). self-certainty: a vote weighted by the rank of the drafts' token
+confidence (2502.18581). deepconf: one weighted by the confidence of the least confident part of
+each draft (2508.15260). tournament: drafts that meet in pairs until one is left. They share their
+drafts: attempt i of one is attempt i of the others, and each is charged for what it would cost
+alone.
 """
 
 EQUAL, FORMULA = ("calls", "tokens"), "formula"
@@ -55,6 +71,9 @@ class Attempt(TypedDict):
     """Number of the rollout that made it, from 1; 0 for a root or a draft."""
     rewards: list[float]
     """Self-evaluations in order, points; empty where the method asks for none."""
+    confidence: NotRequired[float | None]
+    """Of a method that weighs votes by it: how sure the model is of the draft, in [0, 1] where it
+    was asked, else minus a mean log-probability; None where it is not known."""
     q: float | None
     """Value at the end of the search (Eq. 3), points; None outside MCTSr."""
     dummy: bool
@@ -125,6 +144,8 @@ class MethodRecord(TypedDict):
     """Why a search stopped; None outside MCTSr."""
     failures: list[Failure]
     """Replies that could not be had."""
+    note: NotRequired[str]
+    """What has to be known of how the method was run."""
     error: str | None
     """Why the method gave up; its attempts and points are those made before."""
 

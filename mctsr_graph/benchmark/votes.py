@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from mctsr_graph.strategies.enough import lead
 from mctsr_graph.text.equality.classes import classes_of
 
 from .records import Attempt
@@ -38,6 +39,13 @@ def weighted(attempts: Sequence[Attempt], visits: Sequence[int]) -> int | None:
     for index, mean in voters:
         weights[index] = math.exp((mean - middle) / spread)
     return _winner(attempts, weights)
+
+
+def is_decided(attempts: Sequence[Attempt], least: float) -> bool:
+    """Whether the class ahead stays ahead with this chance (arXiv 2305.11860, Beta rule)."""
+    votes = [vote for attempt in attempts if (vote := _vote(attempt)) is not None]
+    classes = classes_of(votes)
+    return lead(Counter(classes[vote] for vote in votes)) >= least
 
 
 def by_weights(attempts: Sequence[Attempt], weights: Sequence[float]) -> int | None:

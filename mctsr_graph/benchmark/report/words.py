@@ -13,6 +13,11 @@ _NAMES = {
     "self-refine": "one-turn self-refine",
     "self-consistency": "self-consistency",
     "best-of-n": "best-of-N",
+    "adaptive-consistency": "adaptive consistency",
+    "cisc": "CISC",
+    "self-certainty": "self-certainty",
+    "deepconf": "DeepConf",
+    "tournament": "tournament",
     "rsa": "recursive self-aggregation",
 }
 
