@@ -37,8 +37,8 @@ from mctsr_graph.strategies.tuned.learn import groups, learn
 from mctsr_graph.strategies.tuned.strategy import TunedStrategy
 from mctsr_graph.tree.task import KINDS, Kind
 
-FULL, QUICK = 500, 60
-"""Problems a cell."""
+PROBLEMS, OF_GRID, QUICK = 300, 100, 60
+"""Problems a cell; of the grid, which has many cells; and where little time is allowed."""
 LEARNT_FROM, LEARNT_AT = 128, 19
 """Problems that "having learnt" has learnt from, and the calls of each."""
 
@@ -185,13 +185,18 @@ def cells(chosen: argparse.Namespace) -> list[Cell]:
     return [cell for name in chosen.families.split(",") for cell in families[name]()]
 
 
+def number_of(cell: Cell, *, quick: bool) -> int:
+    """How many problems of a cell are solved, where nothing is said."""
+    return QUICK if quick else OF_GRID if cell.family == "grid" else PROBLEMS
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the comparison."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="a smaller grid, fewer problems")
-    parser.add_argument("--problems", type=int, help=f"problems a cell ({FULL}; quick: {QUICK})")
+    parser.add_argument("--quick", action="store_true", help="a smaller grid, nothing learnt")
+    parser.add_argument("--problems", type=int, help=f"a cell ({PROBLEMS}; grid {OF_GRID})")
     parser.add_argument("--policies", help="names, with commas; by default all but the ablations")
     parser.add_argument("--ablations", action="store_true", help="tuned without each of its parts")
     parser.add_argument("--alone", action="store_true", help="nothing is learnt")
@@ -210,7 +215,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     known, needed = {**POLICIES, **ABLATIONS}, [*TARGETS, "tuned"]
     if not set(needed) <= set(names) <= set(known):
         parser.error(f"--policies allows {', '.join(known)}; it needs {', '.join(needed)}")
-    problems = chosen.problems or (QUICK if chosen.quick else FULL)
     try:
         todo = cells(chosen)
     except (KeyError, ValueError, OSError) as error:
@@ -218,12 +222,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"{error}; --families allows grid, widened, fitted; --errors {errors}")
     began, found = time.monotonic(), []
     with ProcessPoolExecutor(chosen.workers) as pool:
-        jobs = [pool.submit(run_cell, cell, problems, names, not chosen.alone) for cell in todo]
+        problems = [chosen.problems or number_of(cell, quick=chosen.quick) for cell in todo]
+        learning = not (chosen.alone or chosen.quick)
+        jobs = [
+            pool.submit(run_cell, cell, count, names, learning)
+            for cell, count in zip(todo, problems, strict=True)
+        ]
         for job in jobs:
             found.append(job.result())
             print(json.dumps(found[-1]), flush=True)
     show(found)
-    print(json.dumps({"problems_a_cell": problems, "seconds": round(time.monotonic() - began)}))
+    print(json.dumps({"problems": sum(problems), "seconds": round(time.monotonic() - began)}))
 
 
 if __name__ == "__main__":
