@@ -27,6 +27,7 @@ from .outcomes import (
     samples,
 )
 from .records import Line, RunSettings
+from .refining import Refined, refined
 from .statistics import Interval, clustered_share, pass_at_k, percentile
 
 
@@ -115,6 +116,8 @@ class RunMetrics:
     judges: dict[Key, Judge]
     """Where answers have rewards, at the largest number of rollouts."""
     groups: list[Group]
+    refining: dict[Key, Refined]
+    """Whether refining paid, of searches at the largest number of rollouts."""
 
     def at_most(self) -> list[Key]:
         """The keys at the largest number of rollouts, and those whose cost is fixed."""
@@ -154,7 +157,15 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
         comparisons=compare_all({key: kept[key] for key in last}),
         judges={key: judge for key in last if (judge := judge_of(_known(kept[key]))) is not None},
         groups=[*_groups("level", kept, last), *_groups("subject", kept, last)],
+        refining=_refining({key: kept[key] for key in last if key.searches}, drawn),
     )
+
+
+def _refining(
+    kept: dict[Key, list[Outcome]], drawn: dict[str, list[Samples]]
+) -> dict[Key, Refined]:
+    found = {key: refined(_known(results), drawn.values()) for key, results in kept.items()}
+    return {key: one for key, one in found.items() if one is not None}
 
 
 def distinct(lines: Iterable[Line]) -> Iterable[Line]:

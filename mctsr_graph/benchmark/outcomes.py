@@ -87,6 +87,8 @@ class Samples(NamedTuple):
     id: str
     drawn: int
     right: int
+    first: bool
+    """Whether the first of them is right."""
 
 
 def key_of(method: str, point: Point) -> Key:
@@ -133,7 +135,7 @@ def samples(line: Line, method: str) -> Samples:
     """Count the independent attempts of one of SAMPLERS."""
     record = line["methods"].get(method)
     verdicts = [attempt["verdict"] for attempt in record["attempts"]] if record else []
-    return Samples(line["id"], len(verdicts), verdicts.count("right"))
+    return Samples(line["id"], len(verdicts), verdicts.count("right"), verdicts[:1] == ["right"])
 
 
 def judged(attempts: Sequence[Attempt], visits: Sequence[int]) -> list[tuple[float, bool]]:

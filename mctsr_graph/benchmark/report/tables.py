@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mctsr_graph.benchmark import refining
 from mctsr_graph.benchmark.metrics import Group, Metrics, RunMetrics
 from mctsr_graph.benchmark.outcomes import VERDICTS, Key
 from mctsr_graph.benchmark.published import MATH_LEVELS, MODEL, PUBLISHED, SOURCE, Published
@@ -52,6 +53,7 @@ def facts(run: RunMetrics) -> list[tuple[str, str]]:
         ("Model", f"{settings['model']} ({settings['label']})"),
         ("Sampling", "follows the seed" if settings["takes_seed"] else "takes no seed"),
         ("Settings", given or "as the profiles have them"),
+        *(("Does refining pay?", sentence) for sentence in refining.told(run.refining)),
         ("Run", f"{settings['run']}, {settings['started']}, mctsr_graph {settings['package']}"),
     ]
 

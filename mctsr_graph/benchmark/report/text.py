@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from mctsr_graph.benchmark import refining
 from mctsr_graph.benchmark.metrics import RunMetrics
 from mctsr_graph.text.printable import printable
 
@@ -69,6 +70,8 @@ def terminal(run: RunMetrics) -> Iterator[RichTable | Text]:
     for table in tables(run):
         if table.name in _IN_TERMINAL:
             yield _terminal_table(table, _IN_TERMINAL[table.name])
+    for sentence in refining.told(run.refining):
+        yield _plain(f"Refining: {sentence}")
 
 
 def _terminal_table(table: Table, names: Sequence[str]) -> RichTable:
