@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
-from benchmarks.policies import TUNED
 from benchmarks.policy_peers import BUDGETS
+from benchmarks.policy_searches import TUNED
 from mctsr_graph.benchmark.simulated_search import simulated_search
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.strategies.enough import why_enough

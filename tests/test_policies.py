@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import policies
+from benchmarks.policy_ablations import ABLATIONS
 from benchmarks.policy_baselines import BASELINES
 from benchmarks.policy_worlds import WIDENED, fitted, grid, widened
 from mctsr_graph.benchmark.simulation import World
@@ -99,3 +100,19 @@ def test_a_world_with_an_unknown_field_is_explained(tmp_path: Path) -> None:
     file.write_text(json.dumps({"mine": {"skil": 0.6}}))
     with pytest.raises(ValueError, match=r"world .mine.*skil"):
         list(fitted(file))
+
+
+def test_each_part_is_left_out_in_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "worlds.json"
+    file.write_text(json.dumps({"mine": {"skill": 0.6}}))
+    names = "self-consistency,best-of-n,paper,tuned"
+    policies.main(
+        ["--worlds", str(file), "--problems", "2", "--alone", "--policies", names, "--ablate"]
+    )
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    parts = {row["without"]: row for row in rows if "without" in row}
+    assert parts.keys() == ABLATIONS.keys()
+    assert all(parts[name]["lines"] > 0 for name in ("rewards", "early stops", "votes first"))
+    for row in parts.values():
+        assert [*row["points_at_calls"]] == ["11", "19", "35", "67"]
+        assert all(low <= mean <= high for mean, low, high in row["points_at_calls"].values())

@@ -51,8 +51,9 @@ def run_command(
     methods: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: cot, self-refine, self-consistency, best-of-n, and profiles "
-            "of MCTSr such as paper, official."
+            help="Comma-separated: cot, self-refine, self-consistency, best-of-n, "
+            "adaptive-consistency, cisc, self-certainty, deepconf, tournament, and profiles of "
+            "MCTSr such as paper, official."
         ),
     ] = "cot,self-refine,self-consistency,best-of-n,paper",
     rollouts: Annotated[
