@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
 
 from mctsr_graph import ConfigError, ReplyError, ScriptedChatModel
+from mctsr_graph.benchmark.again import replay
 from mctsr_graph.benchmark.confidence import read_percent, with_confidence
 from mctsr_graph.benchmark.plan import Plan
+from mctsr_graph.benchmark.store import RunFolder
 from mctsr_graph.benchmark.votes import borda_weights, next_round, softmax_weights
 from mctsr_graph.calls.logprobs import token_confidences
 from mctsr_graph.models.scripted import ScriptedCall
 
-from .test_benchmark_run import points, solved
+from .test_benchmark_run import keep, points, solved
 
 USAGE = {"input_tokens": 5, "output_tokens": 5, "total_tokens": 10}
 
@@ -206,3 +210,19 @@ def test_what_is_no_confidence_is_refused(reply: str, code: str) -> None:
     with pytest.raises(ReplyError) as told:
         read_percent(reply)
     assert told.value.code == code
+
+
+def sure_of_five(call: ScriptedCall) -> AIMessage:
+    if call.role == "draft":
+        told = tokens((-0.0, -8.0), (-0.7, -0.7))
+        return AIMessage(f"\\boxed{{{5 + call.sample}}}", response_metadata=told)
+    right = 0.8 if "{5}" in call.messages[-2].content else 0.4
+    return AIMessage("True", response_metadata=telling({"True": right, "False": 1 - right}))
+
+
+def test_what_likelihoods_told_is_replayed_without_the_model(tmp_path: Path) -> None:
+    plan = Plan(["cisc", "deepconf", "self-certainty", "tournament"], [0, 1])
+    lines, _ = keep(tmp_path / "run", Telling(replies=sure_of_five), plan)
+    assert lines[0]["methods"]["cisc"]["attempts"][0]["confidence"] == pytest.approx(0.8)
+    again = asyncio.run(replay(RunFolder(tmp_path / "run"), RunFolder(tmp_path / "again")))
+    assert again == (4, [])
