@@ -40,6 +40,12 @@ def test_a_file_is_read(tmp_path: Path, name: str) -> None:
     ]
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "sums.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(ROWS[2]).encode())
+    assert [problem.id for problem in load_problems(str(path)).problems] == ["c"]
+
+
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
@@ -58,6 +64,10 @@ def test_a_missing_or_foreign_file_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read \(.*No such file.*allowed is a .jsonl"):
         load_problems(str(tmp_path / "none.jsonl"))
     (tmp_path / "no.jsonl.gz").write_bytes(b"no gzip")
+    cut_off = gzip.compress(json.dumps(ROWS[0]).encode() * 99)[:-20]
+    (tmp_path / "cut.jsonl.gz").write_bytes(cut_off)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_problems(str(tmp_path / "cut.jsonl.gz"))
     with pytest.raises(ConfigError, match="cannot be read"):
         load_problems(str(tmp_path / "no.jsonl.gz"))
 

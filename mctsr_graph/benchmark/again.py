@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from mctsr_graph.errors import ConfigError
 
+from .finishing import grade_line
 from .grading import Grader
 from .problems import Problem
-from .records import Line, RunSettings
-from .run import Job, OnLine, grade_line, local, run
+from .records import Line, RunSettings, lost_calls
+from .run import Job, OnLine, local, run
 from .stand_in import About, replayed
 from .store import RunFolder
 
@@ -48,6 +49,8 @@ async def replay(
 ) -> tuple[int, list[str]]:
     """Make a run's lines again from its recorded calls, into a new folder.
 
+    Problems of which the server failed a call are left out: that is not among the recorded calls.
+
     Returns:
         The number of lines, and the ids of those that came out differently; the seconds, which a
         replay does not have, are not compared.
@@ -64,11 +67,13 @@ async def replay(
     jobs = [
         Job(Problem(e["id"], e["problem"], e["gold"], e["level"], e["subject"]), e["seed"])
         for e in original.lines()
+        if not lost_calls(e)
     ]
     model = replayed(About(settings["label"], settings["takes_seed"], settings["tells_scores"]))
     await run(folder, settings, jobs, local(model), on_line=on_line)
     made = {(line["id"], line["seed"]): _figures(line) for line in folder.lines()}
-    differ = [e["id"] for e in original.lines() if made[e["id"], e["seed"]] != _figures(e)]
+    before = (e for e in original.lines() if not lost_calls(e))
+    differ = [e["id"] for e in before if made[e["id"], e["seed"]] != _figures(e)]
     return len(made), differ
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from mctsr_graph.calls.journal import CallJournal
-from mctsr_graph.calls.request import Model
-from mctsr_graph.calls.usage import Cost, no_cost, total_cost
+from mctsr_graph.calls.request import Failure, Model
+from mctsr_graph.calls.retry import classify
+from mctsr_graph.calls.usage import Cost, no_cost, sum_costs, total_cost
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.state import supersteps
 from mctsr_graph.prompts import Prompts
@@ -48,19 +49,44 @@ async def search(
 ) -> MethodRecord:
     """Search for an answer, and say what was there after each number of `rollouts`.
 
+    A problem that the server refuses, or that is too long for it, is a search that has failed.
+
     Raises:
-        Exception: what the model raised.
+        Exception: what else the model raised.
     """
-    ledger = Ledger(journal)
-    values, moments = await _searched(problem, model, context, prompts, ledger, max(rollouts))
+    ledger, by_calls = Ledger(journal), is_counted_by_calls(context)
+    try:
+        values, moments = await _searched(problem, model, context, prompts, ledger, max(rollouts))
+    except Exception as error:
+        code = classify(error)
+        if code not in ("context", "refusal"):
+            raise
+        return _refused(f"{type(error).__name__}: {error}", code, ledger, rollouts, by_calls)
     attempts = _attempts(values["tree"], ledger)
-    by_calls = is_counted_by_calls(context)
     return MethodRecord(
         attempts=attempts,
         points=[_point(count, by_calls, moments, attempts, ledger) for count in rollouts],
         stop_reason=values["stop_reason"] or "max_rollouts",
         failures=values["failures"],
         error=_error(values),
+    )
+
+
+def _refused(
+    why: str, code: str, ledger: Ledger, rollouts: Sequence[int], by_calls: bool
+) -> MethodRecord:
+    """A search whose first answer could not be had."""
+    moment = _Moment(0, None, [], sum_costs(call.cost for call in ledger.calls), len(ledger.calls))
+    asked = next((call.slot.role for call in ledger.calls[::-1]), None)
+    failed = Failure(
+        rollout=0, node=None, role="draft" if asked is None else "evaluate", code=code, message=why
+    )
+    return MethodRecord(
+        attempts=[],
+        points=[_point(count, by_calls, [moment], [], ledger) for count in rollouts],
+        stop_reason="failed",
+        failures=[failed],
+        error=f"{failed['role']}: {why}",
     )
 
 

@@ -30,6 +30,7 @@ def tables(run: RunMetrics) -> list[Table]:
     found = [
         _accuracy(run),
         _comparisons(run),
+        _missing(run),
         _endings(run),
         _cost(run),
         _refinement(run),
@@ -48,7 +49,7 @@ def facts(run: RunMetrics) -> list[tuple[str, str]]:
     given = ", ".join(f"{name}={value}" for name, value in settings["settings"].items())
     return [
         ("Data set", f"{settings['dataset']} ({settings['source']})"),
-        ("Problems", f"{words.count(run.problems)}, {seeds}"),
+        ("Problems", f"{words.progress(run)}, {seeds}"),
         ("Model", f"{settings['model']} ({settings['label']})"),
         ("Sampling", "follows the seed" if settings["takes_seed"] else "takes no seed"),
         ("Settings", given or "as the profiles have them"),
@@ -179,6 +180,26 @@ def _endings(run: RunMetrics) -> Table:
                 ),
             )
             for metrics in _by_budget(run)
+        ],
+    )
+
+
+def _missing(run: RunMetrics) -> Table:
+    rows = [("missing", one) for one in run.missing] + [("failed", one) for one in run.failed]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for state, one in rows:
+        told = one.id if run.seeds == 1 else f"{one.id} (seed {one.seed})"
+        reasons.setdefault((state, one.why), []).append(told)
+    return Table(
+        "missing",
+        "Problems that are missing or failed, and why",
+        "Missing ones are in no figure: the same command goes on with them. Failed ones are in "
+        "every denominator as not right: the server refused them, or could not do them in three "
+        "starts of the run; --retry-failed tries them again.",
+        ("state", "why", "problems", "which"),
+        [
+            (state, why, words.count(len(ids)), ", ".join(ids[:20]) + ", ..." * (len(ids) > 20))
+            for (state, why), ids in reasons.items()
         ],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mctsr_graph.benchmark.metrics import Spread
+from mctsr_graph.benchmark.metrics import RunMetrics, Spread
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.records import RunSettings
 from mctsr_graph.benchmark.statistics import Interval
@@ -42,6 +42,14 @@ def budget_name(key: Key) -> str:
 def full_name(key: Key) -> str:
     """Name a method and its budget."""
     return method_name(key) if key.budget == "own" else f"{method_name(key)}, {budget_name(key)}"
+
+
+def progress(run: RunMetrics) -> str:
+    """Say how many problems have a line: "5 of 12, unfinished"; with several seeds, of all."""
+    done = run.problems if run.planned is None else run.planned - len(run.missing)
+    if not run.missing:
+        return count(run.problems)
+    return f"{count(done)} of {count(run.planned)}, unfinished"
 
 
 def is_simulation(settings: RunSettings) -> bool:
