@@ -147,7 +147,7 @@ def _is_of_item(error: Exception) -> bool:
         return isinstance(error, Unfinished)
     kind = classify(error)
     return kind == "transient" or not (
-        kind == "configuration" or isinstance(error, OSError | sqlite3.Error)
+        kind == "configuration" or isinstance(error, OSError | MemoryError | sqlite3.Error)
     )
 
 
