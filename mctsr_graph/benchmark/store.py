@@ -82,37 +82,61 @@ class RunFolder:
         Raises:
             ConfigError: a line is damaged, of another version or of another run.
         """
+        return (line for _, line in self._lines())
+
+    def _lines(self) -> Iterator[tuple[int, Line]]:
+        """Each line with its place in the file."""
         settings = self.settings()
-        for place, line in self._objects(LINES_FILE):
+        for begin, place, line in self._objects(LINES_FILE):
             _check_version(line, place)
             if settings is not None and line.get("run") != settings["run"]:
                 raise ConfigError(
                     f"{place} is of run {line.get('run')!r}, but the folder holds run "
                     f"{settings['run']!r}"
                 )
-            yield cast(Line, line)
+            yield begin, line
+
+    def by_problem(self) -> Iterator[list[Line]]:
+        """Read the lines of each problem together, whatever their seeds; of a repeated one once.
+
+        Problems of the same words are one. Of the lines only their places are kept in memory.
+        """
+        places: dict[str, dict[tuple[str, int], int]] = {}
+        for begin, line in self._lines():
+            which = (line["id"], line["seed"])
+            places.setdefault(line["problem"], {}).setdefault(which, begin)
+        for same in places.values():
+            with (self.path / LINES_FILE).open("rb") as file:
+                found = []
+                for begin in same.values():
+                    file.seek(begin)
+                    found.append(json.loads(file.readline()))
+            yield found
 
     def unfinished(self) -> dict[tuple[str, int], list[str]]:
         """Why each start that could not finish a problem could not, by id and seed."""
         found: dict[tuple[str, int], list[str]] = {}
-        for _, one in self._objects(UNFINISHED_FILE):
+        for _, _, one in self._objects(UNFINISHED_FILE):
             found.setdefault((one["id"], one["seed"]), []).append(one["why"])
         return found
 
-    def _objects(self, name: str) -> Iterator[tuple[str, Any]]:
-        """Each line of a file as JSON, with what to call it."""
+    def _objects(self, name: str) -> Iterator[tuple[int, str, Any]]:
+        """Each line of a file as JSON, with its place in the file and what to call it."""
         path = self.path / name
         if not path.exists():
             return
+        begin = 0
         with path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 if not raw.endswith(b"\n"):
                     return
                 place = f"line {number} of {str(path)!r}"
                 try:
-                    yield place, json.loads(raw)
+                    found = json.loads(raw)
                 except ValueError:
                     raise ConfigError(f"{place} is damaged") from None
+                yield begin, place, found
+                begin += len(raw)
 
     def append(self, line: Line) -> None:
         """Add a line; it is on disk when this returns."""
