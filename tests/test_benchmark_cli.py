@@ -240,7 +240,7 @@ def test_trees_become_training_data(finished: Path, tmp_path: Path) -> None:
     ]
     assert [m["role"] for m in sft[0]["messages"]] == ["system", "user", "assistant"]
     pairs = [row for row in rows(out / "pairs.jsonl") if row["id"] == "p1"]
-    assert {row["labels"] for row in pairs} == {"gold"}
+    assert {row["chosen_by"] for row in pairs} == {"gold"}
     assert [row["chosen"][0]["content"][:8] for row in pairs] == ["After 1:"] * 3
     margins = {row["rejected"][0]["content"][-8:]: row["margin"] for row in pairs}
     assert margins == {"boxed{0}": 30.0, "boxed{2}": -30.0, "boxed{3}": -55.0}
@@ -255,7 +255,7 @@ def test_rewards_alone_choose_without_the_truth(tmp_path: Path, problems: Path, 
         "After 2: \\boxed{2}"
     ] * 3
     pairs = rows(out / "pairs.jsonl")
-    assert {row["labels"] for row in pairs} == {"rewards"}
+    assert {row["chosen_by"] for row in pairs} == {"rewards"}
     assert {row["chosen"][0]["content"] for row in pairs} == {"After 2: \\boxed{2}"}
     assert [row["margin"] for row in pairs] == [55.0, 25.0] * 3
 

@@ -32,6 +32,7 @@ from mctsr_graph import (
 from mctsr_graph.benchmark import finishing
 from mctsr_graph.benchmark import run as run_module
 from mctsr_graph.benchmark.again import regrade, replay
+from mctsr_graph.benchmark.environment import environment_of
 from mctsr_graph.benchmark.grading import Verdict
 from mctsr_graph.benchmark.metrics import measure
 from mctsr_graph.benchmark.outcomes import Key
@@ -595,9 +596,106 @@ def test_a_run_is_graded_anew(tmp_path: Path) -> None:
     for line in spoiled:
         line["methods"]["paper"]["attempts"][0]["verdict"] = "undecided"
     RunFolder(tmp_path).rewrite(spoiled)
-    assert regrade(RunFolder(tmp_path)) == (12, 4)
+    assert regrade(RunFolder(tmp_path)) == (12, 4, 0, 0)
     assert list(RunFolder(tmp_path).lines()) == lines
-    assert regrade(RunFolder(tmp_path)) == (12, 0)
+    assert regrade(RunFolder(tmp_path)) == (12, 0, 0, 0)
+
+
+def test_a_run_is_graded_anew_under_corrected_answers(tmp_path: Path) -> None:
+    # The trees say 7, 5 and 9, and p2 is given as 7, which was a slip for 5
+    plan, model = Plan(["paper"], [2]), ScriptedChatModel(replies=golden_reply)
+    keep(tmp_path / "run", model, plan)
+    file = tmp_path / "golds.jsonl"
+    file.write_text('{"id": "p2", "answer": "5"}\n{"id": "none", "answer": "1"}\n')
+    folder = RunFolder(tmp_path / "run")
+    assert regrade(folder, file) == (12, 2, 1, 1)
+    by_id = {line["id"]: line for line in folder.lines()}
+    assert (by_id["p2"]["gold"], by_id["p2"]["gold_before"]) == ("5", "7")
+    verdicts = [attempt["verdict"] for attempt in by_id["p2"]["methods"]["paper"]["attempts"]]
+    assert verdicts == ["wrong", "right", "wrong"]
+    assert "gold_before" not in by_id["p1"]
+    assert read_run(folder.path)[0]["golds"].startswith("golds.jsonl sha256:")
+    # The calls are still what they were
+    assert asyncio.run(replay(folder, RunFolder(tmp_path / "again"))) == (4, [])
+    file.write_text('{"id": "none", "answer": "1"}\n')
+    with pytest.raises(ConfigError, match="holds no id of the run"):
+        regrade(folder, file)
+
+
+def test_a_line_says_how_sure_and_with_what(tmp_path: Path) -> None:
+    def cached(call: ScriptedCall) -> AIMessage:
+        usage = {
+            "input_tokens": 1000,
+            "output_tokens": 100,
+            "total_tokens": 1100,
+            "input_token_details": {"cache_read": 400},
+            "output_token_details": {"reasoning": 60},
+        }
+        return AIMessage(golden_reply(call).text, usage_metadata=usage)
+
+    prices = {"input_price": 1.0, "cached_input_price": 0.5, "output_price": 10.0}
+    plan = Plan(["self-consistency", "paper", "tuned"], [0, 2], prices)
+    model = ScriptedChatModel(replies=cached)
+    lines, _ = keep(tmp_path, model, plan, environment=environment_of(model), golds=("5",))
+    settings, _ = read_run(tmp_path)
+    [environment] = settings["environments"]
+    assert lines[0]["environment"] == 0
+    assert len(environment["code"]) == 12
+    assert environment["packages"]["langgraph"]
+    for name, method in lines[0]["methods"].items():
+        last = method["points"][-1]
+        # A call is 600 + 400 / 2 + 100 * 10 millionths
+        assert last["cost"]["price"] == pytest.approx(last["cost"]["calls"] * 0.0018)
+        assert last["cost"]["cached_tokens"] == 400 * last["cost"]["calls"]
+        assert last["cost"]["reasoning_tokens"] == 60 * last["cost"]["calls"]
+        assert method["attempts"][0]["cost"]["price"] > 0
+        if name != "self-consistency":
+            assert 0 < (last["confidence"] or 0) < 1
+    context = MCTSrContext(profile="paper", max_rollouts=2)
+    alone = solve("What is 0 + 0?", ScriptedChatModel(replies=cached), context=context)
+    confidence = alone.choice and alone.choice["confidence"]
+    assert lines[0]["methods"]["paper"]["points"][-1]["confidence"] == confidence
+
+
+def test_a_search_that_ends_by_itself_has_stopped_early(tmp_path: Path) -> None:
+    agreed = ScriptedChatModel(
+        replies=lambda call: "Score: 5" if call.role == "evaluate" else "\\boxed{5}"
+    )
+    lines, _ = keep(tmp_path, agreed, Plan(["tuned"], [1, 16]), golds=("5",) * 2)
+    for line in lines:
+        last = line["methods"]["tuned"]["points"][-1]
+        assert last["stop_reason"] == line["methods"]["tuned"]["stop_reason"] is not None
+        assert last["cost"]["calls"] < (last["limit"] or 0)
+    found = measure(read_run(tmp_path)[0], lines)
+    assert found.methods[Key("tuned", "calls", 16, None)].stopped_early == 2
+    # Lines of earlier versions do not say so at each point
+    for line in lines:
+        for point in line["methods"]["tuned"]["points"]:
+            del point["stop_reason"]
+    found = measure(read_run(tmp_path)[0], lines)
+    assert found.methods[Key("tuned", "calls", 16, None)].stopped_early == 2
+
+
+def test_who_goes_on_with_other_code_is_told(tmp_path: Path) -> None:
+    plan, model = Plan(["cot"], [0]), ScriptedChatModel(replies=golden_reply)
+    here = environment_of(model)
+    keep(tmp_path, model, plan, environment=here, golds=("5",))
+    keep(tmp_path, model, plan, environment=here, golds=("5",) * 2)  # the same: nothing is said
+    other = {**here, "code": "000000000000", "packages": {**here["packages"], "numpy": "0.1"}}
+    with pytest.warns(UserWarning, match=r"goes on with something else \(code .* -> 0+, numpy"):
+        keep(tmp_path, model, plan, environment=other, golds=("5",) * 3)  # type: ignore[arg-type]
+    settings, lines = read_run(tmp_path)
+    assert settings["environments"] == [here, other]
+    assert [line["environment"] for line in lines] == [0, 0, 1]
+
+
+def test_an_address_is_kept_without_its_keys() -> None:
+    class Served(ScriptedChatModel):
+        base_url: str = "https://me:secret@models.example:8000/v1?key=secret"
+
+    told = environment_of(Served(replies=[]))
+    assert told["address"] == "https://models.example:8000/v1"
+    assert "secret" not in json.dumps(told)
 
 
 # --- Problems that the server does not do ---

@@ -58,6 +58,8 @@ class Finisher:
         self.unfinished: set[Job] = set()
         self.most_failed = float("inf")
         """Problems that may fail."""
+        self.environment: int | None = None
+        """Index in the run's environments."""
 
     def left(self, jobs: Sequence[Job]) -> list[Job]:
         """The jobs that have no line yet, those that could not be finished before at the end."""
@@ -123,6 +125,8 @@ class Finisher:
             model=settings["model"],
             methods=methods,
         )
+        if self.environment is not None:
+            line["environment"] = self.environment
         grade_line(line, self._grader)
         with self._lock:
             if not self._stopped:

@@ -36,6 +36,8 @@ and a vote. best-of-n: drafts with one self-evaluation each. They share their dr
 of one is attempt i of the others, and each is charged for what it would cost alone.
 """
 
+OF_BUDGET = ("max_rollouts", "max_calls", "max_tokens", None)
+"""Stop reasons of searches that did not end by themselves."""
 EQUAL, FORMULA = ("calls", "tokens"), "formula"
 """What a baseline may have as much of as a search took, and a budget that asks no search."""
 FORMER = (FORMULA, "tokens")
@@ -112,6 +114,11 @@ class Point(TypedDict):
     weighted: int | None
     """As `majority`, each vote weighted by exp(z), z being the attempt's mean reward
     standardised over the attempts that vote; None where they have no rewards."""
+    confidence: NotRequired[float | None]
+    """Chance that the selected answer's class is right, as the search believed it then; None
+    where it states no final answer."""
+    stop_reason: NotRequired[str | None]
+    """Why the search had ended by itself by then; None where its budget ended it."""
     cost: Cost
     seconds: float | None
     """Wall time, independent calls being made at once; None where a call was not made but read
@@ -148,8 +155,33 @@ class Line(TypedDict):
     subject: str | None
     seed: int
     model: str
+    environment: NotRequired[int]
+    """Index in `RunSettings.environments`; not there in lines of earlier versions."""
+    gold_before: NotRequired[str]
+    """The answer that the data set gave, where it was corrected."""
     methods: dict[str, MethodRecord]
     """By name, in the order of the run."""
+
+
+class Environment(TypedDict):
+    """What lines were made with."""
+
+    code: str
+    """12 hexadecimal digits made of all source files of mctsr_graph."""
+    commit: str | None
+    """Of mctsr_graph, where it runs from a git repository."""
+    changed: bool | None
+    """Whether its files differed from the commit."""
+    python: str
+    system: str
+    packages: dict[str, str]
+    """Versions by name."""
+    device: str | None
+    """Of weights in this process, as far as it was chosen; None: the usual one, or a server's."""
+    dtype: str | None
+    """Of weights in this process; None: the usual one, or a server's."""
+    address: str | None
+    """Of a served model, without keys, user and query; None where it tells none."""
 
 
 class Planned(TypedDict):
@@ -197,6 +229,10 @@ class RunSettings(TypedDict):
     """All that the run is to solve; not there in runs of earlier versions."""
     prompts: NotRequired[dict[str, Any]]
     """The words that the model was asked with (`mctsr_graph.Prompts`)."""
+    environments: NotRequired[list[Environment]]
+    """What the lines were made with; one for each time that something had changed."""
+    golds: NotRequired[str]
+    """File with the corrected answers that the lines were last graded by, and its SHA-256."""
     package: str
     """Version of mctsr_graph."""
     started: str

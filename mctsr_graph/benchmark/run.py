@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 from mctsr_graph import __version__
 from mctsr_graph.calls.journal import CallJournal
@@ -20,7 +22,7 @@ from .finishing import Finisher, Job, OnLine, Solve
 from .grading import Grader
 from .plan import Plan
 from .problems import DataSet
-from .records import FORMER, VERSION, Planned, RunSettings, all_planned, lost_to_server
+from .records import FORMER, VERSION, Environment, Planned, RunSettings, all_planned, lost_to_server
 from .solving import solve_task
 from .stand_in import About
 from .store import RunFolder
@@ -77,6 +79,7 @@ async def run(
     jobs: Sequence[Job],
     engine: Engine,
     *,
+    environment: Environment | None = None,
     concurrency: int = 8,
     max_failed: float = 1.0,
     retry_failed: bool = False,
@@ -92,6 +95,7 @@ async def run(
         settings: What is run.
         jobs: Problems with seeds, each once.
         engine: Where problems are solved.
+        environment: What they are solved with, if that is to be kept.
         concurrency: Problems at once, 1 or more.
         max_failed: Share of the jobs that may fail, in [0, 1].
         retry_failed: Whether to solve anew what has failed before.
@@ -108,12 +112,14 @@ async def run(
         Exception: what the model raised for a wrong setting, key or name.
     """
     with folder.lease():
-        settings = _begun(folder, settings, jobs)
+        settings = _begun(folder, settings, jobs, environment)
         if retry_failed:
             folder.forget({(ln["id"], ln["seed"]) for ln in folder.lines() if lost_to_server(ln)})
         with Grader() as grader:
             finisher = Finisher(folder, settings, plan_of(settings), grader, on_line)
             finisher.most_failed = max_failed * len(jobs)
+            if environment is not None:
+                finisher.environment = settings["environments"].index(environment)
             left = iter(finisher.left(jobs))
             try:
                 async with engine(folder) as solve:
@@ -123,8 +129,12 @@ async def run(
         return [job.problem.id for job in jobs if job in finisher.unfinished]
 
 
-def _begun(folder: RunFolder, settings: RunSettings, jobs: Sequence[Job]) -> RunSettings:
+def _begun(
+    folder: RunFolder, settings: RunSettings, jobs: Sequence[Job], environment: Environment | None
+) -> RunSettings:
     """The settings that the folder then has: those of its run, with all that it is to solve.
+
+    Warns where lines were made with another environment.
 
     Raises:
         FingerprintMismatchError: the folder holds another run.
@@ -144,6 +154,30 @@ def _begun(folder: RunFolder, settings: RunSettings, jobs: Sequence[Job]) -> Run
         new.setdefault(job.seed, []).append(job.problem.id)
     wanted: RunSettings = {**begun, "planned": [Planned(seed=s, ids=i) for s, i in new.items()]}
     begun["planned"] = all_planned([begun, wanted])
+    known = begun.get("environments", [])
+    if environment is not None and environment not in known:
+        if found is not None:
+            earlier: Any = known[-1] if known else {}
+            told = f"the run goes on with something else ({_changes(earlier, environment)})"
+            warnings.warn(told, UserWarning, stacklevel=3)
+        begun["environments"] = [*known, environment]
     if begun != found:
         folder.write_settings(begun)
     return begun
+
+
+def _changes(before: Any, now: Any) -> str:
+    """What differs between two environments, in words."""
+    if not isinstance(before.get("packages"), dict):
+        return "an earlier version did not say with what"
+    packages = [
+        f"{name} {before['packages'].get(name)} -> {now['packages'].get(name)}"
+        for name in sorted({*before["packages"], *now["packages"]})
+        if before["packages"].get(name) != now["packages"].get(name)
+    ]
+    others = [
+        f"{name} {before[name]} -> {now[name]}"
+        for name in now
+        if name != "packages" and before.get(name) != now[name]
+    ]
+    return ", ".join([*others, *packages])

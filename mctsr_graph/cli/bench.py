@@ -115,6 +115,7 @@ def run_command(
         if dataset is None:
             raise ConfigError("no data set is given; `mctsr bench run --help` names them")
         from mctsr_graph.benchmark.data_sets import load_problems
+        from mctsr_graph.benchmark.environment import environment_of
         from mctsr_graph.benchmark.plan import Plan
         from mctsr_graph.benchmark.problems import choose
         from mctsr_graph.benchmark.records import FORMER
@@ -134,9 +135,13 @@ def run_command(
         if len(set(seeds)) < len(seeds):
             raise ConfigError(f"--seed is {seed!r}, allowed whole numbers, each once")
         jobs = [Job(problem, one) for one in seeds for problem in chosen]
-        options = {"concurrency": concurrency, "max_failed": max_failed}
-        options["retry_failed"] = retry_failed
         loaded, named = load_model(model), model or "default"
+        options = {
+            "concurrency": concurrency,
+            "max_failed": max_failed,
+            "retry_failed": retry_failed,
+            "environment": environment_of(loaded),
+        }
         begun = settings_of(data, named, about(loaded), plan)
         folder = RunFolder(out or _usual_folder(begun))
         if equal is None:  # a run of an earlier version goes on under its own rule
@@ -149,15 +154,29 @@ def run_command(
 
 
 @bench_app.command("regrade")
-def regrade_command(run: RunArgument) -> None:
+def regrade_command(
+    run: RunArgument,
+    golds: Annotated[
+        Path | None,
+        typer.Option(
+            "--gold",
+            help="A .jsonl file of corrected answers, {id, answer} a line; others stay.",
+        ),
+    ] = None,
+) -> None:
     """Grade a run's answers anew, without a model."""
     err = stderr()
     with _explained(err), notes(err):
         from mctsr_graph.benchmark.again import regrade
         from mctsr_graph.benchmark.store import RunFolder
 
-        graded, changed = regrade(RunFolder(run))
-        stdout().print(f"{graded} answers graded, {changed} verdicts changed")
+        found = regrade(RunFolder(run), golds)
+        told = f"{found.graded} answers graded, {found.changed} verdicts changed"
+        if golds is not None:
+            told += f", {found.replaced} lines with a corrected answer"
+        if found.foreign:
+            err.print(f"{found.foreign} corrected answers are to problems that the run has not")
+        stdout().print(told)
 
 
 @bench_app.command("report")
@@ -202,14 +221,28 @@ def export_command(
             "--gold", help="Choose by the truth as well as by rewards; such rows are marked."
         ),
     ] = False,
+    same_answer: Annotated[
+        bool,
+        typer.Option("--same-answer", help="Also pair texts that state the same final answer."),
+    ] = False,
+    steps: Annotated[
+        bool,
+        typer.Option(
+            "--steps", help="Write steps.jsonl as well: graded steps for a process reward model."
+        ),
+    ] = False,
 ) -> None:
     """Write a run's trees as training data: rows for SFT, and pairs for preference tuning."""
     err = stderr()
     with _explained(err), notes(err):
         from mctsr_graph.benchmark.export import export
 
-        rows, pairs = export(run, out, gold=by_truth)
-        stdout().print(f"{rows} rows in {out / 'sft.jsonl'}, {pairs} in {out / 'pairs.jsonl'}")
+        found = export(run, out, gold=by_truth, same_answer=same_answer, steps=steps)
+        told = f"{found.rows} rows in {out / 'sft.jsonl'}, {found.pairs} in {out / 'pairs.jsonl'}"
+        told += f", {found.steps} in {out / 'steps.jsonl'}" if steps else ""
+        if found.contradicted:
+            told += f"; {found.contradicted} are contradicted by others, and marked"
+        stdout().print(told)
 
 
 def _run(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mctsr_graph.benchmark.metrics import Group, Metrics, RunMetrics
 from mctsr_graph.benchmark.outcomes import VERDICTS, Key
 from mctsr_graph.benchmark.published import MATH_LEVELS, MODEL, PUBLISHED, SOURCE, Published
+from mctsr_graph.benchmark.records import Environment
 from mctsr_graph.benchmark.statistics import Interval
 
 from . import words
@@ -54,7 +55,18 @@ def facts(run: RunMetrics) -> list[tuple[str, str]]:
         ("Sampling", "follows the seed" if settings["takes_seed"] else "takes no seed"),
         ("Settings", given or "as the profiles have them"),
         ("Run", f"{settings['run']}, {settings['started']}, mctsr_graph {settings['package']}"),
+        *(("Graded by", golds) for golds in [settings.get("golds")] if golds),
+        *(("Made with", _made_with(one)) for one in settings.get("environments", [])),
     ]
+
+
+def _made_with(one: Environment) -> str:
+    code = f"code {one['code']}"
+    if one["commit"]:
+        code += f" (commit {one['commit'][:12]}{', changed' if one['changed'] else ''})"
+    packages = ", ".join(f"{name} {number}" for name, number in one["packages"].items())
+    where = [one["address"], one["device"], one["dtype"], f"Python {one['python']}", one["system"]]
+    return "; ".join([code, *(str(part) for part in where if part), packages])
 
 
 def _names(key: Key) -> tuple[str, str, str]:
@@ -210,7 +222,8 @@ def _cost(run: RunMetrics) -> Table:
         "Cost of a problem",
         "Mean / median / 95th percentile. Tokens are input and output together, as the model "
         "reported them, of the problems on which it reported all of them. Seconds are known only "
-        "of calls that were made and not replayed.",
+        "of calls that were made and not replayed. Cached is of the input, thinking of the output. "
+        "Money is in the currency of the prices, at those of the day of the run.",
         (
             "rollouts",
             "method",
@@ -218,6 +231,9 @@ def _cost(run: RunMetrics) -> Table:
             "calls",
             "tokens",
             "seconds",
+            "cached",
+            "thinking",
+            "money",
             "tokens for a solved problem",
             "calls without a report",
             "problems with such calls",
@@ -228,6 +244,9 @@ def _cost(run: RunMetrics) -> Table:
                 words.spread(metrics.calls, 1),
                 words.spread(metrics.tokens),
                 words.spread(metrics.seconds, 1),
+                words.share_of(metrics.cost["cached_tokens"], metrics.cost["input_tokens"]),
+                words.share_of(metrics.cost["reasoning_tokens"], metrics.cost["output_tokens"]),
+                words.money(metrics),
                 words.count(metrics.tokens_per_solved),
                 words.count(metrics.cost["unmetered_calls"]),
                 words.count(metrics.untold),
