@@ -273,7 +273,8 @@ def test_parts_of_a_run_from_several_machines_are_one_run(tmp_path: Path) -> Non
     lines = golden()
     first = save(tmp_path / "first", about, lines[:3])
     second = save(tmp_path / "second", about, lines[2:])
-    other = save(tmp_path / "other", {**about, "run": "fedcba9876543210"}, lines[:1])
+    others = [{**lines[0], "run": "fedcba9876543210"}]
+    other = save(tmp_path / "other", {**about, "run": "fedcba9876543210"}, others)
     measured = measure_runs([first, second, other])
     assert [metrics.problems for _, metrics in measured] == [4, 1]
 

@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage
 
 from mctsr_graph.calls.journal import CallJournal, Slot
 from mctsr_graph.calls.usage import Cost, cost_of, sum_costs
+from mctsr_graph.settings.prices import Price
 
 from .confidence import TOLD
 
@@ -31,8 +32,12 @@ class Call:
 class Ledger(CallJournal):
     """A view of a journal that counts the calls which go through it."""
 
-    def __init__(self, journal: CallJournal) -> None:
-        self._journal = journal
+    def __init__(
+        self,
+        journal: CallJournal,
+        price: Callable[[AIMessage], Price | None] = lambda message: None,
+    ) -> None:
+        self._journal, self._price = journal, price
         self._began = time.monotonic()
         self.calls: list[Call] = []
 
@@ -72,6 +77,6 @@ class Ledger(CallJournal):
         return max((call.ended for call in calls), default=0.0)
 
     def _count(self, slot: Slot, reply: AIMessage, *, recalled: bool) -> None:
-        cost = cost_of(reply.usage_metadata, None)
+        cost = cost_of(reply.usage_metadata, self._price(reply))
         ended, told = time.monotonic() - self._began, reply.response_metadata.get(TOLD, {})
         self.calls.append(Call(slot, cost, recalled, ended, told))

@@ -5,9 +5,10 @@ Shares are in [0, 1]. Nothing here grades: it counts the verdicts that the lines
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mctsr_graph.calls.usage import Cost, sum_costs
@@ -26,7 +27,7 @@ from .outcomes import (
     outcomes,
     samples,
 )
-from .records import Line, RunSettings
+from .records import Line, RunSettings, lost_to_server
 from .refining import Refined, refined
 from .statistics import Interval, clustered_share, pass_at_k, percentile
 
@@ -98,6 +99,14 @@ class Group:
     oracle: dict[Key, Interval]
 
 
+class Missing(NamedTuple):
+    """A problem with a seed that was not solved, or not by every method."""
+
+    id: str
+    seed: int
+    why: str
+
+
 @dataclass(frozen=True)
 class RunMetrics:
     """Everything that is reported of one run."""
@@ -107,6 +116,12 @@ class RunMetrics:
     """Distinct problems."""
     seeds: int
     """Distinct seeds."""
+    planned: int | None
+    """Problems times seeds that the run is to solve; None where it does not say."""
+    missing: list[Missing]
+    """Those of them that have no line."""
+    failed: list[Missing]
+    """Those that have one, in which the server kept a method from returning anything."""
     methods: dict[Key, Metrics]
     """In the order of the run: by method, then by budget."""
     pass_at_k: dict[str, dict[int, Interval]]
@@ -124,7 +139,11 @@ class RunMetrics:
         return largest(self.methods)
 
 
-def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
+def measure(
+    settings: RunSettings,
+    lines: Iterable[Line],
+    attempted: Mapping[tuple[str, int], Sequence[str]] = MappingProxyType({}),
+) -> RunMetrics:
     """Compute every figure of a run.
 
     Args:
@@ -132,6 +151,7 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
         lines: Its lines in any order; of several for one problem and seed the first counts.
             They are read twice over, so that only counts need to be kept: give a list, or
             something that can be read again.
+        attempted: Why starts of the run could not finish a problem, by id and seed.
 
     Raises:
         ConfigError: There is no line.
@@ -139,7 +159,10 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
     keys = _keys(lines, settings)
     kept: dict[Key, list[Outcome]] = {key: [] for key in keys}
     drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
+    failed = []
     for line in distinct(lines):
+        if (why := lost_to_server(line)) is not None:
+            failed.append(Missing(line["id"], line["seed"], why))
         for key, result in zip(keys, outcomes(line, keys), strict=True):
             kept[key].append(result)
         for name in drawn:
@@ -147,11 +170,20 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
     if not any(kept.values()):
         raise ConfigError(f"run {settings['run']!r} has no finished problem")
     ids = kept[keys[0]]
+    planned = [(id_, one["seed"]) for one in settings.get("planned", []) for id_ in one["ids"]]
+    done = {(result.id, result.seed) for result in ids}
     last = largest(key for key in keys if _known(kept[key]))
     return RunMetrics(
         settings=settings,
         problems=len({result.id for result in ids}),
         seeds=len({result.seed for result in ids}),
+        planned=len(planned) or None,
+        missing=[
+            Missing(*one, attempted[one][-1] if attempted.get(one) else "not begun or not finished")
+            for one in planned
+            if one not in done
+        ],
+        failed=failed,
         methods={key: _metrics(key, results) for key, results in kept.items() if _known(results)},
         pass_at_k={name: _pass_at(counts) for name, counts in drawn.items()},
         comparisons=compare_all({key: kept[key] for key in last}),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
 
-from .records import SIMPLE_METHODS, Attempt, Line, MethodRecord, Point, outcome
+from .records import OF_BUDGET, SIMPLE_METHODS, Attempt, Line, MethodRecord, Point, outcome
 
 VERDICTS = ("right", "wrong", "no_answer", "undecided", "failed")
 """How a problem may end; only the first counts, and all are in the denominator."""
@@ -70,7 +70,9 @@ class Outcome:
     capped: bool
     """Whether the budget had room for more attempts than the run drew."""
     stopped_early: bool
-    """Whether the search ended before all its rollouts."""
+    """Whether the search had ended by itself, before its budget was spent."""
+    confidence: float | None
+    """Chance that the selected answer is right, as the search believed; None if it told none."""
     failures: int
     """Replies that could not be had, by the end of the run."""
 
@@ -178,9 +180,21 @@ def _outcome(line: Line, method: MethodRecord, point: Point, measured: bool) -> 
         cost=point["cost"],
         seconds=point["seconds"],
         capped=point["capped"],
-        stopped_early=point["rollouts_made"] < point["rollouts"] and point["budget"] == "rollouts",
+        stopped_early=_stopped_early(line, method, point),
+        confidence=point.get("confidence"),
         failures=len(method["failures"]),
     )
+
+
+def _stopped_early(line: Line, method: MethodRecord, point: Point) -> bool:
+    """Whether a search had ended by itself; earlier versions do not say it of each point."""
+    if "stop_reason" in point:
+        return point["stop_reason"] is not None
+    if point["budget"] == "rollouts":
+        return point["rollouts_made"] < point["rollouts"]
+    ended = method["stop_reason"] not in OF_BUDGET
+    whole = point["rollouts_made"] == method["points"][-1]["rollouts_made"]
+    return ended and whole and point["cost"]["calls"] < (point["limit"] or 0)
 
 
 def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
@@ -207,6 +221,7 @@ def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
         seconds=None,
         capped=False,
         stopped_early=False,
+        confidence=None,
         failures=0 if method is None else len(method["failures"]),
     )
 

@@ -75,6 +75,8 @@ class Task:
     problem: str
     seed: int
     plan: Plan
+    has_answered: bool = False
+    """Whether the model has answered before, so that nothing is wrong with key and settings."""
 
 
 def calls_of(rollouts: int) -> int:

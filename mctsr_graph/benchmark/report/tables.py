@@ -9,6 +9,7 @@ from mctsr_graph.benchmark import refining
 from mctsr_graph.benchmark.metrics import Group, Metrics, RunMetrics
 from mctsr_graph.benchmark.outcomes import VERDICTS, Key
 from mctsr_graph.benchmark.published import MATH_LEVELS, MODEL, PUBLISHED, SOURCE, Published
+from mctsr_graph.benchmark.records import Environment
 from mctsr_graph.benchmark.statistics import Interval
 
 from . import words
@@ -31,6 +32,7 @@ def tables(run: RunMetrics) -> list[Table]:
     found = [
         _accuracy(run),
         _comparisons(run),
+        _missing(run),
         _endings(run),
         _cost(run),
         _refinement(run),
@@ -49,13 +51,24 @@ def facts(run: RunMetrics) -> list[tuple[str, str]]:
     given = ", ".join(f"{name}={value}" for name, value in settings["settings"].items())
     return [
         ("Data set", f"{settings['dataset']} ({settings['source']})"),
-        ("Problems", f"{words.count(run.problems)}, {seeds}"),
+        ("Problems", f"{words.progress(run)}, {seeds}"),
         ("Model", f"{settings['model']} ({settings['label']})"),
         ("Sampling", "follows the seed" if settings["takes_seed"] else "takes no seed"),
         ("Settings", given or "as the profiles have them"),
         *(("Does refining pay?", sentence) for sentence in refining.told(run.refining)),
         ("Run", f"{settings['run']}, {settings['started']}, mctsr_graph {settings['package']}"),
+        *(("Graded by", golds) for golds in [settings.get("golds")] if golds),
+        *(("Made with", _made_with(one)) for one in settings.get("environments", [])),
     ]
+
+
+def _made_with(one: Environment) -> str:
+    code = f"code {one['code']}"
+    if one["commit"]:
+        code += f" (commit {one['commit'][:12]}{', changed' if one['changed'] else ''})"
+    packages = ", ".join(f"{name} {number}" for name, number in one["packages"].items())
+    where = [one["address"], one["device"], one["dtype"], f"Python {one['python']}", one["system"]]
+    return "; ".join([code, *(str(part) for part in where if part), packages])
 
 
 def _names(key: Key) -> tuple[str, str, str]:
@@ -185,13 +198,34 @@ def _endings(run: RunMetrics) -> Table:
     )
 
 
+def _missing(run: RunMetrics) -> Table:
+    rows = [("missing", one) for one in run.missing] + [("failed", one) for one in run.failed]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for state, one in rows:
+        told = one.id if run.seeds == 1 else f"{one.id} (seed {one.seed})"
+        reasons.setdefault((state, one.why), []).append(told)
+    return Table(
+        "missing",
+        "Problems that are missing or failed, and why",
+        "Missing ones are in no figure: the same command goes on with them. Failed ones are in "
+        "every denominator as not right: the server refused them, or could not do them in three "
+        "starts of the run; --retry-failed tries them again.",
+        ("state", "why", "problems", "which"),
+        [
+            (state, why, words.count(len(ids)), ", ".join(ids[:20]) + ", ..." * (len(ids) > 20))
+            for (state, why), ids in reasons.items()
+        ],
+    )
+
+
 def _cost(run: RunMetrics) -> Table:
     return Table(
         "cost",
         "Cost of a problem",
         "Mean / median / 95th percentile. Tokens are input and output together, as the model "
         "reported them, of the problems on which it reported all of them. Seconds are known only "
-        "of calls that were made and not replayed.",
+        "of calls that were made and not replayed. Cached is of the input, thinking of the output. "
+        "Money is in the currency of the prices, at those of the day of the run.",
         (
             "rollouts",
             "method",
@@ -199,6 +233,9 @@ def _cost(run: RunMetrics) -> Table:
             "calls",
             "tokens",
             "seconds",
+            "cached",
+            "thinking",
+            "money",
             "tokens for a solved problem",
             "calls without a report",
             "problems with such calls",
@@ -209,6 +246,9 @@ def _cost(run: RunMetrics) -> Table:
                 words.spread(metrics.calls, 1),
                 words.spread(metrics.tokens),
                 words.spread(metrics.seconds, 1),
+                words.share_of(metrics.cost["cached_tokens"], metrics.cost["input_tokens"]),
+                words.share_of(metrics.cost["reasoning_tokens"], metrics.cost["output_tokens"]),
+                words.money(metrics),
                 words.count(metrics.tokens_per_solved),
                 words.count(metrics.cost["unmetered_calls"]),
                 words.count(metrics.untold),
