@@ -100,7 +100,8 @@ async def replay(
         for e in original.lines()
         if not lost_calls(e)
     ]
-    model = replayed(About(settings["label"], settings["takes_seed"], settings["tells_scores"]))
+    told = settings["takes_seed"], settings["tells_scores"], settings.get("tells_logprobs", False)
+    model = replayed(About(settings["label"], *told))
     await run(folder, settings, jobs, local(model), on_line=on_line)
     made = {(line["id"], line["seed"]): line for line in folder.lines()}
     before = (e for e in original.lines() if not lost_calls(e))

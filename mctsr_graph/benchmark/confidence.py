@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from langchain_core.messages import AIMessage
 
 from mctsr_graph.calls.conversation import abilities_of
-from mctsr_graph.calls.logprobs import token_confidences
+from mctsr_graph.calls.logprobs import TOKENS, token_confidences
 from mctsr_graph.calls.request import Request, innermost
 from mctsr_graph.calls.sync_async import Scorer
 from mctsr_graph.errors import ReplyError
@@ -21,8 +21,6 @@ from mctsr_graph.prompts import evaluate_messages
 from mctsr_graph.text.reward_scale import scaled
 from mctsr_graph.text.thinking import strip_reasoning
 
-TOLD = "token_confidence"
-"""Where a reply's metadata hold what its tokens tell."""
 _GROUP = 2048  # tokens, as in DeepConf; a shorter reply is one group
 _ASK = (
     "Now say how sure you are that the final answer of the solution above is right: a whole "
@@ -99,6 +97,6 @@ def with_confidence(reply: AIMessage) -> AIMessage:
         if begin + _GROUP < len(values):
             total += values[begin + _GROUP] - values[begin]
     told = {"mean": fmean(values), "lowest": min(sums) / min(len(values), _GROUP)}
-    metadata = {**reply.response_metadata, TOLD: told}
+    metadata = {**reply.response_metadata, TOKENS: told}
     metadata.pop("logprobs", None)
     return reply.model_copy(update={"response_metadata": metadata})

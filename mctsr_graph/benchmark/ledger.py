@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from langchain_core.messages import AIMessage
 
 from mctsr_graph.calls.journal import CallJournal, Slot
+from mctsr_graph.calls.logprobs import TOKENS
 from mctsr_graph.calls.usage import Cost, cost_of, sum_costs
 from mctsr_graph.settings.prices import Price
-
-from .confidence import TOLD
 
 
 @dataclass(frozen=True)
@@ -78,5 +77,5 @@ class Ledger(CallJournal):
 
     def _count(self, slot: Slot, reply: AIMessage, *, recalled: bool) -> None:
         cost = cost_of(reply.usage_metadata, self._price(reply))
-        ended, told = time.monotonic() - self._began, reply.response_metadata.get(TOLD, {})
+        ended, told = time.monotonic() - self._began, reply.response_metadata.get(TOKENS, {})
         self.calls.append(Call(slot, cost, recalled, ended, told))

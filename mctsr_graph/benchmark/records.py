@@ -242,6 +242,8 @@ class RunSettings(TypedDict):
     """Whether the model's sampling follows the seed."""
     tells_scores: bool
     """Whether the model can tell rewards from its logits."""
+    tells_logprobs: NotRequired[bool]
+    """Whether the model's class has words to ask for likelihoods of tokens."""
     methods: list[str]
     rollouts: list[int]
     settings: dict[str, Any]

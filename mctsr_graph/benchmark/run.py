@@ -35,7 +35,9 @@ Engine = Callable[[RunFolder], AbstractAsyncContextManager[Solve]]
 
 def settings_of(data: DataSet, model: str, about: About, plan: Plan) -> RunSettings:
     """Describe a run; its id is made of all that its lines depend on."""
-    depends = [data.source, model, asdict(about), list(plan.methods), list(plan.rollouts)]
+    told = asdict(about)
+    del told["tells_logprobs"]  # it goes with the label, and earlier runs did not know it
+    depends = [data.source, model, told, list(plan.methods), list(plan.rollouts)]
     depends += [] if tuple(plan.equal) == FORMER else [list(plan.equal)]
     prompts = asdict(Prompts())
     if not any("merge" in strategy_of(plan.context(one, 0)).kinds for one in plan.profiles):
@@ -50,6 +52,7 @@ def settings_of(data: DataSet, model: str, about: About, plan: Plan) -> RunSetti
         label=about.label,
         takes_seed=about.takes_seed,
         tells_scores=about.tells_scores,
+        tells_logprobs=about.tells_logprobs,
         methods=list(plan.methods),
         rollouts=list(plan.rollouts),
         settings=plan.settings,

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.finish_reason import model_told, reason_of
+from mctsr_graph.calls.logprobs import TOKENS
 from mctsr_graph.calls.sqlite import connected
 from mctsr_graph.errors import CheckpointError, JournalMismatchError
 
@@ -119,6 +120,7 @@ class CallJournal:
         try:
             told = json.loads(row[1])
             metadata = {"finish_reason": told["ending"], "model_name": told.get("model")}
+            metadata[TOKENS] = told.get(TOKENS)
             known = {name: value for name, value in metadata.items() if value}
             reply = AIMessage(told["text"], response_metadata=known)
             if not isinstance(told["usage"], dict | None):
@@ -183,8 +185,8 @@ class CallJournal:
 
 def _told(reply: AIMessage) -> str:
     told = {"text": str(reply.text), "usage": reply.usage_metadata, "ending": reason_of(reply)}
-    model = model_told(reply)
-    return json.dumps({**told, "model": model} if model else told)
+    more = {"model": model_told(reply), TOKENS: reply.response_metadata.get(TOKENS)}
+    return json.dumps({**told, **{name: value for name, value in more.items() if value}})
 
 
 def hash_request(messages: Sequence[BaseMessage], settings: dict[str, Any]) -> str:

@@ -11,6 +11,8 @@ MOST = 20
 """Tokens told at most, by OpenAI, vLLM, DeepSeek and Ollama alike."""
 _ROUNDING = 1e-6  # by which a server may exceed 0
 _LEAST = -50.0  # a server may write -9999 for what is hardly possible
+TOKENS = "token_confidence"
+"""Where a reply's metadata hold what was made of its tokens' likelihoods; a journal keeps it."""
 NAMES = ("logprobs", "top_logprobs")
 """What providers call it."""
 
