@@ -32,7 +32,7 @@ from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.strategies.tuned.evidence import evidence_of
 from mctsr_graph.strategies.tuned.learn import groups, learn
 
-PROBLEMS, OF_GRID, QUICK = 300, 100, 60
+PROBLEMS, OF_GRID, QUICK = 250, 80, 40
 """Problems a cell; of the grid, which has many cells; and where little time is allowed."""
 LEARNT_FROM, LEARNT_AT = 128, 19
 """Problems that "having learnt" has learnt from, and the calls of each."""

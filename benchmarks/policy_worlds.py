@@ -81,9 +81,9 @@ def grid(errors: list[str], *, quick: bool) -> Iterator[Cell]:
 
 
 def widened() -> Iterator[Cell]:
-    """Each of WIDENED."""
-    for name, fields in WIDENED.items():
-        yield Cell("widened", name, World(**{**_USUAL, **fields}))
+    """Each of WIDENED, with problems of its own."""
+    for seed, (name, fields) in enumerate(WIDENED.items(), 1):
+        yield Cell("widened", name, World(**{**_USUAL, **fields, "seed": seed}))
 
 
 def fitted(file: Path = FITTED) -> Iterator[Cell]:

@@ -133,6 +133,8 @@ class RunMetrics:
     groups: list[Group]
     refining: dict[Key, Refined]
     """Whether refining paid, of searches at the largest number of rollouts."""
+    notes: list[tuple[str, str]]
+    """What has to be known of how a method was run, by method."""
 
     def at_most(self) -> list[Key]:
         """The keys at the largest number of rollouts, and those whose cost is fixed."""
@@ -159,8 +161,9 @@ def measure(
     keys = _keys(lines, settings)
     kept: dict[Key, list[Outcome]] = {key: [] for key in keys}
     drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
-    failed = []
+    failed, notes = [], set()
     for line in distinct(lines):
+        notes |= {(n, method["note"]) for n, method in line["methods"].items() if "note" in method}
         if (why := lost_to_server(line)) is not None:
             failed.append(Missing(line["id"], line["seed"], why))
         for key, result in zip(keys, outcomes(line, keys), strict=True):
@@ -190,6 +193,7 @@ def measure(
         judges={key: judge for key in last if (judge := judge_of(_known(kept[key]))) is not None},
         groups=[*_groups("level", kept, last), *_groups("subject", kept, last)],
         refining=_refining({key: kept[key] for key in last if key.searches}, drawn),
+        notes=sorted(notes),
     )
 
 

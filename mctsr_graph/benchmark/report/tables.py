@@ -55,6 +55,7 @@ def facts(run: RunMetrics) -> list[tuple[str, str]]:
         ("Model", f"{settings['model']} ({settings['label']})"),
         ("Sampling", "follows the seed" if settings["takes_seed"] else "takes no seed"),
         ("Settings", given or "as the profiles have them"),
+        *((f"Method {name}", note) for name, note in run.notes),
         *(("Does refining pay?", sentence) for sentence in refining.told(run.refining)),
         ("Run", f"{settings['run']}, {settings['started']}, mctsr_graph {settings['package']}"),
         *(("Graded by", golds) for golds in [settings.get("golds")] if golds),
