@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
-from benchmarks.policies import TUNED
 from benchmarks.policy_peers import BUDGETS
+from benchmarks.policy_searches import TUNED
 from mctsr_graph.benchmark.simulated_search import simulated_search
 from mctsr_graph.benchmark.simulation import World
 from mctsr_graph.strategies.enough import why_enough
@@ -48,9 +48,7 @@ def right(world: World, number: int, budget: int, reward_calls: int, knows: bool
 
 def percent_right(problems: int, reward_calls: int, budget: int, knows: bool) -> float:
     """Over all cells."""
-    worlds = [
-        World(skill, auc, noise=30.0, wrong_ratio=0.6, class_spread=6.0) for skill, auc in CELLS
-    ]
+    worlds = [World(skill, auc, wrong_ratio=0.6, class_spread=0.03) for skill, auc in CELLS]
     found = [
         right(world, number, budget, reward_calls, knows)
         for world in worlds

@@ -62,6 +62,8 @@ def test_a_run_from_the_first_problem_to_training_data(
     assert sorted(line["id"] for line in lines) == ["p0", "p1"]  # as they were finished
     assert (settings["model"], settings["rollouts"]) == ("scripted", [0, 2])
     made = len(model.calls)
+    # Fewer problems than the run has are counted as such
+    assert "1 of 1: cot 100.0 %" in mctsr(*command[:-1], 1).stderr
     # More problems go into the same run
     assert mctsr(*command[:-1], 3).exit_code == 0
     assert len(model.calls) == made * 3 / 2
@@ -115,6 +117,17 @@ def test_settings_hold_for_all_methods(tmp_path: Path, problems: Path, model: An
     ]
 
 
+def test_all_methods_are_asked_the_same_problem(tmp_path: Path, model: ScriptedChatModel) -> None:
+    file = tmp_path / "odd.jsonl"
+    file.write_text(json.dumps({"id": "p0", "problem": "What\0 is 2 + 2?", "answer": "4"}))
+    out = tmp_path / "run"
+    assert mctsr("bench", "run", file, "--rollouts", 1, "-o", out).exit_code == 0
+    asked = {str(call.messages[1].content) for call in model.calls if call.role == "draft"}
+    assert len(asked) == 1
+    [line] = RunFolder(out).lines()
+    assert line["problem"] in asked.pop()
+
+
 def sorted_lines(folder: Path) -> list[Any]:
     return sorted(RunFolder(folder).lines(), key=lambda line: (line["id"], line["seed"]))
 
@@ -130,6 +143,75 @@ def test_a_server_that_fails_is_an_error(
     assert "failed 3 problems (p0, p1, p2); the same command tries them again" in " ".join(
         done.stderr.split()
     )
+
+
+def test_a_filtered_problem_is_an_outcome_that_can_be_tried_again(
+    tmp_path: Path, problems: Path, model: ScriptedChatModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ContentPolicyError(Exception):
+        status_code = 400
+
+    def filtered(call: ScriptedCall) -> Any:
+        is_bad = "Sum 1" in str(call.messages[1].content)
+        return ContentPolicyError("flagged") if is_bad else reply(call)
+
+    out = tmp_path / "run"
+    command = ("bench", "run", problems, "--methods", "cot,paper", "--rollouts", 1, "-o", out)
+    monkeypatch.setattr(bench, "load_model", lambda name: ScriptedChatModel(replies=filtered))
+    done = mctsr(*command)
+    assert done.exit_code == 0, done.output
+    told = " ".join(done.stderr.split())
+    assert "the server failed 1 problems, which count as not right (p1: draft: " in told
+    assert "ContentPolicyError: flagged" in told
+    assert mctsr(*command, "--max-failed", "0.2").exit_code == 1
+    monkeypatch.setattr(bench, "load_model", lambda name: model)
+    again = mctsr(*command, "--retry-failed")
+    assert (again.exit_code, "failed" in again.stderr) == (0, False)
+    assert {str(call.messages[1].content).count("Sum 1") for call in model.calls} == {1}
+    assert len(sorted_lines(out)) == 3
+
+
+def test_a_seed_is_given_once(problems: Path, model: ScriptedChatModel) -> None:
+    done = mctsr("bench", "run", problems, "--seed", "0,0")
+    assert (done.exit_code, model.calls) == (2, [])
+    assert "--seed is '0,0', allowed whole numbers, each once" in " ".join(done.stderr.split())
+
+
+def test_a_report_of_a_part_says_so(tmp_path: Path, problems: Path, monkeypatch: Any) -> None:
+    def odd(call: ScriptedCall) -> Any:
+        return ValueError("odd") if "Sum 2" in str(call.messages[1].content) else reply(call)
+
+    monkeypatch.setattr(bench, "load_model", lambda name: ScriptedChatModel(replies=odd))
+    out = tmp_path / "run"
+    assert mctsr("bench", "run", problems, "--methods", "cot", "-o", out).exit_code == 1
+    told = " ".join(mctsr("bench", "report", out).stdout.split())
+    assert "2 of 3, unfinished problems" in told
+    assert "missing ValueError: odd" in told
+    assert "2 of 3, unfinished" in (out / "report" / "report.md").read_text()
+
+
+def test_a_run_of_an_earlier_version_goes_on_under_its_rule(
+    tmp_path: Path, problems: Path, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ("bench", "run", problems, "--methods", "self-consistency,paper", "--rollouts", 1)
+    assert mctsr(*given, "--limit", 1, "--equal", "formula,tokens").exit_code == 0
+    [folder] = (tmp_path / "runs").iterdir()
+    file = folder / "run.json"
+    new = ("equal", "planned", "prompts", "environments")
+    file.write_text(
+        json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k not in new})
+    )
+    assert mctsr(*given).exit_code == 0
+    assert list((tmp_path / "runs").iterdir()) == [folder]
+    budgets = [
+        {(point["budget"], point["against"], point["limit"]) for point in points[:1]}
+        for line in sorted_lines(folder)
+        for points in [line["methods"]["self-consistency"]["points"]]
+    ]
+    assert budgets == [{("calls", None, 7)}] * 3
+    assert mctsr("bench", "report", folder).exit_code == 0
+    assert mctsr("bench", "run", "--replay", folder).exit_code == 0
 
 
 @pytest.fixture
@@ -158,7 +240,7 @@ def test_trees_become_training_data(finished: Path, tmp_path: Path) -> None:
     ]
     assert [m["role"] for m in sft[0]["messages"]] == ["system", "user", "assistant"]
     pairs = [row for row in rows(out / "pairs.jsonl") if row["id"] == "p1"]
-    assert {row["labels"] for row in pairs} == {"gold"}
+    assert {row["chosen_by"] for row in pairs} == {"gold"}
     assert [row["chosen"][0]["content"][:8] for row in pairs] == ["After 1:"] * 3
     margins = {row["rejected"][0]["content"][-8:]: row["margin"] for row in pairs}
     assert margins == {"boxed{0}": 30.0, "boxed{2}": -30.0, "boxed{3}": -55.0}
@@ -173,7 +255,7 @@ def test_rewards_alone_choose_without_the_truth(tmp_path: Path, problems: Path, 
         "After 2: \\boxed{2}"
     ] * 3
     pairs = rows(out / "pairs.jsonl")
-    assert {row["labels"] for row in pairs} == {"rewards"}
+    assert {row["chosen_by"] for row in pairs} == {"rewards"}
     assert {row["chosen"][0]["content"] for row in pairs} == {"After 2: \\boxed{2}"}
     assert [row["margin"] for row in pairs] == [55.0, 25.0] * 3
 

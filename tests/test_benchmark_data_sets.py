@@ -41,9 +41,29 @@ def test_a_file_is_read(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("row", "read"),
+    [
+        ({"question": "1 + 1?", "answer": "Add. 1+1=2\n#### 2"}, ("names-0001", "1 + 1?", "2")),
+        ({"problem": "1 + 1?", "answer": "#### 2"}, ("names-0001", "1 + 1?", "2")),
+        ({"prompt": "1 + 1?", "target": 2, "id": 7}, ("7", "1 + 1?", "2")),
+        ({"problem": "P", "solution": "So \\boxed{3}."}, ("names-0001", "P", "3")),
+    ],
+)
+def test_usual_names_of_fields_are_understood(tmp_path: Path, row: Any, read: Any) -> None:
+    [found] = load_problems(written(tmp_path / "names.jsonl", [row])).problems
+    assert (found.id, found.text, found.gold) == read
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "sums.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(ROWS[2]).encode())
+    assert [problem.id for problem in load_problems(str(path)).problems] == ["c"]
+
+
+@pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([{"id": "a", "problem": "P"}], "line 1 of .* has no answer; allowed is a .jsonl"),
+        ([{"id": "a", "problem": "P"}], "line 1 of .* has no answer, but 'id', 'problem'; name f"),
         ([{"id": "a", "problem": " ", "answer": True}], "has no problem, answer"),
         ([["a"]], "is no JSON object"),
         ([ROWS[0], ROWS[0]], "holds the id 'a' twice"),
@@ -58,6 +78,10 @@ def test_a_missing_or_foreign_file_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read \(.*No such file.*allowed is a .jsonl"):
         load_problems(str(tmp_path / "none.jsonl"))
     (tmp_path / "no.jsonl.gz").write_bytes(b"no gzip")
+    cut_off = gzip.compress(json.dumps(ROWS[0]).encode() * 99)[:-20]
+    (tmp_path / "cut.jsonl.gz").write_bytes(cut_off)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_problems(str(tmp_path / "cut.jsonl.gz"))
     with pytest.raises(ConfigError, match="cannot be read"):
         load_problems(str(tmp_path / "no.jsonl.gz"))
 

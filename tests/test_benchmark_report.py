@@ -111,13 +111,13 @@ def test_what_went_wrong_has_a_table(run: RunMetrics) -> None:
     assert named(run, "endings").rows[2] == (
         *("2", "MCTSr paper", "2 rollouts", "4"),
         *("1", "1", "0", "1", "1"),  # right, wrong, no answer, undecided, failed: four
-        *("1", "0", "1", "1"),
+        *("1", "0", "1", "1", "0"),
     )
 
 
 def test_nothing_is_called_better_without_need(run: RunMetrics) -> None:
     assert [row[-1] for row in named(run, "comparisons").rows] == ["no difference shown"] * 2
-    assert named(run, "comparisons").rows[0][2].startswith("−25.0 (")
+    assert named(run, "comparisons").rows[0][2:4] == ("4", "−25.0 (−100.0 to +50.0)")
 
 
 def test_levels_have_tables(run: RunMetrics) -> None:
@@ -273,7 +273,8 @@ def test_parts_of_a_run_from_several_machines_are_one_run(tmp_path: Path) -> Non
     lines = golden()
     first = save(tmp_path / "first", about, lines[:3])
     second = save(tmp_path / "second", about, lines[2:])
-    other = save(tmp_path / "other", {**about, "run": "fedcba9876543210"}, lines[:1])
+    others = [{**lines[0], "run": "fedcba9876543210"}]
+    other = save(tmp_path / "other", {**about, "run": "fedcba9876543210"}, others)
     measured = measure_runs([first, second, other])
     assert [metrics.problems for _, metrics in measured] == [4, 1]
 

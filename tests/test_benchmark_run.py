@@ -29,9 +29,13 @@ from mctsr_graph import (
     SearchLockedError,
     solve,
 )
+from mctsr_graph.benchmark import finishing
 from mctsr_graph.benchmark import run as run_module
 from mctsr_graph.benchmark.again import regrade, replay
+from mctsr_graph.benchmark.environment import environment_of
 from mctsr_graph.benchmark.grading import Verdict
+from mctsr_graph.benchmark.metrics import measure
+from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.plan import Plan, Task
 from mctsr_graph.benchmark.problems import DataSet, Problem
 from mctsr_graph.benchmark.records import Line, MethodRecord, outcome, tree_of
@@ -39,7 +43,7 @@ from mctsr_graph.benchmark.run import Job, local, run, settings_of
 from mctsr_graph.benchmark.solving import solve_task
 from mctsr_graph.benchmark.stand_in import about
 from mctsr_graph.benchmark.store import RunFolder, read_run
-from mctsr_graph.benchmark.unfinished import Unfinished
+from mctsr_graph.benchmark.unfinished import TooManyFailedError, Unfinished
 from mctsr_graph.calls.usage import no_cost, total_cost
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.prompts import Prompts
@@ -61,7 +65,7 @@ def golden_reply(call: ScriptedCall) -> AIMessage:
         "critique": lambda: "Count again.",
         "refine": lambda: f"I see. \\boxed{{{ROLLOUTS[call.rollout][0]}}}",
         "evaluate": lambda: (
-            f"Score: {ROLLOUTS[call.rollout][1 + call.sample]}"
+            f"Score: {ROLLOUTS[call.rollout][min(1 + call.sample, 2)]}"
             if call.rollout
             else f"Score: {REWARDS[call.sample % len(REWARDS)]}"
         ),
@@ -110,14 +114,14 @@ def test_self_refine_is_a_draft_a_critique_and_a_refinement(
 def test_self_consistency_has_as_many_calls_and_as_many_tokens_as_a_search(
     golden: dict[str, MethodRecord],
 ) -> None:
-    # The search took 50, 200 and 350 tokens; a draft takes 20. Of the first 3 drafts two say 5;
-    # of 7 three say 7 (found first) and three 5; of 11 five say 9; of 17 nine say 5
+    # The search took 2, 6 and 10 calls and 50, 200 and 350 tokens; a draft takes 20. Of the first
+    # 2 drafts the first says 7; of 6 three say 7; of 10 four say 9; of 17 nine say 5
     assert points(
         golden["self-consistency"], "rollouts", "budget", "against", "limit", "attempts", "selected"
     ) == [
-        (0, "calls", None, 3, 3, 1),
-        (1, "calls", None, 7, 7, 0),
-        (2, "calls", None, 11, 11, 5),
+        (0, "calls", "paper", 2, 2, 0),
+        (1, "calls", "paper", 6, 6, 0),
+        (2, "calls", "paper", 10, 10, 5),
         (0, "tokens", "paper", 50, 2, 0),
         (1, "tokens", "paper", 200, 10, 5),
         (2, "tokens", "paper", 350, 17, 1),
@@ -260,10 +264,10 @@ def test_equal_tokens_have_a_bound() -> None:
         return message
 
     made = solved(ScriptedChatModel(replies=reply), Plan(["self-consistency", "paper"], [0]))
-    # 31 tokens would buy 31 drafts; 8 times 3 calls are drawn
+    # 31 tokens would buy 31 drafts; 8 times the 2 calls of the search are drawn
     assert points(made["self-consistency"], "limit", "attempts", "capped") == [
-        (3, 3, False),
-        (31, 24, True),
+        (2, 2, False),
+        (31, 16, True),
     ]
 
 
@@ -279,9 +283,86 @@ def test_a_method_always_makes_one_attempt() -> None:
     assert (point["limit"], point["attempts"], point["cost"]["calls"]) == (3, 1, 4)
 
 
+def messy_reply(call: ScriptedCall) -> AIMessage:
+    """As golden, but the first critique is empty and asked for again."""
+    return AIMessage("") if call.role == "critique" and call.attempt == 0 else golden_reply(call)
+
+
+@pytest.mark.parametrize(
+    ("reply", "settings", "calls"),
+    [
+        (golden_reply, {}, 6),  # draft, reward; critique, refinement, two rewards
+        (messy_reply, {}, 7),
+        (golden_reply, {"reward_samples": 2}, 8),
+    ],
+)
+def test_a_baseline_gets_the_calls_that_the_search_took(
+    reply: Any, settings: dict[str, Any], calls: int
+) -> None:
+    plan = Plan(["self-consistency", "best-of-n", "paper"], [1], settings)
+    made = solved(ScriptedChatModel(replies=reply), plan)
+    assert points(made["paper"], "cost")[0][0]["calls"] == calls
+    limits = ("against", "limit", "attempts")
+    assert points(made["self-consistency"], *limits)[0] == ("paper", calls, calls)
+    each = 1 + settings.get("reward_samples", 1)  # best-of-N asks as often for a reward
+    assert points(made["best-of-n"], *limits)[0] == ("paper", calls, calls // each)
+    rewards = [len(attempt["rewards"]) for attempt in made["best-of-n"]["attempts"]]
+    assert set(rewards) == {each - 1}
+
+
+def test_a_judge_of_several_calls_is_paid_for_on_both_sides() -> None:
+    plan = Plan(["self-consistency", "best-of-n", "paper"], [1], {"judge": "pairwise"})
+    model = ScriptedChatModel(replies=lambda call: "1" if call.role == "evaluate" else "\\boxed{5}")
+    made = solved(model, plan)
+    [paper] = points(made["paper"], "cost")
+    spent = {name: made[name]["points"][0]["cost"]["calls"] for name in plan.methods}
+    assert spent["self-consistency"] == spent["paper"] == paper[0]["calls"]
+    assert 0 < spent["best-of-n"] <= spent["paper"]
+
+
+@pytest.mark.parametrize(
+    ("equal", "budgets"),
+    [
+        (["calls"], {("calls", "paper")}),
+        (["tokens"], {("tokens", "paper")}),
+        (["calls", "tokens"], {("calls", "paper"), ("tokens", "paper")}),
+        (["formula"], {("calls", None)}),
+    ],
+)
+def test_a_user_chooses_what_is_equal(equal: list[str], budgets: set[Any]) -> None:
+    plan = Plan(["self-consistency", "paper"], [1], equal=equal)
+    made = solved(ScriptedChatModel(replies=golden_reply), plan)
+    assert set(points(made["self-consistency"], "budget", "against")) == budgets
+
+
+def test_one_reply_without_token_counts_is_no_defeat_of_the_baseline(tmp_path: Path) -> None:
+    # The baseline is right on 4 of 4, and the search, too; one of its replies tells no tokens
+    def reply(call: ScriptedCall) -> AIMessage:
+        message = golden_reply(call)
+        text = "Score: 5" if call.role == "evaluate" else "\\boxed{5}"
+        silent = call.role == "critique" and "2 + 2" in str(call.messages[1].content)
+        return AIMessage(text, usage_metadata=None if silent else message.usage_metadata)
+
+    plan = Plan(["self-consistency", "paper"], [1])
+    lines, _ = keep(tmp_path, ScriptedChatModel(replies=reply), plan, golds=("5",) * 4)
+    settings, _ = read_run(tmp_path)
+    found = measure(settings, lines)
+    vote = found.methods[Key("self-consistency", "tokens", 1, "paper")]
+    assert (vote.problems, vote.unmeasured, vote.verdicts["failed"]) == (3, 1, 0)
+    by_budget = {one.second.budget: one for one in found.comparisons}
+    assert by_budget["tokens"].difference.value == 0
+    assert (by_budget["tokens"].problems, by_budget["tokens"].left_out) == (3, ("p2",))
+    assert (by_budget["calls"].problems, by_budget["calls"].left_out) == (4, ())
+    paper = found.methods[Key("paper", "rollouts", 1, None)]
+    assert paper.untold == 1
+    assert paper.tokens is not None
+    assert paper.tokens.mean == 200  # of the three that told all
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
+        ({"equal": ["money"]}, "equal is .'money'., allowed calls, tokens, formula"),
         ({"methods": ["guess"]}, "method is 'guess', allowed cot, .*paper, official"),
         ({"methods": []}, "one or more"),
         ({"methods": ["cot", "cot"]}, "each once"),
@@ -495,7 +576,7 @@ def test_a_run_that_ends_early_keeps_no_line_that_it_could_not_grade(
 
     settings = settings_of(data(), "scripted", about(model), plan)
     jobs = [Job(problem, 0) for problem in data().problems[:2]]
-    monkeypatch.setattr(run_module, "_MOST_FAILURES", 1)
+    monkeypatch.setattr(finishing, "_MOST_IN_A_ROW", 1)
     with pytest.raises(Unfinished):
         asyncio.run(run(RunFolder(tmp_path), settings, jobs, engine))
     assert begun.is_set()
@@ -543,9 +624,256 @@ def test_a_run_is_graded_anew(tmp_path: Path) -> None:
     for line in spoiled:
         line["methods"]["paper"]["attempts"][0]["verdict"] = "undecided"
     RunFolder(tmp_path).rewrite(spoiled)
-    assert regrade(RunFolder(tmp_path)) == (12, 4)
+    assert regrade(RunFolder(tmp_path)) == (12, 4, 0, 0)
     assert list(RunFolder(tmp_path).lines()) == lines
-    assert regrade(RunFolder(tmp_path)) == (12, 0)
+    assert regrade(RunFolder(tmp_path)) == (12, 0, 0, 0)
+
+
+def test_a_run_is_graded_anew_under_corrected_answers(tmp_path: Path) -> None:
+    # The trees say 7, 5 and 9, and p2 is given as 7, which was a slip for 5
+    plan, model = Plan(["paper"], [2]), ScriptedChatModel(replies=golden_reply)
+    keep(tmp_path / "run", model, plan)
+    file = tmp_path / "golds.jsonl"
+    file.write_text('{"id": "p2", "answer": "5"}\n{"id": "none", "answer": "1"}\n')
+    folder = RunFolder(tmp_path / "run")
+    assert regrade(folder, file) == (12, 2, 1, 1)
+    by_id = {line["id"]: line for line in folder.lines()}
+    assert (by_id["p2"]["gold"], by_id["p2"]["gold_before"]) == ("5", "7")
+    verdicts = [attempt["verdict"] for attempt in by_id["p2"]["methods"]["paper"]["attempts"]]
+    assert verdicts == ["wrong", "right", "wrong"]
+    assert "gold_before" not in by_id["p1"]
+    assert read_run(folder.path)[0]["golds"].startswith("golds.jsonl sha256:")
+    # The calls are still what they were
+    assert asyncio.run(replay(folder, RunFolder(tmp_path / "again"))) == (4, [])
+    file.write_text('{"id": "none", "answer": "1"}\n')
+    with pytest.raises(ConfigError, match="holds no id of the run"):
+        regrade(folder, file)
+
+
+def test_a_line_says_how_sure_and_with_what(tmp_path: Path) -> None:
+    def cached(call: ScriptedCall) -> AIMessage:
+        usage = {
+            "input_tokens": 1000,
+            "output_tokens": 100,
+            "total_tokens": 1100,
+            "input_token_details": {"cache_read": 400},
+            "output_token_details": {"reasoning": 60},
+        }
+        return AIMessage(golden_reply(call).text, usage_metadata=usage)
+
+    prices = {"input_price": 1.0, "cached_input_price": 0.5, "output_price": 10.0}
+    plan = Plan(["self-consistency", "paper", "tuned"], [0, 2], prices)
+    model = ScriptedChatModel(replies=cached)
+    lines, _ = keep(tmp_path, model, plan, environment=environment_of(model), golds=("5",))
+    settings, _ = read_run(tmp_path)
+    [environment] = settings["environments"]
+    assert lines[0]["environment"] == 0
+    assert len(environment["code"]) == 12
+    assert environment["packages"]["langgraph"]
+    for name, method in lines[0]["methods"].items():
+        last = method["points"][-1]
+        # A call is 600 + 400 / 2 + 100 * 10 millionths
+        assert last["cost"]["price"] == pytest.approx(last["cost"]["calls"] * 0.0018)
+        assert last["cost"]["cached_tokens"] == 400 * last["cost"]["calls"]
+        assert last["cost"]["reasoning_tokens"] == 60 * last["cost"]["calls"]
+        assert method["attempts"][0]["cost"]["price"] > 0
+        if name != "self-consistency":
+            assert 0 < (last["confidence"] or 0) < 1
+    context = MCTSrContext(profile="paper", max_rollouts=2)
+    alone = solve("What is 0 + 0?", ScriptedChatModel(replies=cached), context=context)
+    confidence = alone.choice and alone.choice["confidence"]
+    assert lines[0]["methods"]["paper"]["points"][-1]["confidence"] == confidence
+
+
+def test_a_search_that_ends_by_itself_has_stopped_early(tmp_path: Path) -> None:
+    agreed = ScriptedChatModel(
+        replies=lambda call: "Score: 5" if call.role == "evaluate" else "\\boxed{5}"
+    )
+    lines, _ = keep(tmp_path, agreed, Plan(["tuned"], [1, 16]), golds=("5",) * 2)
+    for line in lines:
+        last = line["methods"]["tuned"]["points"][-1]
+        assert last["stop_reason"] == line["methods"]["tuned"]["stop_reason"] is not None
+        assert last["cost"]["calls"] < (last["limit"] or 0)
+    found = measure(read_run(tmp_path)[0], lines)
+    assert found.methods[Key("tuned", "calls", 16, None)].stopped_early == 2
+    # Lines of earlier versions do not say so at each point
+    for line in lines:
+        for point in line["methods"]["tuned"]["points"]:
+            del point["stop_reason"]
+    found = measure(read_run(tmp_path)[0], lines)
+    assert found.methods[Key("tuned", "calls", 16, None)].stopped_early == 2
+
+
+def test_who_goes_on_with_other_code_is_told(tmp_path: Path) -> None:
+    plan, model = Plan(["cot"], [0]), ScriptedChatModel(replies=golden_reply)
+    here = environment_of(model)
+    keep(tmp_path, model, plan, environment=here, golds=("5",))
+    keep(tmp_path, model, plan, environment=here, golds=("5",) * 2)  # the same: nothing is said
+    other = {**here, "code": "000000000000", "packages": {**here["packages"], "numpy": "0.1"}}
+    with pytest.warns(UserWarning, match=r"goes on with something else \(code .* -> 0+, numpy"):
+        keep(tmp_path, model, plan, environment=other, golds=("5",) * 3)  # type: ignore[arg-type]
+    settings, lines = read_run(tmp_path)
+    assert settings["environments"] == [here, other]
+    assert [line["environment"] for line in lines] == [0, 0, 1]
+
+
+def test_an_address_is_kept_without_its_keys() -> None:
+    class Served(ScriptedChatModel):
+        base_url: str = "https://me:secret@models.example:8000/v1?key=secret"
+
+    told = environment_of(Served(replies=[]))
+    assert told["address"] == "https://models.example:8000/v1"
+    assert "secret" not in json.dumps(told)
+
+
+# --- Problems that the server does not do ---
+
+
+class ContentPolicyError(Exception):
+    status_code = 400
+
+
+class TooLongError(Exception):
+    def __init__(self) -> None:
+        super().__init__("This model's maximum context length is 8 tokens")
+
+
+class OddRequestError(Exception):
+    status_code = 400
+
+
+class StrangeError(Exception):
+    pass
+
+
+def failing(error: Exception, *problems: str, roles: tuple[str, ...] = ("draft",)) -> Any:
+    """Replies as golden, but raises for some problems of `data`."""
+
+    def reply(call: ScriptedCall) -> Any:
+        asked = str(call.messages[1].content)
+        is_bad = any(f"{number} + {number}" in asked for number in problems)
+        return error if is_bad and call.role in roles else golden_reply(call)
+
+    return ScriptedChatModel(replies=reply)
+
+
+@pytest.mark.parametrize("error", [ContentPolicyError("no"), TooLongError(), OddRequestError("?")])
+@pytest.mark.parametrize("roles", [("draft",), ("evaluate",), ("critique",)])
+def test_a_problem_that_the_server_refuses_has_failed(
+    tmp_path: Path, error: Exception, roles: tuple[str, ...]
+) -> None:
+    plan = Plan(ALL, (0, 2))
+    lines, unfinished = keep(tmp_path, failing(error, "2", roles=roles), plan, concurrency=1)
+    assert unfinished == []
+    assert [line["id"] for line in lines] == ["p0", "p1", "p2", "p3"]
+    found = measure(RunFolder(tmp_path).settings(), lines)  # type: ignore[arg-type]
+    paper = found.methods[Key("paper", "rollouts", 2, None)]
+    if "critique" in roles:  # the search is left with its draft
+        assert paper.verdicts["failed"] == 0
+        return
+    assert paper.verdicts["failed"] == 1
+    assert lines[2]["methods"]["paper"]["points"][1]["selected"] is None
+    assert type(error).__name__ in str(lines[2]["methods"]["paper"]["error"])
+    [failed] = found.failed
+    assert (failed.id, failed.seed) == ("p2", 0)
+    assert type(error).__name__ in failed.why
+    # What can be had without the role that failed is had
+    vote = lines[2]["methods"]["self-consistency"]["points"][0]
+    assert (vote["selected"] is None) == ("draft" in roles)
+
+
+def test_a_problem_that_is_refused_is_no_wrong_setting_in_the_next_start(tmp_path: Path) -> None:
+    plan = Plan(["cot"], [0])
+    keep(tmp_path, ScriptedChatModel(replies=golden_reply), plan, golds=("5",) * 2)
+    lines, _ = keep(tmp_path, failing(OddRequestError("?"), "2"), plan, golds=("5",) * 3)
+    assert lines[2]["methods"]["cot"]["points"][0]["selected"] is None
+    # But where it never took any request, it is
+    with pytest.raises(OddRequestError):
+        keep(tmp_path / "other", failing(OddRequestError("?"), "0", "1", "2", "3"), plan)
+
+
+def test_a_key_that_ends_in_the_middle_ends_the_run(tmp_path: Path) -> None:
+    class AuthenticationError(Exception):
+        status_code = 401
+
+    with pytest.raises(AuthenticationError):
+        keep(tmp_path, failing(AuthenticationError("over"), "2"), Plan(["cot"], [0]), concurrency=1)
+    assert [line["id"] for line in RunFolder(tmp_path).lines()] == ["p0", "p1"]
+
+
+def test_what_three_starts_could_not_do_has_failed(tmp_path: Path) -> None:
+    plan, model = Plan(["cot", "paper"], [1]), failing(StrangeError("odd"), "1")
+    for _ in range(2):
+        lines, unfinished = keep(tmp_path, model, plan)
+        assert (len(lines), unfinished) == (3, ["p1"])
+        found = measure(read_run(tmp_path)[0], lines, RunFolder(tmp_path).unfinished())
+        assert (found.planned, found.missing[0].id) == (4, "p1")
+        assert "StrangeError: odd" in found.missing[0].why
+    lines, unfinished = keep(tmp_path, model, plan)
+    assert (len(lines), unfinished) == (4, [])
+    assert "StrangeError: odd" in str(lines[3]["methods"]["paper"]["error"])
+    found = measure(read_run(tmp_path)[0], lines)
+    assert {one.verdicts["failed"] for one in found.methods.values()} == {1}
+    # What is mended since is solved anew, and nothing else
+    good = ScriptedChatModel(replies=golden_reply)
+    again, _ = keep(tmp_path, good, plan, retry_failed=True)
+    assert {"1 + 1" in str(call.messages[1].content) for call in good.calls} == {True}
+    whole, _ = keep(tmp_path / "whole", ScriptedChatModel(replies=golden_reply), plan)
+    assert plainly(again) == plainly(whole)
+
+
+def test_problems_that_fail_hold_up_no_others(tmp_path: Path) -> None:
+    plan, golds = Plan(["cot"], [0]), ("5",) * 8
+    model = failing(StrangeError("odd"), "0", "1", "2", "3", "4")
+    with pytest.raises(Unfinished):  # five in a row look like a server that is down
+        keep(tmp_path, model, plan, golds=golds, concurrency=1)
+    with pytest.raises(Unfinished):
+        keep(tmp_path, model, plan, golds=golds, concurrency=1)
+    assert sorted(line["id"] for line in RunFolder(tmp_path).lines()) == ["p5", "p6", "p7"]
+    with pytest.raises(Unfinished):
+        keep(tmp_path, model, plan, golds=golds, concurrency=1)
+    lines, unfinished = keep(tmp_path, model, plan, golds=golds, concurrency=1)
+    assert (len(lines), unfinished) == (8, [])
+
+
+def test_a_run_stops_where_more_fail_than_allowed(tmp_path: Path) -> None:
+    model = failing(ContentPolicyError("no"), "1", "2")
+    with pytest.raises(TooManyFailedError, match="2 problems have failed, allowed 1"):
+        keep(tmp_path, model, Plan(["cot"], [0]), max_failed=0.25, concurrency=1)
+    assert len(list(RunFolder(tmp_path).lines())) == 3
+    with pytest.raises(TooManyFailedError):  # not a problem more
+        keep(tmp_path, model, Plan(["cot"], [0]), max_failed=0.25)
+    assert len(list(RunFolder(tmp_path).lines())) == 3
+    assert len(keep(tmp_path, model, Plan(["cot"], [0]), max_failed=0.5)[0]) == 4
+
+
+def test_a_replay_leaves_out_what_no_journal_holds(tmp_path: Path) -> None:
+    keep(tmp_path / "run", failing(ContentPolicyError("no"), "2"))
+    made, differ = asyncio.run(replay(RunFolder(tmp_path / "run"), RunFolder(tmp_path / "again")))
+    assert (made, differ) == (3, [])
+
+
+def test_a_run_says_what_it_is_to_solve(tmp_path: Path) -> None:
+    keep(tmp_path, ScriptedChatModel(replies=golden_reply), Plan(["cot"], [0]), golds=("5",) * 2)
+    keep(tmp_path, ScriptedChatModel(replies=golden_reply), Plan(["cot"], [0]), golds=("5",) * 3)
+    settings, _ = read_run(tmp_path)
+    assert settings["planned"] == [{"seed": 0, "ids": ["p0", "p1", "p2"]}]
+    assert "careful" in settings["prompts"]["system"]
+
+
+def test_half_a_character_is_kept(tmp_path: Path) -> None:
+    model, plan = ScriptedChatModel(replies=golden_reply), Plan(["cot"], [0])
+    lines, _ = keep(tmp_path, model, plan, golds=("\ud835",))
+    assert [line["gold"] for line in lines] == ["\ud835"]
+
+
+def test_a_line_of_another_run_is_named(tmp_path: Path) -> None:
+    keep(tmp_path / "a", ScriptedChatModel(replies=golden_reply), Plan(["cot"], [0]))
+    keep(tmp_path / "b", ScriptedChatModel(replies=golden_reply), Plan(["paper"], [0]))
+    with (tmp_path / "a" / "lines.jsonl").open("ab") as file:
+        file.write((tmp_path / "b" / "lines.jsonl").read_bytes())
+    with pytest.raises(ConfigError, match=r"line 5 of .* is of run '\w+', but the folder holds"):
+        list(RunFolder(tmp_path / "a").lines())
 
 
 KILLED = """

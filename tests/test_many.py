@@ -33,7 +33,7 @@ TEXTS = [problem.text for problem in PROBLEMS]
 
 
 # Here the judge is worth more than it is thought to be before anything is known of it
-SHARP = World(skill=0.4, auc=0.9, noise=12.0, wrong_ratio=0.6, class_spread=6.0, seed=2)
+SHARP = World(skill=0.4, auc=0.9, noise=0.06, wrong_ratio=0.6, class_spread=0.03, seed=2)
 SHARP_TEXTS = [SHARP.problem(number).text for number in range(32)]
 ELEVEN = MCTSrContext(profile="tuned", max_calls=11)
 
@@ -120,7 +120,7 @@ def test_all_answers_are_chosen_under_what_was_learnt_last(monkeypatch: pytest.M
 
 
 def test_what_a_batch_told_helps_single_searches() -> None:
-    world = World(skill=0.3, auc=0.9, noise=12.0, wrong_ratio=0.5, class_spread=6.0, seed=2)
+    world = World(skill=0.3, auc=0.9, noise=0.06, wrong_ratio=0.5, class_spread=0.03, seed=2)
     batch = [world.problem(number).text for number in range(32)]
     prior = learn_prior(solve_many(batch, world.model(), max_calls=19 * len(batch)))
     others = [world.problem(number) for number in range(100, 140)]

@@ -192,7 +192,7 @@ SHARP = Prior(discrimination=(0.0, 0.02, 0.02, 0.02, 0.04, 0.3, 0.6), noise=12.0
 
 
 async def test_a_finished_search_chooses_again_under_another_prior() -> None:
-    world, changed = World(skill=0.3, auc=0.9, noise=12.0), 0
+    world, changed = World(skill=0.3, auc=0.9, noise=0.06), 0
     for number in range(12):
         model, saver, problem = world.model(), InMemorySaver(), world.problem(number).text
         first = solve(problem, model, context=tuned(max_calls=19), checkpointer=saver)

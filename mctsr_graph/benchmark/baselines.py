@@ -4,65 +4,97 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
 
 from mctsr_graph.calls.request import Failure
-from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
+from mctsr_graph.calls.usage import no_cost, sum_costs
 from mctsr_graph.graph.rollout import failures
 
-from .drafts import Drafts, as_attempt
-from .plan import Plan, calls_of
-from .records import Attempt, MethodRecord, Point
-from .votes import best_by_reward, first_with_text, majority, weighted
+from .budgets import MOST_PER_CALL, Budget, budgets_of, calls_at_most
+from .confidence import kind_of
+from .drafts import Asked, Drafts, as_attempt
+from .plan import Plan
+from .records import BY_TOKENS, Attempt, MethodRecord, Point
+from .tournament import tournament
+from .votes import (
+    best_by_reward,
+    borda_weights,
+    by_weights,
+    first_with_text,
+    is_decided,
+    majority,
+    softmax_weights,
+    weighted,
+)
 
-# Attempts drawn at most, by the calls of the longest search: tokens alone might allow thousands
-_MOST_PER_CALL = 8
+_DECIDED = 0.95  # chance that the class ahead stays ahead, as in adaptive consistency
 
 
-class _Budget(NamedTuple):
-    rollouts: int
-    kind: Literal["calls", "tokens"]
-    against: str | None
-    limit: int
+@dataclass(frozen=True)
+class _Rule:
+    """A method that draws independent answers and chooses one of them."""
+
+    choose: Callable[[Sequence[Attempt]], int | None]
+    asks: Asked | None = None
+    """What it asks about each draft."""
+    tokens: str | None = None
+    """What it reads off the tokens of each draft."""
+    ends: Callable[[Sequence[Attempt]], bool] | None = None
+    """Whether so many are enough, where it draws one after the other."""
+
+
+def _by_confidence(
+    weigh: Callable[[Sequence[float]], Sequence[float]],
+) -> Callable[[Sequence[Attempt]], int | None]:
+    """A vote with weights that are told by confidences; of what has none, no weight."""
+
+    def choose(seen: Sequence[Attempt]) -> int | None:
+        told = [(i, c) for i, one in enumerate(seen) if (c := one.get("confidence")) is not None]
+        weights = [0.0] * len(seen)
+        for (index, _), weight in zip(told, weigh([c for _, c in told]), strict=True):
+            weights[index] = weight
+        return by_weights(seen, weights)
+
+    return choose
+
+
+_RULES = {
+    "self-consistency": _Rule(majority),
+    "best-of-n": _Rule(best_by_reward, asks="reward"),
+    "adaptive-consistency": _Rule(majority, ends=lambda seen: is_decided(seen, _DECIDED)),
+    "cisc": _Rule(_by_confidence(softmax_weights), asks="confidence"),
+    "self-certainty": _Rule(_by_confidence(borda_weights), tokens="mean"),
+    "deepconf": _Rule(_by_confidence(lambda told: told), tokens="lowest"),
+}
 
 
 async def run_baselines(
     plan: Plan, drafts: Drafts, searches: Mapping[str, MethodRecord]
 ) -> dict[str, MethodRecord]:
-    """Run the plan's methods without a search; `searches` are those whose tokens they get.
+    """Run the plan's methods without a search; `searches` are those whose cost they get.
 
     Raises:
         Unfinished: the model's server failed.
         Exception: what the model raised for a wrong setting, key or name.
     """
-    budgets = _budgets(plan, searches)
+    budgets = budgets_of(plan, searches)
+    drafts.tells_tokens = bool({*BY_TOKENS} & {*plan.methods})
     found: dict[str, MethodRecord] = {}
     for name in plan.methods:
         if name == "cot":
             found[name] = await _cot(drafts)
         elif name == "self-refine":
             found[name] = await _self_refine(drafts)
-        elif name == "self-consistency":
-            found[name] = await _sampled(drafts, budgets, evaluated=False)
-        elif name == "best-of-n":
-            found[name] = await _sampled(drafts, budgets, evaluated=True)
+        elif name == "tournament":
+            found[name] = await tournament(drafts, budgets)
+        elif name in _RULES:
+            found[name] = await _sampled(drafts, budgets, _RULES[name])
     return found
-
-
-def _budgets(plan: Plan, searches: Mapping[str, MethodRecord]) -> list[_Budget]:
-    equal_calls = [_Budget(count, "calls", None, calls_of(count)) for count in plan.rollouts]
-    equal_tokens = [
-        _Budget(point["rollouts"], "tokens", name, _tokens(point["cost"]))
-        for name, record in searches.items()
-        for point in record["points"]
-        if not point["cost"]["unmetered_calls"]
-    ]
-    return equal_calls + equal_tokens
 
 
 async def _cot(drafts: Drafts) -> MethodRecord:
     await drafts.draw(1)
-    attempt = drafts.attempt(0, evaluated=False)
+    attempt = drafts.attempt(0)
     seconds = None if drafts.is_recalled("draft", 1) else drafts.drafts[0].seconds
     selected = first_with_text([attempt])
     return _fixed([attempt], selected, seconds, failures(drafts.drafts[:1], "draft", 0))
@@ -71,7 +103,7 @@ async def _cot(drafts: Drafts) -> MethodRecord:
 async def _self_refine(drafts: Drafts) -> MethodRecord:
     await drafts.refine()
     replies = [drafts.drafts[0], *drafts.refinement]
-    attempts = [drafts.attempt(0, evaluated=False)]
+    attempts = [drafts.attempt(0)]
     if len(replies) == 3:
         refined = as_attempt(replies[2])
         refined |= {"parent": 0, "critique": replies[1].value, "rollout": 1}
@@ -113,73 +145,99 @@ def _fixed(
     return _record(attempts, [point], lost)
 
 
-async def _sampled(drafts: Drafts, budgets: Sequence[_Budget], *, evaluated: bool) -> MethodRecord:
-    """Self-consistency, or with an evaluation of each draft best of N."""
-    calls = max(budget.limit for budget in budgets if budget.kind == "calls")
-    most = _MOST_PER_CALL * calls // (1 + evaluated)
-    tokens = max((b.limit for b in budgets if b.kind == "tokens"), default=0)
+async def _sampled(drafts: Drafts, budgets: Sequence[Budget], rule: _Rule) -> MethodRecord:
+    """A method that samples: within a budget the first drafts, as many as it allows."""
+    judging = drafts.calls_about(rule.asks)
+    most = max(1, MOST_PER_CALL * calls_at_most(budgets) // (1 + judging))
     attempts: list[Attempt] = []
-    while len(attempts) < (count := _wanted(attempts, calls // (1 + evaluated), tokens, most)):
-        await (drafts.evaluate(count) if evaluated else drafts.draw(count))
-        new = range(len(attempts), count)
-        attempts += [drafts.attempt(i, evaluated=evaluated) for i in new]
-    points = [_point(budget, attempts, most, drafts, evaluated) for budget in budgets]
-    attempts = attempts[: max(point["attempts"] for point in points)]
+    while len(attempts) < (count := min(most, _wanted(attempts, budgets, judging))):
+        if rule.ends and rule.ends(attempts):
+            break
+        count = len(attempts) + 1 if rule.ends else count
+        await drafts.have(count, rule.asks)
+        attempts += [_attempt(drafts, i, rule) for i in range(len(attempts), count)]
+    points = [_point(budget, attempts, most, drafts, rule) for budget in budgets]
+    attempts = attempts[: max((point["attempts"] for point in points), default=0)]
     lost = failures(drafts.drafts[: len(attempts)], "draft", 0)
-    if evaluated:
-        asked = drafts.evaluations[: len(attempts)]
-        lost += [f for f in failures(asked, "evaluate", 0) if f["code"] != "unasked"]
-    return _record(attempts, points, lost)
+    lost += failures(drafts.about(rule.asks, len(attempts)), "evaluate", 0)
+    record = _record(attempts, points, lost)
+    if rule.asks == "confidence":
+        record["note"] = kind_of(drafts.model)
+    return record
 
 
-def _wanted(attempts: Sequence[Attempt], by_calls: int, tokens: int, most: int) -> int:
-    """How many attempts there have to be, as far as is known by now."""
-    have = len(attempts)
-    if have < by_calls:
-        return by_calls
-    spent = sum(_tokens(attempt["cost"]) for attempt in attempts)
-    if spent == 0 or spent > tokens:
-        return have
-    return min(most, have + max(1, math.ceil((tokens - spent) * have / spent)))
+def _attempt(drafts: Drafts, index: int, rule: _Rule) -> Attempt:
+    made = drafts.attempt(index, rule.asks)
+    if rule.tokens:
+        made["confidence"] = drafts.token_confidence(index, rule.tokens)
+    return made
+
+
+def _wanted(attempts: Sequence[Attempt], budgets: Sequence[Budget], judging: int) -> int:
+    """How many attempts there have to be, as far as is known by now.
+
+    Args:
+        attempts: Those that were made.
+        budgets: What they may take.
+        judging: Calls that the evaluation of one takes at most.
+    """
+    have = wanted = len(attempts)
+    cost = sum_costs(attempt["cost"] for attempt in attempts)
+    for budget in budgets:
+        spent, room = budget.size(cost), budget.limit - budget.size(cost)
+        if budget.kind == "calls" and not have:
+            wanted = max(wanted, room // (1 + judging))
+        elif budget.kind == "calls" and room >= 1 + min(judging, 1):
+            wanted = max(wanted, have + max(1, room * have // max(spent, 1)))
+        elif budget.kind == "tokens" and have and room > 0 and not cost["unmetered_calls"]:
+            wanted = max(wanted, have + math.ceil(room * have / max(spent, 1)))
+    return max(wanted, 1)
 
 
 def _point(
-    budget: _Budget, attempts: Sequence[Attempt], most: int, drafts: Drafts, evaluated: bool
+    budget: Budget, attempts: Sequence[Attempt], most: int, drafts: Drafts, rule: _Rule
 ) -> Point:
-    size: Callable[[Cost], int] = _tokens if budget.kind == "tokens" else _calls
-    count, cost = 0, no_cost()
+    count, cost, ended = 0, no_cost(), False
     for attempt in attempts:
         total = sum_costs([cost, attempt["cost"]])
-        if count and size(total) > budget.limit:
+        if count and budget.size(total) > budget.limit:
             break
         count, cost = count + 1, total
+        if ended := rule.ends is not None and rule.ends(attempts[:count]):
+            break
     seen = attempts[:count]
     visits = [len(attempt["rewards"]) for attempt in seen]
-    votes = majority(seen)
-    fallback = first_with_text(seen)
-    chosen = best_by_reward(seen) if evaluated else fallback if votes is None else votes
+    chosen = rule.choose(seen)
     return Point(
         rollouts=budget.rollouts,
         budget=budget.kind,
         against=budget.against,
         limit=budget.limit,
         attempts=count,
-        capped=budget.kind == "tokens" and count == most,
+        capped=count == most and not ended and budget.size(cost) < budget.limit,
         rollouts_made=0,
         visits=visits,
-        selected=chosen,
-        majority=votes,
+        selected=first_with_text(seen) if chosen is None else chosen,
+        majority=majority(seen),
         weighted=weighted(seen, visits),
         cost=cost,
-        seconds=_seconds(drafts, count, evaluated),
+        seconds=_seconds(drafts, count, rule),
     )
 
 
-def _seconds(drafts: Drafts, count: int, evaluated: bool) -> float | None:
-    if drafts.is_recalled("draft", count) or (evaluated and drafts.is_recalled("evaluate", count)):
+def _seconds(drafts: Drafts, count: int, rule: _Rule) -> float | None:
+    """Wall time: drafts one after the other, or all at once, and what is asked about them."""
+    recalled = drafts.is_recalled("draft", count)
+    if rule.asks:
+        what, times = (
+            ("", drafts.context.reward_samples) if rule.asks == "reward" else (rule.asks, 1)
+        )
+        recalled |= drafts.is_recalled("evaluate", count * times, what)
+    if recalled:
         return None
-    rounds = [drafts.drafts[:count], drafts.evaluations[:count] if evaluated else []]
-    return sum(max((reply.seconds for reply in replies), default=0.0) for replies in rounds)
+    drawn = [reply.seconds for reply in drafts.drafts[:count]]
+    asked = [reply.seconds for reply in drafts.about(rule.asks, count)]
+    return (sum(drawn) if rule.ends else max(drawn, default=0.0)) + max(asked, default=0.0)
 
 
 def _record(attempts: list[Attempt], points: list[Point], lost: list[Failure]) -> MethodRecord:
@@ -188,11 +246,3 @@ def _record(attempts: list[Attempt], points: list[Point], lost: list[Failure]) -
     return MethodRecord(
         attempts=attempts, points=points, stop_reason=None, failures=lost, error=error
     )
-
-
-def _tokens(cost: Cost) -> int:
-    return cost["input_tokens"] + cost["output_tokens"]
-
-
-def _calls(cost: Cost) -> int:
-    return cost["calls"]

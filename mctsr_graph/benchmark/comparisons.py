@@ -21,6 +21,10 @@ class Comparison:
 
     first: Key
     second: Key
+    problems: int
+    """Problems times seeds that both sides have, and on which it is known what both spent."""
+    left_out: tuple[str, ...]
+    """Ids of the other problems."""
     difference: Interval
     """Accuracy of the first less that of the second, from pairs."""
     only_first: int
@@ -46,14 +50,16 @@ class Comparison:
 def compare_all(results: Mapping[Key, Sequence[Outcome]]) -> list[Comparison]:
     """Compare each search with everything else; without a search, all with each other.
 
-    A baseline at the tokens of one search is compared with that search only.
+    A baseline at the cost of one search is compared with that search only. Each comparison is of
+    the problems on which it is known that both sides stayed within their budgets.
 
     Args:
         results: Outcomes of the same problems in the same order, by method and budget.
     """
     pairs = [pair for pair in combinations(results, 2) if _belongs(*pair, results)]
     ordered = [(b, a) if b.searches and not a.searches else (a, b) for a, b in pairs]
-    plain = [_compare(a, b, results[a], results[b]) for a, b in ordered]
+    found = [_compare(a, b, results[a], results[b]) for a, b in ordered]
+    plain = [comparison for comparison in found if comparison is not None]
     corrected = holm([comparison.p for comparison in plain])
     return [replace(one, holm=p) for one, p in zip(plain, corrected, strict=True)]
 
@@ -66,9 +72,14 @@ def _belongs(a: Key, b: Key, results: Mapping[Key, Sequence[Outcome]]) -> bool:
 
 def _compare(
     first: Key, second: Key, ours: Sequence[Outcome], theirs: Sequence[Outcome]
-) -> Comparison:
+) -> Comparison | None:
+    """Compare two methods; None where they have no problem in common."""
+    pairs = list(zip(ours, theirs, strict=True))
+    both = [(one, other) for one, other in pairs if one.measured and other.measured]
+    if not both:
+        return None
     differences: dict[str, list[float]] = defaultdict(list)
-    for one, other in zip(ours, theirs, strict=True):
+    for one, other in both:
         differences[one.id].append((one.verdict == "right") - (other.verdict == "right"))
     by_problem = {name: fmean(values) for name, values in differences.items()}
     only_first = sum(value > 0 for value in by_problem.values())
@@ -77,6 +88,8 @@ def _compare(
     return Comparison(
         first=first,
         second=second,
+        problems=len(both),
+        left_out=tuple(one.id for one, other in pairs if not (one.measured and other.measured)),
         difference=paired_difference(list(by_problem.values()), list(by_problem)),
         only_first=only_first,
         only_second=only_second,

@@ -12,7 +12,7 @@ from typing import Any
 from mctsr_graph.errors import ConfigError, DataUnavailableError, MissingExtraError
 from mctsr_graph.text.final_answer import extract_final_answer
 
-from .problems import FILE_FORM, DataSet, Problem, from_file, unique
+from .problems import FILE_FORM, DataSet, Problem, checked, from_file
 
 Row = Mapping[str, Any]
 
@@ -58,7 +58,7 @@ def load_problems(name: str, *, revision: str | None = None) -> DataSet:
         problems = [one.read(row, number) for number, row in enumerate(rows)]
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigError(f"{one.repository} has rows of another form ({error!r})") from None
-    return DataSet(name, f"{one.repository}@{revision}", unique(problems, one.repository))
+    return DataSet(name, f"{one.repository}@{revision}", checked(problems, one.repository))
 
 
 def _rows(name: str, one: HubSet, revision: str) -> Any:

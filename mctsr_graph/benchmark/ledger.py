@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from langchain_core.messages import AIMessage
 
 from mctsr_graph.calls.journal import CallJournal, Slot
+from mctsr_graph.calls.logprobs import TOKENS
 from mctsr_graph.calls.usage import Cost, cost_of, sum_costs
+from mctsr_graph.settings.prices import Price
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,19 @@ class Call:
     """Whether the reply was read from the journal instead of made."""
     ended: float
     """Seconds since the ledger began."""
+    told: dict[str, float]
+    """What the tokens of the reply tell, where that was asked for (`confidence`)."""
 
 
 class Ledger(CallJournal):
     """A view of a journal that counts the calls which go through it."""
 
-    def __init__(self, journal: CallJournal) -> None:
-        self._journal = journal
+    def __init__(
+        self,
+        journal: CallJournal,
+        price: Callable[[AIMessage], Price | None] = lambda message: None,
+    ) -> None:
+        self._journal, self._price = journal, price
         self._began = time.monotonic()
         self.calls: list[Call] = []
 
@@ -68,5 +76,6 @@ class Ledger(CallJournal):
         return max((call.ended for call in calls), default=0.0)
 
     def _count(self, slot: Slot, reply: AIMessage, *, recalled: bool) -> None:
-        cost = cost_of(reply.usage_metadata, None)
-        self.calls.append(Call(slot, cost, recalled, time.monotonic() - self._began))
+        cost = cost_of(reply.usage_metadata, self._price(reply))
+        ended, told = time.monotonic() - self._began, reply.response_metadata.get(TOKENS, {})
+        self.calls.append(Call(slot, cost, recalled, ended, told))

@@ -5,9 +5,10 @@ Shares are in [0, 1]. Nothing here grades: it counts the verdicts that the lines
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mctsr_graph.calls.usage import Cost, sum_costs
@@ -26,7 +27,8 @@ from .outcomes import (
     outcomes,
     samples,
 )
-from .records import Line, RunSettings
+from .records import Line, RunSettings, lost_to_server
+from .refining import Refined, refined
 from .statistics import Interval, clustered_share, pass_at_k, percentile
 
 
@@ -45,6 +47,8 @@ class Metrics:
     key: Key
     problems: int
     """Problems times seeds; the denominator of every accuracy."""
+    unmeasured: int
+    """Problems times seeds left out, since it is not known what was spent on them."""
     verdicts: dict[str, int]
     """How many problems ended in each of VERDICTS, by the selected answer; they add up."""
     selected: Interval
@@ -71,14 +75,16 @@ class Metrics:
     failures: int
     """Replies that could not be had."""
     calls: Spread
-    tokens: Spread
-    """Input and output."""
+    tokens: Spread | None
+    """Input and output, of the problems of which every call told them; None where none did."""
+    untold: int
+    """Problems times seeds with a call that told no tokens."""
     cost: Cost
     """Of all problems together."""
     seconds: Spread | None
     """Wall time of the problems for which it is known; None where it is for none."""
     tokens_per_solved: float | None
-    """All tokens by the number of problems solved; None where none was."""
+    """Tokens by the number of problems solved, where all were told; None where none was."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,14 @@ class Group:
     oracle: dict[Key, Interval]
 
 
+class Missing(NamedTuple):
+    """A problem with a seed that was not solved, or not by every method."""
+
+    id: str
+    seed: int
+    why: str
+
+
 @dataclass(frozen=True)
 class RunMetrics:
     """Everything that is reported of one run."""
@@ -102,6 +116,12 @@ class RunMetrics:
     """Distinct problems."""
     seeds: int
     """Distinct seeds."""
+    planned: int | None
+    """Problems times seeds that the run is to solve; None where it does not say."""
+    missing: list[Missing]
+    """Those of them that have no line."""
+    failed: list[Missing]
+    """Those that have one, in which the server kept a method from returning anything."""
     methods: dict[Key, Metrics]
     """In the order of the run: by method, then by budget."""
     pass_at_k: dict[str, dict[int, Interval]]
@@ -111,13 +131,21 @@ class RunMetrics:
     judges: dict[Key, Judge]
     """Where answers have rewards, at the largest number of rollouts."""
     groups: list[Group]
+    refining: dict[Key, Refined]
+    """Whether refining paid, of searches at the largest number of rollouts."""
+    notes: list[tuple[str, str]]
+    """What has to be known of how a method was run, by method."""
 
     def at_most(self) -> list[Key]:
         """The keys at the largest number of rollouts, and those whose cost is fixed."""
         return largest(self.methods)
 
 
-def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
+def measure(
+    settings: RunSettings,
+    lines: Iterable[Line],
+    attempted: Mapping[tuple[str, int], Sequence[str]] = MappingProxyType({}),
+) -> RunMetrics:
     """Compute every figure of a run.
 
     Args:
@@ -125,6 +153,7 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
         lines: Its lines in any order; of several for one problem and seed the first counts.
             They are read twice over, so that only counts need to be kept: give a list, or
             something that can be read again.
+        attempted: Why starts of the run could not finish a problem, by id and seed.
 
     Raises:
         ConfigError: There is no line.
@@ -132,7 +161,11 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
     keys = _keys(lines, settings)
     kept: dict[Key, list[Outcome]] = {key: [] for key in keys}
     drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
+    failed, notes = [], set()
     for line in distinct(lines):
+        notes |= {(n, method["note"]) for n, method in line["methods"].items() if "note" in method}
+        if (why := lost_to_server(line)) is not None:
+            failed.append(Missing(line["id"], line["seed"], why))
         for key, result in zip(keys, outcomes(line, keys), strict=True):
             kept[key].append(result)
         for name in drawn:
@@ -140,17 +173,35 @@ def measure(settings: RunSettings, lines: Iterable[Line]) -> RunMetrics:
     if not any(kept.values()):
         raise ConfigError(f"run {settings['run']!r} has no finished problem")
     ids = kept[keys[0]]
-    last = largest(keys)
+    planned = [(id_, one["seed"]) for one in settings.get("planned", []) for id_ in one["ids"]]
+    done = {(result.id, result.seed) for result in ids}
+    last = largest(key for key in keys if _known(kept[key]))
     return RunMetrics(
         settings=settings,
         problems=len({result.id for result in ids}),
         seeds=len({result.seed for result in ids}),
-        methods={key: _metrics(key, results) for key, results in kept.items()},
+        planned=len(planned) or None,
+        missing=[
+            Missing(*one, attempted[one][-1] if attempted.get(one) else "not begun or not finished")
+            for one in planned
+            if one not in done
+        ],
+        failed=failed,
+        methods={key: _metrics(key, results) for key, results in kept.items() if _known(results)},
         pass_at_k={name: _pass_at(counts) for name, counts in drawn.items()},
         comparisons=compare_all({key: kept[key] for key in last}),
-        judges={key: judge for key in last if (judge := judge_of(kept[key])) is not None},
+        judges={key: judge for key in last if (judge := judge_of(_known(kept[key]))) is not None},
         groups=[*_groups("level", kept, last), *_groups("subject", kept, last)],
+        refining=_refining({key: kept[key] for key in last if key.searches}, drawn),
+        notes=sorted(notes),
     )
+
+
+def _refining(
+    kept: dict[Key, list[Outcome]], drawn: dict[str, list[Samples]]
+) -> dict[Key, Refined]:
+    found = {key: refined(_known(results), drawn.values()) for key, results in kept.items()}
+    return {key: one for key, one in found.items() if one is not None}
 
 
 def distinct(lines: Iterable[Line]) -> Iterable[Line]:
@@ -193,15 +244,18 @@ def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:
     def share_of(test: Callable[[Outcome], bool | None]) -> Interval:
         return _share(results, [bool(test(result)) for result in results])
 
+    every, results = results, _known(results)
     costs = [result.cost for result in results]
-    tokens = [cost["input_tokens"] + cost["output_tokens"] for cost in costs]
+    told = [result for result in results if result.tokens is not None]
+    tokens = [result.tokens or 0 for result in told]
     seconds = [result.seconds for result in results if result.seconds is not None]
-    solved = sum(result.verdict == "right" for result in results)
+    solved = sum(result.verdict == "right" for result in told)
     wrong = sum(result.refined_wrong for result in results)
     right = sum(result.refined_right for result in results)
     return Metrics(
         key=key,
         problems=len(results),
+        unmeasured=len(every) - len(results),
         verdicts={name: sum(r.verdict == name for r in results) for name in VERDICTS},
         selected=share_of(lambda result: result.verdict == "right"),
         majority=None if _none(results, "majority") else share_of(lambda r: r.majority),
@@ -217,11 +271,16 @@ def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:
         stopped_early=sum(result.stopped_early for result in results),
         failures=sum(result.failures for result in results),
         calls=_spread([cost["calls"] for cost in costs]),
-        tokens=_spread(tokens),
+        tokens=_spread(tokens) if tokens else None,
+        untold=len(results) - len(told),
         cost=sum_costs(costs),
         seconds=_spread(seconds) if seconds else None,
         tokens_per_solved=sum(tokens) / solved if solved else None,
     )
+
+
+def _known(results: Sequence[Outcome]) -> list[Outcome]:
+    return [result for result in results if result.measured]
 
 
 def _none(results: Sequence[Outcome], field: str) -> bool:
@@ -261,14 +320,17 @@ def _groups(kind: str, kept: dict[Key, list[Outcome]], keys: Sequence[Key]) -> I
     """Accuracy by level or subject; nothing where the problems have none."""
     names = {getattr(result, kind) for results in kept.values() for result in results}
     for name in sorted(name for name in names if name is not None):
-        parts = {key: [r for r in kept[key] if getattr(r, kind) == name] for key in keys}
+        parts = {key: [r for r in _known(kept[key]) if getattr(r, kind) == name] for key in keys}
         yield Group(
             kind=kind,
             name=name,
-            problems=len(parts[keys[0]]),
+            problems=max(map(len, parts.values())),
             selected={
                 key: _share(part, [r.verdict == "right" for r in part])
                 for key, part in parts.items()
+                if part
             },
-            oracle={key: _share(part, [r.oracle for r in part]) for key, part in parts.items()},
+            oracle={
+                key: _share(part, [r.oracle for r in part]) for key, part in parts.items() if part
+            },
         )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
 
-from .records import SIMPLE_METHODS, Attempt, Line, MethodRecord, Point, outcome
+from .records import OF_BUDGET, SIMPLE_METHODS, Attempt, Line, MethodRecord, Point, outcome
 
 VERDICTS = ("right", "wrong", "no_answer", "undecided", "failed")
 """How a problem may end; only the first counts, and all are in the denominator."""
@@ -41,6 +41,9 @@ class Outcome:
     subject: str | None
     verdict: str
     """Of the selected answer: one of VERDICTS."""
+    measured: bool
+    """Whether it is known that the method stayed within its budget. Where it is not, because
+    some call told no tokens, the problem is in no figure of this method at this budget."""
     truncated: bool
     """Whether a limit of tokens cut the selected answer off."""
     majority: bool | None
@@ -67,9 +70,17 @@ class Outcome:
     capped: bool
     """Whether the budget had room for more attempts than the run drew."""
     stopped_early: bool
-    """Whether the search ended before all its rollouts."""
+    """Whether the search had ended by itself, before its budget was spent."""
+    confidence: float | None
+    """Chance that the selected answer is right, as the search believed; None if it told none."""
     failures: int
     """Replies that could not be had, by the end of the run."""
+
+    @property
+    def tokens(self) -> int | None:
+        """Input and output tokens; None where a call did not tell them."""
+        known = not self.cost["unmetered_calls"]
+        return self.cost["input_tokens"] + self.cost["output_tokens"] if known else None
 
 
 class Samples(NamedTuple):
@@ -78,6 +89,8 @@ class Samples(NamedTuple):
     id: str
     drawn: int
     right: int
+    first: bool
+    """Whether the first of them is right."""
 
 
 def key_of(method: str, point: Point) -> Key:
@@ -95,20 +108,36 @@ def default_key(method: str, rollouts: int) -> Key:
 def outcomes(line: Line, keys: Sequence[Key]) -> Iterator[Outcome]:
     """Yield one outcome for each of `keys`; a point that the line lacks has failed."""
     for key in keys:
-        method = line["methods"].get(key.method)
-        points = [] if method is None else method["points"]
-        found = [point for point in points if key_of(key.method, point) == key]
-        if method is not None and found:
-            yield _outcome(line, method, found[0])
+        method, point = line["methods"].get(key.method), point_at(line, key)
+        measured = key.budget != "tokens" or _tells_tokens(line, key, point)
+        if method is not None and point is not None:
+            yield _outcome(line, method, point, measured)
         else:
-            yield _failed(line, method)
+            yield _failed(line, method, measured)
+
+
+def point_at(line: Line, key: Key) -> Point | None:
+    """The point of a line that a key names, if it has one."""
+    method = line["methods"].get(key.method)
+    points = [] if method is None else method["points"]
+    return next((point for point in points if key_of(key.method, point) == key), None)
+
+
+def _tells_tokens(line: Line, key: Key, own: Point | None) -> bool:
+    """Whether every call of a baseline, and of the search whose tokens it gets, told its tokens."""
+    record = line["methods"].get(key.against or "")
+    others = (
+        [point for point in record["points"] if point["rollouts"] == key.rollouts] if record else []
+    )
+    seen = [*others, *([] if own is None else [own])]
+    return not any(point["cost"]["unmetered_calls"] for point in seen)
 
 
 def samples(line: Line, method: str) -> Samples:
     """Count the independent attempts of one of SAMPLERS."""
     record = line["methods"].get(method)
     verdicts = [attempt["verdict"] for attempt in record["attempts"]] if record else []
-    return Samples(line["id"], len(verdicts), verdicts.count("right"))
+    return Samples(line["id"], len(verdicts), verdicts.count("right"), verdicts[:1] == ["right"])
 
 
 def judged(attempts: Sequence[Attempt], visits: Sequence[int]) -> list[tuple[float, bool]]:
@@ -125,7 +154,7 @@ def is_right(attempt: Attempt) -> bool:
     return attempt["verdict"] == "right"
 
 
-def _outcome(line: Line, method: MethodRecord, point: Point) -> Outcome:
+def _outcome(line: Line, method: MethodRecord, point: Point, measured: bool) -> Outcome:
     seen = method["attempts"][: point["attempts"]]
     real = [attempt for attempt in seen if not attempt["dummy"]]
     fixes = [is_right(child) for parent, child in _refinements(seen) if not is_right(parent)]
@@ -137,6 +166,7 @@ def _outcome(line: Line, method: MethodRecord, point: Point) -> Outcome:
         level=line["level"],
         subject=line["subject"],
         verdict=outcome(method, selected),
+        measured=measured,
         truncated=selected is not None and method["attempts"][selected]["truncated"],
         majority=_vote(method, point["majority"]),
         weighted=_vote(method, point["weighted"]),
@@ -150,12 +180,24 @@ def _outcome(line: Line, method: MethodRecord, point: Point) -> Outcome:
         cost=point["cost"],
         seconds=point["seconds"],
         capped=point["capped"],
-        stopped_early=point["rollouts_made"] < point["rollouts"] and point["budget"] == "rollouts",
+        stopped_early=_stopped_early(line, method, point),
+        confidence=point.get("confidence"),
         failures=len(method["failures"]),
     )
 
 
-def _failed(line: Line, method: MethodRecord | None) -> Outcome:
+def _stopped_early(line: Line, method: MethodRecord, point: Point) -> bool:
+    """Whether a search had ended by itself; earlier versions do not say it of each point."""
+    if "stop_reason" in point:
+        return point["stop_reason"] is not None
+    if point["budget"] == "rollouts":
+        return point["rollouts_made"] < point["rollouts"]
+    ended = method["stop_reason"] not in OF_BUDGET
+    whole = point["rollouts_made"] == method["points"][-1]["rollouts_made"]
+    return ended and whole and point["cost"]["calls"] < (point["limit"] or 0)
+
+
+def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
     """A method that gave up before a point: what it had cost by then is not forgotten."""
     attempts = [] if method is None else method["attempts"]
     return Outcome(
@@ -164,6 +206,7 @@ def _failed(line: Line, method: MethodRecord | None) -> Outcome:
         level=line["level"],
         subject=line["subject"],
         verdict="failed",
+        measured=measured,
         truncated=False,
         majority=None,
         weighted=None,
@@ -178,6 +221,7 @@ def _failed(line: Line, method: MethodRecord | None) -> Outcome:
         seconds=None,
         capped=False,
         stopped_early=False,
+        confidence=None,
         failures=0 if method is None else len(method["failures"]),
     )
 

@@ -11,7 +11,7 @@ from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.profiles import PROFILES
 from mctsr_graph.strategies.strategy import strategy_of
 
-from .records import SIMPLE_METHODS
+from .records import EQUAL, FORMULA, SIMPLE_METHODS
 
 _OURS = ("profile", "max_rollouts", "max_calls", "max_tokens", "max_seconds", "seed")
 
@@ -29,6 +29,9 @@ class Plan:
     """Ascending, each 0 or more."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of `MCTSrContext` for every method; the rest is the profile's."""
+    equal: Sequence[str] = EQUAL
+    """What baselines get as much of as each search took on the same problem: "calls", "tokens",
+    or both. "formula": calls by 3 + 4N, whatever a search took."""
 
     def __post_init__(self) -> None:
         allowed = (*SIMPLE_METHODS, *PROFILES)
@@ -40,6 +43,8 @@ class Plan:
         ascending = list(self.rollouts) == sorted(set(self.rollouts))
         if not self.rollouts or not ascending or not 0 <= min(self.rollouts) <= 4096:
             raise ConfigError(f"rollouts are {list(self.rollouts)}, allowed 0 to 4096, ascending")
+        if not set(self.equal) <= {*EQUAL, FORMULA} or not self.equal:
+            raise ConfigError(f"equal is {list(self.equal)}, allowed {', '.join(EQUAL)}, {FORMULA}")
         for name in _OURS:
             if name in self.settings:
                 raise ConfigError(f"--set {name} is the benchmark's own to choose")
@@ -70,8 +75,13 @@ class Task:
     problem: str
     seed: int
     plan: Plan
+    has_answered: bool = False
+    """Whether the model has answered before, so that nothing is wrong with key and settings."""
 
 
 def calls_of(rollouts: int) -> int:
-    """Model calls that a baseline may make for so many rollouts: those of the official code."""
+    """Model calls for so many rollouts: those of the official code, 3 + 4N.
+
+    A search whose rollouts differ in cost gets as many, and so do baselines where no search tells.
+    """
     return 3 + 4 * rollouts

@@ -5,17 +5,28 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.settings.question import as_question
+from mctsr_graph.text.final_answer import extract_final_answer
 
 FILE_FORM = (
-    'a .jsonl or .jsonl.gz file of one object a line: {"id": ..., "problem": ..., "answer": ..., '
-    '"level": ..., "subject": ...}, the last two optional'
+    'a .jsonl or .jsonl.gz file of one object a line: {"problem": ..., "answer": ..., "id": ..., '
+    '"level": ..., "subject": ...}, the last three optional'
 )
+FIELDS = ("problem", "answer", "id", "level", "subject")
+# What others call them
+_USUAL = {
+    "problem": ("problem", "question", "prompt", "input"),
+    "answer": ("answer", "gold", "target", "final_answer", "expected_answer"),
+    "subject": ("subject", "type", "category"),
+}
 
 
 @dataclass(frozen=True)
@@ -67,58 +78,126 @@ def choose(
     return found[:limit]
 
 
-def unique(problems: Sequence[Problem], place: str) -> list[Problem]:
-    """The problems, of which no two have the same id.
+def checked(problems: Sequence[Problem], place: str) -> list[Problem]:
+    """The problems with their texts as a search cleans them, so that all methods get the same.
 
     Raises:
-        ConfigError: two have.
+        ConfigError: two have the same id, or one says nothing.
     """
-    seen: set[str] = set()
+    found: dict[str, Problem] = {}
     for problem in problems:
-        if problem.id in seen:
+        if problem.id in found:
             raise ConfigError(f"{place} holds the id {problem.id!r} twice")
-        seen.add(problem.id)
-    return list(problems)
+        try:
+            text = as_question(problem.text).text
+        except ConfigError as error:
+            raise ConfigError(f"{place}, id {problem.id!r}: {error}") from None
+        found[problem.id] = replace(problem, text=text)
+    return list(found.values())
 
 
-def from_file(path: Path) -> DataSet:
+def from_file(path: Path, fields: Mapping[str, str] = MappingProxyType({})) -> DataSet:
     """Read problems from a .jsonl or .jsonl.gz file.
+
+    Args:
+        path: The file.
+        fields: Names that its objects use instead of ours.
 
     Raises:
         ConfigError: it cannot be read, or a line of it is wrong.
     """
+    rows, digest = _rows(path)
+    name = path.name.partition(".")[0]
+    problems = [
+        read_row(row, f"line {i} of {str(path)!r}", fields, f"{name}-{i:04}") for i, row in rows
+    ]
+    return DataSet(name, f"{path.name} sha256:{digest}", checked(problems, repr(str(path))))
+
+
+def read_golds(path: Path) -> tuple[dict[str, str], str]:
+    """Read corrected answers by id, and where they are from.
+
+    Raises:
+        ConfigError: it cannot be read, or an object lacks an id or an answer.
+    """
+    rows, digest = _rows(path)
+    found = {}
+    for i, row in rows:
+        which, answer = _first(row, ("id",)), _gold(row, {})
+        if which is None or answer is None:
+            raise ConfigError(f"line {i} of {str(path)!r} has no id or no answer")
+        found[which] = answer
+    return found, f"{path.name} sha256:{digest}"
+
+
+def _rows(path: Path) -> tuple[list[tuple[int, dict[str, Any]]], str]:
+    """The objects of a file with the numbers of their lines, and its digest."""
     try:
         raw = path.read_bytes()
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{str(path)!r} cannot be read ({error}); allowed is {FILE_FORM}"
         ) from None
-    lines = [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
-    problems = [_problem(line, f"line {i} of {str(path)!r}") for i, line in lines]
-    digest = hashlib.sha256(raw).hexdigest()
-    name = path.name.partition(".")[0]
-    return DataSet(name, f"{path.name} sha256:{digest}", unique(problems, repr(str(path))))
+    found = []
+    for i, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                row = None
+            if not isinstance(row, dict):
+                raise ConfigError(
+                    f"line {i} of {str(path)!r} is no JSON object; allowed is {FILE_FORM}"
+                )
+            found.append((i, row))
+    return found, hashlib.sha256(raw).hexdigest()
 
 
-def _problem(line: str, place: str) -> Problem:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        row = None
-    if not isinstance(row, dict):
-        raise ConfigError(f"{place} is no JSON object; allowed is {FILE_FORM}")
-    needed = {name: _text(row.get(name)) for name in ("id", "problem", "answer")}
+def read_row(
+    row: Mapping[str, Any], place: str, fields: Mapping[str, str], default_id: str
+) -> Problem:
+    """Read a problem from an object, whatever its fields are called.
+
+    Raises:
+        ConfigError: a field is missing.
+    """
+    needed = {
+        "problem": _first(row, _names("problem", fields)),
+        "answer": _gold(row, fields),
+    }
     missing = [name for name, value in needed.items() if value is None]
     if missing:
-        raise ConfigError(f"{place} has no {', '.join(missing)}; allowed is {FILE_FORM}")
+        has = ", ".join(map(repr, row))
+        raise ConfigError(
+            f"{place} has no {', '.join(missing)}, but {has}; name fields with --field, or give "
+            f"{FILE_FORM}"
+        )
     return Problem(
-        id=needed["id"] or "",
+        id=_first(row, _names("id", fields)) or default_id,
         text=needed["problem"] or "",
         gold=needed["answer"] or "",
-        level=_text(row.get("level")),
-        subject=_text(row.get("subject")),
+        level=_first(row, _names("level", fields)),
+        subject=_first(row, _names("subject", fields)),
     )
+
+
+def _names(name: str, fields: Mapping[str, str]) -> Sequence[str]:
+    return (fields[name],) if name in fields else _USUAL.get(name, (name,))
+
+
+def _gold(row: Mapping[str, Any], fields: Mapping[str, str]) -> str | None:
+    """The answer: after the last ####, as in GSM8K; in a solution, the one that it states."""
+    answer = _first(row, _names("answer", fields))
+    if answer is not None and "####" in answer:
+        return answer.rpartition("####")[2].strip() or None
+    if answer is None and "answer" not in fields and (told := _first(row, ("solution",))):
+        return extract_final_answer(told)
+    return answer
+
+
+def _first(row: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    return next((text for name in names if (text := _text(row.get(name))) is not None), None)
 
 
 def _text(value: Any) -> str | None:

@@ -1,10 +1,11 @@
 """What a benchmark run keeps: one JSON object a line, one line for each problem and seed.
 
-A run is a folder of three files:
+A run is a folder of these files:
 
-    run.json      a `RunSettings`: what was run
-    lines.jsonl   a `Line` for each problem and seed; everything a report or a regrade needs
-    calls.db      every reply of the model (`mctsr_graph.CallJournal`); replays the run without it
+    run.json          a `RunSettings`: what is run
+    lines.jsonl       a `Line` for each problem and seed; everything a report or a regrade needs
+    calls.db          every reply of the model (`mctsr_graph.CallJournal`), to replay the run
+    unfinished.jsonl  an `Attempted` each time that a problem could not be finished
 
 Tables are made from the lines alone. Fields may be added within a version; none is removed or
 given another meaning. An index is the place of an attempt in its method's `attempts`, from 0.
@@ -12,6 +13,7 @@ given another meaning. An index is the place of an attempt in its method's `atte
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
@@ -22,14 +24,40 @@ from mctsr_graph.tree.tree import Node, Tree
 
 VERSION: Literal[1] = 1
 SETTINGS_FILE, LINES_FILE, CALLS_FILE = "run.json", "lines.jsonl", "calls.db"
+UNFINISHED_FILE = "unfinished.jsonl"
+SERVER_CODES = ("refusal", "context", "model_error", "unfinished")
+"""Codes of failures that are the server's doing; all others are the model's."""
 
-SIMPLE_METHODS = ("cot", "self-refine", "self-consistency", "best-of-n")
+BY_TOKENS = ("self-certainty", "deepconf")
+"""Methods that need the log-probabilities of a draft's tokens."""
+SIMPLE_METHODS = (
+    "cot",
+    "self-refine",
+    "self-consistency",
+    "best-of-n",
+    "adaptive-consistency",
+    "cisc",
+    *BY_TOKENS,
+    "tournament",
+)
 """Methods without a search; every other method is named by a profile of `MCTSrContext`.
 
 cot: the first draft. self-refine: that draft, a critique, a refinement. self-consistency: drafts
-and a vote. best-of-n: drafts with one self-evaluation each. They share their drafts: attempt i
-of one is attempt i of the others, and each is charged for what it would cost alone.
+and a vote. best-of-n: drafts with one self-evaluation each. adaptive-consistency: as many drafts
+as the vote needs to be decided (arXiv 2305.11860). cisc: a vote weighted by how sure the model says
+it is of each draft (2502.06233). self-certainty: a vote weighted by the rank of the drafts' token
+confidence (2502.18581). deepconf: one weighted by the confidence of the least confident part of
+each draft (2508.15260). tournament: drafts that meet in pairs until one is left. They share their
+drafts: attempt i of one is attempt i of the others, and each is charged for what it would cost
+alone.
 """
+
+OF_BUDGET = ("max_rollouts", "max_calls", "max_tokens", None)
+"""Stop reasons of searches that did not end by themselves."""
+EQUAL, FORMULA = ("calls", "tokens"), "formula"
+"""What a baseline may have as much of as a search took, and a budget that asks no search."""
+FORMER = (FORMULA, "tokens")
+"""The budgets of runs that do not name theirs."""
 
 
 class Attempt(TypedDict):
@@ -50,6 +78,9 @@ class Attempt(TypedDict):
     """Number of the rollout that made it, from 1; 0 for a root or a draft."""
     rewards: list[float]
     """Self-evaluations in order, points; empty where the method asks for none."""
+    confidence: NotRequired[float | None]
+    """Of a method that weighs votes by it: how sure the model is of the draft, in [0, 1] where it
+    was asked, else minus a mean log-probability; None where it is not known."""
     q: float | None
     """Value at the end of the search (Eq. 3), points; None outside MCTSr."""
     dummy: bool
@@ -77,18 +108,18 @@ class Point(TypedDict):
     rollouts: int
     """The N of --rollouts that the point belongs to; 0 for budget "own"."""
     budget: Literal["rollouts", "calls", "tokens", "own"]
-    """What bounds the method here. "rollouts": an MCTSr search after N rollouts. "calls": a
-    baseline with 3 + 4N model calls, or a search whose rollouts differ in cost (profile tuned)
-    after as many; its first answers alone may take more. "tokens": a baseline with the input and
-    output tokens that the search `against` took at N on the same problem. "own": a method whose
-    cost is fixed (cot, self-refine); one point."""
+    """What bounds the method here. "rollouts": an MCTSr search after N rollouts. "calls" and
+    "tokens": a baseline with as many calls, or input and output tokens, as the search `against`
+    had taken at N on the same problem. "calls" without `against`: 3 + 4N of them, for a baseline
+    where no search tells, and for a search whose rollouts differ in cost (profile tuned); its
+    first answers alone may take more. "own": a method whose cost is fixed (cot, self-refine)."""
     against: str | None
-    """Name of the MCTSr method whose tokens are the budget; None but for "tokens"."""
+    """Name of the MCTSr method whose cost on this problem is the budget, or None."""
     limit: int | None
     """Calls or tokens allowed; None for "rollouts" and "own"."""
     attempts: int
-    """Attempts made within the budget, at least one. A baseline is a prefix: the attempt after
-    them would have gone beyond `limit`, unless `capped`."""
+    """Attempts made within the budget; of a baseline at least one. It is a prefix: the attempt
+    after them would have gone beyond `limit`, unless `capped`."""
     capped: bool
     """Whether the budget had room for more attempts than a run draws."""
     rollouts_made: int
@@ -104,6 +135,11 @@ class Point(TypedDict):
     weighted: int | None
     """As `majority`, each vote weighted by exp(z), z being the attempt's mean reward
     standardised over the attempts that vote; None where they have no rewards."""
+    confidence: NotRequired[float | None]
+    """Chance that the selected answer's class is right, as the search believed it then; None
+    where it states no final answer."""
+    stop_reason: NotRequired[str | None]
+    """Why the search had ended by itself by then; None where its budget ended it."""
     cost: Cost
     seconds: float | None
     """Wall time, independent calls being made at once; None where a call was not made but read
@@ -120,6 +156,8 @@ class MethodRecord(TypedDict):
     """Why a search stopped; None outside MCTSr."""
     failures: list[Failure]
     """Replies that could not be had."""
+    note: NotRequired[str]
+    """What has to be known of how the method was run."""
     error: str | None
     """Why the method gave up; its attempts and points are those made before."""
 
@@ -140,12 +178,54 @@ class Line(TypedDict):
     subject: str | None
     seed: int
     model: str
+    environment: NotRequired[int]
+    """Index in `RunSettings.environments`; not there in lines of earlier versions."""
+    gold_before: NotRequired[str]
+    """The answer that the data set gave, where it was corrected."""
     methods: dict[str, MethodRecord]
     """By name, in the order of the run."""
 
 
+class Environment(TypedDict):
+    """What lines were made with."""
+
+    code: str
+    """12 hexadecimal digits made of all source files of mctsr_graph."""
+    commit: str | None
+    """Of mctsr_graph, where it runs from a git repository."""
+    changed: bool | None
+    """Whether its files differed from the commit."""
+    python: str
+    system: str
+    packages: dict[str, str]
+    """Versions by name."""
+    device: str | None
+    """Of weights in this process, as far as it was chosen; None: the usual one, or a server's."""
+    dtype: str | None
+    """Of weights in this process; None: the usual one, or a server's."""
+    address: str | None
+    """Of a served model, without keys, user and query; None where it tells none."""
+
+
+class Planned(TypedDict):
+    """Problems that are to be solved with one seed."""
+
+    seed: int
+    ids: list[str]
+
+
+class Attempted(TypedDict):
+    """A start of the run that could not finish a problem."""
+
+    id: str
+    seed: int
+    why: str
+    when: str
+    """Date and time in UTC, ISO 8601."""
+
+
 class RunSettings(TypedDict):
-    """What was run, and on what."""
+    """What is run, and on what."""
 
     version: Literal[1]
     run: str
@@ -162,10 +242,22 @@ class RunSettings(TypedDict):
     """Whether the model's sampling follows the seed."""
     tells_scores: bool
     """Whether the model can tell rewards from its logits."""
+    tells_logprobs: NotRequired[bool]
+    """Whether the model's class has words to ask for likelihoods of tokens."""
     methods: list[str]
     rollouts: list[int]
     settings: dict[str, Any]
     """Settings of `MCTSrContext` that were given by name; they hold for all methods."""
+    equal: NotRequired[list[str]]
+    """As in `Plan`; `FORMER` where it is not there."""
+    planned: NotRequired[list[Planned]]
+    """All that the run is to solve; not there in runs of earlier versions."""
+    prompts: NotRequired[dict[str, Any]]
+    """The words that the model was asked with (`mctsr_graph.Prompts`)."""
+    environments: NotRequired[list[Environment]]
+    """What the lines were made with; one for each time that something had changed."""
+    golds: NotRequired[str]
+    """File with the corrected answers that the lines were last graded by, and its SHA-256."""
     package: str
     """Version of mctsr_graph."""
     started: str
@@ -177,6 +269,31 @@ def outcome(method: MethodRecord, index: int | None) -> str:
     if index is None:
         return "failed"
     return method["attempts"][index]["verdict"] or "no_answer"
+
+
+def all_planned(runs: Iterable[RunSettings]) -> list[Planned]:
+    """What all parts of a run are to solve together."""
+    seeds: dict[int, dict[str, None]] = {}
+    for settings in runs:
+        for one in settings.get("planned", []):
+            seeds.setdefault(one["seed"], {}).update(dict.fromkeys(one["ids"]))
+    return [Planned(seed=seed, ids=list(ids)) for seed, ids in seeds.items()]
+
+
+def lost_to_server(line: Line) -> str | None:
+    """Why a method returned nothing on a problem, if that is the server's doing; else None."""
+    for method in line["methods"].values():
+        points, lost = method["points"], method["failures"]
+        nothing = not points or points[-1]["selected"] is None
+        if nothing and lost and lost[-1]["code"] in SERVER_CODES:
+            return f"{lost[-1]['role']}: {lost[-1]['message']}"
+    return None
+
+
+def lost_calls(line: Line) -> bool:
+    """Whether the server failed a call, which no journal holds."""
+    lost = [failure for method in line["methods"].values() for failure in method["failures"]]
+    return any(failure["code"] in SERVER_CODES for failure in lost)
 
 
 def tree_of(method: MethodRecord) -> Tree:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+import warnings
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,34 +19,26 @@ from mctsr_graph.errors import FingerprintMismatchError
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.strategies.strategy import strategy_of
 
+from .finishing import Finisher, Job, OnLine, Solve
 from .grading import Grader
-from .plan import Plan, Task
-from .problems import DataSet, Problem
-from .records import VERSION, Line, MethodRecord, RunSettings
+from .plan import Plan
+from .problems import DataSet
+from .records import FORMER, VERSION, Environment, Planned, RunSettings, all_planned, lost_to_server
 from .solving import solve_task
 from .stand_in import About
 from .store import RunFolder
-from .unfinished import Unfinished
 
-Solve = Callable[[Task], Awaitable[dict[str, MethodRecord]]]
+__all__ = ["Engine", "Job", "OnLine", "Solve", "local", "plan_of", "run", "settings_of"]
+
 Engine = Callable[[RunFolder], AbstractAsyncContextManager[Solve]]
-OnLine = Callable[[Line], None]
-
-# Problems in a row that the model's server may fail before a run takes it for down
-_MOST_FAILURES = 5
-
-
-@dataclass(frozen=True)
-class Job:
-    """A problem to be solved with a seed."""
-
-    problem: Problem
-    seed: int
 
 
 def settings_of(data: DataSet, model: str, about: About, plan: Plan) -> RunSettings:
     """Describe a run; its id is made of all that its lines depend on."""
-    depends = [data.source, model, asdict(about), list(plan.methods), list(plan.rollouts)]
+    told = asdict(about)
+    del told["tells_logprobs"]  # it goes with the label, and earlier runs did not know it
+    depends = [data.source, model, told, list(plan.methods), list(plan.rollouts)]
+    depends += [] if tuple(plan.equal) == FORMER else [list(plan.equal)]
     prompts = asdict(Prompts())
     if not any("merge" in strategy_of(plan.context(one, 0)).kinds for one in plan.profiles):
         del prompts["merge"]  # so that other runs keep the id that they had
@@ -61,12 +52,21 @@ def settings_of(data: DataSet, model: str, about: About, plan: Plan) -> RunSetti
         label=about.label,
         takes_seed=about.takes_seed,
         tells_scores=about.tells_scores,
+        tells_logprobs=about.tells_logprobs,
         methods=list(plan.methods),
         rollouts=list(plan.rollouts),
         settings=plan.settings,
+        equal=list(plan.equal),
+        prompts=asdict(Prompts()),
         package=__version__,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def plan_of(settings: RunSettings) -> Plan:
+    """The plan of a run that was begun."""
+    equal = settings.get("equal", FORMER)
+    return Plan(settings["methods"], settings["rollouts"], settings["settings"], equal)
 
 
 def local(model: Model) -> Engine:
@@ -86,17 +86,26 @@ async def run(
     jobs: Sequence[Job],
     engine: Engine,
     *,
+    environment: Environment | None = None,
     concurrency: int = 8,
+    max_failed: float = 1.0,
+    retry_failed: bool = False,
     on_line: OnLine = lambda line: None,
 ) -> list[str]:
     """Solve the jobs that the folder has no line of, and add their lines.
+
+    A problem that the server refuses, that is too long for it, or that three starts of the run
+    could not finish, has a line that says so: it has failed.
 
     Args:
         folder: Where the run is kept; it may hold a part of it.
         settings: What is run.
         jobs: Problems with seeds, each once.
         engine: Where problems are solved.
+        environment: What they are solved with, if that is to be kept.
         concurrency: Problems at once, 1 or more.
+        max_failed: Share of the jobs that may fail, in [0, 1].
+        retry_failed: Whether to solve anew what has failed before.
         on_line: Called with each line, old or new.
 
     Returns:
@@ -105,18 +114,20 @@ async def run(
     Raises:
         FingerprintMismatchError: the folder holds another run.
         SearchLockedError: another process is at work on it.
+        TooManyFailedError: more than `max_failed` have failed.
         Unfinished: the model's server failed several problems in a row.
         Exception: what the model raised for a wrong setting, key or name.
     """
     with folder.lease():
-        _claim(folder, settings)
-        done = set()
-        for line in folder.lines():
-            done.add((line["id"], line["seed"]))
-            on_line(line)
-        left = iter([job for job in jobs if (job.problem.id, job.seed) not in done])
+        settings = _begun(folder, settings, jobs, environment)
+        if retry_failed:
+            folder.forget({(ln["id"], ln["seed"]) for ln in folder.lines() if lost_to_server(ln)})
         with Grader() as grader:
-            finisher = _Finisher(folder, settings, grader, on_line)
+            finisher = Finisher(folder, settings, plan_of(settings), grader, on_line)
+            finisher.most_failed = max_failed * len(jobs)
+            if environment is not None:
+                finisher.environment = settings["environments"].index(environment)
+            left = iter(finisher.left(jobs))
             try:
                 async with engine(folder) as solve:
                     await gathered([finisher.work(left, solve) for _ in range(concurrency)])
@@ -125,86 +136,55 @@ async def run(
         return [job.problem.id for job in jobs if job in finisher.unfinished]
 
 
-def _claim(folder: RunFolder, settings: RunSettings) -> None:
+def _begun(
+    folder: RunFolder, settings: RunSettings, jobs: Sequence[Job], environment: Environment | None
+) -> RunSettings:
+    """The settings that the folder then has: those of its run, with all that it is to solve.
+
+    Warns where lines were made with another environment.
+
+    Raises:
+        FingerprintMismatchError: the folder holds another run.
+    """
     found = folder.settings()
-    if found is None:
-        folder.write_settings(settings)
-    elif found["run"] != settings["run"]:
-        names = ("source", "model", "label", "methods", "rollouts", "settings")
-        differ = [n for n in names if found[n] != settings[n]]  # type: ignore[literal-required]
+    if found is not None and found["run"] != settings["run"]:
+        names = ("source", "model", "label", "methods", "rollouts", "settings", "equal")
+        before = {"equal": list(FORMER), **found}
+        differ = [n for n in names if before[n] != settings[n]]  # type: ignore[literal-required]
         raise FingerprintMismatchError(
             f"{str(folder.path)!r} holds another run ({', '.join(differ) or 'other prompts'} "
             "differ); take another --out"
         )
+    begun: RunSettings = {**(found or settings)}
+    new: dict[int, list[str]] = {}
+    for job in jobs:
+        new.setdefault(job.seed, []).append(job.problem.id)
+    wanted: RunSettings = {**begun, "planned": [Planned(seed=s, ids=i) for s, i in new.items()]}
+    begun["planned"] = all_planned([begun, wanted])
+    known = begun.get("environments", [])
+    if environment is not None and environment not in known:
+        if found is not None:
+            earlier: Any = known[-1] if known else {}
+            told = f"the run goes on with something else ({_changes(earlier, environment)})"
+            warnings.warn(told, UserWarning, stacklevel=3)
+        begun["environments"] = [*known, environment]
+    if begun != found:
+        folder.write_settings(begun)
+    return begun
 
 
-class _Finisher:
-    """Takes jobs, has them solved, grades what came of them, and keeps it."""
-
-    def __init__(
-        self,
-        folder: RunFolder,
-        settings: RunSettings,
-        grader: Grader,
-        on_line: OnLine,
-    ) -> None:
-        self._folder, self._settings = folder, settings
-        self._plan = Plan(settings["methods"], settings["rollouts"], settings["settings"])
-        self._grader, self._on_line = grader, on_line
-        self._lock = threading.Lock()
-        self._in_a_row = 0
-        self._stopped = False
-        self.unfinished: set[Job] = set()
-
-    async def work(self, jobs: Iterator[Job], solve: Solve) -> None:
-        """Do jobs until none is left."""
-        for job in jobs:
-            try:
-                methods = await solve(Task(job.problem.text, job.seed, self._plan))
-            except Unfinished:
-                self.unfinished.add(job)
-                self._in_a_row += 1
-                if self._in_a_row >= _MOST_FAILURES:
-                    raise
-            else:
-                self._in_a_row = 0
-                await asyncio.to_thread(self._finish, job, methods)
-
-    def _finish(self, job: Job, methods: dict[str, MethodRecord]) -> None:
-        problem, settings = job.problem, self._settings
-        line = Line(
-            version=VERSION,
-            run=settings["run"],
-            dataset=settings["dataset"],
-            id=problem.id,
-            problem=problem.text,
-            gold=problem.gold,
-            level=problem.level,
-            subject=problem.subject,
-            seed=job.seed,
-            model=settings["model"],
-            methods=methods,
-        )
-        grade_line(line, self._grader)
-        with self._lock:
-            if not self._stopped:
-                self._folder.append(line)
-                self._on_line(line)
-
-    def stop(self) -> None:
-        """Keep no more lines: a thread that still grades loses the grader, and so the verdicts."""
-        with self._lock:
-            self._stopped = True
-
-
-def grade_line(line: Line, grader: Grader) -> None:
-    """Write the verdicts into a line. Only here do answers meet the truth."""
-    known: dict[str, Any] = {}
-    for method in line["methods"].values():
-        for attempt in method["attempts"]:
-            text = attempt["text"]
-            if attempt["dummy"]:
-                continue
-            if text not in known:
-                known[text] = grader.grade(text or None, line["gold"]).value
-            attempt["verdict"] = known[text]
+def _changes(before: Any, now: Any) -> str:
+    """What differs between two environments, in words."""
+    if not isinstance(before.get("packages"), dict):
+        return "an earlier version did not say with what"
+    packages = [
+        f"{name} {before['packages'].get(name)} -> {now['packages'].get(name)}"
+        for name in sorted({*before["packages"], *now["packages"]})
+        if before["packages"].get(name) != now["packages"].get(name)
+    ]
+    others = [
+        f"{name} {before[name]} -> {now[name]}"
+        for name in now
+        if name != "packages" and before.get(name) != now[name]
+    ]
+    return ", ".join([*others, *packages])

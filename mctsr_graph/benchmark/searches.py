@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from langchain_core.messages import AIMessage
+
+from mctsr_graph.calls.finish_reason import model_told
 from mctsr_graph.calls.journal import CallJournal
-from mctsr_graph.calls.request import Model
-from mctsr_graph.calls.usage import Cost, no_cost, total_cost
+from mctsr_graph.calls.request import Failure, Model, names_of
+from mctsr_graph.calls.error_kinds import classify
+from mctsr_graph.calls.usage import Cost, no_cost, sum_costs, total_cost
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.state import supersteps
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.prices import Price
+from mctsr_graph.strategies.choose import explain
+from mctsr_graph.strategies.strategy import strategy_of
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.tree import Tree
 
 from .ledger import Ledger
 from .plan import calls_of, is_counted_by_calls
-from .records import Attempt, MethodRecord, Point
+from .records import OF_BUDGET, Attempt, MethodRecord, Point
 from .votes import majority, weighted
 
 _KEYS = ["tree", "best", "rollouts", "usage", "failures", "stop_reason"]
@@ -36,6 +43,9 @@ class _Moment:
     cost: Cost
     calls: int
     """Calls in the ledger."""
+    stop_reason: str | None = None
+    tree: Tree | None = None
+    """Kept where a point may see it."""
 
 
 async def search(
@@ -48,19 +58,48 @@ async def search(
 ) -> MethodRecord:
     """Search for an answer, and say what was there after each number of `rollouts`.
 
+    A problem that the server refuses, or that is too long for it, is a search that has failed.
+
     Raises:
-        Exception: what the model raised.
+        Exception: what else the model raised.
     """
-    ledger = Ledger(journal)
-    values, moments = await _searched(problem, model, context, prompts, ledger, max(rollouts))
+
+    def price(message: AIMessage) -> Price | None:
+        return context.price_of([n for n in (model_told(message), *names_of(model)) if n])
+
+    ledger = Ledger(journal, price)
+    try:
+        values, moments = await _searched(problem, model, context, prompts, ledger, rollouts)
+    except Exception as error:
+        code = classify(error)
+        if code not in ("context", "refusal"):
+            raise
+        return _refused(f"{type(error).__name__}: {error}", code, ledger, rollouts, context)
     attempts = _attempts(values["tree"], ledger)
-    by_calls = is_counted_by_calls(context)
     return MethodRecord(
         attempts=attempts,
-        points=[_point(count, by_calls, moments, attempts, ledger) for count in rollouts],
+        points=[_point(count, context, moments, attempts, ledger) for count in rollouts],
         stop_reason=values["stop_reason"] or "max_rollouts",
         failures=values["failures"],
         error=_error(values),
+    )
+
+
+def _refused(
+    why: str, code: str, ledger: Ledger, rollouts: Sequence[int], context: MCTSrContext
+) -> MethodRecord:
+    """A search whose first answer could not be had."""
+    moment = _Moment(0, None, [], sum_costs(call.cost for call in ledger.calls), len(ledger.calls))
+    asked = next((call.slot.role for call in ledger.calls[::-1]), None)
+    failed = Failure(
+        rollout=0, node=None, role="draft" if asked is None else "evaluate", code=code, message=why
+    )
+    return MethodRecord(
+        attempts=[],
+        points=[_point(count, context, [moment], [], ledger) for count in rollouts],
+        stop_reason="failed",
+        failures=[failed],
+        error=f"{failed['role']}: {why}",
     )
 
 
@@ -70,7 +109,7 @@ async def _searched(
     context: MCTSrContext,
     prompts: Prompts,
     ledger: Ledger,
-    most: int,
+    rollouts: Sequence[int],
 ) -> tuple[dict[str, Any], list[_Moment]]:
     """The last state of a search, and a moment for each number of rollouts that it had made."""
     graph = create_mctsr(model, context=context, prompts=prompts, journal=ledger).compile()
@@ -88,8 +127,11 @@ async def _searched(
                 continue
             if moments and moments[-1].rollouts == values["rollouts"]:
                 moments.pop()  # the last step may change the choice
-            moments.append(_moment(values, ledger))
-            if most == 0:
+            now = _moment(values, ledger)
+            if moments and not _is_last_within(moments[-1], now, context, rollouts):
+                moments[-1] = replace(moments[-1], tree=None)
+            moments.append(now)
+            if max(rollouts) == 0:
                 break
     return values, moments
 
@@ -101,21 +143,35 @@ def _moment(values: dict[str, Any], ledger: Ledger) -> _Moment:
         visits=[len(node["rewards"]) for node in values["tree"].values()],
         cost=total_cost(values["usage"]),
         calls=len(ledger.calls),
+        stop_reason=values["stop_reason"],
+        tree=values["tree"],
     )
+
+
+def _is_last_within(
+    moment: _Moment, following: _Moment, context: MCTSrContext, rollouts: Sequence[int]
+) -> bool:
+    """Whether some budget ends between two moments."""
+    by_calls = is_counted_by_calls(context)
+    limits = [calls_of(count) if by_calls else count for count in rollouts]
+    sizes = [m.cost["calls"] if by_calls else m.rollouts for m in (moment, following)]
+    return moment.rollouts == 0 or any(sizes[0] <= limit < sizes[1] for limit in limits)
 
 
 def _point(
     rollouts: int,
-    by_calls: bool,
+    context: MCTSrContext,
     moments: Sequence[_Moment],
     attempts: Sequence[Attempt],
     ledger: Ledger,
 ) -> Point:
     """What the search would have returned at a budget: the last moment within it."""
+    by_calls, strategy = is_counted_by_calls(context), strategy_of(context)
     limit = calls_of(rollouts) if by_calls else rollouts
     within = [m for m in moments if (m.cost["calls"] if by_calls else m.rollouts) <= limit]
     then = within[-1] if within else moments[0]  # roots that cost more than the budget
     seen = attempts[: len(then.visits)]
+    why = explain(then.tree, context, strategy.rule(context), then.best) if then.tree else None
     return Point(
         rollouts=rollouts,
         budget="calls" if by_calls else "rollouts",
@@ -128,6 +184,8 @@ def _point(
         selected=None if then.best is None else int(then.best),
         majority=majority(seen),
         weighted=weighted(seen, then.visits),
+        confidence=None if why is None else why["confidence"],
+        stop_reason=None if then.stop_reason in OF_BUDGET else then.stop_reason,
         cost=then.cost,
         seconds=ledger.seconds(then.calls),
     )

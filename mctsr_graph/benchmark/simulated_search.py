@@ -120,7 +120,7 @@ def _lived(
     elif leaf["task"] == "refine":
         seed = _seed(context, rollout, "refine", 0)
         answer = world.refine(number, parent["answer"], seed)
-        critique, calls = world.critique("" if parent["dummy"] else parent["answer"]), 2
+        critique, calls = world.critique(parent["answer"]), 2
     elif leaf["task"] == "merge":
         seed = _seed(context, rollout, "refine", 0)
         shown = [tree[one]["answer"] for one in leaf["parents"]]

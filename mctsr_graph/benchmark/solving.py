@@ -25,7 +25,7 @@ async def solve_task(task: Task, model: Model, journal: CallJournal) -> dict[str
         Exception: what the model raised for a wrong setting, key or name.
     """
     plan, prompts = task.plan, Prompts()
-    model = Persistent(model, plan.context("paper", task.seed))
+    model = Persistent(model, plan.context("paper", task.seed), has_answered=task.has_answered)
     found: dict[str, MethodRecord] = {}
     for profile in plan.profiles:
         context = plan.context(profile, task.seed)

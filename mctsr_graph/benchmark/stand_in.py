@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr, create_model
 
+from mctsr_graph.calls.logprobs import NAMES, logprob_fields
 from mctsr_graph.calls.request import innermost, model_name
 from mctsr_graph.calls.sync_async import Scorer
 from mctsr_graph.errors import JournalMismatchError
@@ -33,13 +34,16 @@ class About:
     """Class and name."""
     takes_seed: bool
     tells_scores: bool
+    tells_logprobs: bool = False
+    """Whether its class has words to ask for likelihoods of tokens."""
 
 
 def about(model: Any) -> About:
     """What has to be known of a model to stand in for it."""
     inner = innermost(model)
     takes_seed = "seed" in getattr(type(inner), "model_fields", {})
-    return About(model_name(model), takes_seed, isinstance(inner, Scorer))
+    tells_logprobs = not isinstance(logprob_fields(inner, 1), str)
+    return About(model_name(model), takes_seed, isinstance(inner, Scorer), tells_logprobs)
 
 
 def stand_in(for_model: About, send: Send, score: Score | None = None) -> BaseChatModel:
@@ -48,6 +52,8 @@ def stand_in(for_model: About, send: Send, score: Score | None = None) -> BaseCh
     fields: dict[str, Any] = {"model_name": (str, name)}
     if for_model.takes_seed:
         fields["seed"] = (int | None, None)
+    if for_model.tells_logprobs:
+        fields |= {name: (Any, None) for name in NAMES}
     base = _ScoringStandIn if for_model.tells_scores else _StandIn
     made = create_model(kind, __base__=base, **fields)()
     made._send, made._score = send, score

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +14,16 @@ from filelock import FileLock, Timeout
 
 from mctsr_graph.errors import ConfigError, SearchLockedError
 
-from .records import CALLS_FILE, LINES_FILE, SETTINGS_FILE, VERSION, Line, RunSettings
+from .records import (
+    CALLS_FILE,
+    LINES_FILE,
+    SETTINGS_FILE,
+    UNFINISHED_FILE,
+    VERSION,
+    Attempted,
+    Line,
+    RunSettings,
+)
 
 
 class RunFolder:
@@ -42,7 +51,7 @@ class RunFolder:
         except Timeout:
             raise SearchLockedError(f"run {str(self.path)!r} has another writer") from None
         try:
-            self._cut_torn_line()
+            self._cut_torn_lines()
             yield
         finally:
             lock.release()
@@ -65,34 +74,89 @@ class RunFolder:
 
     def write_settings(self, settings: RunSettings) -> None:
         """Write what is run, whole or not at all."""
-        _replace(self.path / SETTINGS_FILE, [json.dumps(settings, indent=2, ensure_ascii=False)])
+        _replace(self.path / SETTINGS_FILE, [_written(settings, indent=2)])
 
     def lines(self) -> Iterator[Line]:
         """Read the lines in order; a last one that a kill has cut off is left out.
 
         Raises:
-            ConfigError: a line is damaged, or of another version.
+            ConfigError: a line is damaged, of another version or of another run.
         """
-        path = self.path / LINES_FILE
+        return (line for _, line in self._lines())
+
+    def _lines(self) -> Iterator[tuple[int, Line]]:
+        """Each line with its place in the file."""
+        settings = self.settings()
+        for begin, place, line in self._objects(LINES_FILE):
+            _check_version(line, place)
+            if settings is not None and line.get("run") != settings["run"]:
+                raise ConfigError(
+                    f"{place} is of run {line.get('run')!r}, but the folder holds run "
+                    f"{settings['run']!r}"
+                )
+            yield begin, line
+
+    def by_problem(self) -> Iterator[list[Line]]:
+        """Read the lines of each problem together, whatever their seeds; of a repeated one once.
+
+        Problems of the same words are one. Of the lines only their places are kept in memory.
+        """
+        places: dict[str, dict[tuple[str, int], int]] = {}
+        for begin, line in self._lines():
+            which = (line["id"], line["seed"])
+            places.setdefault(line["problem"], {}).setdefault(which, begin)
+        for same in places.values():
+            with (self.path / LINES_FILE).open("rb") as file:
+                found = []
+                for begin in same.values():
+                    file.seek(begin)
+                    found.append(json.loads(file.readline()))
+            yield found
+
+    def unfinished(self) -> dict[tuple[str, int], list[str]]:
+        """Why each start that could not finish a problem could not, by id and seed."""
+        found: dict[tuple[str, int], list[str]] = {}
+        for _, _, one in self._objects(UNFINISHED_FILE):
+            found.setdefault((one["id"], one["seed"]), []).append(one["why"])
+        return found
+
+    def _objects(self, name: str) -> Iterator[tuple[int, str, Any]]:
+        """Each line of a file as JSON, with its place in the file and what to call it."""
+        path = self.path / name
         if not path.exists():
             return
+        begin = 0
         with path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 if not raw.endswith(b"\n"):
                     return
+                place = f"line {number} of {str(path)!r}"
                 try:
-                    line = json.loads(raw)
+                    found = json.loads(raw)
                 except ValueError:
-                    raise ConfigError(f"line {number} of {str(path)!r} is damaged") from None
-                _check_version(line, f"line {number} of {str(path)!r}")
-                yield line
+                    raise ConfigError(f"{place} is damaged") from None
+                yield begin, place, found
+                begin += len(raw)
 
     def append(self, line: Line) -> None:
         """Add a line; it is on disk when this returns."""
-        raw = json.dumps(line, ensure_ascii=False).encode("utf-8") + b"\n"
-        with (self.path / LINES_FILE).open("ab", buffering=0) as file:
+        self._append(LINES_FILE, line)
+
+    def note(self, attempted: Attempted) -> None:
+        """Add that a problem could not be finished."""
+        self._append(UNFINISHED_FILE, attempted)
+
+    def forget(self, failed: Container[tuple[str, int]]) -> None:
+        """Take away the lines of some problems and seeds, which are to be solved anew."""
+        kept = (line for line in self.lines() if (line["id"], line["seed"]) not in failed)
+        self.rewrite(kept)
+        (self.path / UNFINISHED_FILE).unlink(missing_ok=True)
+
+    def _append(self, name: str, found: Mapping[str, Any]) -> None:
+        raw = _written(found).encode("utf-8") + b"\n"
+        with (self.path / name).open("ab", buffering=0) as file:
             if file.write(raw) != len(raw):  # the disk is full
-                raise OSError(f"{str(self.path / LINES_FILE)!r} could not be written")
+                raise OSError(f"{str(self.path / name)!r} could not be written")
             os.fsync(file.fileno())
 
     def copy_calls(self, other: RunFolder) -> None:
@@ -105,15 +169,14 @@ class RunFolder:
 
     def rewrite(self, lines: Iterable[Line]) -> None:
         """Put other lines in the place of all, or change nothing."""
-        _replace(self.path / LINES_FILE, (json.dumps(one, ensure_ascii=False) for one in lines))
+        _replace(self.path / LINES_FILE, map(_written, lines))
 
-    def _cut_torn_line(self) -> None:
-        path = self.path / LINES_FILE
-        if not path.exists():
-            return
-        with path.open("r+b") as file:
-            whole = sum(len(raw) for raw in file if raw.endswith(b"\n"))
-            file.truncate(whole)
+    def _cut_torn_lines(self) -> None:
+        for path in (self.path / LINES_FILE, self.path / UNFINISHED_FILE):
+            if path.exists():
+                with path.open("r+b") as file:
+                    whole = sum(len(raw) for raw in file if raw.endswith(b"\n"))
+                    file.truncate(whole)
 
 
 def read_run(path: str | Path) -> tuple[RunSettings, Iterator[Line]]:
@@ -127,6 +190,16 @@ def read_run(path: str | Path) -> tuple[RunSettings, Iterator[Line]]:
     if settings is None:
         raise ConfigError(f"{str(path)!r} is no run: it holds no {SETTINGS_FILE}")
     return settings, folder.lines()
+
+
+def _written(value: Any, **options: Any) -> str:
+    """JSON as it can be encoded: half a surrogate pair is escaped, and read as it was."""
+    text = json.dumps(value, ensure_ascii=False, **options)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, **options)
+    return text
 
 
 def _replace(path: Path, lines: Iterable[str]) -> None:

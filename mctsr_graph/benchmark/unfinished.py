@@ -1,4 +1,4 @@
-"""The one failure that is no result."""
+"""Failures of a run that are no results."""
 
 from __future__ import annotations
 
@@ -7,3 +7,7 @@ from mctsr_graph.errors import MCTSrError
 
 class Unfinished(MCTSrError):  # noqa: N818
     """The model's server failed, so the problem is left to the run's next start."""
+
+
+class TooManyFailedError(MCTSrError):
+    """More problems have failed than `max_failed` allows. What is done is kept."""

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.finish_reason import model_told, reason_of
+from mctsr_graph.calls.logprobs import TOKENS
 from mctsr_graph.calls.sqlite import shared
 from mctsr_graph.calls.usage import usage_told
 from mctsr_graph.errors import CheckpointError, JournalMismatchError
@@ -132,6 +133,7 @@ class CallJournal:
             if told.pop("checksum", None) not in (None, _checksum(slot, request, told)):
                 raise ValueError("it is not the one that was recorded there")
             metadata = {"finish_reason": told["ending"], "model_name": told.get("model")}
+            metadata[TOKENS] = told.get(TOKENS)
             known = {name: value for name, value in metadata.items() if value}
             reply = AIMessage(told["text"], response_metadata=known)
             if not isinstance(told["usage"], dict | None):
@@ -195,9 +197,10 @@ class CallJournal:
 
 
 def _told(slot: Slot, request: str, reply: AIMessage) -> str:
-    usage, model = usage_told(reply.usage_metadata), model_told(reply)
+    usage = usage_told(reply.usage_metadata)
     told = {"text": str(reply.text), "usage": usage, "ending": reason_of(reply)}
-    told |= {"model": model} if model else {}
+    more = {"model": model_told(reply), TOKENS: reply.response_metadata.get(TOKENS)}
+    told |= {name: value for name, value in more.items() if value}
     return json.dumps({**told, "checksum": _checksum(slot, request, told)})
 
 

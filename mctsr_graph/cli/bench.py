@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,9 +24,9 @@ from mctsr_graph.errors import (
 from mctsr_graph.models.load import load_model
 
 if TYPE_CHECKING:
-    from mctsr_graph.benchmark.plan import Plan
-    from mctsr_graph.benchmark.problems import DataSet
+    from mctsr_graph.benchmark.records import Line, RunSettings
     from mctsr_graph.benchmark.run import Engine, Job
+    from mctsr_graph.benchmark.store import RunFolder
 
 bench_app = typer.Typer(
     help="Measure methods against problems whose answers are known.",
@@ -51,13 +52,21 @@ def run_command(
     methods: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: cot, self-refine, self-consistency, best-of-n, and profiles "
-            "such as paper, official, tuned, rsa."
+            help="Comma-separated: cot, self-refine, self-consistency, best-of-n, "
+            "adaptive-consistency, cisc, self-certainty, deepconf, tournament, and profiles of "
+            "MCTSr such as paper, official, tuned, rsa."
         ),
     ] = "cot,self-refine,self-consistency,best-of-n,paper",
     rollouts: Annotated[
         str, typer.Option(help="Comma-separated numbers of rollouts to compare at.")
     ] = "0,1,4,8",
+    equal: Annotated[
+        str | None,
+        typer.Option(
+            help="What baselines get as much of as each search took on the same problem: calls, "
+            "tokens, or both, which is the default; formula: 3 + 4 calls a rollout."
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     levels: Annotated[str, typer.Option(help="Only these levels, comma-separated.")] = "",
     subjects: Annotated[str, typer.Option(help="Only these subjects, comma-separated.")] = "",
@@ -73,6 +82,15 @@ def run_command(
         Path | None,
         typer.Option("--out", "-o", help="The run's folder; by default one under runs/."),
     ] = None,
+    max_failed: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Share of problems that the server may fail before the run stops."
+        ),
+    ] = 1.0,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Solve anew what the server has failed.")
+    ] = False,
     concurrency: Annotated[int, typer.Option(min=1, help="Problems at once.")] = 8,
     engine: Annotated[str, typer.Option(help="local: this process. ray: a Ray cluster.")] = "local",
     ray_address: Annotated[
@@ -98,30 +116,68 @@ def run_command(
         if dataset is None:
             raise ConfigError("no data set is given; `mctsr bench run --help` names them")
         from mctsr_graph.benchmark.data_sets import load_problems
+        from mctsr_graph.benchmark.environment import environment_of
         from mctsr_graph.benchmark.plan import Plan
         from mctsr_graph.benchmark.problems import choose
-        from mctsr_graph.benchmark.run import Job
+        from mctsr_graph.benchmark.records import FORMER
+        from mctsr_graph.benchmark.run import Job, settings_of
+        from mctsr_graph.benchmark.stand_in import about
+        from mctsr_graph.benchmark.store import RunFolder
 
         limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
         given = limits if max_reply_tokens is not None else {}
         given |= dict(parse_setting(text) for text in settings or [])
         plan = Plan(_words(methods), _numbers("--rollouts", rollouts), given)
+        if equal is not None:
+            plan = replace(plan, equal=_words(equal))
         data = load_problems(dataset, revision=revision)
         chosen = choose(data, levels=_words(levels), subjects=_words(subjects), limit=limit)
-        jobs = [Job(problem, one) for one in _numbers("--seed", seed) for problem in chosen]
-        _run(err, data, jobs, model, plan, out, engine, ray_address, concurrency)
+        seeds = _numbers("--seed", seed)
+        if len(set(seeds)) < len(seeds):
+            raise ConfigError(f"--seed is {seed!r}, allowed whole numbers, each once")
+        jobs = [Job(problem, one) for one in seeds for problem in chosen]
+        loaded, named = load_model(model), model or "default"
+        options = {
+            "concurrency": concurrency,
+            "max_failed": max_failed,
+            "retry_failed": retry_failed,
+            "environment": environment_of(loaded),
+        }
+        begun = settings_of(data, named, about(loaded), plan)
+        folder = RunFolder(out or _usual_folder(begun))
+        if equal is None:  # a run of an earlier version goes on under its own rule
+            former = settings_of(data, named, about(loaded), replace(plan, equal=FORMER))
+            before = RunFolder(out or _usual_folder(former))
+            if (before.settings() or begun)["run"] == former["run"]:
+                folder, begun = before, former
+        where = _engine(engine, loaded, model, ray_address)
+        _run(err, folder, begun, jobs, where, options)
 
 
 @bench_app.command("regrade")
-def regrade_command(run: RunArgument) -> None:
+def regrade_command(
+    run: RunArgument,
+    golds: Annotated[
+        Path | None,
+        typer.Option(
+            "--gold",
+            help="A .jsonl file of corrected answers, {id, answer} a line; others stay.",
+        ),
+    ] = None,
+) -> None:
     """Grade a run's answers anew, without a model."""
     err = stderr()
     with _explained(err), notes(err):
         from mctsr_graph.benchmark.again import regrade
         from mctsr_graph.benchmark.store import RunFolder
 
-        graded, changed = regrade(RunFolder(run))
-        stdout().print(f"{graded} answers graded, {changed} verdicts changed")
+        found = regrade(RunFolder(run), golds)
+        told = f"{found.graded} answers graded, {found.changed} verdicts changed"
+        if golds is not None:
+            told += f", {found.replaced} lines with a corrected answer"
+        if found.foreign:
+            err.print(f"{found.foreign} corrected answers are to problems that the run has not")
+        stdout().print(told)
 
 
 @bench_app.command("report")
@@ -166,41 +222,55 @@ def export_command(
             "--gold", help="Choose by the truth as well as by rewards; such rows are marked."
         ),
     ] = False,
+    same_answer: Annotated[
+        bool,
+        typer.Option("--same-answer", help="Also pair texts that state the same final answer."),
+    ] = False,
+    steps: Annotated[
+        bool,
+        typer.Option(
+            "--steps", help="Write steps.jsonl as well: graded steps for a process reward model."
+        ),
+    ] = False,
 ) -> None:
     """Write a run's trees as training data: rows for SFT, and pairs for preference tuning."""
     err = stderr()
     with _explained(err), notes(err):
         from mctsr_graph.benchmark.export import export
 
-        rows, pairs = export(run, out, gold=by_truth)
-        stdout().print(f"{rows} rows in {out / 'sft.jsonl'}, {pairs} in {out / 'pairs.jsonl'}")
+        found = export(run, out, gold=by_truth, same_answer=same_answer, steps=steps)
+        told = f"{found.rows} rows in {out / 'sft.jsonl'}, {found.pairs} in {out / 'pairs.jsonl'}"
+        told += f", {found.steps} in {out / 'steps.jsonl'}" if steps else ""
+        if found.contradicted:
+            told += f"; {found.contradicted} are contradicted by others, and marked"
+        stdout().print(told)
 
 
 def _run(
     err: Console,
-    data: DataSet,
+    folder: RunFolder,
+    settings: RunSettings,
     jobs: list[Job],
-    model: str | None,
-    plan: Plan,
-    out: Path | None,
-    engine: str,
-    ray_address: str | None,
-    concurrency: int,
+    engine: Engine,
+    options: dict[str, Any],
 ) -> None:
-    from mctsr_graph.benchmark.run import run, settings_of
-    from mctsr_graph.benchmark.stand_in import about
-    from mctsr_graph.benchmark.store import RunFolder
+    from mctsr_graph.benchmark.records import lost_to_server
+    from mctsr_graph.benchmark.run import run
     from mctsr_graph.cli.progress import bench_progress
 
-    loaded = load_model(model)
-    settings = settings_of(data, model or "default", about(loaded), plan)
-    folder = RunFolder(out or Path("runs") / f"{data.name}-{settings['run'][:8]}")
-    where = _engine(engine, loaded, model, ray_address)
-    err.print(f"{len(jobs)} problems, {', '.join(plan.methods)}, into {folder.path}")
-    with bench_progress(err, len(jobs)) as on_line:
-        unfinished = asyncio.run(
-            run(folder, settings, jobs, where, concurrency=concurrency, on_line=on_line)
-        )
+    failed: dict[str, str] = {}
+    err.print(f"{len(jobs)} problems, {', '.join(settings['methods'])}, into {folder.path}")
+    with bench_progress(err, len(jobs)) as progress:
+
+        def on_line(line: Line) -> None:
+            progress(line)
+            if (why := lost_to_server(line)) is not None:
+                failed[line["id"]] = why
+
+        unfinished = asyncio.run(run(folder, settings, jobs, engine, on_line=on_line, **options))
+    if failed:
+        some = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:5])
+        err.print(f"the server failed {len(failed)} problems, which count as not right ({some})")
     if unfinished:
         err.print(
             f"error: the model's server failed {len(unfinished)} problems "
@@ -208,6 +278,10 @@ def _run(
         )
         raise typer.Exit(1)
     stdout().print(f"done; for the tables: mctsr bench report {folder.path}")
+
+
+def _usual_folder(settings: RunSettings) -> Path:
+    return Path("runs") / f"{settings['dataset']}-{settings['run'][:8]}"
 
 
 def _engine(name: str, loaded: object, model: str | None, ray_address: str | None) -> Engine:

@@ -38,7 +38,7 @@ from mctsr_graph.errors import (
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.run.estimate import estimate
-from mctsr_graph.run.learn_prior import learn_prior
+from mctsr_graph.run.learn_prior import learn_prior, refining_learnt
 from mctsr_graph.run.solve import solve
 from mctsr_graph.run.spec import Problem, SearchControl, SolveOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
@@ -46,6 +46,7 @@ from mctsr_graph.settings.prices import read_prices
 from mctsr_graph.settings.prior import Prior
 from mctsr_graph.settings.profiles import PROFILES
 from mctsr_graph.strategies.strategy import strategy_of
+from mctsr_graph.strategies.tuned.refining import told
 
 app = typer.Typer(
     help="Let a chat model search for an answer (MCTS Self-Refine).",
@@ -276,7 +277,7 @@ def learn_command(
     """Learn from searches how good their model and judge are, for `mctsr solve --prior`.
 
     The truth is not needed. All searches should have the same model and judge; from some 16
-    problems on it is worth having.
+    problems on it is worth having. What is believed of refining is told on stderr.
     """
     err = stderr()
     with explained(err, False, False):
@@ -295,8 +296,10 @@ def learn_command(
         from mctsr_graph.run.stored import stored_solution
 
         of_it = [one for one in found if model in (None, one[1].model)]
-        prior = learn_prior(stored_solution(file, stored) for file, stored in of_it)
+        solutions = [stored_solution(file, stored) for file, stored in of_it]
+        prior = learn_prior(solutions)
         raw(json.dumps(asdict(prior)) + "\n")
+        err.print(f"note: {told(refining_learnt(solutions, prior))}", markup=False)
 
 
 @app.command("view", epilog=EXIT_CODES)

@@ -37,9 +37,10 @@ class RunningFigures:
         """Count a line. Each method counts at its last point: the most rollouts or calls."""
         self.lines += 1
         for name, method in line["methods"].items():
-            point = _headline(method)
-            self._right[name] += outcome(method, point["selected"]) == "right"
-            self.tokens += point["cost"]["input_tokens"] + point["cost"]["output_tokens"]
+            self._right[name] += 0
+            for point in _headline(method):
+                self._right[name] += outcome(method, point["selected"]) == "right"
+                self.tokens += point["cost"]["input_tokens"] + point["cost"]["output_tokens"]
 
     def text(self) -> str:
         """Say it in one line: percent right with a Wilson 95 % interval, and tokens."""
@@ -51,9 +52,11 @@ class RunningFigures:
         return f"{', '.join(parts)}; {self.tokens:,} tokens" if parts else "solving"
 
 
-def _headline(method: MethodRecord) -> Point:
+def _headline(method: MethodRecord) -> list[Point]:
+    """The last point, and the one by calls where there is one; none where the method failed."""
     budgets = ("rollouts", "calls", "own")
-    return [point for point in method["points"] if point["budget"] in budgets][-1]
+    found = [point for point in method["points"] if point["budget"] in budgets]
+    return (found or method["points"])[-1:]
 
 
 @contextmanager

@@ -45,20 +45,27 @@ class Logits:
         return calls.strategy.suppressed(score, calls.context)
 
     async def _score(self, case: Case, calls: JudgeCalls) -> Any:
+        told = await self.told(case, calls)
+        if not isinstance(told, str):
+            return told
+        _say_once(calls, told)
+        return await calls.ask(evaluation(case, calls))
+
+    async def told(self, case: Case, calls: JudgeCalls) -> float | str:
+        """What likelihoods say, points; or why the model tells none."""
         request, model = evaluation(case, calls), innermost(calls.model)
         if isinstance(model, Scorer):
             by_logits = replace(request, messages=request.again(), send=_by_logits)
-            return await calls.ask(by_logits)
+            return float(await calls.ask(by_logits))
         why = logprob_fields(model, MOST)
         if abilities_of(model).tells_logprobs and not isinstance(why, str):
             try:
-                return await calls.ask(_by_logprobs(request, case, calls))
+                return float(await calls.ask(_by_logprobs(request, case, calls)))
             except ReplyError as error:
                 if error.code != _UNTOLD:
                     raise
                 why = error.why
-        _say_once(calls, str(why))
-        return await calls.ask(request)
+        return str(why)
 
 
 async def _by_logits(model: Any, messages: list[BaseMessage], way: Way) -> AIMessage:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.settings.prior import USUAL, Prior
-from mctsr_graph.strategies.tuned.evidence import evidence_of
+from mctsr_graph.strategies.tuned.evidence import Evidence, evidence_of
 from mctsr_graph.strategies.tuned.learn import learn
+from mctsr_graph.strategies.tuned.refining import RefiningBelief, refining_of
 
 
 def learn_prior(solutions: Iterable[Solution], prior: Prior = USUAL) -> Prior:
@@ -20,5 +21,15 @@ def learn_prior(solutions: Iterable[Solution], prior: Prior = USUAL) -> Prior:
         solutions: What was found, by any profile. One that is there several times counts once.
         prior: What was believed before.
     """
+    return learn(_evidences(solutions), prior)
+
+
+def refining_learnt(solutions: Iterable[Solution], learnt: Prior) -> RefiningBelief:
+    """Whether refining is believed to pay, by the prior that was learnt from these solutions."""
+    seen = sum(sum(evidence.moves.values()) for evidence in _evidences(solutions))
+    return refining_of(learnt, seen)
+
+
+def _evidences(solutions: Iterable[Solution]) -> list[Evidence]:
     each = {id(solution): solution for solution in solutions}.values()
-    return learn((evidence_of(solution.tree) for solution in each), prior)
+    return [evidence_of(solution.tree) for solution in each]

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from mctsr_graph.strategies.tuned.belief import believe
 from mctsr_graph.strategies.tuned.evidence import evidence_of, polled, voters
+from mctsr_graph.strategies.tuned.refining import RefiningBelief, refining_of
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node, best_node
@@ -50,6 +51,8 @@ class Choice(TypedDict):
     """Chance of the chosen class less the highest of the others, which may be higher."""
     classes: list[AnswerClass]
     """All classes, the likeliest first."""
+    refining: RefiningBelief
+    """Whether refining is believed to pay on this problem."""
 
 
 def classes_of(tree: Mapping[str, Node], context: MCTSrContext) -> list[AnswerClass]:
@@ -140,7 +143,14 @@ def explain(tree: Mapping[str, Node], context: MCTSrContext, rule: str, node: st
         confidence=own["chance"] if own is not None else None,
         margin=own["chance"] - max(others, default=0.0) if own is not None else None,
         classes=classes,
+        refining=_refining(tree, context),
     )
+
+
+def _refining(tree: Mapping[str, Node], context: MCTSrContext) -> RefiningBelief:
+    evidence = evidence_of(tree)
+    posterior = believe(evidence, context.belief_prior).posterior
+    return refining_of(posterior, sum(evidence.moves.values()))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

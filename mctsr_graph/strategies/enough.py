@@ -45,7 +45,7 @@ def _agree(tree: Mapping[str, Node], count: int) -> bool:
     return len(drafts) == count and len(keys) == 1 and None not in keys
 
 
-def _are_decided(tree: Mapping[str, Node], lead: float) -> bool:
+def _are_decided(tree: Mapping[str, Node], least: float) -> bool:
     """Whether further independent answers would hardly change which class is ahead.
 
     Nor do they where all are one reply again and again, so that more of them tell nothing new.
@@ -54,10 +54,10 @@ def _are_decided(tree: Mapping[str, Node], lead: float) -> bool:
     known = [node for node in in_play(tree).values() if not node["dummy"]]
     drafts = [node for node in known if node["parent"] is None]
     copied = votes.total() == 1 and all("repeats" in node for node in drafts[1:])
-    return _lead(votes) >= lead or (copied and len(drafts) >= _ENOUGH_COPIES)
+    return lead(votes) >= least or (copied and len(drafts) >= _ENOUGH_COPIES)
 
 
-def _lead(votes: Counter[str]) -> float:
+def lead(votes: Counter[str]) -> float:
     """Chance that the class ahead among independent answers stays ahead of the second.
 
     It is that of a Beta(first + 1, second + 1) variable to be above one half (adaptive

@@ -16,6 +16,11 @@ def scaled(part: float, whole: float = 1.0) -> float:
     return float(WIDTH) * part / whole + float(LOWEST)
 
 
+def share_of(reward: float) -> float:
+    """Where on the scale a reward lies, from 0 to 1."""
+    return (reward - LOWEST) / WIDTH
+
+
 def at(share: float) -> float:
     """A point of the scale to be shown, by its share from 0 to 1: whole where it can be."""
     value = round(scaled(share), 6)

@@ -34,8 +34,7 @@ from mctsr_graph import (
     solve_many,
 )
 from mctsr_graph import errors as errors_module
-from mctsr_graph.benchmark import _worker_pool
-from mctsr_graph.benchmark import run as run_module
+from mctsr_graph.benchmark import _worker_pool, finishing
 from mctsr_graph.benchmark._worker_pool import Worker
 from mctsr_graph.benchmark.plan import Plan, Task
 from mctsr_graph.benchmark.problems import DataSet, Problem
@@ -400,7 +399,7 @@ def test_a_run_ends_by_whatever_ends_one_of_its_problems(
         yield solve_it
 
     if place == "grade":
-        monkeypatch.setattr(run_module, "grade_line", fail)
+        monkeypatch.setattr(finishing, "grade_line", fail)
     if place == "append":
         monkeypatch.setattr(RunFolder, "append", fail)
     problems = [Problem(f"p{i}", f"What is {i} + 1?", "1") for i in range(8)]

@@ -61,12 +61,12 @@ def _looks(run: RunMetrics) -> dict[str, Look]:
 
 
 def _curves(run: RunMetrics) -> Iterator[tuple[str, list[Metrics]]]:
-    """Metrics of each method by rollouts; of the baselines those at as many calls."""
-    for method in dict.fromkeys(key.method for key in run.methods):
-        found = [metrics for key, metrics in run.methods.items() if key.method == method]
-        found = [metrics for metrics in found if metrics.key.budget != "tokens"]
-        if found:
-            yield method, found
+    """Metrics of each method by rollouts; of the baselines those at the calls of one search."""
+    keys = [key for key in run.methods if key.budget != "tokens"]
+    for method in dict.fromkeys(key.method for key in keys):
+        first = next(key for key in keys if key.method == method)
+        same = (method, first.budget, first.against)
+        yield method, [run.methods[k] for k in keys if (k.method, k.budget, k.against) == same]
 
 
 def _name(method: str) -> str:
@@ -87,7 +87,7 @@ def _by_rollouts(run: RunMetrics) -> Plot:
         panel.axes.set_title(title)
         panel.axes.set_xticks(counts)
         panel.axes.set_xlim(-0.4, max(counts) + 0.4)
-    left.set_xlabel("rollouts; baselines at as many calls (3 + 4 a rollout)")
+    left.set_xlabel("rollouts; baselines at as many calls")
     right.set_xlabel("rollouts")
     shares = [*published.accuracy.values(), *published.closed_models.values()]
     curves, looks = list(_curves(run)), _looks(run)
@@ -154,19 +154,21 @@ def _by_tokens(run: RunMetrics) -> Plot | None:
     panel, looks = Panel(axes), _looks(run)
     shares: list[float] = []
     for method, found in _curves(run):
-        metrics = sorted((one for one in found if one.tokens.mean > 0), key=lambda m: m.tokens.mean)
+        told = [(one.tokens.mean, one) for one in found if one.tokens and one.tokens.mean > 0]
+        means, metrics = (
+            zip(*sorted(told, key=lambda pair: pair[0]), strict=True) if told else ((), ())
+        )
         if not metrics:
             continue
         main, values = metrics[0].key.searches, [one.selected for one in metrics]
-        curve(axes, [one.tokens.mean for one in metrics], values, looks[method], main=main)
+        curve(axes, means, values, looks[method], main=main)
         shares += _ends(values)
         if len(metrics) > 1:
-            end = metrics[-1].tokens.mean
-            _label(panel, end, values[-1].value, method, looks[method], main)
+            _label(panel, means[-1], values[-1].value, method, looks[method], main)
         else:
             axes.annotate(
                 _name(method),
-                (metrics[0].tokens.mean, values[0].value),
+                (means[0], values[0].value),
                 xytext=(8, -3),
                 textcoords="offset points",
                 color=looks[method].colour,

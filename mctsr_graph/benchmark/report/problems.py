@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mctsr_graph.benchmark.outcomes import Key, Outcome, outcomes
-from mctsr_graph.benchmark.records import Attempt, Line, MethodRecord, Point, tree_of
+from mctsr_graph.benchmark.outcomes import Key, Outcome, outcomes, point_at
+from mctsr_graph.benchmark.records import Attempt, Line, MethodRecord, tree_of
 from mctsr_graph.calls.usage import no_cost
 
 _SIGNS = {"right": "✓", "wrong": "✗", "no_answer": "–", "undecided": "?", "failed": "!"}
@@ -71,17 +71,13 @@ def _ending(line: Line, key: Key, outcome: Outcome) -> Ending:
     method = line["methods"].get(key.method)
     if method is None:
         return Ending(key, outcome, None, None, "")
-    point = next((one for one in method["points"] if _is_at(one, key)), None)
+    point = point_at(line, key)
     selected = None if point is None else point["selected"]
     answer = None if selected is None else method["attempts"][selected]["final_answer"]
     if not key.searches or not method["attempts"]:
         return Ending(key, outcome, answer, None, "")
     signs = [_node_sign(number, one) for number, one in enumerate(method["attempts"])]
     return Ending(key, outcome, answer, _solution(line, method), " · ".join(signs))
-
-
-def _is_at(point: Point, key: Key) -> bool:
-    return point["budget"] == key.budget and point["rollouts"] == key.rollouts
 
 
 def _node_sign(number: int, attempt: Attempt) -> str:

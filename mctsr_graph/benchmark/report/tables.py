@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mctsr_graph.benchmark import refining
 from mctsr_graph.benchmark.metrics import Group, Metrics, RunMetrics
 from mctsr_graph.benchmark.outcomes import VERDICTS, Key
 from mctsr_graph.benchmark.published import MATH_LEVELS, MODEL, PUBLISHED, SOURCE, Published
+from mctsr_graph.benchmark.records import Environment
 from mctsr_graph.benchmark.statistics import Interval
 
 from . import words
@@ -30,6 +32,7 @@ def tables(run: RunMetrics) -> list[Table]:
     found = [
         _accuracy(run),
         _comparisons(run),
+        _missing(run),
         _endings(run),
         _cost(run),
         _refinement(run),
@@ -48,12 +51,25 @@ def facts(run: RunMetrics) -> list[tuple[str, str]]:
     given = ", ".join(f"{name}={value}" for name, value in settings["settings"].items())
     return [
         ("Data set", f"{settings['dataset']} ({settings['source']})"),
-        ("Problems", f"{words.count(run.problems)}, {seeds}"),
+        ("Problems", f"{words.progress(run)}, {seeds}"),
         ("Model", f"{settings['model']} ({settings['label']})"),
         ("Sampling", "follows the seed" if settings["takes_seed"] else "takes no seed"),
         ("Settings", given or "as the profiles have them"),
+        *((f"Method {name}", note) for name, note in run.notes),
+        *(("Does refining pay?", sentence) for sentence in refining.told(run.refining)),
         ("Run", f"{settings['run']}, {settings['started']}, mctsr_graph {settings['package']}"),
+        *(("Graded by", golds) for golds in [settings.get("golds")] if golds),
+        *(("Made with", _made_with(one)) for one in settings.get("environments", [])),
     ]
+
+
+def _made_with(one: Environment) -> str:
+    code = f"code {one['code']}"
+    if one["commit"]:
+        code += f" (commit {one['commit'][:12]}{', changed' if one['changed'] else ''})"
+    packages = ", ".join(f"{name} {number}" for name, number in one["packages"].items())
+    where = [one["address"], one["device"], one["dtype"], f"Python {one['python']}", one["system"]]
+    return "; ".join([code, *(str(part) for part in where if part), packages])
 
 
 def _names(key: Key) -> tuple[str, str, str]:
@@ -75,7 +91,8 @@ def _accuracy(run: RunMetrics) -> Table:
         "returns, chosen without the truth: the headline. The oracle upper bound counts a problem "
         "as solved when any attempt is right; nobody who lacks the truth can reach it. Baselines "
         "stand beside the search that they cost as much as, in calls or in tokens; best-of-N "
-        "takes the sample with the highest reward that the model gives itself.",
+        "takes the sample with the highest reward that the model gives itself. A problem on which "
+        "some call told no tokens is left out of what is compared by tokens.",
         (
             "rollouts",
             "method",
@@ -109,13 +126,25 @@ def _comparisons(run: RunMetrics) -> Table:
         "Difference of the selected accuracies in points, with a 95 % interval: the wider of a "
         "paired bootstrap of whole problems and of a score interval. Then the counts of problems "
         "that only one of the two got right, the exact McNemar test, and its p after Holm's "
-        "correction for all rows. Nothing is called better unless the interval leaves 0 out and "
-        "the corrected p is below 0.05.",
-        ("this", "against", "difference", "only this", "only that", "p", "p (Holm)", "finding"),
+        "correction for all rows. Problems are those on which it is known what both sides spent "
+        "(times seeds); metrics.json names the others. Nothing is called better unless the "
+        "interval leaves 0 out and the corrected p is below 0.05.",
+        (
+            "this",
+            "against",
+            "problems",
+            "difference",
+            "only this",
+            "only that",
+            "p",
+            "p (Holm)",
+            "finding",
+        ),
         [
             (
                 words.full_name(one.first),
                 words.full_name(one.second),
+                words.count(one.problems),
                 words.points(one.difference),
                 str(one.only_first),
                 str(one.only_second),
@@ -135,7 +164,8 @@ def _endings(run: RunMetrics) -> Table:
         "All of these are in the denominator, and only right counts. Undecided: the grader could "
         "not tell. Failed: the method returned no answer at all. Cut off: a limit of tokens ended "
         "the selected answer (it has a verdict, too). Short of attempts: the budget had room for "
-        "more than the run drew. Replies lost: calls that failed after all retries.",
+        "more than the run drew. Replies lost: calls that failed after all retries. Not measured: "
+        "problems that are in no figure of this row, since it is not known what was spent.",
         (
             "rollouts",
             "method",
@@ -146,6 +176,7 @@ def _endings(run: RunMetrics) -> Table:
             "short of attempts",
             "stopped early",
             "replies lost",
+            "not measured",
         ),
         [
             (
@@ -159,10 +190,31 @@ def _endings(run: RunMetrics) -> Table:
                         metrics.capped,
                         metrics.stopped_early,
                         metrics.failures,
+                        metrics.unmeasured,
                     )
                 ),
             )
             for metrics in _by_budget(run)
+        ],
+    )
+
+
+def _missing(run: RunMetrics) -> Table:
+    rows = [("missing", one) for one in run.missing] + [("failed", one) for one in run.failed]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for state, one in rows:
+        told = one.id if run.seeds == 1 else f"{one.id} (seed {one.seed})"
+        reasons.setdefault((state, one.why), []).append(told)
+    return Table(
+        "missing",
+        "Problems that are missing or failed, and why",
+        "Missing ones are in no figure: the same command goes on with them. Failed ones are in "
+        "every denominator as not right: the server refused them, or could not do them in three "
+        "starts of the run; --retry-failed tries them again.",
+        ("state", "why", "problems", "which"),
+        [
+            (state, why, words.count(len(ids)), ", ".join(ids[:20]) + ", ..." * (len(ids) > 20))
+            for (state, why), ids in reasons.items()
         ],
     )
 
@@ -172,8 +224,9 @@ def _cost(run: RunMetrics) -> Table:
         "cost",
         "Cost of a problem",
         "Mean / median / 95th percentile. Tokens are input and output together, as the model "
-        "reported them; calls without a report are missing in them. Seconds are known only of "
-        "calls that were made and not replayed.",
+        "reported them, of the problems on which it reported all of them. Seconds are known only "
+        "of calls that were made and not replayed. Cached is of the input, thinking of the output. "
+        "Money is in the currency of the prices, at those of the day of the run.",
         (
             "rollouts",
             "method",
@@ -181,8 +234,12 @@ def _cost(run: RunMetrics) -> Table:
             "calls",
             "tokens",
             "seconds",
+            "cached",
+            "thinking",
+            "money",
             "tokens for a solved problem",
             "calls without a report",
+            "problems with such calls",
         ),
         [
             (
@@ -190,8 +247,12 @@ def _cost(run: RunMetrics) -> Table:
                 words.spread(metrics.calls, 1),
                 words.spread(metrics.tokens),
                 words.spread(metrics.seconds, 1),
+                words.share_of(metrics.cost["cached_tokens"], metrics.cost["input_tokens"]),
+                words.share_of(metrics.cost["reasoning_tokens"], metrics.cost["output_tokens"]),
+                words.money(metrics),
                 words.count(metrics.tokens_per_solved),
                 words.count(metrics.cost["unmetered_calls"]),
+                words.count(metrics.untold),
             )
             for metrics in _by_budget(run)
         ],
@@ -286,7 +347,7 @@ def _group_table(
             (
                 group.name,
                 words.count(group.problems),
-                *(words.percent(shares[key]) for key in keys),
+                *(words.percent(shares.get(key)) for key in keys),
             )
             for group, shares in groups
             if keys

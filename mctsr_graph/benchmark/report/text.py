@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from mctsr_graph.benchmark import refining
 from mctsr_graph.benchmark.metrics import RunMetrics
 from mctsr_graph.text.printable import printable
 
@@ -21,6 +22,7 @@ _MARKS = re.compile(r"([\\`*_\[\]<>|~&$])")
 _IN_TERMINAL = {  # the columns that fit
     "accuracy": ("method", "budget", "selected", "oracle upper bound"),
     "comparisons": ("this", "against", "difference", "p (Holm)", "finding"),
+    "missing": ("state", "why", "problems", "which"),
     "endings": ("method", "budget", "right", "wrong", "no answer", "undecided", "failed"),
 }
 
@@ -66,9 +68,13 @@ def terminal(run: RunMetrics) -> Iterator[RichTable | Text]:
     yield _plain(f"{run.settings['dataset']}, {run.settings['model']}", style="bold")
     if words.is_simulation(run.settings):
         yield _plain(words.SIMULATION, style="bold")
+    if run.missing:
+        yield _plain(f"{words.progress(run)} problems", style="bold")
     for table in tables(run):
         if table.name in _IN_TERMINAL:
             yield _terminal_table(table, _IN_TERMINAL[table.name])
+    for sentence in refining.told(run.refining):
+        yield _plain(f"Refining: {sentence}")
 
 
 def _terminal_table(table: Table, names: Sequence[str]) -> RichTable:

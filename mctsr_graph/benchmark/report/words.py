@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mctsr_graph.benchmark.metrics import Spread
+from mctsr_graph.benchmark.metrics import Metrics, RunMetrics, Spread
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.records import RunSettings
 from mctsr_graph.benchmark.statistics import Interval
@@ -13,6 +13,11 @@ _NAMES = {
     "self-refine": "one-turn self-refine",
     "self-consistency": "self-consistency",
     "best-of-n": "best-of-N",
+    "adaptive-consistency": "adaptive consistency",
+    "cisc": "CISC",
+    "self-certainty": "self-certainty",
+    "deepconf": "DeepConf",
+    "tournament": "tournament",
     "rsa": "recursive self-aggregation",
 }
 
@@ -30,17 +35,27 @@ def short_name(key: Key) -> str:
 
 def budget_name(key: Key) -> str:
     """Say what bounds a method; the number of rollouts stands beside it."""
+    if key.against is not None:
+        return f"{key.budget} of MCTSr {key.against}"
     return {
         "own": "its own",
         "rollouts": f"{key.rollouts} rollout{'' if key.rollouts == 1 else 's'}",
         "calls": f"{3 + 4 * key.rollouts} calls",
-        "tokens": f"tokens of MCTSr {key.against}",
+        "tokens": "",
     }[key.budget]
 
 
 def full_name(key: Key) -> str:
     """Name a method and its budget."""
     return method_name(key) if key.budget == "own" else f"{method_name(key)}, {budget_name(key)}"
+
+
+def progress(run: RunMetrics) -> str:
+    """Say how many problems have a line: "5 of 12, unfinished"; with several seeds, of all."""
+    done = run.problems if run.planned is None else run.planned - len(run.missing)
+    if not run.missing:
+        return count(run.problems)
+    return f"{count(done)} of {count(run.planned)}, unfinished"
 
 
 def is_simulation(settings: RunSettings) -> bool:
@@ -86,6 +101,18 @@ def spread(values: Spread | None, digits: int = 0) -> str:
 def count(number: float | None, digits: int = 0) -> str:
     """Write a number with a thin space between thousands."""
     return NONE if number is None else f"{number:,.{digits}f}".replace(",", "\u202f")
+
+
+def share_of(part: int, whole: int) -> str:
+    """Write a share in percent without an interval."""
+    return f"{100 * part / whole:.0f} %" if whole else NONE
+
+
+def money(metrics: Metrics) -> str:
+    """Write what a problem has cost on average; nothing where the price of a call is not known."""
+    if metrics.cost["unpriced_calls"]:
+        return NONE
+    return f"{metrics.cost['price'] / metrics.problems:.4g}"
 
 
 def p_value(p: float) -> str:

@@ -12,8 +12,8 @@ from mctsr_graph.benchmark.comparisons import Comparison
 from mctsr_graph.benchmark.judge import Judge
 from mctsr_graph.benchmark.metrics import RunMetrics, distinct, measure
 from mctsr_graph.benchmark.outcomes import Key
-from mctsr_graph.benchmark.records import Line, RunSettings
-from mctsr_graph.benchmark.store import read_run
+from mctsr_graph.benchmark.records import Line, RunSettings, all_planned
+from mctsr_graph.benchmark.store import RunFolder, read_run
 
 from .drawing import Plot
 from .page import Part, write_page
@@ -32,6 +32,14 @@ class RunLines:
     settings: RunSettings
     folders: Sequence[Path]
 
+    def attempted(self) -> dict[tuple[str, int], list[str]]:
+        """Why starts could not finish a problem, by id and seed."""
+        found: dict[tuple[str, int], list[str]] = {}
+        for folder in self.folders:
+            for key, reasons in RunFolder(folder).unfinished().items():
+                found.setdefault(key, []).extend(reasons)
+        return found
+
     def __iter__(self) -> Iterator[Line]:
         yield from distinct(line for folder in self.folders for line in read_run(folder)[1])
 
@@ -46,9 +54,11 @@ def measure_runs(folders: Sequence[Path]) -> list[tuple[RunLines, RunMetrics]]:
     for folder in folders:
         settings, _ = read_run(folder)
         before = found.get(settings["run"])
+        if before is not None:
+            settings = {**settings, "planned": all_planned([before.settings, settings])}
         others = before.folders if before is not None else ()
         found[settings["run"]] = RunLines(settings, [*others, folder])
-    return [(lines, measure(lines.settings, lines)) for lines in found.values()]
+    return [(one, measure(one.settings, one, one.attempted())) for one in found.values()]
 
 
 def write_report(measured: Sequence[tuple[RunLines, RunMetrics]], folder: Path) -> list[Path]:
