@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .outcomes import Outcome
-from .statistics import Interval, auc, clustered_share, pairs_won
+from .ranking import auc, jackknifed, pairs_won
+from .statistics import Interval, clustered_share
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,30 @@ def judge_of(results: Sequence[Outcome]) -> Judge | None:
         pairs.append(len(good) * len(bad))
     return Judge(
         auc=auc(rewards, rights, clusters),
-        pairwise=clustered_share(won, [r.id for r in results], pairs) if any(pairs) else None,
+        pairwise=_pairwise(won, pairs, [r.id for r in results]),
         pairs=sum(pairs),
         answers=len(rated),
         right=tuple(reward for reward, right, _ in rated if right),
         wrong=tuple(reward for reward, right, _ in rated if not right),
     )
+
+
+def _pairwise(
+    won: Sequence[float], pairs: Sequence[int], clusters: Sequence[str]
+) -> Interval | None:
+    """Share of pairs won, with the wider of two intervals: one knows little of few problems."""
+    if not any(pairs):
+        return None
+    sums: dict[str, tuple[float, int]] = {}
+    for cluster, part, whole in zip(clusters, won, pairs, strict=True):
+        before = sums.get(cluster, (0.0, 0))
+        sums[cluster] = before[0] + part, before[1] + whole
+    all_won, all_pairs = sum(won), sum(pairs)
+    without = [
+        (all_won - part) / (all_pairs - whole)
+        for part, whole in sums.values()
+        if whole and all_pairs > whole
+    ]
+    usual = clustered_share(won, clusters, pairs)
+    few = jackknifed(usual.value, without)
+    return Interval(usual.value, min(usual.low, few.low), max(usual.high, few.high))

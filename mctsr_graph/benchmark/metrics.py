@@ -14,6 +14,7 @@ from typing import NamedTuple
 from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError
 
+from .calibration import Calibration, calibration_of
 from .comparisons import Comparison, compare_all
 from .judge import Judge, judge_of
 from .outcomes import (
@@ -98,6 +99,14 @@ class Group:
     oracle: dict[Key, Interval]
 
 
+class PassAt(NamedTuple):
+    """pass@k of independent samples."""
+
+    chance: Interval
+    problems: int
+    """Problems times seeds with k samples or more, and those that the method failed on."""
+
+
 class Missing(NamedTuple):
     """A problem with a seed that was not solved, or not by every method."""
 
@@ -123,12 +132,14 @@ class RunMetrics:
     """Those that have one, in which the server kept a method from returning anything."""
     methods: dict[Key, Metrics]
     """In the order of the run: by method, then by budget."""
-    pass_at_k: dict[str, dict[int, Interval]]
+    pass_at_k: dict[str, dict[int, PassAt]]
     """Method of independent samples -> k -> unbiased pass@k."""
     comparisons: list[Comparison]
     """At the largest number of rollouts."""
     judges: dict[Key, Judge]
     """Where answers have rewards, at the largest number of rollouts."""
+    calibrations: dict[Key, Calibration]
+    """Where searches told how sure they were, at the largest number of rollouts."""
     groups: list[Group]
 
     def at_most(self) -> list[Key]:
@@ -140,6 +151,7 @@ def measure(
     settings: RunSettings,
     lines: Iterable[Line],
     attempted: Mapping[tuple[str, int], Sequence[str]] = MappingProxyType({}),
+    baseline: str | None = None,
 ) -> RunMetrics:
     """Compute every figure of a run.
 
@@ -149,11 +161,12 @@ def measure(
             They are read twice over, so that only counts need to be kept: give a list, or
             something that can be read again.
         attempted: Why starts of the run could not finish a problem, by id and seed.
+        baseline: Method with which all others are compared, instead of searches with everything.
 
     Raises:
         ConfigError: There is no line.
     """
-    keys = _keys(lines, settings)
+    keys = keys_of(lines, settings)
     kept: dict[Key, list[Outcome]] = {key: [] for key in keys}
     drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
     failed = []
@@ -183,8 +196,11 @@ def measure(
         failed=failed,
         methods={key: _metrics(key, results) for key, results in kept.items() if _known(results)},
         pass_at_k={name: _pass_at(counts) for name, counts in drawn.items()},
-        comparisons=compare_all({key: kept[key] for key in last}),
+        comparisons=compare_all({key: kept[key] for key in last}, baseline),
         judges={key: judge for key in last if (judge := judge_of(_known(kept[key]))) is not None},
+        calibrations={
+            key: found for key in last if (found := calibration_of(_known(kept[key]))) is not None
+        },
         groups=[*_groups("level", kept, last), *_groups("subject", kept, last)],
     )
 
@@ -206,7 +222,7 @@ def largest(keys: Iterable[Key]) -> list[Key]:
     return [key for key in listed if key.rollouts == most or key.budget == "own"]
 
 
-def _keys(lines: Iterable[Line], settings: RunSettings) -> list[Key]:
+def keys_of(lines: Iterable[Line], settings: RunSettings) -> list[Key]:
     """Every method and budget that some line has, in the order of the run."""
     found = {
         key_of(name, point)
@@ -288,16 +304,18 @@ def _spread(values: Sequence[float]) -> Spread:
     return Spread(fmean(values), percentile(values, 0.5), percentile(values, 0.95))
 
 
-def _pass_at(counts: Sequence[Samples]) -> dict[int, Interval]:
+def _pass_at(counts: Sequence[Samples]) -> dict[int, PassAt]:
     """Unbiased pass@k for k = 1, 2, 4, ... up to what most problems have samples for.
 
-    A sample that could not be had counts as not right.
+    Problems with fewer samples than k cannot tell it, and are left out. A sample that could not
+    be had counts as not right, and so does a problem without any.
     """
     usual = int(percentile([count.drawn for count in counts], 0.5))
     found = {}
     for k in (2**power for power in range(usual.bit_length())):
-        chances = [pass_at_k(max(count.drawn, k), count.right, k) for count in counts]
-        found[k] = clustered_share(chances, [count.id for count in counts])
+        known = [count for count in counts if count.drawn >= k or count.drawn == 0]
+        chances = [pass_at_k(max(one.drawn, k), one.right, k) for one in known]
+        found[k] = PassAt(clustered_share(chances, [one.id for one in known]), len(known))
     return found
 
 

@@ -189,6 +189,10 @@ def report_command(
         Path | None,
         typer.Option("--out", "-o", help="Where to; by default `report` in the first run."),
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Compare all methods with this one, instead of searches with all."),
+    ] = None,
 ) -> None:
     """Make tables, plots and a page of runs, from their lines alone.
 
@@ -204,12 +208,45 @@ def report_command(
             needed = f'a report needs {error.name}: pip install "mctsr-graph[bench]"'
             raise MissingExtraError(needed) from None
 
-        measured = measure_runs(runs)
+        measured = measure_runs(runs, baseline)
         for _, metrics in measured:
             for part in terminal(metrics):
                 stdout().print(part)
         files = write_report(measured, out or runs[0] / "report")
         stdout().print(f"{files[0]} has all of it")
+
+
+@bench_app.command("compare")
+def compare_command(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN RUN...", help="Folders of runs; each goes against the first."),
+    ],
+    method: Annotated[
+        str | None, typer.Option(help="Only this method; by default each that two runs have.")
+    ] = None,
+) -> None:
+    """Compare runs of other models or settings on the problems that they share.
+
+    Pairs problems by id and right answer, takes seeds of one problem together, and corrects all p
+    values as one family.
+    """
+    err = stderr()
+    with _explained(err), notes(err):
+        from mctsr_graph.benchmark.across import compare_runs
+        from mctsr_graph.benchmark.report.findings import across_table
+        from mctsr_graph.benchmark.report.text import across_runs
+        from mctsr_graph.benchmark.report.write import read_runs
+
+        read = read_runs(runs)
+        names = [f"{one.settings['model']} ({one.folders[0].name})" for one in read]
+        given = [(name, one.settings, one) for name, one in zip(names, read, strict=True)]
+        found = compare_runs(given, method)
+        stdout().print(across_runs(across_table(found)))
+        left_out = {one.this: one.comparison.left_out for one in found}
+        for name, ids in left_out.items():
+            if ids:
+                err.print(f"{name}: {len(ids)} problems are in one run only ({', '.join(ids[:5])})")
 
 
 def export_command(

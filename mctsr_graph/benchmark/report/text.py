@@ -15,12 +15,14 @@ from mctsr_graph.text.printable import printable
 
 from . import words
 from .drawing import Plot
-from .tables import Table, facts, tables
+from .table import Table
+from .tables import facts, tables
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|~&$])")
 _IN_TERMINAL = {  # the columns that fit
     "accuracy": ("method", "budget", "selected", "oracle upper bound"),
     "comparisons": ("this", "against", "difference", "p (Holm)", "finding"),
+    "calibration": ("method", "budget", "confidence", "right", "error", "Brier score"),
     "missing": ("state", "why", "problems", "which"),
     "endings": ("method", "budget", "right", "wrong", "no answer", "undecided", "failed"),
 }
@@ -72,6 +74,12 @@ def terminal(run: RunMetrics) -> Iterator[RichTable | Text]:
     for table in tables(run):
         if table.name in _IN_TERMINAL:
             yield _terminal_table(table, _IN_TERMINAL[table.name])
+
+
+def across_runs(table: Table) -> RichTable:
+    """What a terminal shows of a comparison of runs."""
+    names = ("run", "against", "method", "problems", "difference", "p (Holm)", "finding")
+    return _terminal_table(table, names)
 
 
 def _terminal_table(table: Table, names: Sequence[str]) -> RichTable:

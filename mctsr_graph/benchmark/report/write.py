@@ -44,8 +44,17 @@ class RunLines:
         yield from distinct(line for folder in self.folders for line in read_run(folder)[1])
 
 
-def measure_runs(folders: Sequence[Path]) -> list[tuple[RunLines, RunMetrics]]:
-    """Read and measure runs. Folders of the same run, as from several machines, are one.
+def measure_runs(
+    folders: Sequence[Path], baseline: str | None = None
+) -> list[tuple[RunLines, RunMetrics]]:
+    """Read and measure runs; with a baseline all other methods are compared with it."""
+    return [
+        (one, measure(one.settings, one, one.attempted(), baseline)) for one in read_runs(folders)
+    ]
+
+
+def read_runs(folders: Sequence[Path]) -> list[RunLines]:
+    """Read runs. Folders of the same run, as from several machines, are one.
 
     Raises:
         ConfigError: A folder is no run, its lines are damaged, or it has none.
@@ -58,7 +67,7 @@ def measure_runs(folders: Sequence[Path]) -> list[tuple[RunLines, RunMetrics]]:
             settings = {**settings, "planned": all_planned([before.settings, settings])}
         others = before.folders if before is not None else ()
         found[settings["run"]] = RunLines(settings, [*others, folder])
-    return [(one, measure(one.settings, one, one.attempted())) for one in found.values()]
+    return list(found.values())
 
 
 def write_report(measured: Sequence[tuple[RunLines, RunMetrics]], folder: Path) -> list[Path]:
