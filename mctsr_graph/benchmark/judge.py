@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,31 +22,35 @@ class Judge:
     has the higher reward, a tie being half; None where there is no pair."""
     pairs: int
     answers: int
-    right: tuple[float, ...]
+    right: Sequence[float]
     """Mean rewards of right answers, points."""
-    wrong: tuple[float, ...]
+    wrong: Sequence[float]
     """Mean rewards of the others, points."""
 
 
 def judge_of(results: Sequence[Outcome]) -> Judge | None:
     """Measure the judge of a method at one budget; None where no answer has rewards."""
-    rated = [(reward, right, r.id) for r in results for reward, right in r.judged]
-    if not rated:
-        return None
-    rewards, rights, clusters = zip(*rated, strict=True)
+    right, wrong = array("d"), array("d")
+    clusters: tuple[list[str], list[str]] = ([], [])
     won, pairs = [], []
     for result in results:
-        good = [reward for reward, right in result.judged if right]
-        bad = [reward for reward, right in result.judged if not right]
+        good, bad = result.judged
+        right.extend(good)
+        wrong.extend(bad)
+        clusters[0].extend([result.id] * len(good))
+        clusters[1].extend([result.id] * len(bad))
         won.append(pairs_won(good, bad))
         pairs.append(len(good) * len(bad))
+    if not (right or wrong):
+        return None
+    rights = [True] * len(right) + [False] * len(wrong)
     return Judge(
-        auc=auc(rewards, rights, clusters),
+        auc=auc(right + wrong, rights, [*clusters[0], *clusters[1]]),
         pairwise=_pairwise(won, pairs, [r.id for r in results]),
         pairs=sum(pairs),
-        answers=len(rated),
-        right=tuple(reward for reward, right, _ in rated if right),
-        wrong=tuple(reward for reward, right, _ in rated if not right),
+        answers=len(rights),
+        right=right,
+        wrong=wrong,
     )
 
 

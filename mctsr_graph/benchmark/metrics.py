@@ -158,25 +158,15 @@ def measure(
     Args:
         settings: The run's.
         lines: Its lines in any order; of several for one problem and seed the first counts.
-            They are read twice over, so that only counts need to be kept: give a list, or
-            something that can be read again.
+            They may be read more than once, so that only counts need to be kept: give a list,
+            or something that can be read again.
         attempted: Why starts of the run could not finish a problem, by id and seed.
         baseline: Method with which all others are compared, instead of searches with everything.
 
     Raises:
         ConfigError: There is no line.
     """
-    keys = keys_of(lines, settings)
-    kept: dict[Key, list[Outcome]] = {key: [] for key in keys}
-    drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
-    failed = []
-    for line in distinct(lines):
-        if (why := lost_to_server(line)) is not None:
-            failed.append(Missing(line["id"], line["seed"], why))
-        for key, result in zip(keys, outcomes(line, keys), strict=True):
-            kept[key].append(result)
-        for name in drawn:
-            drawn[name].append(samples(line, name))
+    keys, (kept, drawn, failed) = _read(lines, settings)
     if not any(kept.values()):
         raise ConfigError(f"run {settings['run']!r} has no finished problem")
     ids = kept[keys[0]]
@@ -222,23 +212,64 @@ def largest(keys: Iterable[Key]) -> list[Key]:
     return [key for key in listed if key.rollouts == most or key.budget == "own"]
 
 
+class _Counts(NamedTuple):
+    kept: dict[Key, list[Outcome]]
+    drawn: dict[str, list[Samples]]
+    failed: list[Missing]
+
+
+def _read(lines: Iterable[Line], settings: RunSettings) -> tuple[list[Key], _Counts]:
+    """Count what the lines say, at every method and budget that some line has.
+
+    They are read once where the first line has all of these, and anew from each line that does not.
+    """
+    keys: list[Key] = []
+    while True:
+        new, counts = _read_for(lines, settings, keys)
+        # A method that failed on every problem is not to go missing
+        silent = {*settings["methods"]} - {key.method for key in [*keys, *new]}
+        if not new:
+            new = [default_key(name, max(settings["rollouts"])) for name in silent]
+        if not new:
+            return keys, counts
+        keys = _in_order([*keys, *new], settings)
+
+
+def _read_for(
+    lines: Iterable[Line], settings: RunSettings, keys: Sequence[Key]
+) -> tuple[list[Key], _Counts]:
+    """Count what the lines say at some keys; stops at a line that has more, and returns those."""
+    drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
+    counts = _Counts({key: [] for key in keys}, drawn, [])
+    for line in distinct(lines):
+        if new := _own_keys(line) - counts.kept.keys():
+            return list(new), counts
+        if (why := lost_to_server(line)) is not None:
+            counts.failed.append(Missing(line["id"], line["seed"], why))
+        for key, result in zip(keys, outcomes(line, keys), strict=True):
+            counts.kept[key].append(result)
+        for name in drawn:
+            drawn[name].append(samples(line, name))
+    return [], counts
+
+
 def keys_of(lines: Iterable[Line], settings: RunSettings) -> list[Key]:
     """Every method and budget that some line has, in the order of the run."""
-    found = {
-        key_of(name, point)
-        for line in lines
-        for name, method in line["methods"].items()
-        for point in method["points"]
-    }
-    # A method that failed on every problem is not to go missing
-    for name in set(settings["methods"]) - {key.method for key in found}:
-        found.add(default_key(name, max(settings["rollouts"])))
+    return _in_order(set().union(*map(_own_keys, lines)), settings)
+
+
+def _own_keys(line: Line) -> set[Key]:
+    methods = line["methods"].items()
+    return {key_of(name, point) for name, method in methods for point in method["points"]}
+
+
+def _in_order(keys: Iterable[Key], settings: RunSettings) -> list[Key]:
     order = {name: place for place, name in enumerate(settings["methods"])}
 
     def place(key: Key) -> tuple[int, int, str, str]:
         return order.get(key.method, len(order)), key.rollouts, key.budget, key.against or ""
 
-    return sorted(found, key=place)
+    return sorted(keys, key=place)
 
 
 def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -62,8 +63,8 @@ class Outcome:
     """Refinements of a right attempt ..."""
     broken: int
     """... of which so many were not right."""
-    judged: tuple[tuple[float, bool], ...]
-    """Mean reward in points, and whether the attempt was right, of each attempt with rewards."""
+    judged: Judged
+    """Mean rewards of the attempts with rewards, points."""
     cost: Cost
     seconds: float | None
     """Wall time, None where it is not known."""
@@ -81,6 +82,13 @@ class Outcome:
         """Input and output tokens; None where a call did not tell them."""
         known = not self.cost["unmetered_calls"]
         return self.cost["input_tokens"] + self.cost["output_tokens"] if known else None
+
+
+class Judged(NamedTuple):
+    """Mean rewards of answers, points: in arrays, since there may be millions."""
+
+    right: array[float]
+    wrong: array[float]
 
 
 class Samples(NamedTuple):
@@ -138,13 +146,14 @@ def samples(line: Line, method: str) -> Samples:
     return Samples(line["id"], len(verdicts), verdicts.count("right"))
 
 
-def judged(attempts: Sequence[Attempt], visits: Sequence[int]) -> list[tuple[float, bool]]:
-    """Mean of the first `visits` rewards of each attempt that had any, and whether it is right."""
-    return [
-        (fmean(attempt["rewards"][:count]), is_right(attempt))
-        for attempt, count in zip(attempts, visits, strict=True)
-        if count and not attempt["dummy"]
-    ]
+def judged(attempts: Sequence[Attempt], visits: Sequence[int]) -> Judged:
+    """Mean of the first `visits` rewards of each attempt that had any."""
+    found = Judged(array("d"), array("d"))
+    for attempt, count in zip(attempts, visits, strict=True):
+        if count and not attempt["dummy"]:
+            kind = found.right if is_right(attempt) else found.wrong
+            kind.append(fmean(attempt["rewards"][:count]))
+    return found
 
 
 def is_right(attempt: Attempt) -> bool:
@@ -174,7 +183,7 @@ def _outcome(line: Line, method: MethodRecord, point: Point, measured: bool) -> 
         fixed=fixes.count(True),
         refined_right=len(keeps),
         broken=keeps.count(False),
-        judged=tuple(judged(seen, point["visits"])),
+        judged=judged(seen, point["visits"]),
         cost=point["cost"],
         seconds=point["seconds"],
         capped=point["capped"],
@@ -214,7 +223,7 @@ def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
         fixed=0,
         refined_right=0,
         broken=0,
-        judged=(),
+        judged=Judged(array("d"), array("d")),
         cost=sum_costs(attempt["cost"] for attempt in attempts) if attempts else no_cost(),
         seconds=None,
         capped=False,

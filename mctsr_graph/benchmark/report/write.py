@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .problems import problems
 from .text import markdown
 
 PAGE, MARKDOWN, FIGURES = "report.html", "report.md", "metrics.json"
+_MOST_SHOWN = 2_000  # problems on the page, which a browser has to open
 _OF_JUDGE = ("auc", "pairwise", "pairs", "answers")  # not each single reward
 
 
@@ -73,6 +75,8 @@ def read_runs(folders: Sequence[Path]) -> list[RunLines]:
 def write_report(measured: Sequence[tuple[RunLines, RunMetrics]], folder: Path) -> list[Path]:
     """Write a page, Markdown, figures as JSON, and each plot as SVG and PNG.
 
+    The page shows the first 2,000 problems of a run with their trees; the figures are of all.
+
     Args:
         measured: What `measure_runs` returned.
         folder: Where to; made if need be. Files of an earlier report are replaced.
@@ -87,7 +91,8 @@ def write_report(measured: Sequence[tuple[RunLines, RunMetrics]], folder: Path) 
         saved = [(plot, _save_plot(plot, number, folder)) for plot in drawn]
         pictures += [folder / name for _, names in saved for name in names]
         texts.append(markdown(metrics, [(plot, names[0]) for plot, names in saved]))
-        parts.append(Part(number, metrics, drawn, problems(lines, metrics.at_most())))
+        shown = problems(islice(lines, _MOST_SHOWN), metrics.at_most())
+        parts.append(Part(number, metrics, drawn, shown))
     (folder / MARKDOWN).write_text("# MCTSr benchmark\n\n" + "\n".join(texts), "utf-8", "replace")
     figures = [_plain(metrics) for _, metrics in measured]
     (folder / FIGURES).write_text(json.dumps(figures, indent=1), "utf-8")
