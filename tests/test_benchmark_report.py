@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from mctsr_graph.benchmark.metrics import RunMetrics, measure
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.records import Line, RunSettings
-from mctsr_graph.benchmark.report import words
+from mctsr_graph.benchmark.report import words, write
 from mctsr_graph.benchmark.report.drawing import apart
 from mctsr_graph.benchmark.report.plots import plots
 from mctsr_graph.benchmark.report.tables import Table, tables
@@ -291,6 +291,16 @@ def test_parts_of_a_run_from_several_machines_are_one_run(tmp_path: Path) -> Non
     other = save(tmp_path / "other", {**about, "run": "fedcba9876543210"}, others)
     measured = measure_runs([first, second, other])
     assert [metrics.problems for _, metrics in measured] == [4, 1]
+
+
+def test_a_page_shows_as_many_problems_as_a_browser_opens(
+    golden_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "_MOST_SHOWN", 2)
+    [page, *_] = write_report(measure_runs([golden_run]), tmp_path)
+    assert page.read_text("utf-8").count('class="problem"') == 2
+    figures = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    assert figures[0]["problems"] == 4
 
 
 def test_a_folder_without_a_finished_problem_is_an_error(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import mctsr_graph.prompts as say
 from mctsr_graph.calls.ask import Asker
@@ -113,12 +114,18 @@ class Drafts:
         return await self._asker.ask_all(requests, AWAITING)
 
 
+@lru_cache(maxsize=1024)  # each method makes attempts of the same drafts
+def _read(text: str) -> tuple[str | None, bool]:
+    return extract_final_answer(text) if text else None, is_suspicious(text)
+
+
 def as_attempt(reply: Reply) -> Attempt:
     """A reply as an attempt; one that could not be had has no text."""
     text = reply.value if reply.code is None else ""
+    final_answer, suspicious = _read(text)
     return Attempt(
         text=text,
-        final_answer=extract_final_answer(text) if text else None,
+        final_answer=final_answer,
         parent=None,
         critique=None,
         rollout=0,
@@ -126,7 +133,7 @@ def as_attempt(reply: Reply) -> Attempt:
         q=None,
         dummy=False,
         truncated=reply.truncated,
-        suspicious=is_suspicious(text),
+        suspicious=suspicious,
         duplicate_of=None,
         cost=reply.cost,
         verdict=None,

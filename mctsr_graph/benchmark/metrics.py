@@ -24,8 +24,8 @@ from .outcomes import (
     Outcome,
     Samples,
     default_key,
-    key_of,
     outcomes,
+    points_of,
     samples,
 )
 from .records import Line, RunSettings, lost_to_server
@@ -242,7 +242,7 @@ def _read_for(
     drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
     counts = _Counts({key: [] for key in keys}, drawn, [])
     for line in distinct(lines):
-        if new := _own_keys(line) - counts.kept.keys():
+        if new := points_of(line).keys() - counts.kept.keys():
             return list(new), counts
         if (why := lost_to_server(line)) is not None:
             counts.failed.append(Missing(line["id"], line["seed"], why))
@@ -255,12 +255,7 @@ def _read_for(
 
 def keys_of(lines: Iterable[Line], settings: RunSettings) -> list[Key]:
     """Every method and budget that some line has, in the order of the run."""
-    return _in_order(set().union(*map(_own_keys, lines)), settings)
-
-
-def _own_keys(line: Line) -> set[Key]:
-    methods = line["methods"].items()
-    return {key_of(name, point) for name, method in methods for point in method["points"]}
+    return _in_order(set().union(*map(points_of, lines)), settings)
 
 
 def _in_order(keys: Iterable[Key], settings: RunSettings) -> list[Key]:

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
 
@@ -65,7 +65,8 @@ class Outcome:
     """... of which so many were not right."""
     judged: Judged
     """Mean rewards of the attempts with rewards, points."""
-    cost: Cost
+    spent: tuple[float, ...]
+    """The counts of `cost` in its order: a tenth of what a dict takes."""
     seconds: float | None
     """Wall time, None where it is not known."""
     capped: bool
@@ -78,10 +79,16 @@ class Outcome:
     """Replies that could not be had, by the end of the run."""
 
     @property
+    def cost(self) -> Cost:
+        """Calls, tokens and money."""
+        return cast(Cost, dict(zip(no_cost(), self.spent, strict=True)))
+
+    @property
     def tokens(self) -> int | None:
         """Input and output tokens; None where a call did not tell them."""
-        known = not self.cost["unmetered_calls"]
-        return self.cost["input_tokens"] + self.cost["output_tokens"] if known else None
+        if self.spent[_UNMETERED]:
+            return None
+        return int(self.spent[_INPUT] + self.spent[_OUTPUT])
 
 
 class Judged(NamedTuple):
@@ -89,6 +96,12 @@ class Judged(NamedTuple):
 
     right: array[float]
     wrong: array[float]
+
+
+_UNMETERED, _INPUT, _OUTPUT = (
+    list(no_cost()).index(name) for name in ("unmetered_calls", "input_tokens", "output_tokens")
+)
+_UNJUDGED = Judged(array("d"), array("d"))
 
 
 class Samples(NamedTuple):
@@ -113,8 +126,9 @@ def default_key(method: str, rollouts: int) -> Key:
 
 def outcomes(line: Line, keys: Sequence[Key]) -> Iterator[Outcome]:
     """Yield one outcome for each of `keys`; a point that the line lacks has failed."""
+    points = points_of(line)
     for key in keys:
-        method, point = line["methods"].get(key.method), point_at(line, key)
+        method, point = line["methods"].get(key.method), points.get(key)
         measured = key.budget != "tokens" or _tells_tokens(line, key, point)
         if method is not None and point is not None:
             yield _outcome(line, method, point, measured)
@@ -124,9 +138,13 @@ def outcomes(line: Line, keys: Sequence[Key]) -> Iterator[Outcome]:
 
 def point_at(line: Line, key: Key) -> Point | None:
     """The point of a line that a key names, if it has one."""
-    method = line["methods"].get(key.method)
-    points = [] if method is None else method["points"]
-    return next((point for point in points if key_of(key.method, point) == key), None)
+    return points_of(line).get(key)
+
+
+def points_of(line: Line) -> dict[Key, Point]:
+    """All points of a line."""
+    methods = line["methods"].items()
+    return {key_of(name, point): point for name, method in methods for point in method["points"]}
 
 
 def _tells_tokens(line: Line, key: Key, own: Point | None) -> bool:
@@ -148,6 +166,8 @@ def samples(line: Line, method: str) -> Samples:
 
 def judged(attempts: Sequence[Attempt], visits: Sequence[int]) -> Judged:
     """Mean of the first `visits` rewards of each attempt that had any."""
+    if not any(visits):
+        return _UNJUDGED
     found = Judged(array("d"), array("d"))
     for attempt, count in zip(attempts, visits, strict=True):
         if count and not attempt["dummy"]:
@@ -184,7 +204,7 @@ def _outcome(line: Line, method: MethodRecord, point: Point, measured: bool) -> 
         refined_right=len(keeps),
         broken=keeps.count(False),
         judged=judged(seen, point["visits"]),
-        cost=point["cost"],
+        spent=_spent([point["cost"]]),
         seconds=point["seconds"],
         capped=point["capped"],
         stopped_early=_stopped_early(line, method, point),
@@ -223,14 +243,18 @@ def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
         fixed=0,
         refined_right=0,
         broken=0,
-        judged=Judged(array("d"), array("d")),
-        cost=sum_costs(attempt["cost"] for attempt in attempts) if attempts else no_cost(),
+        judged=_UNJUDGED,
+        spent=_spent([attempt["cost"] for attempt in attempts]),
         seconds=None,
         capped=False,
         stopped_early=False,
         confidence=None,
         failures=0 if method is None else len(method["failures"]),
     )
+
+
+def _spent(costs: Sequence[Cost]) -> tuple[float, ...]:
+    return tuple(cast(Any, sum_costs(costs).values()))
 
 
 def _refinements(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Attempt]]:
