@@ -35,7 +35,7 @@ def reliability(run: RunMetrics) -> Plot | None:
             one.annotate(
                 words.count(bin.count),
                 (bin.chance, share.value),
-                xytext=(5, -11),
+                xytext=(6, 5),
                 textcoords="offset points",
                 fontsize=7.5,
                 color=FAINT,
