@@ -119,7 +119,10 @@ def search(file: Path, bomb: Bomb, log: Log, options: argparse.Namespace) -> dic
 
     model = ScriptedChatModel(replies=reply, latency=0.003 if options.kills else 0)
     context = MCTSrContext(
-        max_rollouts=options.rollouts, width=options.width, pipelined=options.pipelined
+        profile="paper",
+        max_rollouts=options.rollouts,
+        width=options.width,
+        pipelined=options.pipelined,
     )
     if options.durability is None:
         solution = solve(PROBLEM, model, context=context, checkpointer=file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,8 +62,8 @@ class Reply:
     message: str = ""
     truncated: bool = False
     """Whether a limit of tokens cut the reply off."""
-    digest: str = ""
-    """Of the request and the whole text; "" where there is no one reply."""
+    digest: Hashable = None
+    """Of the request and the whole text; None where there is no one reply."""
     is_certain: bool = False
     """Whether another reply of this digest is no sample of its own."""
 

@@ -126,7 +126,7 @@ def _asked(model: Model | str | None, options: ManyOptions, problems: int) -> tu
     if concurrency < 1:
         raise ConfigError(f"concurrency is {concurrency}, allowed 1 or more")
     of_each = {name: one for name, one in options.items() if name in BatchOptions.__optional_keys__}
-    context = options.get("context") or MCTSrContext(profile="tuned")
+    context = options.get("context") or MCTSrContext()
     spec = SolveSpec.of(model, cast(BatchOptions, {**of_each, "context": context}))
     each, most = spec.context.max_calls or EFFORTS["medium"], options.get("max_calls")
     budget = each * problems if most is None else most
