@@ -302,3 +302,14 @@ def test_runs_with_nothing_in_common_are_not_compared() -> None:
         compare_runs(runs)
     with pytest.raises(ConfigError, match="1 run is given"):
         compare_runs(runs[:1])
+
+
+def test_the_order_of_the_lines_changes_no_digit() -> None:
+    verdicts = ["right"] * 3 + ["wrong"] * 4
+    lines = [
+        line(n, {"self-consistency": vote(*verdicts[n % 4 : n % 4 + 3]), "paper": searched})
+        for n in range(40)
+        for searched in [golden()[n % 3]["methods"]["paper"]]
+    ]
+    about = settings("self-consistency", "paper")
+    assert repr(measure(about, lines)) == repr(measure(about, lines[::-1]))

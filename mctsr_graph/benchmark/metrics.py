@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError
@@ -250,6 +250,10 @@ def _read_for(
             counts.kept[key].append(result)
         for name in drawn:
             drawn[name].append(samples(line, name))
+    # So that no digit depends on the order in which problems were finished
+    every: list[Any] = [*counts.kept.values(), *drawn.values(), counts.failed]
+    for found in every:
+        found.sort(key=lambda one: (one.id, one.seed))
     return [], counts
 
 

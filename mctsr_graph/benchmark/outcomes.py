@@ -108,6 +108,7 @@ class Samples(NamedTuple):
     """Independent attempts of one method at one problem with one seed."""
 
     id: str
+    seed: int
     drawn: int
     right: int
 
@@ -161,7 +162,7 @@ def samples(line: Line, method: str) -> Samples:
     """Count the independent attempts of one of SAMPLERS."""
     record = line["methods"].get(method)
     verdicts = [attempt["verdict"] for attempt in record["attempts"]] if record else []
-    return Samples(line["id"], len(verdicts), verdicts.count("right"))
+    return Samples(line["id"], line["seed"], len(verdicts), verdicts.count("right"))
 
 
 def judged(attempts: Sequence[Attempt], visits: Sequence[int]) -> Judged:
