@@ -221,7 +221,6 @@ def test_lm_eval_makes_its_table_of_results(simulated: Path, tmp_path: Path) -> 
     utils = pytest.importorskip("lm_eval.utils", reason="the package lm_eval is not installed")
     pytest.importorskip("pytablewriter", reason="lm_eval's pytablewriter is not installed")
     assert f"{share:.4f}" in utils.make_table(results)
-    assert "6" in utils.make_table(results)
 
 
 def test_other_forms_are_refused(simulated: Path) -> None:
