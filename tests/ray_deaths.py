@@ -17,7 +17,7 @@ from typing import Any
 import ray
 
 from mctsr_graph import ScriptedChatModel
-from mctsr_graph.benchmark import ray_engine, run
+from mctsr_graph.benchmark import finishing, ray_engine, run
 from mctsr_graph.benchmark.plan import Plan
 from mctsr_graph.benchmark.problems import DataSet, Problem
 from mctsr_graph.benchmark.stand_in import about
@@ -64,7 +64,7 @@ def main(folder: Path) -> None:
     folder.mkdir()
     starts = folder / "starts"
     os.environ["STARTS"] = str(starts)
-    ray_engine._MOST_LOSSES, run._MOST_FAILURES = 1, 2  # a start takes seconds
+    ray_engine._MOST_LOSSES, finishing._MOST_IN_A_ROW = 1, 2  # a start takes seconds
     ray.init("local", num_cpus=2, log_to_driver=False, include_dashboard=False)
     found = {
         "dies": outcome(folder / "dies", die),

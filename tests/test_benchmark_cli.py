@@ -214,6 +214,25 @@ def test_a_run_of_an_earlier_version_goes_on_under_its_rule(
     assert mctsr("bench", "run", "--replay", folder).exit_code == 0
 
 
+def test_two_runs_are_compared(tmp_path: Path, problems: Path, monkeypatch: Any) -> None:
+    always = ScriptedChatModel(replies=lambda call: "Score: 1 \\boxed{0}")
+    for name, model in (("a", always), ("b", ScriptedChatModel(replies=reply))):
+        monkeypatch.setattr(bench, "load_model", lambda name, model=model: model)
+        given = ("--methods", "cot,paper", "--rollouts", 2, "-m", name, "-o", tmp_path / name)
+        assert mctsr("bench", "run", problems, *given, "--limit", 3 if name == "a" else 2)
+    done = mctsr("bench", "compare", tmp_path / "a", tmp_path / "b")
+    assert done.exit_code == 0, done.output
+    assert "b (b)" in done.stdout
+    assert "−50.0" in done.stdout  # the paper's 2 is wrong for p0 and p1, where 0 was right once
+    assert "b (b): 1 problems are in one run only (p2)" in done.stderr
+    alone = mctsr("bench", "compare", tmp_path / "a")
+    assert (alone.exit_code, "allowed two or more" in alone.stderr) == (2, True)
+    named = mctsr("bench", "report", tmp_path / "a", "--baseline", "cot")
+    assert "2 rollouts" in named.stdout
+    wrong = mctsr("bench", "report", tmp_path / "a", "--baseline", "best")
+    assert "baseline is 'best', allowed cot, paper" in wrong.stderr
+
+
 @pytest.fixture
 def finished(tmp_path: Path, problems: Path, model: Any) -> Path:
     out = tmp_path / "run"

@@ -186,6 +186,19 @@ def test_a_set_of_the_hub_is_read_at_one_commit(hub: FakeHub, name: str) -> None
     assert more == {"split": SETS[name].split, "revision": pinned or "0" * 40}
 
 
+def test_any_set_of_the_hub_is_read_by_the_names_of_its_fields(hub: FakeHub) -> None:
+    hub.rows = [{"q": "1 + 1?", "final": "2", "hard": 3}]
+    fields = {"problem": "q", "answer": "final", "level": "hard"}
+    data = load_problems("hub:me/Mine:large", revision="c0ffee", split="dev", fields=fields)
+    assert hub.asked == [("me/Mine", "large", {"split": "dev", "revision": "c0ffee"})]
+    assert data.problems == [Problem("mine-dev-00000", "1 + 1?", "2", "3")]
+    assert data.source.startswith("me/Mine@c0ffee large dev")
+    with pytest.raises(ConfigError, match="row 0 of me/Mine has no answer, but 'q', 'final'"):
+        load_problems("hub:me/Mine", revision="c0ffee", fields={"problem": "q"})
+    with pytest.raises(ConfigError, match="no pinned revision"):
+        load_problems("hub:me/Mine")
+
+
 def test_pins_are_commits() -> None:
     pins = [one.revision for one in SETS.values() if one.revision is not None]
     assert all(len(pin) == 40 and set(pin) <= set("0123456789abcdef") for pin in pins)

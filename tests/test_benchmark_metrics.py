@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("numpy")
 
+from mctsr_graph.benchmark.across import compare_runs
 from mctsr_graph.benchmark.metrics import Metrics, RunMetrics, measure
 from mctsr_graph.benchmark.records import Line, MethodRecord
 from mctsr_graph.benchmark.statistics import wilson
@@ -23,6 +24,7 @@ from .benchmark_lines import (
     method,
     point,
     settings,
+    vote,
 )
 
 
@@ -113,10 +115,10 @@ def test_pass_at_k_of_the_samples(run: RunMetrics) -> None:
     found = run.pass_at_k["self-consistency"]
     assert sorted(found) == [1, 2]
     # Right of three: 2, 2, 0, 3
-    assert found[1].value == pytest.approx((2 / 3 + 2 / 3 + 0 + 1) / 4)
-    assert found[2].value == pytest.approx((1 + 1 + 0 + 1) / 4)
+    assert found[1].chance.value == pytest.approx((2 / 3 + 2 / 3 + 0 + 1) / 4)
+    assert found[2].chance.value == pytest.approx((1 + 1 + 0 + 1) / 4)
     # Chances vary less than coins do, so Wilson's interval for as many coins is wide enough
-    assert found[2] == wilson(3, 4)
+    assert found[2].chance == wilson(3, 4)
 
 
 def test_methods_are_compared_in_pairs(run: RunMetrics) -> None:
@@ -222,3 +224,92 @@ def test_a_method_that_always_failed_does_not_go_missing() -> None:
 def test_a_run_without_lines_has_no_figures() -> None:
     with pytest.raises(ConfigError, match="no finished problem"):
         measure(settings("cot"), [])
+
+
+def test_a_problem_with_few_samples_does_not_count_as_not_right() -> None:
+    # Right of drawn: 2 of 4, 4 of 4, and 1 of 1, which cannot tell pass@2
+    drawn = [("right", "wrong", "right", "wrong"), ("right",) * 4, ("right",)]
+    lines = [line(n, {"self-consistency": vote(*verdicts)}) for n, verdicts in enumerate(drawn)]
+    found = measure(settings("self-consistency"), lines).pass_at_k["self-consistency"]
+    assert {k: one.problems for k, one in found.items()} == {1: 3, 2: 2, 4: 2}
+    assert found[1].chance.value == pytest.approx((2 / 4 + 1 + 1) / 3)
+    assert found[2].chance.value == pytest.approx((5 / 6 + 1) / 2)
+    # One on which the method returned nothing is not right
+    lines.append(line(9, {"self-consistency": method([], [], error="refused")}))
+    found = measure(settings("self-consistency"), lines).pass_at_k["self-consistency"]
+    assert found[1].chance.value == pytest.approx((2 / 4 + 1 + 1 + 0) / 4)
+
+
+def test_all_are_compared_with_a_named_baseline(run: RunMetrics) -> None:
+    found = measure(
+        settings("cot", "self-consistency", "paper", rollouts=[2]), golden(), baseline="cot"
+    )
+    assert [(c.first, c.second) for c in found.comparisons] == [(VOTE, COT), (PAPER, COT)]
+    assert found.comparisons[0].difference.value == 0.25
+    with pytest.raises(ConfigError, match="baseline is 'best', allowed cot, self-consistency"):
+        measure(settings("cot", "self-consistency"), golden(), baseline="best")
+
+
+def test_confidence_is_measured_against_the_truth() -> None:
+    searched = [
+        method([attempt(verdict)], [point("rollouts", 2, 1, 0, confidence=sure)])
+        for verdict, sure in (("right", 0.9), ("wrong", 0.9), ("right", 0.5), ("wrong", None))
+    ]
+    lines = [line(n, {"paper": one}) for n, one in enumerate(searched)]
+    [found] = measure(settings("paper"), lines).calibrations.values()
+    assert found.problems == 3
+    assert found.confidence == pytest.approx(2.3 / 3)
+    assert found.right == wilson(2, 3)
+    assert found.error == pytest.approx((2 * 0.4 + 1 * 0.5) / 3)
+    assert found.brier == pytest.approx((0.01 + 0.81 + 0.25) / 3)
+
+
+# --- Runs against each other ---
+
+
+def answered(*verdicts: str, seed: int = 0) -> list[Line]:
+    return [line(n, {"cot": cot(verdict)}, seed=seed) for n, verdict in enumerate(verdicts)]
+
+
+def test_runs_are_compared_on_the_problems_that_they_share() -> None:
+    first = answered("wrong", "wrong", "right", "wrong")
+    second = answered("right", "right", "right")  # the fourth was not done
+    [found] = compare_runs([("a", settings("cot"), first), ("b", settings("cot"), second)])
+    assert (found.this, found.that) == ("b", "a")
+    one = found.comparison
+    assert (one.problems, one.left_out) == (3, ("sum-3",))
+    assert one.difference.value == pytest.approx(2 / 3)
+    assert (one.only_first, one.only_second, one.p) == (2, 0, 2 / 4)
+
+
+def test_seeds_of_a_problem_are_taken_together_and_runs_corrected_as_one_family() -> None:
+    first = answered(*["wrong"] * 8)
+    second = answered(*["right"] * 8) + answered(*["wrong"] * 8, seed=1)
+    third = answered(*["right"] * 8)
+    runs = [("a", settings("cot"), first), ("b", settings("cot"), second)]
+    runs.append(("c", settings("cot"), third))
+    found = {one.this: one.comparison for one in compare_runs(runs)}
+    assert found["b"].difference.value == 0.5  # the mean of its two seeds
+    assert found["c"].difference.value == 1
+    assert [one.p for one in found.values()] == [2 / 256] * 2
+    assert [one.holm for one in found.values()] == [4 / 256] * 2
+
+
+def test_runs_with_nothing_in_common_are_not_compared() -> None:
+    other = [line(1, {"cot": cot("right")}, gold="5")]
+    runs = [("a", settings("cot"), answered("right")), ("b", settings("cot"), other)]
+    with pytest.raises(ConfigError, match="'b' and 'a' have no method, budget and problem"):
+        compare_runs(runs)
+    with pytest.raises(ConfigError, match="1 run is given"):
+        compare_runs(runs[:1])
+
+
+def test_the_order_of_the_lines_changes_no_digit() -> None:
+    verdicts = ["right"] * 3 + ["wrong"] * 4
+    lines = [
+        line(n, {"self-consistency": vote(*verdicts[n % 4 : n % 4 + 3]), "paper": searched})
+        for n in range(40)
+        for searched in [golden()[n % 3]["methods"]["paper"]]
+    ]
+    about = settings("self-consistency", "paper")
+    assert repr(measure(about, lines)) == repr(measure(about, lines[::-1]))

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from mctsr_graph.benchmark.metrics import RunMetrics, measure
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.records import Line, RunSettings
-from mctsr_graph.benchmark.report import words
+from mctsr_graph.benchmark.report import words, write
 from mctsr_graph.benchmark.report.drawing import apart
 from mctsr_graph.benchmark.report.plots import plots
 from mctsr_graph.benchmark.report.tables import Table, tables
@@ -37,7 +37,10 @@ from .hostile_texts import TEXTS
 
 @pytest.fixture(scope="module")
 def run() -> RunMetrics:
-    return measure(settings("cot", "self-consistency", "paper", dataset="gsm8k"), golden())
+    return measure(
+        settings("cot", "self-consistency", "paper", dataset="gsm8k", source="hub/gsm8k@1"),
+        golden(),
+    )
 
 
 def save(folder: Path, about: RunSettings, lines: list[Line]) -> Path:
@@ -135,8 +138,12 @@ def test_the_published_table_is_the_papers(run: RunMetrics) -> None:
             "Gemini 1.5 Pro 94.4, Claude 3 Opus 95.0, GPT-4 Turbo 97.1",
         )
     ]
-    other = measure(settings("cot"), golden())
-    assert "published" not in [table.name for table in tables(other)]
+    for names in (
+        {},
+        {"dataset": "gsm8k", "source": "gsm8k.jsonl sha256:00"},
+    ):  # a file of one's own
+        other = measure(settings("cot", **names), golden())
+        assert "published" not in [table.name for table in tables(other)]
 
 
 # -------------------------------------------------------------------------------- other forms
@@ -187,7 +194,13 @@ def test_a_terminal_obeys_no_text_of_a_run() -> None:
 
 def test_every_plot_is_there(run: RunMetrics) -> None:
     drawn = plots(run)
-    assert [plot.name for plot in drawn] == ["rollouts", "tokens", "rewards", "refinement"]
+    assert [plot.name for plot in drawn] == [
+        "rollouts",
+        "tokens",
+        "rewards",
+        "refinement",
+        "samples",
+    ]
     assert all(plot.svg.startswith("<svg ") for plot in drawn)
 
 
@@ -246,6 +259,7 @@ def test_a_report_is_a_folder_of_files(report: list[Path]) -> None:
         *("report.html", "report.md", "metrics.json"),
         *("rollouts-1.svg", "rollouts-1.png", "tokens-1.svg", "tokens-1.png"),
         *("rewards-1.svg", "rewards-1.png", "refinement-1.svg", "refinement-1.png"),
+        *("samples-1.svg", "samples-1.png"),
     ]
     figures = json.loads(report[2].read_text("utf-8"))
     paper = figures[0]["methods"][2]
@@ -277,6 +291,16 @@ def test_parts_of_a_run_from_several_machines_are_one_run(tmp_path: Path) -> Non
     other = save(tmp_path / "other", {**about, "run": "fedcba9876543210"}, others)
     measured = measure_runs([first, second, other])
     assert [metrics.problems for _, metrics in measured] == [4, 1]
+
+
+def test_a_page_shows_as_many_problems_as_a_browser_opens(
+    golden_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "_MOST_SHOWN", 2)
+    [page, *_] = write_report(measure_runs([golden_run]), tmp_path)
+    assert page.read_text("utf-8").count('class="problem"') == 2
+    figures = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    assert figures[0]["problems"] == 4
 
 
 def test_a_folder_without_a_finished_problem_is_an_error(tmp_path: Path) -> None:
@@ -343,7 +367,7 @@ def opened(browser: Any) -> Iterator[Any]:
 def test_a_tree_is_one_click_away(opened: Any, report: list[Path]) -> None:
     page = opened(report[0])
     assert page.title() == "MCTSr benchmark: sums"
-    assert page.locator("figure svg").count() == 4
+    assert page.locator("figure svg").count() == 5
     page.locator(".problem button[data-tree]").first.click()
     viewer = page.frame_locator("dialog iframe")
     viewer.locator("html[data-ready]").wait_for(state="attached")

@@ -659,7 +659,7 @@ def test_a_line_says_how_sure_and_with_what(tmp_path: Path) -> None:
             "input_token_details": {"cache_read": 400},
             "output_token_details": {"reasoning": 60},
         }
-        return AIMessage(golden_reply(call).text, usage_metadata=usage)
+        return AIMessage(keyed_reply(call), usage_metadata=usage)
 
     prices = {"input_price": 1.0, "cached_input_price": 0.5, "output_price": 10.0}
     plan = Plan(["self-consistency", "paper", "tuned"], [0, 2], prices)

@@ -9,14 +9,15 @@ import pytest
 
 pytest.importorskip("numpy")
 
+from mctsr_graph.benchmark.calibration import binned, brier, calibration_error
+from mctsr_graph.benchmark.ranking import auc, jackknifed, pairs_won, student
 from mctsr_graph.benchmark.statistics import (
-    auc,
     cluster_bootstrap,
     clustered_share,
+    detectable,
     holm,
     mcnemar,
     paired_difference,
-    pairs_won,
     pass_at_k,
     percentile,
     wilson,
@@ -178,3 +179,61 @@ def test_auc_by_sorting_equals_auc_by_counting_pairs() -> None:
 def test_percentile_lies_between_its_neighbours() -> None:
     assert percentile([1, 2, 3, 4, 5], 0.5) == 3
     assert percentile([10, 20], 0.95) == pytest.approx(19.5)
+
+
+# --------------------------------------------------------------------------- few problems
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(1, 12.706), (2, 4.303), (5, 2.571), (10, 2.228), (30, 2.042)]
+)
+def test_students_quantiles_are_those_of_the_tables(freedom: int, quantile: float) -> None:
+    assert student(0.975, freedom) == pytest.approx(quantile, abs=0.005)
+
+
+def test_an_interval_by_leaving_out_by_hand() -> None:
+    # Without one of three: 0.5, 0.6, 0.7; the spread is sqrt(0.02 * 2 / 3) = 0.1155 on the share,
+    # 0.4811 on the log odds of 0.6, and Student's 4.303 makes it 2.070 around 0.405
+    found = jackknifed(0.6, [0.5, 0.6, 0.7])
+    assert found.low == pytest.approx(1 / (1 + math.exp(2.070 - 0.405)), abs=1e-3)
+    assert found.high == pytest.approx(1 / (1 + math.exp(-2.070 - 0.405)), abs=1e-3)
+    assert jackknifed(1.0, [1.0] * 4) == wilson(4, 4)
+    assert jackknifed(0.7, [0.7]).low == 0
+
+
+def test_an_interval_of_an_auc_holds_the_truth_for_few_problems() -> None:
+    # Six problems of five answers; right ones score 1 more, with noise 1 and a level of 0.7 that
+    # the answers of a problem share, so that the AUC of many is 1 / sqrt(2 + 0.98) -> 0.719
+    random_ = random.Random(7)
+    truth, inside = 0.719, 0
+    for _ in range(200):
+        rewards, rights, problems = [], [], []
+        for problem in range(6):
+            level = random_.gauss(0, 0.7)
+            for _ in range(5):
+                rights.append(random_.random() < 0.5)
+                rewards.append(level + rights[-1] + random_.gauss(0, 1))
+                problems.append(problem)
+        found = auc(rewards, rights, problems)
+        inside += found is None or found.holds(truth)
+    assert inside >= 185  # 95 % of 200, less two standard errors
+
+
+def test_what_would_show_by_hand() -> None:
+    # Sixty problems of which 26 % differ: (1.96 sqrt .26 + .8416 sqrt(.26 - d d))^2 = 60 d d
+    difference = detectable(60, 0.26)
+    left = (1.95996 * math.sqrt(0.26) + 0.84162 * math.sqrt(0.26 - difference**2)) ** 2
+    assert left == pytest.approx(60 * difference**2, rel=1e-3)
+    assert difference == pytest.approx(0.181, abs=0.001)
+    assert detectable(2, 0.5) == 1
+
+
+def test_calibration_by_hand() -> None:
+    # Bin 0.6 to 0.7: 0.6, 0.64 of which one is right, bin 0.9 to 1: 1.0 and 0.9, both right
+    chances, rights = [0.6, 0.64, 1.0, 0.9], [True, False, True, True]
+    assert [(one.count, one.chance, one.right) for one in binned(chances, rights)] == [
+        (2, pytest.approx(0.62), 0.5),
+        (2, pytest.approx(0.95), 1.0),
+    ]
+    assert calibration_error(chances, rights) == pytest.approx((2 * 0.12 + 2 * 0.05) / 4)
+    assert brier(chances, rights) == pytest.approx((0.16 + 0.4096 + 0 + 0.01) / 4)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 
+from mctsr_graph.errors import ConfigError
+
 from .outcomes import Key, Outcome
-from .statistics import Interval, holm, mcnemar, paired_difference
+from .statistics import Interval, detectable, holm, mcnemar, paired_difference
 
 ALPHA = 0.05
 """Chance of calling anything in a family of comparisons better by luck."""
@@ -31,9 +33,12 @@ class Comparison:
     """Problems on which the first did better."""
     only_second: int
     p: float
-    """Exact McNemar test of these two counts."""
+    """Exact McNemar test of these two counts; with several seeds a problem, a sign test."""
     holm: float
-    """p after Holm's correction for all comparisons of the run."""
+    """p after Holm's correction for all comparisons of the family."""
+    shows: float
+    """Smallest difference that would show on so many problems, if the two differed on as many of
+    them as they do; with 80 % power, before any correction."""
 
     @property
     def finding(self) -> str:
@@ -47,7 +52,9 @@ class Comparison:
         return "better" if self.difference.value > 0 else "worse"
 
 
-def compare_all(results: Mapping[Key, Sequence[Outcome]]) -> list[Comparison]:
+def compare_all(
+    results: Mapping[Key, Sequence[Outcome]], baseline: str | None = None
+) -> list[Comparison]:
     """Compare each search with everything else; without a search, all with each other.
 
     A baseline at the cost of one search is compared with that search only. Each comparison is of
@@ -55,22 +62,45 @@ def compare_all(results: Mapping[Key, Sequence[Outcome]]) -> list[Comparison]:
 
     Args:
         results: Outcomes of the same problems in the same order, by method and budget.
+        baseline: Method with which all others are compared instead.
+
+    Raises:
+        ConfigError: there is no such method.
     """
-    pairs = [pair for pair in combinations(results, 2) if _belongs(*pair, results)]
-    ordered = [(b, a) if b.searches and not a.searches else (a, b) for a, b in pairs]
-    found = [_compare(a, b, results[a], results[b]) for a, b in ordered]
+    if baseline is not None and baseline not in {key.method for key in results}:
+        allowed = ", ".join(dict.fromkeys(key.method for key in results))
+        raise ConfigError(f"baseline is {baseline!r}, allowed {allowed}")
+    pairs = [pair for pair in combinations(results, 2) if _belongs(*pair, results, baseline)]
+    ordered = [(b, a) if _comes_first(b, a, baseline) else (a, b) for a, b in pairs]
+    return corrected([compare(a, b, results[a], results[b]) for a, b in ordered])
+
+
+def corrected(found: Sequence[Comparison | None]) -> list[Comparison]:
+    """The comparisons that could be made, with Holm's correction for all of them."""
     plain = [comparison for comparison in found if comparison is not None]
-    corrected = holm([comparison.p for comparison in plain])
-    return [replace(one, holm=p) for one, p in zip(plain, corrected, strict=True)]
+    raised = holm([comparison.p for comparison in plain])
+    return [replace(one, holm=p) for one, p in zip(plain, raised, strict=True)]
 
 
-def _belongs(a: Key, b: Key, results: Mapping[Key, Sequence[Outcome]]) -> bool:
+def _comes_first(key: Key, other: Key, baseline: str | None) -> bool:
+    if baseline is not None:
+        return other.method == baseline
+    return key.searches and not other.searches
+
+
+def _belongs(
+    a: Key, b: Key, results: Mapping[Key, Sequence[Outcome]], baseline: str | None
+) -> bool:
+    if baseline is not None:
+        names = {a.method, b.method}
+        same = a.against == b.against or None in (a.against, b.against)
+        return len(names) == 2 and baseline in names and same
     if any(key.searches for key in results) and not (a.searches or b.searches):
         return False
     return a.against in (None, b.method) and b.against in (None, a.method)
 
 
-def _compare(
+def compare(
     first: Key, second: Key, ours: Sequence[Outcome], theirs: Sequence[Outcome]
 ) -> Comparison | None:
     """Compare two methods; None where they have no problem in common."""
@@ -95,4 +125,5 @@ def _compare(
         only_second=only_second,
         p=p,
         holm=p,
+        shows=detectable(len(by_problem), (only_first + only_second) / len(by_problem)),
     )

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mctsr_graph.errors import ConfigError, DataUnavailableError, MissingExtraError
 from mctsr_graph.text.final_answer import extract_final_answer
 
-from .problems import FILE_FORM, DataSet, Problem, checked, from_file
+from .problems import FILE_FORM, DataSet, Problem, checked, from_file, read_row
+from .simulation import World
 
 Row = Mapping[str, Any]
 
@@ -30,12 +32,21 @@ class HubSet:
     config: str | None = None
 
 
-def load_problems(name: str, *, revision: str | None = None) -> DataSet:
+def load_problems(
+    name: str,
+    *,
+    revision: str | None = None,
+    split: str = "test",
+    fields: Mapping[str, str] = MappingProxyType({}),
+) -> DataSet:
     """Read a data set.
 
     Args:
-        name: A file, by a path that ends in .jsonl or .jsonl.gz, or one of `SETS`.
+        name: A file, by a path that ends in .jsonl or .jsonl.gz, one of `SETS`, any other set of
+            the hub as "hub:OWNER/NAME" or "hub:OWNER/NAME:CONFIG", or "simulated:COUNT".
         revision: Commit of the hub's repository, instead of the pinned one.
+        split: Of a set of the hub that is not in `SETS`.
+        fields: Names of fields that a file or such a set uses instead of ours (`FIELDS`).
 
     Raises:
         ConfigError: there is no such set or file, or a row of it is wrong.
@@ -45,9 +56,13 @@ def load_problems(name: str, *, revision: str | None = None) -> DataSet:
     if name.endswith((".jsonl", ".jsonl.gz")):
         if revision is not None:
             raise ConfigError(f"--revision is {revision!r}, allowed with a set of the hub only")
-        return from_file(Path(name))
+        return from_file(Path(name), fields)
+    if name.startswith("simulated:"):
+        return _simulated(name)
+    if name.startswith("hub:"):
+        return _own(name, revision, split, fields)
     if name not in SETS:
-        allowed = f"{', '.join(sorted(SETS))}, or {FILE_FORM}"
+        allowed = f"{', '.join(sorted(SETS))}, hub:OWNER/NAME, simulated:COUNT, or {FILE_FORM}"
         raise ConfigError(f"data set is {name!r}, allowed {allowed}")
     one = SETS[name]
     revision = revision or one.revision
@@ -59,6 +74,32 @@ def load_problems(name: str, *, revision: str | None = None) -> DataSet:
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigError(f"{one.repository} has rows of another form ({error!r})") from None
     return DataSet(name, f"{one.repository}@{revision}", checked(problems, one.repository))
+
+
+def _own(name: str, revision: str | None, split: str, fields: Mapping[str, str]) -> DataSet:
+    """Read a set of the hub by the names of its fields."""
+    repository, _, config = name.removeprefix("hub:").partition(":")
+    if revision is None:
+        raise ConfigError(f"{name} has no pinned revision: name a commit with --revision")
+    short = repository.rpartition("/")[2].lower()
+
+    def read(row: Row, number: int) -> Problem:
+        place = f"row {number} of {repository}"
+        return read_row(row, place, fields, f"{short}-{split}-{number:05}")
+
+    rows = _rows(name, HubSet(repository, split, revision, read, config or None), revision)
+    problems = [read(row, number) for number, row in enumerate(rows)]
+    source = f"{repository}@{revision} {config} {split} {dict(fields) or ''}"
+    return DataSet(short, " ".join(source.split()), checked(problems, repository))
+
+
+def _simulated(name: str) -> DataSet:
+    """Problems of a simulated world, which only its model can answer."""
+    count = name.removeprefix("simulated:")
+    if not count.isdecimal() or not 1 <= int(count) <= 1_000_000:
+        raise ConfigError(f"data set is {name!r}, allowed simulated:COUNT from 1 to 1000000")
+    made = map(World().problem, range(int(count)))
+    return DataSet("simulated", "simulated", [Problem(p.id, p.text, p.gold) for p in made])
 
 
 def _rows(name: str, one: HubSet, revision: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import mctsr_graph.prompts as say
@@ -190,12 +191,18 @@ class Drafts:
         return await self._asker.ask_all(requests, AWAITING)
 
 
+@lru_cache(maxsize=1024)  # each method makes attempts of the same drafts
+def _read(text: str) -> tuple[str | None, bool]:
+    return extract_final_answer(text) if text else None, is_suspicious(text)
+
+
 def as_attempt(reply: Reply) -> Attempt:
     """A reply as an attempt; one that could not be had has no text."""
     text = reply.value if reply.code is None else ""
+    final_answer, suspicious = _read(text)
     return Attempt(
         text=text,
-        final_answer=extract_final_answer(text) if text else None,
+        final_answer=final_answer,
         parent=None,
         critique=None,
         rollout=0,
@@ -203,7 +210,7 @@ def as_attempt(reply: Reply) -> Attempt:
         q=None,
         dummy=False,
         truncated=reply.truncated,
-        suspicious=is_suspicious(text),
+        suspicious=suspicious,
         duplicate_of=None,
         cost=reply.cost,
         verdict=None,

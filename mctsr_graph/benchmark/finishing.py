@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.error_kinds import classify
+from mctsr_graph.calls.request import Failure
 from mctsr_graph.errors import MCTSrError
 
 from .grading import Grader

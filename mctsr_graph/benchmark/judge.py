@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .outcomes import Outcome
-from .statistics import Interval, auc, clustered_share, pairs_won
+from .ranking import auc, jackknifed, pairs_won
+from .statistics import Interval, clustered_share
 
 
 @dataclass(frozen=True)
@@ -20,29 +22,54 @@ class Judge:
     has the higher reward, a tie being half; None where there is no pair."""
     pairs: int
     answers: int
-    right: tuple[float, ...]
+    right: Sequence[float]
     """Mean rewards of right answers, points."""
-    wrong: tuple[float, ...]
+    wrong: Sequence[float]
     """Mean rewards of the others, points."""
 
 
 def judge_of(results: Sequence[Outcome]) -> Judge | None:
     """Measure the judge of a method at one budget; None where no answer has rewards."""
-    rated = [(reward, right, r.id) for r in results for reward, right in r.judged]
-    if not rated:
-        return None
-    rewards, rights, clusters = zip(*rated, strict=True)
+    right, wrong = array("d"), array("d")
+    clusters: tuple[list[str], list[str]] = ([], [])
     won, pairs = [], []
     for result in results:
-        good = [reward for reward, right in result.judged if right]
-        bad = [reward for reward, right in result.judged if not right]
+        good, bad = result.judged
+        right.extend(good)
+        wrong.extend(bad)
+        clusters[0].extend([result.id] * len(good))
+        clusters[1].extend([result.id] * len(bad))
         won.append(pairs_won(good, bad))
         pairs.append(len(good) * len(bad))
+    if not (right or wrong):
+        return None
+    rights = [True] * len(right) + [False] * len(wrong)
     return Judge(
-        auc=auc(rewards, rights, clusters),
-        pairwise=clustered_share(won, [r.id for r in results], pairs) if any(pairs) else None,
+        auc=auc(right + wrong, rights, [*clusters[0], *clusters[1]]),
+        pairwise=_pairwise(won, pairs, [r.id for r in results]),
         pairs=sum(pairs),
-        answers=len(rated),
-        right=tuple(reward for reward, right, _ in rated if right),
-        wrong=tuple(reward for reward, right, _ in rated if not right),
+        answers=len(rights),
+        right=right,
+        wrong=wrong,
     )
+
+
+def _pairwise(
+    won: Sequence[float], pairs: Sequence[int], clusters: Sequence[str]
+) -> Interval | None:
+    """Share of pairs won, with the wider of two intervals: one knows little of few problems."""
+    if not any(pairs):
+        return None
+    sums: dict[str, tuple[float, int]] = {}
+    for cluster, part, whole in zip(clusters, won, pairs, strict=True):
+        before = sums.get(cluster, (0.0, 0))
+        sums[cluster] = before[0] + part, before[1] + whole
+    all_won, all_pairs = sum(won), sum(pairs)
+    without = [
+        (all_won - part) / (all_pairs - whole)
+        for part, whole in sums.values()
+        if whole and all_pairs > whole
+    ]
+    usual = clustered_share(won, clusters, pairs)
+    few = jackknifed(usual.value, without)
+    return Interval(usual.value, min(usual.low, few.low), max(usual.high, few.high))

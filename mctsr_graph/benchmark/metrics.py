@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError
 
+from .calibration import Calibration, calibration_of
 from .comparisons import Comparison, compare_all
 from .judge import Judge, judge_of
 from .outcomes import (
@@ -23,8 +24,8 @@ from .outcomes import (
     Outcome,
     Samples,
     default_key,
-    key_of,
     outcomes,
+    points_of,
     samples,
 )
 from .records import Line, RunSettings, lost_to_server
@@ -99,6 +100,14 @@ class Group:
     oracle: dict[Key, Interval]
 
 
+class PassAt(NamedTuple):
+    """pass@k of independent samples."""
+
+    chance: Interval
+    problems: int
+    """Problems times seeds with k samples or more, and those that the method failed on."""
+
+
 class Missing(NamedTuple):
     """A problem with a seed that was not solved, or not by every method."""
 
@@ -124,12 +133,14 @@ class RunMetrics:
     """Those that have one, in which the server kept a method from returning anything."""
     methods: dict[Key, Metrics]
     """In the order of the run: by method, then by budget."""
-    pass_at_k: dict[str, dict[int, Interval]]
+    pass_at_k: dict[str, dict[int, PassAt]]
     """Method of independent samples -> k -> unbiased pass@k."""
     comparisons: list[Comparison]
     """At the largest number of rollouts."""
     judges: dict[Key, Judge]
     """Where answers have rewards, at the largest number of rollouts."""
+    calibrations: dict[Key, Calibration]
+    """Where searches told how sure they were, at the largest number of rollouts."""
     groups: list[Group]
     refining: dict[Key, Refined]
     """Whether refining paid, of searches at the largest number of rollouts."""
@@ -145,31 +156,22 @@ def measure(
     settings: RunSettings,
     lines: Iterable[Line],
     attempted: Mapping[tuple[str, int], Sequence[str]] = MappingProxyType({}),
+    baseline: str | None = None,
 ) -> RunMetrics:
     """Compute every figure of a run.
 
     Args:
         settings: The run's.
         lines: Its lines in any order; of several for one problem and seed the first counts.
-            They are read twice over, so that only counts need to be kept: give a list, or
-            something that can be read again.
+            They may be read more than once, so that only counts need to be kept: give a list,
+            or something that can be read again.
         attempted: Why starts of the run could not finish a problem, by id and seed.
+        baseline: Method with which all others are compared, instead of searches with everything.
 
     Raises:
         ConfigError: There is no line.
     """
-    keys = _keys(lines, settings)
-    kept: dict[Key, list[Outcome]] = {key: [] for key in keys}
-    drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
-    failed, notes = [], set()
-    for line in distinct(lines):
-        notes |= {(n, method["note"]) for n, method in line["methods"].items() if "note" in method}
-        if (why := lost_to_server(line)) is not None:
-            failed.append(Missing(line["id"], line["seed"], why))
-        for key, result in zip(keys, outcomes(line, keys), strict=True):
-            kept[key].append(result)
-        for name in drawn:
-            drawn[name].append(samples(line, name))
+    keys, (kept, drawn, failed, notes) = _read(lines, settings)
     if not any(kept.values()):
         raise ConfigError(f"run {settings['run']!r} has no finished problem")
     ids = kept[keys[0]]
@@ -189,8 +191,11 @@ def measure(
         failed=failed,
         methods={key: _metrics(key, results) for key, results in kept.items() if _known(results)},
         pass_at_k={name: _pass_at(counts) for name, counts in drawn.items()},
-        comparisons=compare_all({key: kept[key] for key in last}),
+        comparisons=compare_all({key: kept[key] for key in last}, baseline),
         judges={key: judge for key in last if (judge := judge_of(_known(kept[key]))) is not None},
+        calibrations={
+            key: found for key in last if (found := calibration_of(_known(kept[key]))) is not None
+        },
         groups=[*_groups("level", kept, last), *_groups("subject", kept, last)],
         refining=_refining({key: kept[key] for key in last if key.searches}, drawn),
         notes=sorted(notes),
@@ -221,23 +226,66 @@ def largest(keys: Iterable[Key]) -> list[Key]:
     return [key for key in listed if key.rollouts == most or key.budget == "own"]
 
 
-def _keys(lines: Iterable[Line], settings: RunSettings) -> list[Key]:
+class _Counts(NamedTuple):
+    kept: dict[Key, list[Outcome]]
+    drawn: dict[str, list[Samples]]
+    failed: list[Missing]
+    notes: set[tuple[str, str]]
+
+
+def _read(lines: Iterable[Line], settings: RunSettings) -> tuple[list[Key], _Counts]:
+    """Count what the lines say, at every method and budget that some line has.
+
+    They are read once where the first line has all of these, and anew from each line that does not.
+    """
+    keys: list[Key] = []
+    while True:
+        new, counts = _read_for(lines, settings, keys)
+        # A method that failed on every problem is not to go missing
+        silent = {*settings["methods"]} - {key.method for key in [*keys, *new]}
+        if not new:
+            new = [default_key(name, max(settings["rollouts"])) for name in silent]
+        if not new:
+            return keys, counts
+        keys = _in_order([*keys, *new], settings)
+
+
+def _read_for(
+    lines: Iterable[Line], settings: RunSettings, keys: Sequence[Key]
+) -> tuple[list[Key], _Counts]:
+    """Count what the lines say at some keys; stops at a line that has more, and returns those."""
+    drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
+    counts = _Counts({key: [] for key in keys}, drawn, [], set())
+    for line in distinct(lines):
+        if new := points_of(line).keys() - counts.kept.keys():
+            return list(new), counts
+        told = ((n, method["note"]) for n, method in line["methods"].items() if "note" in method)
+        counts.notes.update(told)
+        if (why := lost_to_server(line)) is not None:
+            counts.failed.append(Missing(line["id"], line["seed"], why))
+        for key, result in zip(keys, outcomes(line, keys), strict=True):
+            counts.kept[key].append(result)
+        for name in drawn:
+            drawn[name].append(samples(line, name))
+    # So that no digit depends on the order in which problems were finished
+    every: list[Any] = [*counts.kept.values(), *drawn.values(), counts.failed]
+    for found in every:
+        found.sort(key=lambda one: (one.id, one.seed))
+    return [], counts
+
+
+def keys_of(lines: Iterable[Line], settings: RunSettings) -> list[Key]:
     """Every method and budget that some line has, in the order of the run."""
-    found = {
-        key_of(name, point)
-        for line in lines
-        for name, method in line["methods"].items()
-        for point in method["points"]
-    }
-    # A method that failed on every problem is not to go missing
-    for name in set(settings["methods"]) - {key.method for key in found}:
-        found.add(default_key(name, max(settings["rollouts"])))
+    return _in_order(set().union(*map(points_of, lines)), settings)
+
+
+def _in_order(keys: Iterable[Key], settings: RunSettings) -> list[Key]:
     order = {name: place for place, name in enumerate(settings["methods"])}
 
     def place(key: Key) -> tuple[int, int, str, str]:
         return order.get(key.method, len(order)), key.rollouts, key.budget, key.against or ""
 
-    return sorted(found, key=place)
+    return sorted(keys, key=place)
 
 
 def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:
@@ -303,16 +351,18 @@ def _spread(values: Sequence[float]) -> Spread:
     return Spread(fmean(values), percentile(values, 0.5), percentile(values, 0.95))
 
 
-def _pass_at(counts: Sequence[Samples]) -> dict[int, Interval]:
+def _pass_at(counts: Sequence[Samples]) -> dict[int, PassAt]:
     """Unbiased pass@k for k = 1, 2, 4, ... up to what most problems have samples for.
 
-    A sample that could not be had counts as not right.
+    Problems with fewer samples than k cannot tell it, and are left out. A sample that could not
+    be had counts as not right, and so does a problem without any.
     """
     usual = int(percentile([count.drawn for count in counts], 0.5))
     found = {}
     for k in (2**power for power in range(usual.bit_length())):
-        chances = [pass_at_k(max(count.drawn, k), count.right, k) for count in counts]
-        found[k] = clustered_share(chances, [count.id for count in counts])
+        known = [count for count in counts if count.drawn >= k or count.drawn == 0]
+        chances = [pass_at_k(max(one.drawn, k), one.right, k) for one in known]
+        found[k] = PassAt(clustered_share(chances, [one.id for one in known]), len(known))
     return found
 
 

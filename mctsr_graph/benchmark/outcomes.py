@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
 
@@ -62,9 +63,10 @@ class Outcome:
     """Refinements of a right attempt ..."""
     broken: int
     """... of which so many were not right."""
-    judged: tuple[tuple[float, bool], ...]
-    """Mean reward in points, and whether the attempt was right, of each attempt with rewards."""
-    cost: Cost
+    judged: Judged
+    """Mean rewards of the attempts with rewards, points."""
+    spent: tuple[float, ...]
+    """The counts of `cost` in its order: a tenth of what a dict takes."""
     seconds: float | None
     """Wall time, None where it is not known."""
     capped: bool
@@ -77,16 +79,36 @@ class Outcome:
     """Replies that could not be had, by the end of the run."""
 
     @property
+    def cost(self) -> Cost:
+        """Calls, tokens and money."""
+        return cast(Cost, dict(zip(no_cost(), self.spent, strict=True)))
+
+    @property
     def tokens(self) -> int | None:
         """Input and output tokens; None where a call did not tell them."""
-        known = not self.cost["unmetered_calls"]
-        return self.cost["input_tokens"] + self.cost["output_tokens"] if known else None
+        if self.spent[_UNMETERED]:
+            return None
+        return int(self.spent[_INPUT] + self.spent[_OUTPUT])
+
+
+class Judged(NamedTuple):
+    """Mean rewards of answers, points: in arrays, since there may be millions."""
+
+    right: array[float]
+    wrong: array[float]
+
+
+_UNMETERED, _INPUT, _OUTPUT = (
+    list(no_cost()).index(name) for name in ("unmetered_calls", "input_tokens", "output_tokens")
+)
+_UNJUDGED = Judged(array("d"), array("d"))
 
 
 class Samples(NamedTuple):
     """Independent attempts of one method at one problem with one seed."""
 
     id: str
+    seed: int
     drawn: int
     right: int
     first: bool
@@ -107,8 +129,9 @@ def default_key(method: str, rollouts: int) -> Key:
 
 def outcomes(line: Line, keys: Sequence[Key]) -> Iterator[Outcome]:
     """Yield one outcome for each of `keys`; a point that the line lacks has failed."""
+    points = points_of(line)
     for key in keys:
-        method, point = line["methods"].get(key.method), point_at(line, key)
+        method, point = line["methods"].get(key.method), points.get(key)
         measured = key.budget != "tokens" or _tells_tokens(line, key, point)
         if method is not None and point is not None:
             yield _outcome(line, method, point, measured)
@@ -118,9 +141,13 @@ def outcomes(line: Line, keys: Sequence[Key]) -> Iterator[Outcome]:
 
 def point_at(line: Line, key: Key) -> Point | None:
     """The point of a line that a key names, if it has one."""
-    method = line["methods"].get(key.method)
-    points = [] if method is None else method["points"]
-    return next((point for point in points if key_of(key.method, point) == key), None)
+    return points_of(line).get(key)
+
+
+def points_of(line: Line) -> dict[Key, Point]:
+    """All points of a line."""
+    methods = line["methods"].items()
+    return {key_of(name, point): point for name, method in methods for point in method["points"]}
 
 
 def _tells_tokens(line: Line, key: Key, own: Point | None) -> bool:
@@ -137,16 +164,20 @@ def samples(line: Line, method: str) -> Samples:
     """Count the independent attempts of one of SAMPLERS."""
     record = line["methods"].get(method)
     verdicts = [attempt["verdict"] for attempt in record["attempts"]] if record else []
-    return Samples(line["id"], len(verdicts), verdicts.count("right"), verdicts[:1] == ["right"])
+    first = verdicts[:1] == ["right"]
+    return Samples(line["id"], line["seed"], len(verdicts), verdicts.count("right"), first)
 
 
-def judged(attempts: Sequence[Attempt], visits: Sequence[int]) -> list[tuple[float, bool]]:
-    """Mean of the first `visits` rewards of each attempt that had any, and whether it is right."""
-    return [
-        (fmean(attempt["rewards"][:count]), is_right(attempt))
-        for attempt, count in zip(attempts, visits, strict=True)
-        if count and not attempt["dummy"]
-    ]
+def judged(attempts: Sequence[Attempt], visits: Sequence[int]) -> Judged:
+    """Mean of the first `visits` rewards of each attempt that had any."""
+    if not any(visits):
+        return _UNJUDGED
+    found = Judged(array("d"), array("d"))
+    for attempt, count in zip(attempts, visits, strict=True):
+        if count and not attempt["dummy"]:
+            kind = found.right if is_right(attempt) else found.wrong
+            kind.append(fmean(attempt["rewards"][:count]))
+    return found
 
 
 def is_right(attempt: Attempt) -> bool:
@@ -176,8 +207,8 @@ def _outcome(line: Line, method: MethodRecord, point: Point, measured: bool) -> 
         fixed=fixes.count(True),
         refined_right=len(keeps),
         broken=keeps.count(False),
-        judged=tuple(judged(seen, point["visits"])),
-        cost=point["cost"],
+        judged=judged(seen, point["visits"]),
+        spent=_spent([point["cost"]]),
         seconds=point["seconds"],
         capped=point["capped"],
         stopped_early=_stopped_early(line, method, point),
@@ -216,14 +247,18 @@ def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
         fixed=0,
         refined_right=0,
         broken=0,
-        judged=(),
-        cost=sum_costs(attempt["cost"] for attempt in attempts) if attempts else no_cost(),
+        judged=_UNJUDGED,
+        spent=_spent([attempt["cost"] for attempt in attempts]),
         seconds=None,
         capped=False,
         stopped_early=False,
         confidence=None,
         failures=0 if method is None else len(method["failures"]),
     )
+
+
+def _spent(costs: Sequence[Cost]) -> tuple[float, ...]:
+    return tuple(cast(Any, sum_costs(costs).values()))
 
 
 def _refinements(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Attempt]]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .records import RunSettings
+
 SOURCE = "arXiv 2406.07394"
 MODEL = "Llama-3-8B-Instruct"
 
@@ -54,6 +56,13 @@ PUBLISHED: dict[str, Published] = {
     "olympiadbench": Published("OlympiadBench", 1275, _percent(1.25, 3.06, 5.25, 7.76)),
 }
 """By the name of the data set here. The subset math500 stands beside the paper's whole MATH."""
+
+
+def published_of(settings: RunSettings) -> Published | None:
+    """What the paper printed of a run's data set, which is no file that happens to be so called."""
+    is_of_hub = " sha256:" not in settings["source"]
+    return PUBLISHED.get(settings["dataset"]) if is_of_hub else None
+
 
 MATH_LEVELS: dict[str, Published] = {
     str(level): Published(f"MATH level {level}", count, {0: first / 100, 8: last / 100})

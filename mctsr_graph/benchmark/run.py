@@ -86,6 +86,7 @@ async def run(
     jobs: Sequence[Job],
     engine: Engine,
     *,
+    planned: Sequence[Job] | None = None,
     environment: Environment | None = None,
     concurrency: int = 8,
     max_failed: float = 1.0,
@@ -102,6 +103,7 @@ async def run(
         settings: What is run.
         jobs: Problems with seeds, each once.
         engine: Where problems are solved.
+        planned: All that the run is to solve, if the jobs are a part of it.
         environment: What they are solved with, if that is to be kept.
         concurrency: Problems at once, 1 or more.
         max_failed: Share of the jobs that may fail, in [0, 1].
@@ -119,7 +121,7 @@ async def run(
         Exception: what the model raised for a wrong setting, key or name.
     """
     with folder.lease():
-        settings = _begun(folder, settings, jobs, environment)
+        settings = _begun(folder, settings, planned or jobs, environment)
         if retry_failed:
             folder.forget({(ln["id"], ln["seed"]) for ln in folder.lines() if lost_to_server(ln)})
         with Grader() as grader:

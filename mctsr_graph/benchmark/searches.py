@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage
 
+from mctsr_graph.calls.error_kinds import classify
 from mctsr_graph.calls.finish_reason import model_told
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.calls.request import Failure, Model, names_of
-from mctsr_graph.calls.error_kinds import classify
 from mctsr_graph.calls.usage import Cost, no_cost, sum_costs, total_cost
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.state import supersteps

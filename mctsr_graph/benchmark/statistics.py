@@ -184,58 +184,33 @@ def paired_difference(differences: Sequence[float], clusters: Sequence[Hashable]
     return Interval(value, min(drawn.low, low), max(drawn.high, high))
 
 
-def auc(
-    rewards: Sequence[float],
-    rights: Sequence[bool],
-    clusters: Sequence[Hashable],
-    *,
-    level: float = LEVEL,
-    draws: int = 1_000,
-    seed: int = 0,
-) -> Interval | None:
-    """Chance that a right answer's reward is above a wrong one's; equal rewards count one half.
-
-    It pools all problems, so it also rewards a judge that tells easy problems from hard ones.
+def detectable(
+    problems: int, differing: float, *, alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """Smallest difference of two accuracies that a paired test would show (Connor 1987).
 
     Args:
-        rewards: One an answer.
-        rights: Whether the answer is right.
-        clusters: The cluster of each answer; answers to one problem share theirs.
-        level: How sure, inside (0, 1).
-        draws: Resamples of clusters for the interval.
-        seed: Of the resampling.
+        problems: Problems that both have solved, 1 or more.
+        differing: Share of problems on which they differ, in [0, 1].
+        alpha: Chance of showing a difference where there is none, two-sided.
+        power: Chance of showing one of this size.
 
     Returns:
-        The area under the ROC curve in [0, 1], 0.5 for a judge that knows nothing; None where
-        no answer, or every answer, is right.
+        The difference in (0, 1]; 1 where none would show.
     """
-    if not any(rights) or all(rights):
-        return None
-    cluster_of = numpy.unique([str(cluster) for cluster in clusters], return_inverse=True)[1]
-    levels, level_of = numpy.unique(rewards, return_inverse=True)
-    right = numpy.asarray(rights, dtype=bool)
+    z, more = NormalDist().inv_cdf(1 - alpha / 2), NormalDist().inv_cdf(power)
 
-    def halves(times: numpy.ndarray) -> tuple[float, float]:
-        """Count pairs won (a tie is half a pair) and all pairs, each cluster so many times."""
-        weights = times[cluster_of]
-        good = numpy.bincount(level_of[right], weights[right], len(levels))
-        bad = numpy.bincount(level_of[~right], weights[~right], len(levels))
-        won = good @ (numpy.cumsum(bad) - bad / 2)
-        return float(won), float(good.sum() * bad.sum())
+    def needed(difference: float) -> float:
+        share = max(differing, difference)
+        return ((z * math.sqrt(share) + more * math.sqrt(share - difference**2)) / difference) ** 2
 
-    once = numpy.ones(int(cluster_of.max()) + 1)
-    won, pairs = halves(once)
-    drawn = [halves(row) for block in _times_drawn(once, draws, seed) for row in block]
-    table = numpy.array([pair for pair in drawn if pair[1]])
-    return _interval(won / pairs, table[:, 0], table[:, 1], level)
-
-
-def pairs_won(right: Sequence[float], wrong: Sequence[float]) -> float:
-    """Count the pairs of a right and a wrong answer in which the right one's reward is higher.
-
-    Equal rewards count one half. There are len(right) * len(wrong) pairs.
-    """
-    return sum((a > b) + (a == b) / 2 for a in right for b in wrong)
+    low, high = 0.0, 1.0
+    if needed(high) > problems:
+        return 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if needed(middle) > problems else (low, middle)
+    return high
 
 
 def _times_drawn(alike: numpy.ndarray, draws: int, seed: int) -> Iterator[numpy.ndarray]:

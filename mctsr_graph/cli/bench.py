@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +15,19 @@ from rich.console import Console
 
 from mctsr_graph.calls.usage import ROLES
 from mctsr_graph.cli.arguments import parse_setting
+from mctsr_graph.cli.bench_config import read_config, written_config
 from mctsr_graph.cli.common import ends
 from mctsr_graph.cli.streams import stderr, stdout
 from mctsr_graph.cli.terminal import notes
 from mctsr_graph.errors import (
     ConfigError,
-    MissingExtraError,
 )
 from mctsr_graph.models.load import load_model
 
 if TYPE_CHECKING:
+    from mctsr_graph.benchmark.plan import Plan
+    from mctsr_graph.benchmark.problems import DataSet
+    from mctsr_graph.benchmark.ray_engine import ModelMaker
     from mctsr_graph.benchmark.records import Line, RunSettings
     from mctsr_graph.benchmark.run import Engine, Job
     from mctsr_graph.benchmark.store import RunFolder
@@ -39,15 +43,23 @@ RunArgument = Annotated[Path, typer.Argument(help="The folder of a run.")]
 
 @bench_app.command("run")
 def run_command(
+    context: typer.Context,
     dataset: Annotated[
         str | None,
         typer.Argument(
             help="gsm8k, gsm_hard, math, math500, aime, aime24, aime25, math_odyssey, "
-            "olympiadbench, or a .jsonl or .jsonl.gz file of {id, problem, answer, level, subject}."
+            "olympiadbench; hub:OWNER/NAME or hub:OWNER/NAME:CONFIG; simulated:COUNT; or a .jsonl "
+            "or .jsonl.gz file of {problem, answer, id, level, subject}."
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="As for `mctsr solve`.")
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="As for `mctsr solve`, or py:FILE:NAME, or simulated:skill=0.4,auc=0.7. Given "
+            "several times, each model makes a run of its own.",
+        ),
     ] = None,
     methods: Annotated[
         str,
@@ -99,6 +111,28 @@ def run_command(
     revision: Annotated[
         str | None, typer.Option(help="Commit of the data set on the hub, instead of ours.")
     ] = None,
+    split: Annotated[str, typer.Option(help="Split of a set given as hub:OWNER/NAME.")] = "test",
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=THEIRS", help="What a file or hub: set calls problem, answer, id, ..."
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only the I-th of N parts; join them by `bench merge`."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file of options by their long names; the command line goes before it.",
+            is_eager=True,
+            callback=read_config,
+        ),
+    ] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Write such a file of this command, and end.")
+    ] = False,
     replay: Annotated[
         Path | None,
         typer.Option(help="Make this run's lines again from its recorded calls, without a model."),
@@ -109,20 +143,19 @@ def run_command(
     The same command goes on with a run that was stopped or killed.
     """
     err = stderr()
-    with _explained(err), notes(err):
+    with explained(err), notes(err):
+        if print_config:
+            stdout().print(written_config(context), end="", soft_wrap=True, markup=False)
+            return
         if replay is not None:
             _replay(err, replay, out or replay.with_name(f"{replay.name}-replay"))
             return
         if dataset is None:
             raise ConfigError("no data set is given; `mctsr bench run --help` names them")
         from mctsr_graph.benchmark.data_sets import load_problems
-        from mctsr_graph.benchmark.environment import environment_of
         from mctsr_graph.benchmark.plan import Plan
-        from mctsr_graph.benchmark.problems import choose
-        from mctsr_graph.benchmark.records import FORMER
-        from mctsr_graph.benchmark.run import Job, settings_of
-        from mctsr_graph.benchmark.stand_in import about
-        from mctsr_graph.benchmark.store import RunFolder
+        from mctsr_graph.benchmark.problems import FIELDS, choose
+        from mctsr_graph.benchmark.run import Job
 
         limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
         given = limits if max_reply_tokens is not None else {}
@@ -130,120 +163,56 @@ def run_command(
         plan = Plan(_words(methods), _numbers("--rollouts", rollouts), given)
         if equal is not None:
             plan = replace(plan, equal=_words(equal))
-        data = load_problems(dataset, revision=revision)
+        fields = _fields(field or [], FIELDS)
+        data = load_problems(dataset, revision=revision, split=split, fields=fields)
         chosen = choose(data, levels=_words(levels), subjects=_words(subjects), limit=limit)
         seeds = _numbers("--seed", seed)
         if len(set(seeds)) < len(seeds):
             raise ConfigError(f"--seed is {seed!r}, allowed whole numbers, each once")
         jobs = [Job(problem, one) for one in seeds for problem in chosen]
-        loaded, named = load_model(model), model or "default"
         options = {
+            "planned": jobs,
             "concurrency": concurrency,
             "max_failed": max_failed,
             "retry_failed": retry_failed,
-            "environment": environment_of(loaded),
         }
-        begun = settings_of(data, named, about(loaded), plan)
-        folder = RunFolder(out or _usual_folder(begun))
-        if equal is None:  # a run of an earlier version goes on under its own rule
-            former = settings_of(data, named, about(loaded), replace(plan, equal=FORMER))
-            before = RunFolder(out or _usual_folder(former))
-            if (before.settings() or begun)["run"] == former["run"]:
-                folder, begun = before, former
-        where = _engine(engine, loaded, model, ray_address)
-        _run(err, folder, begun, jobs, where, options)
+        part = _part(shard, jobs)
+        names: list[str | None] = [*(model or [])] or [None]
+        for name in names:
+            where = out if out is None or len(names) < 2 else out / _file_name(name)
+            _run_model(err, data, plan, part, name, where, equal, engine, ray_address, options)
 
 
-@bench_app.command("regrade")
-def regrade_command(
-    run: RunArgument,
-    golds: Annotated[
-        Path | None,
-        typer.Option(
-            "--gold",
-            help="A .jsonl file of corrected answers, {id, answer} a line; others stay.",
-        ),
-    ] = None,
+def _run_model(
+    err: Console,
+    data: DataSet,
+    plan: Plan,
+    jobs: list[Job],
+    model: str | None,
+    out: Path | None,
+    equal: str | None,
+    engine: str,
+    ray_address: str | None,
+    options: dict[str, Any],
 ) -> None:
-    """Grade a run's answers anew, without a model."""
-    err = stderr()
-    with _explained(err), notes(err):
-        from mctsr_graph.benchmark.again import regrade
-        from mctsr_graph.benchmark.store import RunFolder
+    from mctsr_graph.benchmark.environment import environment_of
+    from mctsr_graph.benchmark.model_names import maker_of
+    from mctsr_graph.benchmark.records import FORMER
+    from mctsr_graph.benchmark.run import settings_of
+    from mctsr_graph.benchmark.stand_in import about
+    from mctsr_graph.benchmark.store import RunFolder
 
-        found = regrade(RunFolder(run), golds)
-        told = f"{found.graded} answers graded, {found.changed} verdicts changed"
-        if golds is not None:
-            told += f", {found.replaced} lines with a corrected answer"
-        if found.foreign:
-            err.print(f"{found.foreign} corrected answers are to problems that the run has not")
-        stdout().print(told)
-
-
-@bench_app.command("report")
-def report_command(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN...", help="Folders of runs; parts of one run become one."),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Where to; by default `report` in the first run."),
-    ] = None,
-) -> None:
-    """Make tables, plots and a page of runs, from their lines alone.
-
-    Accuracies with their intervals go to stdout. report.html shows everything, each problem's
-    tree included, and needs nothing else; report.md, metrics.json and the plots lie beside it.
-    """
-    err = stderr()
-    with _explained(err), notes(err):
-        try:
-            from mctsr_graph.benchmark.report.text import terminal
-            from mctsr_graph.benchmark.report.write import measure_runs, write_report
-        except ModuleNotFoundError as error:
-            needed = f'a report needs {error.name}: pip install "mctsr-graph[bench]"'
-            raise MissingExtraError(needed) from None
-
-        measured = measure_runs(runs)
-        for _, metrics in measured:
-            for part in terminal(metrics):
-                stdout().print(part)
-        files = write_report(measured, out or runs[0] / "report")
-        stdout().print(f"{files[0]} has all of it")
-
-
-def export_command(
-    run: RunArgument,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for sft.jsonl and pairs.jsonl.")],
-    by_truth: Annotated[
-        bool,
-        typer.Option(
-            "--gold", help="Choose by the truth as well as by rewards; such rows are marked."
-        ),
-    ] = False,
-    same_answer: Annotated[
-        bool,
-        typer.Option("--same-answer", help="Also pair texts that state the same final answer."),
-    ] = False,
-    steps: Annotated[
-        bool,
-        typer.Option(
-            "--steps", help="Write steps.jsonl as well: graded steps for a process reward model."
-        ),
-    ] = False,
-) -> None:
-    """Write a run's trees as training data: rows for SFT, and pairs for preference tuning."""
-    err = stderr()
-    with _explained(err), notes(err):
-        from mctsr_graph.benchmark.export import export
-
-        found = export(run, out, gold=by_truth, same_answer=same_answer, steps=steps)
-        told = f"{found.rows} rows in {out / 'sft.jsonl'}, {found.pairs} in {out / 'pairs.jsonl'}"
-        told += f", {found.steps} in {out / 'steps.jsonl'}" if steps else ""
-        if found.contradicted:
-            told += f"; {found.contradicted} are contradicted by others, and marked"
-        stdout().print(told)
+    make, named = maker_of(model), model or "default"
+    loaded = load_model(model) if make is None else make()
+    begun = settings_of(data, named, about(loaded), plan)
+    folder = RunFolder(out or _usual_folder(begun))
+    if equal is None:  # a run of an earlier version goes on under its own rule
+        former = settings_of(data, named, about(loaded), replace(plan, equal=FORMER))
+        before = RunFolder(out or _usual_folder(former))
+        if (before.settings() or begun)["run"] == former["run"]:
+            folder, begun = before, former
+    where = _engine(engine, loaded, make or model, ray_address)
+    _run(err, folder, begun, jobs, where, {**options, "environment": environment_of(loaded)})
 
 
 def _run(
@@ -284,7 +253,9 @@ def _usual_folder(settings: RunSettings) -> Path:
     return Path("runs") / f"{settings['dataset']}-{settings['run'][:8]}"
 
 
-def _engine(name: str, loaded: object, model: str | None, ray_address: str | None) -> Engine:
+def _engine(
+    name: str, loaded: object, model: str | ModelMaker | None, ray_address: str | None
+) -> Engine:
     if name == "local":
         from mctsr_graph.benchmark.run import local
 
@@ -307,6 +278,31 @@ def _replay(err: Console, original: Path, out: Path) -> None:
         raise typer.Exit(1)
 
 
+def _fields(given: list[str], allowed: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, _, theirs = text.partition("=")
+        if name not in allowed or not theirs:
+            raise ConfigError(f"--field is {text!r}, allowed NAME=THEIRS of {', '.join(allowed)}")
+        found[name] = theirs
+    return found
+
+
+def _part(shard: str | None, jobs: list[Job]) -> list[Job]:
+    """The jobs of a shard: every N-th, so that all shards are alike."""
+    if shard is None:
+        return jobs
+    number, _, count = shard.partition("/")
+    whole = number.isdecimal() and count.isdecimal()
+    if not whole or not 1 <= int(number) <= int(count) <= len(jobs):
+        raise ConfigError(f"--shard is {shard!r}, allowed I/N, from 1/1 to {len(jobs)}/{len(jobs)}")
+    return jobs[int(number) - 1 :: int(count)]
+
+
+def _file_name(model: str | None) -> str:
+    return re.sub(r"[^\w.=,-]+", "-", model or "default")
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -319,7 +315,7 @@ def _numbers(option: str, text: str) -> list[int]:
 
 
 @contextmanager
-def _explained(err: Console) -> Iterator[None]:
+def explained(err: Console) -> Iterator[None]:
     """Turn every end into a line for people and an exit code."""
     try:
         with ends(err):

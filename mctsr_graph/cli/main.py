@@ -15,7 +15,8 @@ from rich.table import Table
 from mctsr_graph import __version__
 from mctsr_graph.calls.usage import ROLES
 from mctsr_graph.cli.arguments import parse_setting
-from mctsr_graph.cli.bench import bench_app, export_command
+from mctsr_graph.cli.bench import bench_app
+from mctsr_graph.cli.bench_results import export_command
 from mctsr_graph.cli.common import EXIT_CODES, chosen, explained, model_for, searches_in
 from mctsr_graph.cli.steer import app as steer_app
 from mctsr_graph.cli.streams import raw, stderr, stdout

@@ -1,13 +1,8 @@
-"""The report's plots, as matplotlib figures: a run's metrics in, figures out.
-
-Colours are from Okabe and Ito's palette, which colour-blind readers can tell apart; each method
-also has a marker of its own, and lines are named where they end instead of in a legend.
-"""
+"""The report's plots, as matplotlib figures: a run's metrics in, figures out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -16,8 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from mctsr_graph.benchmark.judge import Judge
 from mctsr_graph.benchmark.metrics import Metrics, RunMetrics
-from mctsr_graph.benchmark.outcomes import Key
-from mctsr_graph.benchmark.published import MODEL, PUBLISHED, Published
+from mctsr_graph.benchmark.published import MODEL, Published, published_of
 from mctsr_graph.benchmark.statistics import Interval
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, at
 
@@ -35,29 +29,18 @@ from .drawing import (
     percent_axis,
     percents,
 )
+from .looks import BLUE, ORANGE, looks_of, name_of
+from .sampling import by_samples, reliability
 
-_BLUE, _ORANGE = "#0072B2", "#D55E00"
-_SEARCHES = [Look(_BLUE, "o"), Look(_ORANGE, "s"), Look("#009E73", "D"), Look("#B0578D", "P")]
-_BASELINES = {
-    "cot": Look("#595959", "v"),
-    "self-refine": Look("#9A6B00", "^"),
-    "self-consistency": Look("#3A9BD1", "X"),
-    "best-of-n": Look("#8E6C8A", "p"),
-}
 _NOTHING = Published("", 0, {})
-_LONGEST = 32  # characters of a name; longer ones would leave no room for the drawing
 
 
 def plots(run: RunMetrics) -> list[Plot]:
     """Every plot of a run for which it has figures."""
     with matplotlib.rc_context(STYLE):
         found = [_by_rollouts(run), _by_tokens(run), _rewards(run), _refinement(run)]
+        found += [reliability(run), by_samples(run)]
     return [plot for plot in found if plot is not None]
-
-
-def _looks(run: RunMetrics) -> dict[str, Look]:
-    searches = dict.fromkeys(key.method for key in run.methods if key.searches)
-    return {**_BASELINES, **dict(zip(searches, cycle(_SEARCHES), strict=False))}
 
 
 def _curves(run: RunMetrics) -> Iterator[tuple[str, list[Metrics]]]:
@@ -69,17 +52,12 @@ def _curves(run: RunMetrics) -> Iterator[tuple[str, list[Metrics]]]:
         yield method, [run.methods[k] for k in keys if (k.method, k.budget, k.against) == same]
 
 
-def _name(method: str) -> str:
-    name = words.method_name(Key(method, "own", 0, None))
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-
-
 def _label(panel: Panel, x: float, y: float, method: str, look: Look, main: bool) -> None:
-    panel.labels.append(Label(x, y, _name(method), look.colour, "bold" if main else "normal"))
+    panel.labels.append(Label(x, y, name_of(method), look.colour, "bold" if main else "normal"))
 
 
 def _by_rollouts(run: RunMetrics) -> Plot:
-    published = PUBLISHED.get(run.settings["dataset"], _NOTHING)
+    published = published_of(run.settings) or _NOTHING
     counts = sorted({0, *(key.rollouts for key in run.methods), *published.accuracy})
     figure, (left, right) = panels(11.2, 4.8, 2, sharey=True)
     ours, bound = Panel(left), Panel(right)
@@ -90,7 +68,7 @@ def _by_rollouts(run: RunMetrics) -> Plot:
     left.set_xlabel("rollouts; baselines at as many calls")
     right.set_xlabel("rollouts")
     shares = [*published.accuracy.values(), *published.closed_models.values()]
-    curves, looks = list(_curves(run)), _looks(run)
+    curves, looks = list(_curves(run)), looks_of(run)
     for place, (method, metrics) in enumerate(curves):
         shift = 0.08 * (place - (len(curves) - 1) / 2)  # so that error bars stay apart
         shares += _rollout_curve(ours, metrics, looks[method], shift, oracle=False)
@@ -151,7 +129,7 @@ def _published(ours: Panel, bound: Panel, published: Published) -> None:
 
 def _by_tokens(run: RunMetrics) -> Plot | None:
     figure, (axes,) = panels(9.2, 4.6, 1)
-    panel, looks = Panel(axes), _looks(run)
+    panel, looks = Panel(axes), looks_of(run)
     shares: list[float] = []
     for method, found in _curves(run):
         told = [(one.tokens.mean, one) for one in found if one.tokens and one.tokens.mean > 0]
@@ -167,7 +145,7 @@ def _by_tokens(run: RunMetrics) -> Plot | None:
             _label(panel, means[-1], values[-1].value, method, looks[method], main)
         else:
             axes.annotate(
-                _name(method),
+                name_of(method),
                 (means[0], values[0].value),
                 xytext=(8, -3),
                 textcoords="offset points",
@@ -205,7 +183,7 @@ def _rewards(run: RunMetrics) -> Plot | None:
         return None
     figure, axes = panels(max(4.8, 3.4 * len(judged)), 3.5, len(judged), sharey=True)
     for one, (method, judge) in zip(axes, judged, strict=True):
-        one.set_title(_name(method))
+        one.set_title(name_of(method))
         _histogram(one, judge)
     axes[0].set_ylabel("share of the answers")
     note = (
@@ -216,7 +194,7 @@ def _rewards(run: RunMetrics) -> Plot | None:
 
 
 def _histogram(axes: Axes, judge: Judge) -> None:
-    kinds = (("wrong", judge.wrong, _ORANGE, (0, (4, 1.5))), ("right", judge.right, _BLUE, "-"))
+    kinds = (("wrong", judge.wrong, ORANGE, (0, (4, 1.5))), ("right", judge.right, BLUE, "-"))
     for name, rewards, colour, line in kinds:
         bins: Any = [at(share / 20) for share in range(21)]
         inside = [
@@ -253,8 +231,8 @@ def _refinement(run: RunMetrics) -> Plot | None:
     figure, (axes,) = panels(8.6, 1.4 + 0.55 * len(refined), 1)
     rows = list(enumerate(reversed(refined)))
     kinds = (
-        ("wrong answers made right", _BLUE, "o", 0.13),
-        ("right answers made wrong", _ORANGE, "s", -0.13),
+        ("wrong answers made right", BLUE, "o", 0.13),
+        ("right answers made wrong", ORANGE, "s", -0.13),
     )
     for index, (name, colour, marker, shift) in enumerate(kinds):
         found = [(row, (one.fix, one.breakage)[index]) for row, one in rows]
@@ -272,7 +250,7 @@ def _refinement(run: RunMetrics) -> Plot | None:
             linestyle="",
             label=name,
         )
-    axes.set_yticks([row for row, _ in rows], [_name(one.key.method) for _, one in rows])
+    axes.set_yticks([row for row, _ in rows], [name_of(one.key.method) for _, one in rows])
     axes.set_ylim(-0.5, len(rows) - 0.5)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(percents())

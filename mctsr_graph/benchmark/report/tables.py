@@ -1,43 +1,33 @@
-"""The report's tables as plain text in rows; how they are drawn is for others."""
+"""The report's tables: what was run, how it ended, what it cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from mctsr_graph.benchmark import refining
 from mctsr_graph.benchmark.metrics import Group, Metrics, RunMetrics
 from mctsr_graph.benchmark.outcomes import VERDICTS, Key
-from mctsr_graph.benchmark.published import MATH_LEVELS, MODEL, PUBLISHED, SOURCE, Published
+from mctsr_graph.benchmark.published import MATH_LEVELS, MODEL, SOURCE, Published, published_of
 from mctsr_graph.benchmark.records import Environment
 from mctsr_graph.benchmark.statistics import Interval
 
 from . import words
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with what one must know to read it. No cell is markup."""
-
-    name: str
-    """A short word, to find it by."""
-    title: str
-    note: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
+from .findings import calibration_table, comparisons_table, judge_table, samples_table
+from .table import Table, names
 
 
 def tables(run: RunMetrics) -> list[Table]:
     """Every table of a run that has rows."""
     found = [
         _accuracy(run),
-        _comparisons(run),
+        comparisons_table(run),
         _missing(run),
         _endings(run),
         _cost(run),
         _refinement(run),
-        _judge(run),
-        _samples(run),
+        judge_table(run),
+        calibration_table(run),
+        samples_table(run),
         *_groups(run),
         *_published(run),
     ]
@@ -72,11 +62,6 @@ def _made_with(one: Environment) -> str:
     return "; ".join([code, *(str(part) for part in where if part), packages])
 
 
-def _names(key: Key) -> tuple[str, str, str]:
-    rollouts = words.NONE if key.budget == "own" else str(key.rollouts)
-    return rollouts, words.method_name(key), words.budget_name(key)
-
-
 def _by_budget(run: RunMetrics) -> list[Metrics]:
     """First what has a fixed cost, then all at 0 rollouts, all at 1, and so on."""
     ordered = sorted(run.methods, key=lambda key: (key.budget != "own", key.rollouts))
@@ -106,7 +91,7 @@ def _accuracy(run: RunMetrics) -> Table:
         ),
         [
             (
-                *_names(metrics.key),
+                *names(metrics.key),
                 words.percent(metrics.selected),
                 words.percent(metrics.majority),
                 words.percent(metrics.weighted),
@@ -115,44 +100,6 @@ def _accuracy(run: RunMetrics) -> Table:
                 words.percent(metrics.selection_loss),
             )
             for metrics in _by_budget(run)
-        ],
-    )
-
-
-def _comparisons(run: RunMetrics) -> Table:
-    return Table(
-        "comparisons",
-        "Comparisons on the same problems",
-        "Difference of the selected accuracies in points, with a 95 % interval: the wider of a "
-        "paired bootstrap of whole problems and of a score interval. Then the counts of problems "
-        "that only one of the two got right, the exact McNemar test, and its p after Holm's "
-        "correction for all rows. Problems are those on which it is known what both sides spent "
-        "(times seeds); metrics.json names the others. Nothing is called better unless the "
-        "interval leaves 0 out and the corrected p is below 0.05.",
-        (
-            "this",
-            "against",
-            "problems",
-            "difference",
-            "only this",
-            "only that",
-            "p",
-            "p (Holm)",
-            "finding",
-        ),
-        [
-            (
-                words.full_name(one.first),
-                words.full_name(one.second),
-                words.count(one.problems),
-                words.points(one.difference),
-                str(one.only_first),
-                str(one.only_second),
-                words.p_value(one.p),
-                words.p_value(one.holm),
-                "no difference shown" if one.finding == "not shown" else one.finding,
-            )
-            for one in run.comparisons
         ],
     )
 
@@ -180,7 +127,7 @@ def _endings(run: RunMetrics) -> Table:
         ),
         [
             (
-                *_names(metrics.key),
+                *names(metrics.key),
                 *(
                     words.count(number)
                     for number in (
@@ -243,7 +190,7 @@ def _cost(run: RunMetrics) -> Table:
         ),
         [
             (
-                *_names(metrics.key),
+                *names(metrics.key),
                 words.spread(metrics.calls, 1),
                 words.spread(metrics.tokens),
                 words.spread(metrics.seconds, 1),
@@ -272,7 +219,7 @@ def _refinement(run: RunMetrics) -> Table:
         ("rollouts", "method", "budget", "fix rate", "of so many", "break rate", "of so many"),
         [
             (
-                *_names(metrics.key),
+                *names(metrics.key),
                 words.percent(metrics.fix),
                 words.count(metrics.refined[0]),
                 words.percent(metrics.breakage),
@@ -280,45 +227,6 @@ def _refinement(run: RunMetrics) -> Table:
             )
             for metrics in _last(run)
             if any(metrics.refined)
-        ],
-    )
-
-
-def _judge(run: RunMetrics) -> Table:
-    return Table(
-        "judge",
-        "What the judge knows",
-        "Rewards against the truth, which the search never sees; 0.5 is a judge that knows "
-        "nothing. AUC pools all problems. Pairwise accuracy compares answers to the same problem, "
-        "which is what a search needs.",
-        ("rollouts", "method", "budget", "AUC", "pairwise accuracy", "pairs", "answers"),
-        [
-            (
-                *_names(key),
-                words.share(judge.auc),
-                words.share(judge.pairwise),
-                words.count(judge.pairs),
-                words.count(judge.answers),
-            )
-            for key, judge in run.judges.items()
-        ],
-    )
-
-
-def _samples(run: RunMetrics) -> Table:
-    numbers = sorted({k for found in run.pass_at_k.values() for k in found})
-    return Table(
-        "samples",
-        "pass@k of independent samples (oracle upper bound)",
-        "Percent chance that at least one of k samples is right, unbiased. At k = 1 it is the "
-        "accuracy of a single sample, averaged over all of them.",
-        ("method", *(f"k = {k}" for k in numbers)),
-        [
-            (
-                words.method_name(Key(name, "own", 0, None)),
-                *(words.percent(found.get(k)) for k in numbers),
-            )
-            for name, found in run.pass_at_k.items()
         ],
     )
 
@@ -356,9 +264,9 @@ def _group_table(
 
 
 def _published(run: RunMetrics) -> Iterator[Table]:
-    dataset = run.settings["dataset"]
-    found = [PUBLISHED[dataset]] if dataset in PUBLISHED else []
-    if dataset.startswith("math") and found:
+    own = published_of(run.settings)
+    found = [] if own is None else [own]
+    if run.settings["dataset"] in ("math", "math500") and found:
         found += MATH_LEVELS.values()
     yield Table(
         "published",

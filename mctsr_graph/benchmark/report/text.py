@@ -16,12 +16,14 @@ from mctsr_graph.text.printable import printable
 
 from . import words
 from .drawing import Plot
-from .tables import Table, facts, tables
+from .table import Table
+from .tables import facts, tables
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|~&$])")
 _IN_TERMINAL = {  # the columns that fit
     "accuracy": ("method", "budget", "selected", "oracle upper bound"),
     "comparisons": ("this", "against", "difference", "p (Holm)", "finding"),
+    "calibration": ("method", "budget", "confidence", "right", "error", "Brier score"),
     "missing": ("state", "why", "problems", "which"),
     "endings": ("method", "budget", "right", "wrong", "no answer", "undecided", "failed"),
 }
@@ -75,6 +77,12 @@ def terminal(run: RunMetrics) -> Iterator[RichTable | Text]:
             yield _terminal_table(table, _IN_TERMINAL[table.name])
     for sentence in refining.told(run.refining):
         yield _plain(f"Refining: {sentence}")
+
+
+def across_runs(table: Table) -> RichTable:
+    """What a terminal shows of a comparison of runs."""
+    names = ("run", "against", "method", "problems", "difference", "p (Holm)", "finding")
+    return _terminal_table(table, names)
 
 
 def _terminal_table(table: Table, names: Sequence[str]) -> RichTable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .problems import problems
 from .text import markdown
 
 PAGE, MARKDOWN, FIGURES = "report.html", "report.md", "metrics.json"
+_MOST_SHOWN = 2_000  # problems on the page, which a browser has to open
 _OF_JUDGE = ("auc", "pairwise", "pairs", "answers")  # not each single reward
 
 
@@ -44,8 +46,17 @@ class RunLines:
         yield from distinct(line for folder in self.folders for line in read_run(folder)[1])
 
 
-def measure_runs(folders: Sequence[Path]) -> list[tuple[RunLines, RunMetrics]]:
-    """Read and measure runs. Folders of the same run, as from several machines, are one.
+def measure_runs(
+    folders: Sequence[Path], baseline: str | None = None
+) -> list[tuple[RunLines, RunMetrics]]:
+    """Read and measure runs; with a baseline all other methods are compared with it."""
+    return [
+        (one, measure(one.settings, one, one.attempted(), baseline)) for one in read_runs(folders)
+    ]
+
+
+def read_runs(folders: Sequence[Path]) -> list[RunLines]:
+    """Read runs. Folders of the same run, as from several machines, are one.
 
     Raises:
         ConfigError: A folder is no run, its lines are damaged, or it has none.
@@ -58,11 +69,13 @@ def measure_runs(folders: Sequence[Path]) -> list[tuple[RunLines, RunMetrics]]:
             settings = {**settings, "planned": all_planned([before.settings, settings])}
         others = before.folders if before is not None else ()
         found[settings["run"]] = RunLines(settings, [*others, folder])
-    return [(one, measure(one.settings, one, one.attempted())) for one in found.values()]
+    return list(found.values())
 
 
 def write_report(measured: Sequence[tuple[RunLines, RunMetrics]], folder: Path) -> list[Path]:
     """Write a page, Markdown, figures as JSON, and each plot as SVG and PNG.
+
+    The page shows the first 2,000 problems of a run with their trees; the figures are of all.
 
     Args:
         measured: What `measure_runs` returned.
@@ -78,7 +91,8 @@ def write_report(measured: Sequence[tuple[RunLines, RunMetrics]], folder: Path) 
         saved = [(plot, _save_plot(plot, number, folder)) for plot in drawn]
         pictures += [folder / name for _, names in saved for name in names]
         texts.append(markdown(metrics, [(plot, names[0]) for plot, names in saved]))
-        parts.append(Part(number, metrics, drawn, problems(lines, metrics.at_most())))
+        shown = problems(islice(lines, _MOST_SHOWN), metrics.at_most())
+        parts.append(Part(number, metrics, drawn, shown))
     (folder / MARKDOWN).write_text("# MCTSr benchmark\n\n" + "\n".join(texts), "utf-8", "replace")
     figures = [_plain(metrics) for _, metrics in measured]
     (folder / FIGURES).write_text(json.dumps(figures, indent=1), "utf-8")

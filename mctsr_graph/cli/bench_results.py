@@ -1,0 +1,180 @@
+"""The commands `mctsr bench ...` and `mctsr export` that work on a run that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mctsr_graph.cli.bench import RunArgument, bench_app, explained
+from mctsr_graph.cli.streams import stderr, stdout
+from mctsr_graph.cli.terminal import notes
+from mctsr_graph.errors import MissingExtraError
+
+
+@bench_app.command("regrade")
+def regrade_command(
+    run: RunArgument,
+    golds: Annotated[
+        Path | None,
+        typer.Option(
+            "--gold",
+            help="A .jsonl file of corrected answers, {id, answer} a line; others stay.",
+        ),
+    ] = None,
+) -> None:
+    """Grade a run's answers anew, without a model."""
+    err = stderr()
+    with explained(err), notes(err):
+        from mctsr_graph.benchmark.again import regrade
+        from mctsr_graph.benchmark.store import RunFolder
+
+        found = regrade(RunFolder(run), golds)
+        told = f"{found.graded} answers graded, {found.changed} verdicts changed"
+        if golds is not None:
+            told += f", {found.replaced} lines with a corrected answer"
+        if found.foreign:
+            err.print(f"{found.foreign} corrected answers are to problems that the run has not")
+        stdout().print(told)
+
+
+@bench_app.command("report")
+def report_command(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of runs; parts of one run become one."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Where to; by default `report` in the first run."),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Compare all methods with this one, instead of searches with all."),
+    ] = None,
+) -> None:
+    """Make tables, plots and a page of runs, from their lines alone.
+
+    Accuracies with their intervals go to stdout. report.html shows everything, each problem's
+    tree included, and needs nothing else; report.md, metrics.json and the plots lie beside it.
+    """
+    err = stderr()
+    with explained(err), notes(err):
+        try:
+            from mctsr_graph.benchmark.report.text import terminal
+            from mctsr_graph.benchmark.report.write import measure_runs, write_report
+        except ModuleNotFoundError as error:
+            needed = f'a report needs {error.name}: pip install "mctsr-graph[bench]"'
+            raise MissingExtraError(needed) from None
+
+        measured = measure_runs(runs, baseline)
+        for _, metrics in measured:
+            for part in terminal(metrics):
+                stdout().print(part)
+        files = write_report(measured, out or runs[0] / "report")
+        stdout().print(f"{files[0]} has all of it")
+
+
+@bench_app.command("compare")
+def compare_command(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN RUN...", help="Folders of runs; each goes against the first."),
+    ],
+    method: Annotated[
+        str | None, typer.Option(help="Only this method; by default each that two runs have.")
+    ] = None,
+) -> None:
+    """Compare runs of other models or settings on the problems that they share.
+
+    Pairs problems by id and right answer, takes seeds of one problem together, and corrects all p
+    values as one family.
+    """
+    err = stderr()
+    with explained(err), notes(err):
+        from mctsr_graph.benchmark.across import compare_runs
+        from mctsr_graph.benchmark.report.findings import across_table
+        from mctsr_graph.benchmark.report.text import across_runs
+        from mctsr_graph.benchmark.report.write import read_runs
+
+        read = read_runs(runs)
+        names = [f"{one.settings['model']} ({one.folders[0].name})" for one in read]
+        given = [(name, one.settings, one) for name, one in zip(names, read, strict=True)]
+        found = compare_runs(given, method)
+        stdout().print(across_runs(across_table(found)))
+        left_out = {one.this: one.comparison.left_out for one in found}
+        for name, ids in left_out.items():
+            if ids:
+                err.print(f"{name}: {len(ids)} problems are in one run only ({', '.join(ids[:5])})")
+
+
+@bench_app.command("merge")
+def merge_command(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of parts.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A new folder for the whole run.")],
+) -> None:
+    """Put the parts of a run together, as --shard makes them: lines, calls and plan."""
+    err = stderr()
+    with explained(err), notes(err):
+        from mctsr_graph.benchmark.merging import merge_runs
+        from mctsr_graph.benchmark.store import RunFolder
+
+        count = merge_runs([RunFolder(run) for run in runs], RunFolder(out))
+        stdout().print(f"{count} lines in {out}")
+
+
+@bench_app.command("convert")
+def convert_command(
+    run: RunArgument,
+    to: Annotated[str, typer.Option(help="csv, latex, inspect or lm-eval.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Where to; by default a folder of that name in the run."),
+    ] = None,
+) -> None:
+    """Write a run for other programs.
+
+    csv: outcomes.csv, a row for each problem, method and budget, and each table of the report.
+    latex: the tables. inspect: a log of inspect_ai for each method at the largest budget. lm-eval:
+    results and samples as lm-evaluation-harness writes them.
+    """
+    err = stderr()
+    with explained(err), notes(err):
+        from mctsr_graph.benchmark.convert import convert
+
+        files = convert(run, to, out or run / to)
+        stdout().print(f"{len(files)} files in {out or run / to}")
+
+
+def export_command(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for sft.jsonl and pairs.jsonl.")],
+    by_truth: Annotated[
+        bool,
+        typer.Option(
+            "--gold", help="Choose by the truth as well as by rewards; such rows are marked."
+        ),
+    ] = False,
+    same_answer: Annotated[
+        bool,
+        typer.Option("--same-answer", help="Also pair texts that state the same final answer."),
+    ] = False,
+    steps: Annotated[
+        bool,
+        typer.Option(
+            "--steps", help="Write steps.jsonl as well: graded steps for a process reward model."
+        ),
+    ] = False,
+) -> None:
+    """Write a run's trees as training data: rows for SFT, and pairs for preference tuning."""
+    err = stderr()
+    with explained(err), notes(err):
+        from mctsr_graph.benchmark.export import export
+
+        found = export(run, out, gold=by_truth, same_answer=same_answer, steps=steps)
+        told = f"{found.rows} rows in {out / 'sft.jsonl'}, {found.pairs} in {out / 'pairs.jsonl'}"
+        told += f", {found.steps} in {out / 'steps.jsonl'}" if steps else ""
+        if found.contradicted:
+            told += f"; {found.contradicted} are contradicted by others, and marked"
+        stdout().print(told)
