@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from inspect import isawaitable
 from typing import cast
 
-from langgraph.errors import GraphBubbleUp
 from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Failure, Model
 from mctsr_graph.calls.sync_async import gathered
 from mctsr_graph.calls.usage import no_usage, total_cost
-from mctsr_graph.errors import ConfigError, SearchFailedError
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.spec import check_options
-from mctsr_graph.run.driver import AWAITING
+from mctsr_graph.run.engines import ENGINES, ModelMaker, Search, locally
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solution import Solution
-from mctsr_graph.run.solve import search_for
 from mctsr_graph.run.spec import (
     BatchOptions,
     ManyOptions,
@@ -41,7 +40,9 @@ _BROKEN_OFF = ("failed", "interrupted")
 
 
 def solve_many(
-    problems: Sequence[Problem], model: Model | str | None = None, **options: Unpack[ManyOptions]
+    problems: Sequence[Problem],
+    model: Model | ModelMaker | str | None = None,
+    **options: Unpack[ManyOptions],
 ) -> list[Solution]:
     """Search for an answer to each problem, under one budget of calls. See `asolve_many`.
 
@@ -53,7 +54,9 @@ def solve_many(
 
 
 async def asolve_many(
-    problems: Sequence[Problem], model: Model | str | None = None, **options: Unpack[ManyOptions]
+    problems: Sequence[Problem],
+    model: Model | ModelMaker | str | None = None,
+    **options: Unpack[ManyOptions],
 ) -> list[Solution]:
     """Search for an answer to each problem, under one budget of calls.
 
@@ -72,6 +75,10 @@ async def asolve_many(
         context: The settings; by default profile "tuned". Its max_calls is not used.
         max_calls: Model calls for all problems together, never exceeded; by default what
             `context` allows for each, times their number.
+        engine: Where the searches run. "local": in this process. "ray": on a Ray cluster; see
+            docs/durability.md. Then the model is a name, a function that makes it, or one that
+            pickle takes, and there is no on_event, on_change, control and journal.
+        ray_address: The cluster, as `ray.init` takes it; by default one of this machine only.
         concurrency: Searches that run at the same time, from 1.
         learn: Whether what the problems so far say of model and judge helps with them all. Without
             it all problems begin at the same time.
@@ -87,12 +94,34 @@ async def asolve_many(
 
     Raises:
         ConfigError: a setting or a problem is wrong.
+        ClusterError: the cluster has no worker, or lost too many.
     """
-    from langgraph.checkpoint.memory import InMemorySaver  # it brings sqlite3 along
-
     spec, budget = _asked(model, options, len(problems))
+    async with _engine(model, spec, options) as search:
+        return await _rounds(problems, spec, budget, search, options)
+
+
+def _engine(
+    model: Model | ModelMaker | str | None, spec: SolveSpec, options: ManyOptions
+) -> AbstractAsyncContextManager[Search]:
+    """Where the searches run."""
+    engine, address = options.get("engine", "local"), options.get("ray_address")
+    if engine == "ray":
+        from mctsr_graph.run.on_ray import on_ray
+
+        return on_ray(model, {**options, "context": spec.context}, address)
+    if engine != "local":
+        raise ConfigError(f"engine is {engine!r}, allowed {', '.join(ENGINES)}")
+    if address is not None:
+        raise ConfigError('ray_address is given, allowed with engine "ray"')
+    return locally(spec)
+
+
+async def _rounds(
+    problems: Sequence[Problem], spec: SolveSpec, budget: int, search: Search, options: ManyOptions
+) -> list[Solution]:
+    """Share the budget out, round by round."""
     learn = options.get("learn", True)
-    spec.search.load()
     places: dict[str, list[int]] = {}
     asked: dict[str, Question] = {}
     for place, problem in enumerate(problems):
@@ -102,7 +131,8 @@ async def asolve_many(
     batch = _Batch(
         list(asked.values()),
         list(places.values()),
-        spec if spec.checkpointer is not None else replace(spec, checkpointer=InMemorySaver()),
+        spec,
+        search,
         asyncio.Semaphore(options.get("concurrency", 8)),
         options.get("on_solution"),
     )
@@ -119,7 +149,9 @@ async def asolve_many(
     return batch.solutions()
 
 
-def _asked(model: Model | str | None, options: ManyOptions, problems: int) -> tuple[SolveSpec, int]:
+def _asked(
+    model: Model | ModelMaker | str | None, options: ManyOptions, problems: int
+) -> tuple[SolveSpec, int]:
     """What is asked of each search, and the calls for all of them."""
     check_options("a batch", options, ManyOptions)
     concurrency = options.get("concurrency", 8)
@@ -127,7 +159,9 @@ def _asked(model: Model | str | None, options: ManyOptions, problems: int) -> tu
         raise ConfigError(f"concurrency is {concurrency}, allowed 1 or more")
     of_each = {name: one for name, one in options.items() if name in BatchOptions.__optional_keys__}
     context = options.get("context") or MCTSrContext(profile="tuned")
-    spec = SolveSpec.of(model, cast(BatchOptions, {**of_each, "context": context}))
+    # On a cluster each worker makes it, and nobody asks it here
+    here = cast(Model | str | None, model if options.get("engine") != "ray" else None)
+    spec = SolveSpec.of(here, cast(BatchOptions, {**of_each, "context": context}))
     each, most = spec.context.max_calls or EFFORTS["medium"], options.get("max_calls")
     budget = each * problems if most is None else most
     if budget < problems:
@@ -143,11 +177,12 @@ class _Batch:
         problems: list[Question],
         places: list[list[int]],
         spec: SolveSpec,
+        search: Search,
         free: asyncio.Semaphore,
         on_solution: OnSolution | None,
     ) -> None:
         self._problems, self._places = problems, places
-        self._spec, self._context, self._free = spec, spec.context, free
+        self._engine, self._context, self._free = search, spec.context, free
         self._on_solution = on_solution
         self._more = max(_CALLS_MORE, spec.search.bound_judge.reward_calls(spec.context))
         """Calls of one problem in one round; a dear judge would else never be asked."""
@@ -249,17 +284,10 @@ class _Batch:
         if number in self._settled:  # nobody needs the calls more
             context = changed(context, settle=False)
         async with self._free:
-            try:
-                spec = self._spec.about(self._problems[number], context=context)
-                return await search_for(spec, AWAITING)
-            except (ConfigError, GraphBubbleUp):
-                raise
-            except SearchFailedError as error:
-                return cast(Solution, error.solution)
-            except Exception as error:  # of this problem alone; the others go on
-                return _failed(
-                    self.found.get(number) or _nothing(self._problems[number].text), error
-                )
+            found = await self._engine(self._problems[number], {"context": context})
+        if isinstance(found, Solution):
+            return found
+        return _failed(self.found.get(number) or _nothing(self._problems[number].text), found)
 
 
 def _nothing(problem: str) -> Solution:
@@ -277,13 +305,7 @@ def _nothing(problem: str) -> Solution:
     )
 
 
-def _failed(found: Solution, error: Exception) -> Solution:
+def _failed(found: Solution, failure: Failure) -> Solution:
     """What was found before, with what ended the search."""
-    failure = Failure(
-        rollout=found.rollouts,
-        node=None,
-        role="draft",
-        code="model_error",
-        message=f"{type(error).__name__}: {error}",
-    )
-    return replace(found, stop_reason="failed", failures=[*found.failures, failure])
+    failures = [*found.failures, Failure({**failure, "rollout": found.rollouts})]
+    return replace(found, stop_reason="failed", failures=failures)
