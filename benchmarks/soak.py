@@ -12,7 +12,6 @@ is killed (SIGKILL) and another goes on. Prints one line of JSON:
     kills        how many processes were killed
     requests     what the server was asked
     faults       what of it went wrong, by the way
-    slowest      seconds of the longest search, kills included
     megabytes    memory of a process after its first quarter, and at its end
     growth       megabytes a minute that a process takes on after its first quarter
     descriptors  open files of a process after its first quarter, and the most ever
@@ -45,6 +44,7 @@ _CONTEXTS = (
     MCTSrContext(profile="official", max_rollouts=3, width=3),
     MCTSrContext(profile="tuned", max_calls=15, width=2, pipelined=True),
 )
+_ENOUGH = 20  # seconds of a process whose memory is looked at
 _GRACE = 180  # seconds for the last searches
 
 
@@ -154,11 +154,6 @@ class Soak:
         right = [one for one in ended if one["answer"] == str(one["number"])]
         none = Counter(one["why"] for one in ended if one["answer"] is None)
         faults = Counter(_lines(self._folder / "faults"))
-        lives = [life[len(life) // 4 :] for life in self._lives if len(life) >= 20]
-        growth = [
-            linear_regression([s.minutes for s in life], [s.megabytes for s in life]).slope
-            for life in lives
-        ]
         return {
             "searches": len(ended),
             "right": len(right),
@@ -168,13 +163,24 @@ class Soak:
             "kills": self.kills,
             "requests": faults.total(),
             "faults": {name: n for name, n in faults.most_common() if name != "none"},
-            "megabytes": [round(mean(life[i].megabytes for life in lives)) for i in (0, -1)],
-            "growth": round(mean(growth), 2),
-            "descriptors": [
-                round(mean(life[0].descriptors for life in lives)),
-                max(sample.descriptors for life in lives for sample in life),
-            ],
+            **_grown([life[len(life) // 4 :] for life in self._lives if len(life) >= _ENOUGH]),
         }
+
+
+def _grown(lives: list[list[Sample]]) -> dict[str, Any]:
+    """What processes hold, from their first quarter on."""
+    if not lives:
+        return {}
+    slopes = [
+        linear_regression([s.minutes for s in life], [s.megabytes for s in life]).slope
+        for life in lives
+    ]
+    most = max(sample.descriptors for life in lives for sample in life)
+    return {
+        "megabytes": [round(mean(life[i].megabytes for life in lives)) for i in (0, -1)],
+        "growth": round(mean(slopes), 2),
+        "descriptors": [round(mean(life[0].descriptors for life in lives)), most],
+    }
 
 
 def _sample(process: int, minutes: float) -> Sample:

@@ -5,8 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 
-from mctsr_graph import ConfigError, MissingExtraError, ScriptedChatModel, solve_many
+from mctsr_graph import (
+    CheckpointError,
+    ConfigError,
+    MissingExtraError,
+    ScriptedChatModel,
+    solve_many,
+)
 from mctsr_graph.cluster import connect
 from tests.conftest import keyed_reply
 from tests.test_benchmark_ray import printed_by
@@ -50,3 +57,13 @@ def test_an_engine_is_one_of_two() -> None:
         solve_many(["One?"], model, engine="rya")
     with pytest.raises(ConfigError, match='ray_address is given, allowed with engine "ray"'):
         solve_many(["One?"], model, ray_address="auto")
+
+
+def test_a_file_that_holds_no_searches_is_named_before_a_cluster_is_asked(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    file = tmp_path / "notes.txt"
+    file.write_text("Not a database. " * 100, encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"notes.txt' holds no searches"):
+        solve_many(["One?"], "demo", engine="ray", checkpointer=file)
+    with pytest.raises(ConfigError, match='is a InMemorySaver, allowed with engine "ray" the path'):
+        solve_many(["One?"], "demo", engine="ray", checkpointer=InMemorySaver())

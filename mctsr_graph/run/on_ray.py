@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import Runnable
 
+from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.calls.request import Model
 from mctsr_graph.cluster.connect import (
     MOST_LOSSES,
@@ -30,11 +32,11 @@ from mctsr_graph.cluster.journal import RemoteJournal
 from mctsr_graph.errors import ClusterError, ConfigError
 from mctsr_graph.run.engines import Found, ModelMaker, Search, attempt
 from mctsr_graph.run.remote_saver import RemoteSaver, SearchKeeper
+from mctsr_graph.run.session import need_sqlite
 from mctsr_graph.run.spec import SolveSpec
 from mctsr_graph.settings.question import Question
 
-SENT = ("context", "prompts", "judge", "judge_model", "critic_model", "strategy")
-"""The options that go to the workers."""
+_SENT = ("context", "prompts", "judge", "judge_model", "critic_model", "strategy")
 _HERE_ONLY = ("journal", "on_event", "on_change", "control")
 _MOST_STARTS = 3  # of a worker that dies each time
 _PATIENCE = 300  # seconds without any worker
@@ -54,6 +56,7 @@ async def on_ray(
     Raises:
         MissingExtraError: Ray is not installed.
         ConfigError: an option means something in this process only, or cannot be sent.
+        CheckpointError: the file of searches cannot be opened.
         ClusterError: no worker can be had.
     """
     need_ray('engine="ray"')
@@ -64,13 +67,18 @@ async def on_ray(
     if path is not None and not isinstance(path, str | Path):
         kind = type(path).__name__
         raise ConfigError(f'checkpointer is a {kind}, allowed with engine "ray" the path of a file')
-    given = {name: options[name] for name in SENT if options.get(name) is not None}
+    need_sqlite()
+    if path is not None:
+        CallJournal(path).close()  # or only the keeper would know that it cannot be opened
+    if model is None:  # the workers' own environment may name another
+        model = os.environ.get("MCTSR_MODEL", "").strip() or None
+    given = {name: options[name] for name in _SENT if options.get(name) is not None}
     packed = _packed({"model": model, **given})
     with connected(address) as ray:
         keeper = kept_here(ray, SearchKeeper, str(Path(path).absolute()) if path else None)
         workers = _Workers(ray, model, packed, keeper)
-        await workers.begin()
         try:
+            await workers.begin()
             yield workers.search
         finally:
             await workers.end()
@@ -128,9 +136,11 @@ class _Workers:
         """Let the workers go, and close what is kept."""
         for task in self._starting:
             task.cancel()
+        await asyncio.gather(*self._starting, return_exceptions=True)
         for worker in self._busy:
             self._ray.kill(worker)
-        await _answer(self._keeper.close.remote())
+        with suppress(ClusterError):  # it is gone, which the searches have told
+            await _answer(self._keeper.close.remote())
 
     async def search(self, question: Question, changes: Mapping[str, Any]) -> Found:
         """Have a search run by the worker with the fewest."""
@@ -144,6 +154,7 @@ class _Workers:
             except ClusterError as error:
                 lost = error
                 if self._busy.pop(worker, None) is not None:
+                    self._ray.kill(worker)  # it may only be out of reach
                     self._starting.add(asyncio.create_task(self._start()))
             finally:
                 if worker in self._busy:
