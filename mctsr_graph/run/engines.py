@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any
 
-from langgraph.errors import GraphBubbleUp
-
-from mctsr_graph.calls.request import Failure, Model
-from mctsr_graph.errors import ConfigError, SearchFailedError
-from mctsr_graph.run.driver import AWAITING
-from mctsr_graph.run.solution import Solution
-from mctsr_graph.run.solve import search_for
-from mctsr_graph.run.spec import SolveSpec
+from mctsr_graph.calls.request import Model
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.run.attempt import Found, ModelMaker, Search, attempt
+from mctsr_graph.run.spec import ManyOptions, SolveSpec
 from mctsr_graph.settings.question import Question
 
-ModelMaker = Callable[[], Model]
-"""Makes the model, wherever it is wanted."""
-ENGINES = ("local", "ray")
 
+def engine_of(
+    model: Model | ModelMaker | str | None, spec: SolveSpec, options: ManyOptions
+) -> AbstractAsyncContextManager[Search]:
+    """The engine that a batch asks for.
 
-class Search(Protocol):
-    """Takes one search of a batch further."""
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    engine, address = options.get("engine", "local"), options.get("ray_address")
+    if engine == "ray":
+        from mctsr_graph.run.on_ray import on_ray
 
-    def __call__(self, question: Question, changes: Mapping[str, Any]) -> Awaitable[Found]:
-        """Search for an answer under changes of what was asked of the batch (context, ...)."""
-
-
-Found = Solution | Failure
-"""What a search has found, or what ended it with nothing to show for it."""
+        return on_ray(model, {**options, "context": spec.context}, address)
+    if engine != "local":
+        raise ConfigError(f"engine is {engine!r}, allowed local, ray")
+    if address is not None:
+        raise ConfigError('ray_address is given, allowed with engine "ray"')
+    return _locally(spec)
 
 
 @asynccontextmanager
-async def locally(spec: SolveSpec) -> AsyncIterator[Search]:
-    """Search in this process."""
+async def _locally(spec: SolveSpec) -> AsyncIterator[Search]:
     if spec.checkpointer is None:
         from langgraph.checkpoint.memory import InMemorySaver  # it brings sqlite3 along
 
@@ -46,25 +46,3 @@ async def locally(spec: SolveSpec) -> AsyncIterator[Search]:
         return attempt(spec.about(question, **changes))
 
     yield search
-
-
-async def attempt(spec: SolveSpec) -> Found:
-    """Search; what ends this search alone is no reason to end the batch.
-
-    Raises:
-        ConfigError: a setting is wrong.
-    """
-    try:
-        return await search_for(spec, AWAITING)
-    except (ConfigError, GraphBubbleUp):
-        raise
-    except SearchFailedError as error:
-        return cast(Solution, error.solution)
-    except Exception as error:
-        return Failure(
-            rollout=0,
-            node=None,
-            role="draft",
-            code="model_error",
-            message=f"{type(error).__name__}: {error}",
-        )

@@ -30,7 +30,7 @@ from mctsr_graph.cluster.connect import (
 )
 from mctsr_graph.cluster.journal import RemoteJournal
 from mctsr_graph.errors import ClusterError, ConfigError
-from mctsr_graph.run.engines import Found, ModelMaker, Search, attempt
+from mctsr_graph.run.attempt import Found, ModelMaker, Search, attempt
 from mctsr_graph.run.remote_saver import RemoteSaver, SearchKeeper
 from mctsr_graph.run.session import need_sqlite
 from mctsr_graph.run.spec import SolveSpec

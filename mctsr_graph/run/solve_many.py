@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from inspect import isawaitable
 from typing import cast
@@ -16,7 +15,8 @@ from mctsr_graph.calls.sync_async import gathered
 from mctsr_graph.calls.usage import no_usage, total_cost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.spec import check_options
-from mctsr_graph.run.engines import ENGINES, ModelMaker, Search, locally
+from mctsr_graph.run.attempt import ModelMaker, Search
+from mctsr_graph.run.engines import engine_of
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import (
@@ -97,24 +97,8 @@ async def asolve_many(
         ClusterError: the cluster has no worker, or lost too many.
     """
     spec, budget = _asked(model, options, len(problems))
-    async with _engine(model, spec, options) as search:
+    async with engine_of(model, spec, options) as search:
         return await _rounds(problems, spec, budget, search, options)
-
-
-def _engine(
-    model: Model | ModelMaker | str | None, spec: SolveSpec, options: ManyOptions
-) -> AbstractAsyncContextManager[Search]:
-    """Where the searches run."""
-    engine, address = options.get("engine", "local"), options.get("ray_address")
-    if engine == "ray":
-        from mctsr_graph.run.on_ray import on_ray
-
-        return on_ray(model, {**options, "context": spec.context}, address)
-    if engine != "local":
-        raise ConfigError(f"engine is {engine!r}, allowed {', '.join(ENGINES)}")
-    if address is not None:
-        raise ConfigError('ray_address is given, allowed with engine "ray"')
-    return locally(spec)
 
 
 async def _rounds(
