@@ -8,7 +8,6 @@ A process of its own, as `tests.ray_cluster`.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import sys
@@ -83,9 +82,15 @@ def fail() -> Any:
     raise OSError("no such weights")
 
 
-def make_opaque() -> Any:
-    numbers = itertools.count()
-    return ScriptedChatModel(replies=lambda call: f"Text {next(numbers)}.")
+def remembering() -> Any:
+    """A judge that nobody can tell from others."""
+    seen: list[str] = []
+
+    def judge(problem: str, answer: str) -> float:
+        seen.append(answer)
+        return float(len(seen))
+
+    return judge
 
 
 def main(folder: Path) -> None:
@@ -116,7 +121,7 @@ def main(folder: Path) -> None:
     found["refused"] = {
         "cannot_be_sent": refusal(model=ScriptedChatModel(replies=lambda call: str(lock))),
         "cannot_be_made": refusal(model=fail),
-        "opaque": refusal(model=make_opaque),
+        "opaque": refusal(judge=remembering()),
         "dies": refusal(model=die),
         "unknown": refusal(model="openia:gpt"),
         "heard": refusal(on_event=print),
