@@ -34,6 +34,7 @@ HEAVY = (
         "test_grading",
         "test_answer_classes",
         "test_many",
+        "test_same_seed",
         "test_tool",
     ),
     *("test_growth", "test_judges", "test_tuned", "test_solve", "test_deciding", "test_defuse"),

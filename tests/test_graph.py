@@ -333,7 +333,7 @@ def test_a_model_that_raises_costs_that_leaf_only(scripted: Make, role: str, wid
     state = run(model, max_rollouts=3, width=width, max_attempts=1)
     assert [node["rollout"] for node in state["tree"].values()] == [0, 1, 3]
     [failure] = state["failures"]
-    assert (failure["rollout"], failure["role"], failure["code"]) == (2, role, "model_error")
+    assert (failure["rollout"], failure["role"], failure["code"]) == (2, role, "unavailable")
     assert failure["message"] == "TimeoutError: no answer in 60 s"
 
 

@@ -742,7 +742,7 @@ def test_a_server_that_fails_is_asked_again(pooling: Pooling, keyed: ScriptedCha
         (pooled([0.5, float("nan")]), "not_finite"),
         ((200, b"<html>"), "malformed"),
         ((400, {"message": "input is too long: maximum context length"}), "context"),
-        ((503, {}), "model_error"),
+        ((503, {}), "unavailable"),
     ],
 )
 def test_what_is_no_reward_costs_one_reward(

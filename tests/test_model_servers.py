@@ -308,11 +308,11 @@ def test_transient_faults_that_heal_cost_no_rollout(
 @pytest.mark.parametrize(
     ("mode", "code", "sent"),
     [
-        ("503_empty", "model_error", ATTEMPTS),
-        ("429_retry_after_seconds", "model_error", ATTEMPTS),
-        ("cut_in_body", "model_error", ATTEMPTS),
-        ("choices_empty", "model_error", ATTEMPTS),
-        ("hang", "model_error", ATTEMPTS),
+        ("503_empty", "unavailable", ATTEMPTS),
+        ("429_retry_after_seconds", "unavailable", ATTEMPTS),
+        ("cut_in_body", "unavailable", ATTEMPTS),
+        ("choices_empty", "unavailable", ATTEMPTS),
+        ("hang", "unavailable", ATTEMPTS),
         ("400_context_code", "context", 1),
         ("400_content_filter", "refusal", 1),
         ("usage_words", "model_error", 1),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import mctsr_graph.prompts as say
 from mctsr_graph.calls.ask import Asker
-from mctsr_graph.calls.request import Budget, Model, Reply, Request
+from mctsr_graph.calls.budget import Budget
+from mctsr_graph.calls.request import Model, Reply, Request
 from mctsr_graph.calls.sync_async import AWAITING
 from mctsr_graph.calls.usage import sum_costs
 from mctsr_graph.graph.identity_v1 import digest_of

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.adapter import Tell, Wish, adapted, as_message
+from mctsr_graph.calls.budget import Budget
 from mctsr_graph.calls.conversation import check_blocks, prepared, with_system
 from mctsr_graph.calls.cost import cost_told
 from mctsr_graph.calls.finish_reason import REFUSED, TRUNCATED, is_repetitive, reason_of
 from mctsr_graph.calls.independence import Sample, sample_of
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
 from mctsr_graph.calls.request import (
-    Budget,
     Model,
     Reply,
     Request,
@@ -39,7 +39,7 @@ from mctsr_graph.text.thinking import strip_reasoning
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
 # What asking again would not help
-_FINAL = ("budget", "context", "refusal", "model_error", "logprobs")
+_FINAL = ("budget", "context", "refusal", "unavailable", "model_error", "logprobs")
 T = TypeVar("T")
 _NO_QUESTION = Question("")
 
@@ -78,30 +78,37 @@ class Asker:
 
     async def ask_all(self, requests: Sequence[Request], way: Way) -> list[Reply]:
         """Ask for everything at once; return the replies in the order of `requests`."""
-        return await self.ask_alike(requests, requests, self.ask, way)
+        return await self.ask_alike(requests, requests, Asker.ask, way)
 
     async def ask_alike(
         self,
         requests: Sequence[Request],
         items: Sequence[T],
-        ask: Callable[[T, Way, First | None], Coroutine[Any, Any, Reply]],
+        ask: Callable[[Asker, T, Way, First | None], Coroutine[Any, Any, Reply]],
         way: Way,
+        calls: int = 1,
     ) -> list[Reply]:
         """Call `ask` for each item at once; return the replies in order.
 
-        Requests of the same messages, one an item, are made as one, if the model can give several
-        replies; `ask` is given the item's own.
+        Each is given an asker with a part of the budget, for so many `calls` and retries. Requests
+        of the same messages, one an item, are made as one, if the model can give several replies;
+        `ask` is given the item's own.
         """
+        askers = self.parted([request.rollout for request in requests], calls)
         formed = any(self._schema(request) for request in requests)
         giver = giver_of(self.model) if len(requests) > 1 and not formed else None
         if giver is None:
-            jobs = [lambda way, item=item: ask(item, way, None) for item in items]
+            jobs = [
+                lambda way, asker=asker, item=item: ask(asker, item, way, None)
+                for asker, item in zip(askers, items, strict=True)
+            ]
             return await all_at_once(jobs, self.model, way)
 
         async def together(group: Sequence[int], way: Way) -> list[Reply]:
-            firsts = await self._firsts([requests[i] for i in group], giver, way)
+            budgets = [askers[i].budget for i in group]
+            firsts = await self._firsts([requests[i] for i in group], budgets, giver, way)
             jobs = [
-                lambda way, item=items[i], first=first: ask(item, way, first)
+                lambda way, i=i, first=first: ask(askers[i], items[i], way, first)
                 for i, first in zip(group, firsts, strict=True)
             ]
             return await all_at_once(jobs, self.model, way)
@@ -112,6 +119,16 @@ class Asker:
         order = [i for group in groups for i in group]
         replies = dict(zip(order, (reply for own in found for reply in own), strict=True))
         return [replies[i] for i in range(len(order))]
+
+    def parted(self, rollouts: Sequence[int], calls: int) -> list[Asker]:
+        """An asker for each of some jobs that are done at once, with its part of the budget.
+
+        Args:
+            rollouts: The rollout that each is for.
+            calls: Of one job at most, where no reply has to be asked for again.
+        """
+        parts = self.budget.parts(rollouts, calls)
+        return [self if one is self.budget else replace(self, budget=one) for one in parts]
 
     async def ask(self, request: Request, way: Way, first: First | None = None) -> Reply:
         """Ask until a reply can be used, at most 1 + max_retries times.
@@ -203,7 +220,7 @@ class Asker:
         ends = isinstance(error, MCTSrError) or bubbles_up(error)
         if ends or self.strict or kind == "configuration":
             return error
-        code = kind if kind in _FINAL else "model_error"
+        code = {"transient": "unavailable", "other": "model_error"}.get(kind, kind)
         return ReplyError(code, f"{type(error).__name__}: {error}")
 
     def _temperature(self, request: Request) -> float | None:
@@ -281,7 +298,7 @@ class Asker:
         return reply
 
     async def _firsts(
-        self, requests: Sequence[Request], giver: Giver, way: Way
+        self, requests: Sequence[Request], budgets: Sequence[Budget], giver: Giver, way: Way
     ) -> list[First | None]:
         """First replies to requests of the same messages, by one request to the model.
 
@@ -298,7 +315,7 @@ class Asker:
         known: list[Any] = firsts
         if journal is not None:
             known = await way.call(lambda: [journal.get(*entry) for entry in entries])
-        new = [i for i, reply in enumerate(known) if reply is None and self.budget.takes()]
+        new = [i for i, reply in enumerate(known) if reply is None and budgets[i].takes()]
 
         async def once() -> list[AIMessage]:
             config = _config(requests[new[0]], 0)

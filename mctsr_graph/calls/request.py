@@ -1,11 +1,9 @@
-"""What is asked of a chat model, what came of it, and what it may still cost."""
+"""What is asked of a chat model, and what came of it."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +13,7 @@ from langchain_core.runnables import Runnable
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.per_object import OnePerObject
-from mctsr_graph.calls.usage import Cost, Role, Usage, sum_costs
-from mctsr_graph.errors import ReplyError
-from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.calls.usage import Cost, Role
 
 Model = Runnable[Any, Any]
 """A chat model, or one wrapped by `bind`, `with_retry`, `with_fallbacks`, ..."""
@@ -78,62 +74,10 @@ class Failure(TypedDict):
     role: str
     """What the model was asked for: "draft", "critique", "refine" or "evaluate"."""
     code: str
-    """A short word: "missing" (no score), "empty", "budget", "model_error", "judge_error", ..."""
+    """A short word: "missing" (no score), "empty", "budget", "unavailable" (it may work later),
+    "model_error", "judge_error", ..."""
     message: str
     """The reason, with the beginning of the offending reply."""
-
-
-class Budget:
-    """What the calls of one step may still cost. Safe to share between threads."""
-
-    def __init__(self, context: MCTSrContext, usages: Iterable[Usage], seconds: float) -> None:
-        self._context = context
-        self._spent = sum_costs([cost for usage in usages for cost in usage.values()])
-        self._seconds = seconds
-        self._began = time.monotonic()
-        self._lock = threading.Lock()
-
-    def take(self) -> None:
-        """Claim one call.
-
-        Raises:
-            ReplyError: a limit is reached ("budget").
-        """
-        with self._lock:
-            spent = spent_budget(self._context, self._spent, self._now())
-            if spent is not None:
-                raise ReplyError("budget", f"{spent} = {getattr(self._context, spent)} is spent")
-            self._spent["calls"] += 1
-
-    def takes(self) -> bool:
-        """Claim one call, unless a limit is reached."""
-        try:
-            self.take()
-        except ReplyError:
-            return False
-        return True
-
-    def add(self, cost: Cost) -> None:
-        """Count the tokens and the price of a call that returned; `take` has counted the call."""
-        with self._lock:
-            self._spent = sum_costs([self._spent, {**cost, "calls": 0}])
-
-    def _now(self) -> float:
-        return self._seconds + time.monotonic() - self._began
-
-
-def spent_budget(context: MCTSrContext, spent: Cost, seconds: float) -> str | None:
-    """Name of the first setting among the budgets that is used up, or None."""
-    budgets = (
-        ("max_calls", context.max_calls, spent["calls"]),
-        ("max_tokens", context.max_tokens, spent["input_tokens"] + spent["output_tokens"]),
-        ("max_seconds", context.max_seconds, seconds),
-        ("max_cost", context.max_cost, spent["price"]),
-    )
-    for name, limit, used in budgets:
-        if limit is not None and used >= limit:
-            return name
-    return None
 
 
 def derive_seed(*parts: object) -> int:

@@ -11,12 +11,13 @@ from langchain_core.messages import BaseMessage
 
 from mctsr_graph import prompts as say
 from mctsr_graph.calls.ask import Asker
-from mctsr_graph.calls.request import Budget, Reply, Request
+from mctsr_graph.calls.budget import Budget
+from mctsr_graph.calls.request import Reply, Request
 from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.calls.usage import Role, Usage
 from mctsr_graph.graph.events import left_out_event
 from mctsr_graph.graph.identity_v1 import digest_of
-from mctsr_graph.graph.rollout import longest
+from mctsr_graph.graph.rollout import Leaf, longest
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
@@ -57,8 +58,8 @@ class Services:
     def asker(self, state: MCTSrState, run: Run, *, strict: bool = False) -> Asker:
         """Asks the model, under what is left of the budgets."""
         leaves = state["wave"].values()
-        usages: list[Usage] = [state["usage"], *(leaf["usage"] for leaf in leaves)]
-        budget = Budget(run.context, usages, state["seconds"] + longest(leaves))
+        budget = Budget(run.context, [state["usage"]], state["seconds"] + longest(leaves))
+        budget.set_aside({leaf["rollout"]: self._planned(leaf, run) for leaf in leaves})
         search = f"{state['search']}/{state.get('branch') or ''}"
         here = copy_context()  # in which LangGraph finds the run; a call may be made in a thread
 
@@ -76,6 +77,12 @@ class Services:
             question_of(state),
             run.gate,
         )
+
+    def _planned(self, leaf: Leaf, run: Run) -> tuple[int, Usage]:
+        """The calls of a rollout where no reply has to be asked for again, and what it has cost."""
+        reward_calls = self.spec.bound_judge.reward_calls(run.context)
+        strategy = self.spec.strategy(run.context)
+        return strategy.calls_of(leaf["task"], run.context, reward_calls), leaf["usage"]
 
     async def judge(self, cases: list[list[Case]], asker: Asker, way: Way) -> list[list[Reply]]:
         """Have every case judged at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mctsr_graph.calls.request import spent_budget
+from mctsr_graph.calls.budget import spent_budget
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.errors import CheckpointError
 from mctsr_graph.graph.state import ROLLOUT, MCTSrState

@@ -153,18 +153,24 @@ async def judge_all(
 ) -> list[Reply]:
     """Have every case judged at once; return the rewards in order, each a value or a failure."""
 
-    def judged(case: Case, way: Way, first: First | None = None) -> Coroutine[Any, Any, Reply]:
+    def judged(
+        asker: Asker, case: Case, way: Way, first: First | None = None
+    ) -> Coroutine[Any, Any, Reply]:
         return _judged(judge, JudgeCalls(case, prompts, asker, strategy, way, first))
 
-    begins = getattr(judge, "first_request", None)
+    begins, calls = getattr(judge, "first_request", None), getattr(judge, "reward_calls", 1)
     if begins is None or giver_of(asker.model) is None:
-        jobs = [lambda way, case=case: judged(case, way) for case in cases]
+        askers = asker.parted([case.rollout for case in cases], calls)
+        jobs = [
+            lambda way, own=own, case=case: judged(own, case, way)
+            for own, case in zip(askers, cases, strict=True)
+        ]
         return await all_at_once(jobs, asker.model, way)
     asked = [
         _numbered(begins(case, JudgeCalls(case, prompts, asker, strategy, way)), case, 0)
         for case in cases
     ]
-    return await asker.ask_alike(asked, cases, judged, way)
+    return await asker.ask_alike(asked, cases, judged, way, calls)
 
 
 def _numbered(request: Request, case: Case, number: int) -> Request:

@@ -13,6 +13,7 @@ from mctsr_graph.run.driver import AWAITING
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
 from mctsr_graph.run.spec import SolveSpec
+from mctsr_graph.run.stages import failure_of
 from mctsr_graph.settings.question import Question
 
 ModelMaker = Callable[[], Model]
@@ -43,10 +44,4 @@ async def attempt(spec: SolveSpec) -> Found:
     except SearchFailedError as error:
         return cast(Solution, error.solution)
     except Exception as error:
-        return Failure(
-            rollout=0,
-            node=None,
-            role="draft",
-            code="model_error",
-            message=f"{type(error).__name__}: {error}",
-        )
+        return failure_of(error, 0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, cast
@@ -32,13 +33,21 @@ from mctsr_graph.graph.graph import graph_of
 from mctsr_graph.graph.identity import VERSION
 from mctsr_graph.graph.identity_v1 import as_before, context_before, fingerprint_v1, is_from_before
 from mctsr_graph.graph.select import seen_by
-from mctsr_graph.graph.state import MCTSrInput, MCTSrState, Progress, report_of, supersteps
+from mctsr_graph.graph.state import (
+    MCTSrInput,
+    MCTSrState,
+    Progress,
+    overwrite,
+    report_of,
+    supersteps,
+)
 from mctsr_graph.graph.stop import why_stop
 from mctsr_graph.models.load import load_model
 from mctsr_graph.run.driver import Graph, Way, tell
 from mctsr_graph.run.lease import file_lease, memory_lease
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import Checkpointer, Problem, SolveOptions, SolveSpec
+from mctsr_graph.run.stages import failure_of, kept_of
 from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
@@ -102,12 +111,7 @@ class SearchRun:
     async def run(self, way: Way) -> None:
         """Search to the end, from where the search stopped if it is kept."""
         if self._saver is not None:
-            found = await way.get_state(self.graph, self._at(self.thread_id))
-            update = self._take_up(found)
-            if update is not None:
-                values, as_node = update
-                at = self._at(self.thread_id)
-                await way.update_state(self.graph, at, values=values, as_node=as_node)
+            await self._go_on(way)
         spec, config = self._spec, self._at(self.thread_id)
         if self._is_over:
             return
@@ -127,7 +131,44 @@ class SearchRun:
         async def hear(mode: str, part: Any) -> None:
             await self._note(way, mode, part)
 
-        await way.stream(self.graph, self._input, hear, **how)
+        try:
+            await way.stream(self.graph, self._input, hear, **how)
+        except Exception as error:
+            if spec.stage is not None and not isinstance(error, MCTSrError | GraphBubbleUp):
+                await self._keep_failure(way, error)
+            raise
+
+    async def _go_on(self, way: Way) -> None:
+        """Go on with what is kept."""
+        at, stage, is_former = self._at(self.thread_id), self._spec.stage, False
+        if stage is None:
+            found = await way.get_state(self.graph, at)
+        else:
+            found, is_former = await kept_of(way, self.graph, at, stage)
+            if stage.has_ended(found):
+                self._values, self._is_over = found.values, True
+                return
+        update = self._take_up(found)
+        if update is None and self._is_over and stage is not None:  # so that it is kept as its end
+            update = {"stop_reason": found.values["stop_reason"]}, "finalize"
+        if update is None:
+            return
+        values, as_node = update
+        if is_former:  # what came after it has kept other replies
+            at = {**at, "configurable": found.config["configurable"]}
+            values = {**values, "branch": uuid.uuid4().hex[:12]}
+        await way.update_state(self.graph, at, values=values, as_node=as_node)
+
+    async def _keep_failure(self, way: Way, error: Exception) -> None:
+        """Keep that a stage has failed, so that a batch called again knows without trying."""
+        at = self._at(self.thread_id)
+        failures: Any = [failure_of(error, self._values.get("rollouts", 0))]
+        if not self._values.get("tree"):  # it begins anew when it is taken up
+            failures = overwrite(failures)
+        values = {"problem": self._spec.problem, "stop_reason": "failed", "failures": failures}
+        with suppress(Exception):  # the first error is the one to tell
+            await way.update_state(self.graph, at, values=values, as_node="finalize")
+            self._values = (await way.get_state(self.graph, at)).values
 
     def _at(self, thread_id: str) -> RunnableConfig:
         config: RunnableConfig = {
@@ -146,6 +187,7 @@ class SearchRun:
                 **{f"mctsr_{role}": name for role, name in self._spec.other_names.items()},
                 **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
                 "mctsr_settings": json.dumps(self._settings),
+                **(self._spec.stage.metadata if self._spec.stage is not None else {}),
             }
         return config
 
@@ -177,6 +219,9 @@ class SearchRun:
         reward_calls = spec.search.bound_judge.reward_calls(spec.context)
         search = seen_by(self._strategy, state, spec.context, reward_calls)
         self._is_over = why_stop(self._strategy, state, search) is not None
+        if self._is_over and found.next:  # it was killed before it had concluded
+            self._is_over = False
+            return None
         if self._is_over:
             return self._chosen_again()
         # Without the answer, which every further checkpoint would hold

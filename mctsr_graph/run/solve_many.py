@@ -27,6 +27,7 @@ from mctsr_graph.run.spec import (
     SolveSpec,
     changed,
 )
+from mctsr_graph.run.stages import Stage, stage_of
 from mctsr_graph.settings.context import EFFORTS, MCTSrContext
 from mctsr_graph.settings.prior import Prior
 from mctsr_graph.settings.question import Question, as_question
@@ -66,8 +67,15 @@ async def asolve_many(
 
     The first shares go to groups of problems, one after the other: 0 to 15, to 31, to 63 and so on.
     After each group and round, `learn_prior` fits what is known of model and judge to the
-    searches so far; at the end all answers are chosen again under it, without a call. The results
-    depend neither on `concurrency` nor on which search is done first.
+    searches so far; at the end all answers are chosen again under it, without a call. A search that
+    failed since the model could not be reached keeps its share, and is tried once more after all
+    others, and whenever the batch is called again. Its failures stay in its solution.
+
+    The results depend neither on `concurrency` nor on which search is done first. With a
+    `checkpointer` a batch that was killed and is called again ends as if it had not been; one that
+    is over makes no call. A larger `max_calls` later comes to what it comes to at once, where the
+    smaller one had 11 calls a problem; the shares of fewer than 8 calls with which that had ended
+    are made anew. Searches that others have kept there go on from where they are.
 
     Args:
         problems: The problems, as in `solve`. Equal ones are searched once and share a solution.
@@ -82,7 +90,8 @@ async def asolve_many(
         concurrency: Searches that run at the same time, from 1.
         learn: Whether what the problems so far say of model and judge helps with them all. Without
             it all problems begin at the same time.
-        checkpointer: Where the searches are kept, as in `solve`; by default in memory.
+        checkpointer: Where the searches are kept, as in `solve`; by default in memory, and gone
+            when the batch is over.
         on_solution: Called with the number of a problem, from 0, and its solution: after each
             group or round for those that were in it, at the end for those whose answer changes.
             It may be async; what it raises ends the batch.
@@ -119,16 +128,14 @@ async def _rounds(
         search,
         asyncio.Semaphore(options.get("concurrency", 8)),
         options.get("on_solution"),
+        learn,
     )
     share = min(_FIRST_CALLS, budget // max(1, len(places)))
     for group in groups(len(places)) if learn else [range(len(places))]:
-        await batch.round(dict.fromkeys(group, share))
-        if learn:
-            await batch.learn()
-    while granted := batch.grants(budget):
-        await batch.round(granted)
-        if learn:
-            await batch.learn()
+        await batch.round(dict.fromkeys(group, share), _FIRST_CALLS)
+    await batch.rounds(budget)
+    await batch.try_again()
+    await batch.rounds(budget)
     await batch.choose_again()
     return batch.solutions()
 
@@ -164,8 +171,9 @@ class _Batch:
         search: Search,
         free: asyncio.Semaphore,
         on_solution: OnSolution | None,
+        learns: bool,
     ) -> None:
-        self._problems, self._places = problems, places
+        self._problems, self._places, self._learns = problems, places, learns
         self._engine, self._context, self._free = search, spec.context, free
         self._on_solution = on_solution
         self._more = max(_CALLS_MORE, spec.search.bound_judge.reward_calls(spec.context))
@@ -174,6 +182,13 @@ class _Batch:
         self._learnt_from = 0
         """Calls that had been made when the prior was last fitted."""
         self._allowed: dict[int, int] = {}
+        self._stages: dict[int, Stage] = {}
+        """How far each search has been taken."""
+        self._cut: set[int] = set()
+        """Whose shares the budget has cut short."""
+        self._tried_again: set[int] = set()
+        self._lost: dict[int, list[Failure]] = {}
+        """Failures of searches that had to begin anew."""
         self._chosen_under: dict[int, Prior | None] = {}
         self._settled: set[int] = set()
         """Whose choice another share would hardly change."""
@@ -181,9 +196,15 @@ class _Batch:
         """Who can do nothing with another share."""
         self.found: dict[int, Solution] = {}
 
-    async def round(self, granted: dict[int, int]) -> None:
-        """Search on where calls are granted, up to that many in all."""
+    async def rounds(self, budget: int) -> None:
+        """Search on, round by round, until nobody can use what is left."""
+        while granted := self._grants(budget):
+            await self.round(granted, self._more)
+
+    async def round(self, granted: dict[int, int], share: int) -> None:
+        """Search on where calls are granted, up to that many in all; a full share is `share`."""
         before = {number: self._spent(number) for number in granted}
+        self._cut |= {number for number in granted if granted[number] - before[number] < share}
         await self._search_all(granted)
         # A search that is taken up and already settled stops again without a call
         still = {number for number in granted if self._spent(number) == before[number]}
@@ -191,6 +212,18 @@ class _Batch:
         self._settled |= still
         self._settled |= {n for n in granted if self.found[n].stop_reason == "settled"}
         await self._tell(granted)
+        if self._learns:
+            await self._learn()
+
+    async def try_again(self) -> None:
+        """Search once more where the model could not be reached, with what is kept for it."""
+        failed = [number for number in self.found if self._waits(number)]
+        self._tried_again |= set(failed)
+        self._lost |= {n: self.found[n].failures for n in failed if not self.found[n].tree}
+        await self._search_all({number: self._allowed[number] for number in failed})
+        await self._tell(failed)
+        if self._learns:
+            await self._learn()
 
     async def choose_again(self) -> None:
         """Choose every answer under the last prior, without a call."""
@@ -226,7 +259,7 @@ class _Batch:
                     if isawaitable(told):
                         await told
 
-    async def learn(self) -> None:
+    async def _learn(self) -> None:
         """Fit what is known of model and judge to the searches so far, where there is news."""
         spent = sum(self._spent(number) for number in self.found)
         if spent < _NEWS * self._learnt_from:
@@ -236,9 +269,11 @@ class _Batch:
         prior = await asyncio.to_thread(learn_prior, solutions, self._usual)
         self._context = changed(self._context, prior=prior)
 
-    def grants(self, budget: int) -> dict[int, int]:
+    def _grants(self, budget: int) -> dict[int, int]:
         """Who may spend how many calls in all after the next round."""
-        left = budget - sum(self._spent(number) for number in self.found)
+        left = budget - sum(
+            self._allowed[n] if self._waits(n) else self._spent(n) for n in self.found
+        )
         waiting = [
             number
             for number, solution in self.found.items()
@@ -254,6 +289,12 @@ class _Batch:
             left -= more
         return granted
 
+    def _waits(self, number: int) -> bool:
+        """Whether a search is to be tried again, for which the rest of its share is kept."""
+        failures = self.found[number].failures
+        failed = self.found[number].stop_reason == "failed" and number not in self._tried_again
+        return failed and bool(failures) and failures[-1]["code"] == "unavailable"
+
     def _rank(self, number: int) -> tuple[bool, float]:
         choice = self.found[number].choice
         confidence = choice["confidence"] if choice is not None else None
@@ -267,11 +308,23 @@ class _Batch:
         context = changed(self._context, max_calls=self._allowed[number])
         if number in self._settled:  # nobody needs the calls more
             context = changed(context, settle=False)
+        before = self.found.get(number)
+        stage = stage_of(
+            self._stages.get(number),
+            context,
+            is_cut=number in self._cut,
+            is_retry=before is not None and before.stop_reason == "failed",
+        )
+        if before is None or not before.tree:
+            before = _nothing(self._problems[number].text)
         async with self._free:
-            found = await self._engine(self._problems[number], {"context": context})
-        if isinstance(found, Solution):
-            return found
-        return _failed(self.found.get(number) or _nothing(self._problems[number].text), found)
+            changes = {"context": context, "stage": stage}
+            found = await self._engine(self._problems[number], changes)
+        if not isinstance(found, Solution):
+            failure = Failure({**found, "rollout": before.rollouts})
+            found = replace(before, stop_reason="failed", failures=[*before.failures, failure])
+        self._stages[number] = stage
+        return replace(found, failures=[*self._lost.get(number, ()), *found.failures])
 
 
 def _nothing(problem: str) -> Solution:
@@ -287,9 +340,3 @@ def _nothing(problem: str) -> Solution:
         failures=[],
         cost=0.0,
     )
-
-
-def _failed(found: Solution, failure: Failure) -> Solution:
-    """What was found before, with what ended the search."""
-    failures = [*found.failures, Failure({**failure, "rollout": found.rollouts})]
-    return replace(found, stop_reason="failed", failures=failures)

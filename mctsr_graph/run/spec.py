@@ -18,6 +18,7 @@ from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity import Identity, identity_of
 from mctsr_graph.graph.spec import SearchOptions, SearchSpec
 from mctsr_graph.run.solution import Solution
+from mctsr_graph.run.stages import Stage
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Block, Question, as_question
 
@@ -88,6 +89,8 @@ class SolveSpec:
     on_event: OnEvent | None = None
     on_change: OnChange | None = None
     control: SearchControl | None = None
+    stage: Stage | None = None
+    """Of the batch that the search is part of."""
 
     @classmethod
     def of(cls, model: Model | str | None, options: SearchOptions) -> SolveSpec:
