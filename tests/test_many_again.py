@@ -38,7 +38,7 @@ def calls(solutions: Sequence[Solution]) -> int:
 
 
 @pytest.mark.parametrize("learn", [True, False])
-@pytest.mark.parametrize("budget", [120, 61, 30])
+@pytest.mark.parametrize("budget", [120, 61])
 def test_called_again_a_batch_makes_no_call_and_finds_the_same(
     budget: int, learn: bool, tmp_path: Path
 ) -> None:
@@ -79,7 +79,7 @@ def test_broken_off_after_any_number_of_calls_a_batch_ends_the_same(
         assert told(solve_many(MANY, model, checkpointer=file, **given)) == whole
 
 
-@pytest.mark.parametrize("budgets", [(66, 80, 120), (70, 71, 74, 95), (100, 200)])
+@pytest.mark.parametrize("budgets", [(66, 80, 120), (70, 71, 95)])
 def test_a_larger_budget_later_is_a_larger_budget_at_once(budgets: tuple[int, ...]) -> None:
     saver, model = InMemorySaver(), WORLD.model()
     for budget in budgets:

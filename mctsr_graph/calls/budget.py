@@ -76,11 +76,12 @@ class Budget:
             wave: By number of the rollout, in order: its calls at most, where no reply has to be
                 asked for again, and what it has spent already.
         """
+        if not self._left:
+            return
         parts = self._shared_out([calls for calls, _ in wave.values()])
         self._wave = dict(zip(wave, parts, strict=True))
         for part, (_, usage) in zip(parts, wave.values(), strict=True):
-            spent = total_cost(usage)
-            for name, used in _used(spent).items():
+            for name, used in _used(total_cost(usage)).items():
                 part._use(name, used)
 
     def parts(self, rollouts: Sequence[int], calls: int) -> list[Budget]:
