@@ -233,9 +233,20 @@ class Trials:
         self.totals.update(trial.counts)
         wrong = trial.found is not None and trial.found != self._whole_of(case)[0].found
         if wrong and not self.totals["wrong"]:
-            sys.stderr.write(f"the first wrong run: {case}\n")
+            differ = _first_difference(trial.found, self._whole_of(case)[0].found)
+            sys.stderr.write(f"the first wrong run: {case}\n{differ}\n")
         self.totals["wrong"] += wrong
         self.in_flight = max(self.in_flight, trial.in_flight)
+
+
+def _first_difference(found: Any, expected: Any, place: str = "") -> str:
+    """Where two JSON values differ first."""
+    if isinstance(found, list) and isinstance(expected, list):
+        found, expected = (dict(enumerate(one)) for one in (found, expected))
+    if isinstance(found, dict) and isinstance(expected, dict) and [*found] == [*expected]:
+        key = next(key for key in found if found[key] != expected[key])
+        return _first_difference(found[key], expected[key], f"{place}/{key}")
+    return f"{place} is {found!r:.300}, and not {expected!r:.300}"
 
 
 def warm_up() -> None:

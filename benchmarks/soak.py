@@ -12,9 +12,9 @@ is killed (SIGKILL) and another goes on. Prints one line of JSON:
     kills        how many processes were killed
     requests     what the server was asked
     faults       what of it went wrong, by the way
-    megabytes    memory of a process after its first quarter, and at its end
-    growth       megabytes a minute that a process takes on after its first quarter
-    descriptors  open files of a process after its first quarter, and the most ever
+    megabytes    memory of a process in the middle of its life, and at its end
+    growth       megabytes a minute that a process takes on in the second half of its life
+    descriptors  open files of a process in the middle, and the most after that
 """
 
 from __future__ import annotations
@@ -124,9 +124,10 @@ class Soak:
         while time.monotonic() < end:
             if self._live(url, min(end, time.monotonic() + self._options.kill_after)):
                 return
-            self.kills += time.monotonic() < end
+            self.kills += 1
         (self._folder / "stop").touch()
         self._live(url, time.monotonic() + _GRACE)
+        self._lives.pop()  # it had ever less to do
 
     def _live(self, url: str, until: float) -> bool:
         """Let one process search, at most until then; whether it came to its end."""
@@ -163,12 +164,12 @@ class Soak:
             "kills": self.kills,
             "requests": faults.total(),
             "faults": {name: n for name, n in faults.most_common() if name != "none"},
-            **_grown([life[len(life) // 4 :] for life in self._lives if len(life) >= _ENOUGH]),
+            **_grown([life[len(life) // 2 :] for life in self._lives if len(life) >= _ENOUGH]),
         }
 
 
 def _grown(lives: list[list[Sample]]) -> dict[str, Any]:
-    """What processes hold, from their first quarter on."""
+    """What processes hold, in their second half."""
     if not lives:
         return {}
     slopes = [
@@ -196,7 +197,7 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=10**6, help="at most (default 1,000,000)")
     parser.add_argument("--at-once", type=int, default=20, help="searches (default 20)")
     parser.add_argument("--faults", type=float, default=0.3, help="share of requests (default 0.3)")
-    parser.add_argument("--kill-after", type=float, default=75, help="seconds (default 75)")
+    parser.add_argument("--kill-after", type=float, default=120, help="seconds (default 120)")
     parser.add_argument("--seed", type=int, default=0, help="of the faults (default 0)")
     parser.add_argument("--search", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -254,7 +254,9 @@ class SearchRun:
         if new["choice"] == values["choice"] or new["best"] is None:
             return None
         self._values = {**values, **new}
-        return {**new, "mctsr": report_of(self._values)}, "finalize"
+        # A search that was killed just then may have its reason in no checkpoint yet
+        told = {"stop_reason": values["stop_reason"], "mctsr": report_of(self._values)}
+        return {**new, **told}, "finalize"
 
     def hold(self, values: dict[str, Any]) -> None:
         """Take a state for the latest one."""

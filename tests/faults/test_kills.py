@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 
+from mctsr_graph import MCTSrContext, ScriptedChatModel, solve
+from mctsr_graph.run.sqlite_saver import SqliteFileSaver
+from mctsr_graph.run.stored import stored_searches
+from tests.conftest import keyed_reply
+
 pytestmark = pytest.mark.timeout(600)  # some hundred processes
 ROOT = Path(__file__).parent.parent.parent
 ONE_SEARCH = ("--points", "--way", "solve", "--profile", "paper", "--rollouts", "2")
@@ -57,3 +62,31 @@ def test_without_the_journal_at_most_one_superstep_is_repeated() -> None:
     totals = kills(*ONE_SEARCH[:-1], "1", "--no-journal")
     assert (totals["lost"], totals["wrong"]) == (0, 0)
     assert 0 < totals["repeated"] <= 2 * totals["kills"]
+
+
+def test_killed_before_its_reason_to_stop_is_in_a_checkpoint_a_search_is_over_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    usual = SqliteFileSaver.put_writes
+
+    def put_writes(saver: Any, config: Any, writes: Any, *place: Any) -> None:
+        usual(saver, config, writes, *place)
+        if dict(writes).get("stop_reason"):
+            monkeypatch.setattr(SqliteFileSaver, "put", killed)
+
+    def killed(*given: Any) -> None:
+        raise KilledError
+
+    model = ScriptedChatModel(replies=keyed_reply)
+    context, file = MCTSrContext(profile="paper", max_rollouts=2), tmp_path / "search.db"
+    with monkeypatch.context() as patch:
+        monkeypatch = patch
+        patch.setattr(SqliteFileSaver, "put_writes", put_writes)
+        with pytest.raises(KilledError):
+            solve("How many?", model, context=context, checkpointer=file)
+    solution = solve("How many?", model, context=context, checkpointer=file)
+    assert solution.stop_reason == "max_rollouts"
+    assert [stored.stop_reason for stored in stored_searches(file)] == ["max_rollouts"]
