@@ -179,7 +179,9 @@ def search(name: str, model: Any, tokenizer: Any) -> list[str]:
     roles = ("draft", "critique", "refine", "evaluate")
     greedy: dict[str, Any] = {f"{role}_temperature": 0.0 for role in roles}
     lengths: dict[str, Any] = {f"{role}_max_tokens": limit for role in roles}
-    context = MCTSrContext(max_rollouts=8, width=4, max_retries=1, **greedy, **lengths)
+    context = MCTSrContext(
+        profile="paper", max_rollouts=8, width=4, max_retries=1, **greedy, **lengths
+    )
     found = solve(problem, chat | RunnableLambda(_with_score), context=context)
     return [node["answer"] for node in found.tree.values()]
 

@@ -112,7 +112,7 @@ def file_bytes(connection: sqlite3.Connection) -> int:
 
 def run(name: str, seed: int) -> tuple[dict[int, float], dict[int, float]]:
     """CPU ms and KB a rollout by size of the tree, in one search."""
-    context = MCTSrContext(max_rollouts=max(SIZES) + WINDOW, seed=seed)
+    context = MCTSrContext(profile="paper", max_rollouts=max(SIZES) + WINDOW, seed=seed)
     marks: dict[int, tuple[float, int]] = {}
     edges = {size + offset for size in SIZES for offset in (0, WINDOW)}
     with open_store(name) as store:

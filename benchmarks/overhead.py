@@ -266,7 +266,7 @@ def settings(rollouts: int, width: int, **more: Any) -> MCTSrContext:
     """Settings of a search that only its number of rollouts ends."""
     if more.get("profile") == "tuned":
         more |= {"lead": None, "confidence": None, "max_calls": None}
-    return MCTSrContext(max_rollouts=rollouts, width=width, **more)
+    return MCTSrContext(**{"profile": "paper", "max_rollouts": rollouts, "width": width, **more})
 
 
 def ours(name: str, options: argparse.Namespace) -> Iterator[Row]:

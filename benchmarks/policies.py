@@ -164,7 +164,7 @@ POLICIES: dict[str, Policy] = {
     "first answer": first_answer,
     "self-consistency": self_consistency,
     "best-of-n": best_of_n,
-    "paper": partial(search, MCTSrContext()),
+    "paper": partial(search, MCTSrContext(profile="paper")),
     "official": partial(search, MCTSrContext(profile="official")),
     "tuned": tuned_with(),
 }

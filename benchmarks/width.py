@@ -96,7 +96,12 @@ def embedded(rollouts: int, tokens: int, width: int, pipelined: bool) -> dict[st
     first.close()
     lengths: dict[str, Any] = {f"{role}_max_tokens": tokens for role in ROLES}
     context = MCTSrContext(
-        max_rollouts=rollouts, width=width, pipelined=pipelined, max_retries=0, **lengths
+        profile="paper",
+        max_rollouts=rollouts,
+        width=width,
+        pipelined=pipelined,
+        max_retries=0,
+        **lengths,
     )
     count, original = 0, model.forward
 

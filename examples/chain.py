@@ -29,7 +29,10 @@ def build() -> Runnable[Any, Any]:
     prepare: Runnable[Any, Any] = words | RunnableLambda(
         lambda prompt: {"problem": prompt.to_string()}
     )
-    model, context = ScriptedChatModel(replies=counter), MCTSrContext(max_rollouts=2)
+    model, context = (
+        ScriptedChatModel(replies=counter),
+        MCTSrContext(profile="paper", max_rollouts=2),
+    )
     mctsr: Runnable[Any, Any] = create_mctsr(model, context=context).compile(name="mctsr")
     return prepare | mctsr | itemgetter("final_answer")
 

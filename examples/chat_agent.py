@@ -12,7 +12,7 @@ def main() -> None:
     """Ask a question and look at the reply."""
     agent = create_mctsr_agent(
         pupil(),
-        context=MCTSrContext(max_rollouts=2),
+        context=MCTSrContext(profile="paper", max_rollouts=2),
         name="math_expert",
         checkpointer=InMemorySaver(),
     )

@@ -13,7 +13,7 @@ def main() -> None:
         checkpointer=InMemorySaver(), interrupt_before=["refine"], name="mctsr"
     )
     config: RunnableConfig = {"configurable": {"thread_id": "lesson"}}
-    context = MCTSrContext(max_rollouts=1)
+    context = MCTSrContext(profile="paper", max_rollouts=1)
     graph.invoke({"problem": PROBLEM}, config, context=context)
     print("the critic says:", graph.get_state(config).values["wave"]["1"]["critique"])
     graph.update_state(config, {"wave": {"1": {"critique": "Multiply 12 by 8."}}})

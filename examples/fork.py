@@ -18,14 +18,16 @@ def main() -> None:
     """Search for 2 rollouts, then for 4 more in two ways, and compare the trees."""
     graph = create_mctsr(ScriptedChatModel(replies=stubborn)).compile(checkpointer=InMemorySaver())
     config: RunnableConfig = {"configurable": {"thread_id": "fork"}}
-    graph.invoke({"problem": "What is next?"}, config, context=MCTSrContext(max_rollouts=6))
+    graph.invoke(
+        {"problem": "What is next?"}, config, context=MCTSrContext(profile="paper", max_rollouts=6)
+    )
     fork = next(
         state.config
         for state in graph.get_state_history(config)
         if state.values["rollouts"] == 2 and state.next == ("select",)
     )
     for constant in (0.0, 200.0):
-        context = MCTSrContext(max_rollouts=6, exploration_constant=constant)
+        context = MCTSrContext(profile="paper", max_rollouts=6, exploration_constant=constant)
         graph.invoke(None, fork, context=context)  # every branch stays in the thread's history
         tree = graph.get_state(config).values["tree"]
         depths = [node["depth"] for node in tree.values()]

@@ -18,7 +18,11 @@ def main() -> None:
     """Ask the same agent something easy and something hard."""
     agent = create_agent(
         ScriptedChatModel(replies=teacher),
-        middleware=[MCTSrMiddleware(predicate=is_hard, context=MCTSrContext(max_rollouts=2))],
+        middleware=[
+            MCTSrMiddleware(
+                predicate=is_hard, context=MCTSrContext(profile="paper", max_rollouts=2)
+            )
+        ],
     )
     for text in ("2 + 2?", PROBLEM):
         question: Any = {"messages": text}

@@ -14,7 +14,9 @@ def fits(problem: str, answer: str) -> bool:
 
 def main() -> None:
     """Search; no model is asked for a score."""
-    solution = solve(PROBLEM, pupil(), judge=fits, context=MCTSrContext(max_rollouts=2))
+    solution = solve(
+        PROBLEM, pupil(), judge=fits, context=MCTSrContext(profile="paper", max_rollouts=2)
+    )
     print(solution.final_answer, [node["rewards"] for node in solution.tree.values()])
     print(solution.usage["evaluate"]["calls"], "calls for rewards")
 

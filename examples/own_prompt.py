@@ -13,7 +13,9 @@ def main() -> None:
     """Search with another critic, and show what it was asked."""
     model = pupil()
     prompts = Prompts(critique=SOCRATES)
-    solution = solve(PROBLEM, model, context=MCTSrContext(max_rollouts=1), prompts=prompts)
+    solution = solve(
+        PROBLEM, model, context=MCTSrContext(profile="paper", max_rollouts=1), prompts=prompts
+    )
     asked = next(call for call in model.calls if call.role == "critique")
     print("the critic was told:", asked.messages[-1].content)
     print("the answer is", solution.final_answer)

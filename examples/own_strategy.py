@@ -31,7 +31,9 @@ class Thompson(PaperStrategy):
 
 def main() -> None:
     """Search with it; the seed of the settings seeds the draws."""
-    found = solve(PROBLEM, pupil(), context=MCTSrContext(max_rollouts=4), strategy=Thompson())
+    found = solve(
+        PROBLEM, pupil(), context=MCTSrContext(profile="paper", max_rollouts=4), strategy=Thompson()
+    )
     print(found.final_answer, [node["parent"] for node in found.tree.values()])
 
 

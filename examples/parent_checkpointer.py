@@ -18,7 +18,9 @@ def main() -> None:
 
     model = ScriptedChatModel(replies=pupil)
     builder = StateGraph(Lesson)
-    search = create_mctsr(model, context=MCTSrContext(max_rollouts=4)).compile(name="mctsr")
+    search = create_mctsr(model, context=MCTSrContext(profile="paper", max_rollouts=4)).compile(
+        name="mctsr"
+    )
     builder.add_node("search", search)  # without a checkpointer of its own
     builder.add_edge(START, "search")
     parent = builder.compile(checkpointer=InMemorySaver())

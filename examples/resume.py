@@ -13,7 +13,7 @@ def main() -> None:
         file = Path(folder) / "search.db"
         for rollouts in (2, 4, 4):
             model = pupil()
-            context = MCTSrContext(max_rollouts=rollouts)
+            context = MCTSrContext(profile="paper", max_rollouts=rollouts)
             solution = solve(PROBLEM, model, context=context, checkpointer=file)
             print(f"{solution.rollouts} rollouts, {len(model.calls)} calls made this time")
 

@@ -44,7 +44,9 @@ def build(checkpointer: Checkpointer = None) -> CompiledStateGraph[Lesson]:
 
     builder = StateGraph(Lesson)
     builder.add_node("direct", direct)
-    search = create_mctsr(model, context=MCTSrContext(max_rollouts=2)).compile(name="mctsr")
+    search = create_mctsr(model, context=MCTSrContext(profile="paper", max_rollouts=2)).compile(
+        name="mctsr"
+    )
     builder.add_node("search", search)
     builder.add_node("explain", explain)
     builder.add_conditional_edges(START, route, ["direct", "search"])

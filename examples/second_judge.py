@@ -13,7 +13,9 @@ def verdict(call: ScriptedCall) -> str:
 def main() -> None:
     """Search with one model, reward with the other."""
     teacher = ScriptedChatModel(replies=verdict)
-    solution = solve(PROBLEM, pupil(), judge_model=teacher, context=MCTSrContext(max_rollouts=2))
+    solution = solve(
+        PROBLEM, pupil(), judge_model=teacher, context=MCTSrContext(profile="paper", max_rollouts=2)
+    )
     print(solution.final_answer, [node["rewards"] for node in solution.tree.values()])
     print(len(teacher.calls), "of", sum(c["calls"] for c in solution.usage.values()), "calls")
 

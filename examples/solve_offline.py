@@ -7,7 +7,9 @@ from mctsr_graph.viewers.text import render_text
 
 def main() -> None:
     """Search and print what was found."""
-    solution = solve(PROBLEM, pupil(), context=MCTSrContext(max_rollouts=3, seed=7))
+    solution = solve(
+        PROBLEM, pupil(), context=MCTSrContext(profile="paper", max_rollouts=3, seed=7)
+    )
     print(solution.final_answer, "after", solution.rollouts, "rollouts")
     print(render_text(solution.tree, solution.best))
     for role, cost in solution.usage.items():

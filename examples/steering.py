@@ -12,21 +12,23 @@ def main() -> None:
     """Prune, go on, expand, go on, undo."""
     graph = create_mctsr(pupil()).compile(checkpointer=InMemorySaver(), name="mctsr")
     config: RunnableConfig = {"configurable": {"thread_id": "lesson"}}
-    graph.invoke({"problem": PROBLEM}, config, context=MCTSrContext(max_rollouts=1))
+    graph.invoke(
+        {"problem": PROBLEM}, config, context=MCTSrContext(profile="paper", max_rollouts=1)
+    )
 
     steer(graph, config, prune("1"), by="Ann")
-    output = graph.invoke(None, config, context=MCTSrContext(max_rollouts=1))
+    output = graph.invoke(None, config, context=MCTSrContext(profile="paper", max_rollouts=1))
     print("without node 1, the answer is", output["final_answer"])
 
     steer(graph, config, expand("0", critique="Multiply 12 by 8."), by="Ann")
-    output = graph.invoke(None, config, context=MCTSrContext(max_rollouts=2))
+    output = graph.invoke(None, config, context=MCTSrContext(profile="paper", max_rollouts=2))
     tree = graph.get_state(config).values["tree"]
     print("after a critique by", tree["0"]["steering"][-1]["by"], end=", it is ")
     print(output["final_answer"])
 
     undo(graph, config)
     undo(graph, config)
-    output = graph.invoke(None, config, context=MCTSrContext(max_rollouts=1))
+    output = graph.invoke(None, config, context=MCTSrContext(profile="paper", max_rollouts=1))
     print("and undone twice,", output["final_answer"], "again")
 
 

@@ -9,7 +9,7 @@ from mctsr_graph import MCTSrContext, create_mctsr
 def main() -> None:
     """Run the graph and print its events."""
     mctsr = create_mctsr(pupil()).compile(name="mctsr")
-    context = MCTSrContext(max_rollouts=4, width=2)
+    context = MCTSrContext(profile="paper", max_rollouts=4, width=2)
     for part in mctsr.stream(
         {"problem": PROBLEM}, context=context, stream_mode="custom", version="v2"
     ):

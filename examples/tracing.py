@@ -20,7 +20,7 @@ def main() -> None:
     provider.add_span_processor(SimpleSpanProcessor(spans))
     client = Client(tracing_mode="otel", otel_tracer_provider=provider)
     with tracing_context(enabled=True, client=client):
-        solve(PROBLEM, pupil(), context=MCTSrContext(max_rollouts=2))
+        solve(PROBLEM, pupil(), context=MCTSrContext(profile="paper", max_rollouts=2))
     client.flush()
     for span in sorted(spans.get_finished_spans(), key=lambda span: span.start_time or 0):
         told = span.attributes or {}

@@ -12,7 +12,7 @@ from langgraph_sdk.runtime import ServerRuntime
 from mctsr_graph import ConfigError, MCTSrContext
 
 LIMITS: Mapping[str, float] = {
-    "max_rollouts": 64,
+    "max_rollouts": 256,
     "width": 16,
     "drafts": 16,
     "reward_samples": 4,

@@ -41,7 +41,7 @@ class LateModel(AgentMiddleware[Any, Any, Any]):
 
 graph = create_agent(
     ScriptedChatModel(replies=[]),
-    tools=[create_mctsr_tool(per_call={"max_rollouts": 16})],
+    tools=[create_mctsr_tool(per_call={"effort": ["low", "medium", "high"]})],
     system_prompt="You are a careful mathematician. Use the tool for every problem that is not "
     "trivial, and answer with what it found.",
     middleware=[LateModel()],

@@ -14,7 +14,7 @@ from langgraph.prebuilt import ToolNode
 from mctsr_graph import MCTSrContext, ScriptedChatModel
 from mctsr_graph.models.scripted import ScriptedCall
 
-SHORT = MCTSrContext(max_rollouts=2)
+SHORT = MCTSrContext(profile="paper", max_rollouts=2)
 
 
 def numbered_reply(call: ScriptedCall) -> str:

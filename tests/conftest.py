@@ -20,8 +20,12 @@ import pytest
 
 from mctsr_graph import ScriptedChatModel
 from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.settings.context import TEMPERATURES
 from mctsr_graph.settings.profiles import PROFILES
 from mctsr_graph.strategies.strategy import _named
+
+PAPER: dict[str, Any] = {"profile": "paper", **dict.fromkeys(TEMPERATURES)}
+"""The paper's profile with the temperature that the model has itself."""
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
@@ -37,7 +41,15 @@ HEAVY = (
         "test_same_seed",
         "test_tool",
     ),
-    *("test_growth", "test_judges", "test_tuned", "test_solve", "test_deciding", "test_defuse"),
+    *(
+        "test_damage",
+        "test_growth",
+        "test_judges",
+        "test_tuned",
+        "test_solve",
+        "test_deciding",
+        "test_defuse",
+    ),
     *("providers/test_command_line", "providers/test_rate_limits"),
     *("faults/", "test_search_properties", "test_steering", "test_cli"),
 )

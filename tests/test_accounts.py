@@ -51,7 +51,7 @@ def metered(name: str = "my-model", told: Any = TOLD) -> ScriptedChatModel:
 
 
 def test_tokens_of_cache_and_thinking_are_counted_and_priced_by_role() -> None:
-    context = MCTSrContext(max_rollouts=1, prices={"my-model": OWN})
+    context = MCTSrContext(profile="paper", max_rollouts=1, prices={"my-model": OWN})
     found = solve("How many?", metered(), context=context)
     # One draft judged; one critique, one refinement, judged with the answer that it refines
     assert {role: cost["calls"] for role, cost in found.usage.items()} == {
@@ -77,13 +77,13 @@ def test_tokens_of_cache_and_thinking_are_counted_and_priced_by_role() -> None:
 
 def test_the_price_goes_with_every_event() -> None:
     events: list[Any] = []
-    context = MCTSrContext(max_rollouts=1, prices={"my-model": OWN})
+    context = MCTSrContext(profile="paper", max_rollouts=1, prices={"my-model": OWN})
     solve("How many?", metered(), context=context, on_event=events.append)
     assert [event["usage"]["price"] for event in events[1:]] == [1.152, 1.152]
 
 
 def test_an_agents_message_tells_tokens_of_cache_and_thinking() -> None:
-    agent = create_mctsr_agent(metered(), context=MCTSrContext(max_rollouts=1))
+    agent = create_mctsr_agent(metered(), context=MCTSrContext(profile="paper", max_rollouts=1))
     told = agent.invoke({"messages": [HumanMessage("How many?")]})["messages"][-1].usage_metadata
     assert told == {
         "input_tokens": 600_000,
@@ -95,20 +95,22 @@ def test_an_agents_message_tells_tokens_of_cache_and_thinking() -> None:
 
 
 def test_a_model_without_a_price_costs_an_unknown_sum_and_not_nothing() -> None:
-    found = solve("How many?", metered(), context=MCTSrContext(max_rollouts=1))
+    found = solve("How many?", metered(), context=MCTSrContext(profile="paper", max_rollouts=1))
     total = total_cost(found.usage)
     assert (found.cost, total["price"], total["unpriced_calls"]) == (None, 0.0, 6)
 
 
 def test_a_budget_of_money_counts_cached_tokens_at_their_price() -> None:
     # 6 calls are 1.152 with the cache; in full they would be 6 * 0.205 = 1.23
-    context = MCTSrContext(max_rollouts=9, prices={"my-model": OWN}, max_cost=1.2)
+    context = MCTSrContext(profile="paper", max_rollouts=9, prices={"my-model": OWN}, max_cost=1.2)
     found = solve("How many?", metered(), context=context)
     assert (found.stop_reason, total_cost(found.usage)["calls"]) == ("max_cost", 7)
 
 
 def test_prices_given_as_settings_are_for_every_model() -> None:
-    context = MCTSrContext(max_rollouts=1, input_price=1, cached_input_price=0.1, output_price=4)
+    context = MCTSrContext(
+        profile="paper", max_rollouts=1, input_price=1, cached_input_price=0.1, output_price=4
+    )
     found = solve("How many?", metered("gpt-5"), context=context)
     each = (90_000 * 1 + 10_000 * 0.1 + 500 * 4) / 1e6
     assert found.cost == pytest.approx(6 * each)
@@ -118,7 +120,7 @@ def test_a_budget_of_money_needs_a_price() -> None:
     with pytest.raises(
         ConfigError, match="what 'my-model' costs is not known; give it by `prices`"
     ):
-        solve("How many?", metered(), context=MCTSrContext(max_cost=1))
+        solve("How many?", metered(), context=MCTSrContext(profile="paper", max_cost=1))
 
 
 @pytest.mark.parametrize(
@@ -221,14 +223,14 @@ def test_no_count_of_a_server_breaks_a_stored_search(count: Any, tmp_path: Path)
     with Liar(count) as server:
         model = ChatOpenAI(model="m", base_url=server.url, api_key="k", max_retries=0)
         for rollouts in (1, 2):
-            context = MCTSrContext(max_rollouts=rollouts, max_attempts=1)
+            context = MCTSrContext(profile="paper", max_rollouts=rollouts, max_attempts=1)
             found = solve("How many?", model, context=context, checkpointer=file)
             assert (found.rollouts, found.final_answer) == (rollouts, "7")
     assert CliRunner().invoke(app, ["list", str(file)]).exit_code == 0
 
 
 def test_a_call_from_the_journal_costs_what_it_did(tmp_path: Path) -> None:
-    context = MCTSrContext(max_rollouts=1, prices={"my-model": OWN})
+    context = MCTSrContext(profile="paper", max_rollouts=1, prices={"my-model": OWN})
     with CallJournal(tmp_path / "calls.db") as journal:
         first = solve("How many?", metered(), context=context, journal=journal)
         silent = ScriptedChatModel(replies=[])
@@ -241,7 +243,7 @@ def test_a_call_from_the_journal_costs_what_it_did(tmp_path: Path) -> None:
     "settings", [{}, {"profile": "official", "max_rollouts": 3}, {"drafts": 3}]
 )
 def test_an_estimate_tells_the_calls_that_a_search_makes(settings: Any) -> None:
-    context = MCTSrContext(**settings)
+    context = MCTSrContext(**{"profile": "paper", **settings})
     told = estimate("How many?", "openai:gpt-5-mini", context=context)
     made = solve("How many?", ScriptedChatModel(replies=keyed_reply), context=context)
     assert told.calls == total_cost(made.usage)["calls"]
@@ -250,7 +252,7 @@ def test_an_estimate_tells_the_calls_that_a_search_makes(settings: Any) -> None:
 
 
 def test_an_estimate_of_tokens_and_money() -> None:
-    context = MCTSrContext(max_rollouts=1, evaluate_max_tokens=50)
+    context = MCTSrContext(profile="paper", max_rollouts=1, evaluate_max_tokens=50)
     told = estimate("x" * 400, "gpt-5-mini", context=context, reply_tokens=100)
     tokens = {role: cost["output_tokens"] for role, cost in told.usage.items()}
     assert tokens == {"draft": 100, "critique": 100, "refine": 100, "evaluate": 150}
@@ -272,7 +274,7 @@ def test_an_estimate_of_a_model_without_a_price_says_so() -> None:
     assert estimate("How many?", "ollama:llama3").cost is None
     result = CliRunner().invoke(app, ["solve", "How many?", "-m", "ollama:llama3", "--dry-run"])
     assert result.exit_code == 0
-    assert "At most 34 calls, price unknown." in result.stdout
+    assert "At most 35 calls, price unknown." in result.stdout
 
 
 def test_the_command_estimates_without_a_call_or_a_key(tmp_path: Path) -> None:
@@ -281,8 +283,8 @@ def test_the_command_estimates_without_a_call_or_a_key(tmp_path: Path) -> None:
     line = ["solve", "How many?", "-m", "openai:gpt-5-mini", "--dry-run", "--json"]
     result = CliRunner().invoke(app, [*line, "--prices", str(file)])
     told = json.loads(result.stdout)
-    assert told["calls"] == 34
-    assert told["cost"] == pytest.approx(34 * 600 * 1000 / 1e6)
+    assert told["calls"] == 35
+    assert told["cost"] == pytest.approx(35 * 600 * 1000 / 1e6)
 
 
 def test_the_command_shows_what_was_paid() -> None:

@@ -110,7 +110,7 @@ def test_settings_come_from_the_run_or_from_the_builder(numbered: ScriptedChatMo
         return int(message.response_metadata["mctsr"]["rollouts"])
 
     assert rollouts(None) == 2
-    assert rollouts(MCTSrContext(max_rollouts=3)) == 3
+    assert rollouts(MCTSrContext(profile="paper", max_rollouts=3)) == 3
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])

@@ -215,6 +215,9 @@ def test_a_repeated_text_says_nothing_more() -> None:
         node = new_node(tree, parent=parent, answer="Same", final_answer="9", rewards=[-60.0])
         tree = merge(tree, [add_child(tree, node)])
     assert evidence_of(tree) == evidence_of({"0": tree["0"]})
+    # Another draft that differs shows that the model samples: then the three drafts are votes
+    other = new_node(tree, parent=None, answer="Other", final_answer="8", rewards=[])
+    assert evidence_of(merge(tree, [add_child(tree, other)])).votes == {"9": 3, "8": 1}
     # Where the first of them is out of play, another one speaks for it
     assert evidence_of(merge(tree, [{"0": {"pruned": True}}])).votes == {"9": 1}
 

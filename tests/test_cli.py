@@ -43,7 +43,9 @@ def mctsr(*arguments: str, stdin: str | None = None) -> Result:
 
 
 def test_solve_prints_answer_tree_and_cost() -> None:
-    result = mctsr("solve", "How many?", "-m", "x", "--rollouts", "2", "--show-tree")
+    result = mctsr(
+        "solve", "How many?", "-m", "x", "--profile", "paper", "--rollouts", "2", "--show-tree"
+    )
     assert result.exit_code == 0
     assert "Answer of rollout 2: \\boxed{2}\n\nFinal answer: 2\n" in result.stdout
     assert "\n0  q " in result.stdout
@@ -54,7 +56,9 @@ def test_solve_prints_answer_tree_and_cost() -> None:
 
 
 def test_json_is_all_there_is_on_stdout() -> None:
-    result = mctsr("solve", "How many?", "-m", "x", "--rollouts", "1", "--json")
+    result = mctsr(
+        "solve", "How many?", "-m", "x", "--profile", "paper", "--rollouts", "1", "--json"
+    )
     solution = json.loads(result.stdout)
     assert (solution["final_answer"], list(solution["tree"])) == ("1", ["0", "1"])
 
@@ -129,7 +133,18 @@ def test_what_searches_told_is_learnt_and_given_to_others(tmp_path: Path) -> Non
 def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
     file = str(tmp_path / "search.db")
     for name in ("x", "y"):
-        mctsr("solve", "How many?" + name, "-m", name, "--rollouts", "1", "--checkpoint", file)
+        mctsr(
+            "solve",
+            "How many?" + name,
+            "-m",
+            name,
+            "--profile",
+            "paper",
+            "--rollouts",
+            "1",
+            "--checkpoint",
+            file,
+        )
     (tmp_path / "prior.json").write_text("{")
     (tmp_path / "null.json").write_text("null")
     (tmp_path / "empty.json").write_text("{}")
@@ -149,8 +164,17 @@ def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
             "allowed a file that `mctsr learn` wrote",
         ),
         (
-            ["solve", "p", "-m", "x", "--prior", str(tmp_path / "usual.json")],
-            "--prior is given, which profile 'paper' makes no use of; allowed with --profile tuned",
+            [
+                "solve",
+                "p",
+                "-m",
+                "x",
+                "--prior",
+                str(tmp_path / "usual.json"),
+                "--profile",
+                "paper",
+            ],
+            "--prior is given, which profile 'paper' makes no use of; allowed with profile tuned",
         ),
     ]:
         result = mctsr(*arguments)
@@ -158,7 +182,7 @@ def test_what_cannot_be_learnt_from_is_said(tmp_path: Path) -> None:
         assert message in " ".join(result.stderr.split())
     assert mctsr("learn", file, "-m", "y").exit_code == 0
     usual = ["solve", "p", "-m", "x", "--prior", str(tmp_path / "usual.json")]
-    for more in (["--profile", "tuned"], ["--set", "choice=weighted"]):
+    for more in ([], ["--profile", "paper", "--set", "choice=weighted"]):
         assert mctsr(*usual, *more).exit_code == 0
 
 
@@ -179,7 +203,7 @@ def test_a_model_that_cannot_be_reached_is_no_traceback(
 
 def test_a_search_that_gave_up_shows_what_it_has(model: ScriptedChatModel) -> None:
     model.replies = lambda call: "no score" if call.role == "evaluate" else keyed_reply(call)
-    result = mctsr("solve", "How many?", "-m", "x")
+    result = mctsr("solve", "How many?", "-m", "x", "--profile", "paper")
     assert result.exit_code == 1
     assert "Final answer: 0" in result.stdout
     assert "error: the search gave up after 0 rollouts" in result.stderr
@@ -193,7 +217,7 @@ def test_without_a_model_a_note_says_which_is_taken(monkeypatch: pytest.MonkeyPa
         return ScriptedChatModel(replies=keyed_reply)
 
     monkeypatch.setattr(sys.modules["mctsr_graph.run.session"], "load_model", load)
-    result = mctsr("solve", "How many?", "--rollouts", "1")
+    result = mctsr("solve", "How many?", "--profile", "paper", "--rollouts", "1")
     assert result.exit_code == 0
     assert "note: no model was named\n" in result.stderr
 
@@ -202,20 +226,40 @@ def test_hostile_text_does_not_reach_the_terminal(model: ScriptedChatModel) -> N
     model.replies = lambda call: (
         "Score: 5" if call.role == "evaluate" else "\x1b[31m[bold]red[/bold] \\boxed{\x07 7}"
     )
-    result = mctsr("solve", "How many?", "-m", "x", "--rollouts", "1", "--show-tree")
+    result = mctsr(
+        "solve", "How many?", "-m", "x", "--profile", "paper", "--rollouts", "1", "--show-tree"
+    )
     assert result.exit_code == 0
     assert "\x1b" not in result.output
     assert "\x07" not in result.output
     assert "[bold]red[/bold]" in result.stdout
 
 
+def test_the_default_profile_counts_calls(model: ScriptedChatModel) -> None:
+    told = mctsr("solve", "How many?", "-m", "x", "--effort", "low").stderr.splitlines()
+    assert told[:2] == ["drafting an answer", "call 3 of 11: draft: 1, best 0"]
+    assert told[-1].startswith("stopped: max_calls, best ")
+
+
 def test_the_same_command_goes_on_with_a_checkpoint(
     model: ScriptedChatModel, tmp_path: Path
 ) -> None:
     file = str(tmp_path / "search.db")
-    mctsr("solve", "How many?", "-m", "x", "--rollouts", "2", "--checkpoint", file)
+    mctsr(
+        "solve",
+        "How many?",
+        "-m",
+        "x",
+        "--profile",
+        "paper",
+        "--rollouts",
+        "2",
+        "--checkpoint",
+        file,
+    )
     made = len(model.calls)
-    again = ("solve", "How many?", "-m", "x", "--checkpoint", file, "--json", "--rollouts")
+    again = ("solve", "How many?", "-m", "x", "--profile", "paper", "--checkpoint", file, "--json")
+    again += ("--rollouts",)
     assert json.loads(mctsr(*again, "2").stdout)["rollouts"] == 2
     assert len(model.calls) == made
     assert json.loads(mctsr(*again, "3").stdout)["rollouts"] == 3
@@ -241,7 +285,7 @@ def test_a_signal_prints_the_best_so_far_and_how_to_go_on(
     tmp_path: Path, kept: bool, number: signal.Signals
 ) -> None:
     file = tmp_path / "search.db"
-    arguments = ["solve", "How many?", "-m", "x", "--rollouts", "200"]
+    arguments = ["solve", "How many?", "-m", "x", "--profile", "paper", "--rollouts", "200"]
     arguments += ["--checkpoint", str(file)] if kept else []
     command = [sys.executable, "-c", CHILD, *arguments]
     with subprocess.Popen(
@@ -301,7 +345,20 @@ def test_resume_goes_on_with_the_settings_that_the_search_had(
     model: ScriptedChatModel, tmp_path: Path
 ) -> None:
     file = str(tmp_path / "search.db")
-    mctsr("solve", "How many?", "-m", "x", "--rollouts", "2", "--seed", "4", "--checkpoint", file)
+    mctsr(
+        "solve",
+        "How many?",
+        "-m",
+        "x",
+        "--profile",
+        "paper",
+        "--rollouts",
+        "2",
+        "--seed",
+        "4",
+        "--checkpoint",
+        file,
+    )
     result = mctsr("resume", file, "-m", "x", "--rollouts", "5", "--json")
     solution = json.loads(result.stdout)
     assert (solution["problem"], solution["rollouts"]) == ("How many?", 5)
@@ -312,7 +369,18 @@ def test_resume_goes_on_with_the_settings_that_the_search_had(
 def test_list_shows_what_a_file_holds_and_resume_asks_which(tmp_path: Path) -> None:
     file = str(tmp_path / "search.db")
     for problem in ("How many?", "How few?"):
-        mctsr("solve", problem, "-m", "x", "--rollouts", "1", "--checkpoint", file)
+        mctsr(
+            "solve",
+            problem,
+            "-m",
+            "x",
+            "--profile",
+            "paper",
+            "--rollouts",
+            "1",
+            "--checkpoint",
+            file,
+        )
     listed = mctsr("list", file).stdout
     assert "How many?" in listed
     assert listed.count("max_rollouts") == 2
@@ -326,7 +394,18 @@ def test_list_shows_what_a_file_holds_and_resume_asks_which(tmp_path: Path) -> N
 
 def test_solve_writes_a_page(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    result = mctsr("solve", "How many?", "-m", "x", "--rollouts", "1", "--html", str(page))
+    result = mctsr(
+        "solve",
+        "How many?",
+        "-m",
+        "x",
+        "--profile",
+        "paper",
+        "--rollouts",
+        "1",
+        "--html",
+        str(page),
+    )
     assert result.exit_code == 0
     assert "How many?" in page.read_text("utf-8")
 
@@ -364,7 +443,18 @@ def test_view_draws_a_kept_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], begins: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    mctsr("solve", "How many?", "-m", "x", "--rollouts", "2", "--checkpoint", "search.db")
+    mctsr(
+        "solve",
+        "How many?",
+        "-m",
+        "x",
+        "--profile",
+        "paper",
+        "--rollouts",
+        "2",
+        "--checkpoint",
+        "search.db",
+    )
     result = mctsr("view", "search.db", *arguments)
     assert result.exit_code == 0, result.stderr
     drawn = Path(arguments[1]).read_text("utf-8") if "-o" in arguments else result.stdout
@@ -374,7 +464,18 @@ def test_view_draws_a_kept_search(
 def test_view_finds_the_search_that_is_meant(tmp_path: Path) -> None:
     file = str(tmp_path / "search.db")
     for problem in ("How many?", "How few?"):
-        mctsr("solve", problem, "-m", "x", "--rollouts", "1", "--checkpoint", file)
+        mctsr(
+            "solve",
+            problem,
+            "-m",
+            "x",
+            "--profile",
+            "paper",
+            "--rollouts",
+            "1",
+            "--checkpoint",
+            file,
+        )
     row = next(line for line in mctsr("list", file).stdout.splitlines() if "How few?" in line)
     for option in ("--search", "--thread"):
         assert "How few?" in mctsr("view", file, option, row.split()[1], "--format", "html").stdout
@@ -384,7 +485,7 @@ def test_view_finds_the_search_that_is_meant(tmp_path: Path) -> None:
 
 
 def test_live_draws_the_tree_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    command = ("solve", "How many?", "-m", "x", "--rollouts", "3", "--live")
+    command = ("solve", "How many?", "-m", "x", "--profile", "paper", "--rollouts", "3", "--live")
     assert "rollout 3 of 3: q " in mctsr(*command).stderr
     monkeypatch.setenv("FORCE_COLOR", "1")
     result = mctsr(*command)

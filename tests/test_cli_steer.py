@@ -40,7 +40,12 @@ def model(monkeypatch: pytest.MonkeyPatch) -> ScriptedChatModel:
 def file(tmp_path: Path) -> str:
     """A search of 6 rollouts that is over."""
     path = str(tmp_path / "search.db")
-    assert mctsr("solve", "p", "-m", "x", "--rollouts", "6", "--checkpoint", path).exit_code == 0
+    assert (
+        mctsr(
+            "solve", "p", "-m", "x", "--profile", "paper", "--rollouts", "6", "--checkpoint", path
+        ).exit_code
+        == 0
+    )
     return path
 
 

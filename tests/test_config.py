@@ -268,10 +268,8 @@ def test_what_all_profiles_have(profile: Any) -> None:
     assert {name: settings[name] for name in SHARED} == SHARED
 
 
-def test_the_paper_is_the_default_profile_and_its_temperature_is_for_who_asks_for_it() -> None:
-    asked = MCTSrContext(profile="paper")
-    temperatures = dict.fromkeys([name for name in DIFFERENCES if name.endswith("temperature")])
-    assert MCTSrContext().model_dump() == {**asked.model_dump(), **temperatures}
+def test_tuned_is_the_default_profile() -> None:
+    assert MCTSrContext().model_dump() == MCTSrContext(profile="tuned").model_dump()
     assert MCTSrContext.model_validate_json(MCTSrContext().model_dump_json()) == MCTSrContext()
 
 
@@ -290,7 +288,7 @@ def test_a_context_is_frozen() -> None:
     context = MCTSrContext()
     with pytest.raises(ValidationError, match="frozen"):
         context.max_rollouts = 3
-    assert context.max_rollouts == 8
+    assert context.max_rollouts == 4096
 
 
 @pytest.mark.parametrize(
@@ -330,7 +328,8 @@ def test_a_setting_of_a_role() -> None:
 @pytest.mark.parametrize(
     ("settings", "calls"),
     [
-        ({}, None),
+        ({}, 35),
+        ({"profile": "paper"}, None),
         ({"profile": "tuned"}, 35),
         ({"effort": "low"}, 11),
         ({"profile": "tuned", "effort": "high"}, 131),

@@ -40,7 +40,7 @@ from .loopback import LoopbackServer, completion
 PICTURE = {"type": "image", "base64": "aGVsbG8=", "mime_type": "image/png"}
 OTHER = {**PICTURE, "base64": "d29ybGQ="}
 WORDS = {"type": "text", "text": "What does the picture show?"}
-ONE = MCTSrContext(max_rollouts=1)
+ONE = MCTSrContext(profile="paper", max_rollouts=1)
 
 
 def reply(call: ScriptedCall) -> str:
@@ -143,10 +143,15 @@ def test_what_a_model_does_not_take_is_refused_by_name(block: Any, kind: str) ->
 
 def test_a_judge_that_does_not_take_a_picture_refuses_the_question() -> None:
     with pytest.raises(ConfigError, match="problem holds image content"):
-        solve([WORDS, PICTURE], scripted(), judge_model=scripted({"image_inputs": False}))
+        solve(
+            [WORDS, PICTURE],
+            scripted(),
+            judge_model=scripted({"image_inputs": False}),
+            context=MCTSrContext(profile="paper"),
+        )
     judge = ProcessReward("http://127.0.0.1:9/pooling", "prm")
     with pytest.raises(ConfigError, match="the judge takes words only"):
-        solve([WORDS, PICTURE], scripted(), judge=judge)
+        solve([WORDS, PICTURE], scripted(), judge=judge, context=MCTSrContext(profile="paper"))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +198,13 @@ def test_an_empty_system_prompt_is_no_message() -> None:
     prompts = Prompts(system="", evaluate_again_system=" ")
     solve("How many?", model, prompts=prompts, context=ONE)
     with pytest.raises(SearchFailedError):  # whose replies it does not give
-        solve("How many?", model, prompts=prompts, judge="pairwise", context=MCTSrContext(drafts=2))
+        solve(
+            "How many?",
+            model,
+            prompts=prompts,
+            judge="pairwise",
+            context=MCTSrContext(profile="paper", drafts=2),
+        )
     assert model.calls
     assert not any(isinstance(m, SystemMessage) for call in model.calls for m in call.messages)
 
@@ -235,7 +246,9 @@ def test_a_model_without_a_system_role_is_given_the_words_by_the_user(
 ) -> None:
     with Gemma(why) as server:
         model = ChatOpenAI(model="gemma", base_url=server.url, api_key="k", max_retries=0)
-        context = MCTSrContext(max_rollouts=1, drafts=drafts, max_retries=0, max_attempts=1)
+        context = MCTSrContext(
+            profile="paper", max_rollouts=1, drafts=drafts, max_retries=0, max_attempts=1
+        )
         with pytest.warns(UserWarning, match="takes no system message") as told:
             found = solve("How many?", model, context=context)
     assert len([one for one in told if "system message" in str(one.message)]) == 1
@@ -251,7 +264,7 @@ def test_a_model_without_a_system_role_is_given_the_words_by_the_user(
 def test_another_refusal_is_no_matter_of_the_system_role() -> None:
     model = ScriptedChatModel(replies=lambda call: RuntimeError("the system is not supported"))
     with pytest.raises(RuntimeError):
-        solve("How many?", model)
+        solve("How many?", model, context=MCTSrContext(profile="paper"))
     assert len(model.calls) == 1
 
 
@@ -285,7 +298,7 @@ class Counting(ScriptedChatModel):
 
 
 _LOCK = threading.Lock()
-WIDE = MCTSrContext(max_rollouts=6, width=6, drafts=6)
+WIDE = MCTSrContext(profile="paper", max_rollouts=6, width=6, drafts=6)
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])

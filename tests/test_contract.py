@@ -30,7 +30,7 @@ from mctsr_graph import (
 from mctsr_graph.run import session
 from mctsr_graph.settings.prior import Prior
 
-TWO = MCTSrContext(max_rollouts=2)
+TWO = MCTSrContext(profile="paper", max_rollouts=2)
 THREAD: Any = {"configurable": {"thread_id": "t"}}
 
 
@@ -199,7 +199,7 @@ def test_who_watches_a_search_has_nothing_weighed(
     usual = session.conclude
     monkeypatch.setattr(session, "conclude", lambda *args: weighed.append(1) or usual(*args))
     seen: list[Solution] = []
-    context = MCTSrContext(max_rollouts=30)
+    context = MCTSrContext(profile="paper", max_rollouts=30)
     found = solve("How many?", keyed, context=context, on_change=seen.append)
     assert ([len(one.tree) for one in seen], weighed) == (list(range(1, 32)), [])
     last = seen[-1]
@@ -211,11 +211,15 @@ def test_who_watches_a_search_has_nothing_weighed(
 # --------------------------------------------------------------------------- settings
 def test_an_owner_limits_what_callers_ask(keyed: ScriptedChatModel) -> None:
     graph = create_mctsr(
-        keyed, context=MCTSrContext(max_calls=10), limits={"max_calls": 12, "width": 2}
+        keyed,
+        context=MCTSrContext(profile="paper", max_calls=10),
+        limits={"max_calls": 12, "width": 2},
     ).compile()
 
     def calls(**asked: Any) -> int:
-        usage = graph.invoke({"problem": "p"}, context=MCTSrContext(**asked))["mctsr"]["usage"]
+        usage = graph.invoke({"problem": "p"}, context=MCTSrContext(profile="paper", **asked))[
+            "mctsr"
+        ]["usage"]
         return sum(cost["calls"] for cost in usage.values())
 
     assert calls(max_calls=202, max_rollouts=50) == 10  # 2, and two rollouts of 4
@@ -231,7 +235,9 @@ def test_an_owner_limits_what_callers_ask(keyed: ScriptedChatModel) -> None:
         with pytest.raises(ConfigError, match=message):
             create_mctsr(keyed, limits=limits)  # type: ignore[arg-type]
     agent = create_mctsr_agent(keyed, limits={"max_rollouts": 1})
-    message = agent.invoke({"messages": "How many?"}, context=MCTSrContext(max_rollouts=9))
+    message = agent.invoke(
+        {"messages": "How many?"}, context=MCTSrContext(profile="paper", max_rollouts=9)
+    )
     assert message["messages"][-1].response_metadata["mctsr"]["rollouts"] == 1
 
 
@@ -240,7 +246,9 @@ def test_settings_where_they_have_no_effect_are_errors(keyed: ScriptedChatModel)
     config: Any = {"configurable": {"max_rollouts": 1}}
     with pytest.raises(ConfigError, match=r"max_rollouts is given in config\['configurable'\]"):
         graph.invoke({"problem": "p"}, config)
-    output = graph.invoke({"problem": "p"}, config, context=MCTSrContext(max_rollouts=1))
+    output = graph.invoke(
+        {"problem": "p"}, config, context=MCTSrContext(profile="paper", max_rollouts=1)
+    )
     assert output["mctsr"]["rollouts"] == 1  # says the same twice, as a server does
     parent = StateGraph(Course)
     parent.add_node("search", create_mctsr(keyed, context=TWO).compile(name="mctsr"))
@@ -248,5 +256,5 @@ def test_settings_where_they_have_no_effect_are_errors(keyed: ScriptedChatModel)
     of_the_parent: Any = {"configurable": {"seed": 5}}
     assert parent.compile().invoke({"problem": "p"}, of_the_parent)["final_answer"] == "2"
     with pytest.raises(ConfigError, match=r"prior is {}, allowed lists of weights"):
-        MCTSrContext(prior={})  # type: ignore[arg-type]
-    assert MCTSrContext(prior={"noise": 5.0}).prior == Prior(noise=5.0)  # type: ignore[arg-type]
+        MCTSrContext(profile="paper", prior={})  # type: ignore[arg-type]
+    assert MCTSrContext(profile="paper", prior={"noise": 5.0}).prior == Prior(noise=5.0)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ import pytest
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, asolve, solve
 from mctsr_graph.models.scripted import ScriptedCall
+from tests.conftest import PAPER
 
 GOLDEN = Path(__file__).parent / "golden" / "searches.json"
 PROBLEM = "A baker makes 12 trays of 8 muffins and sells 70 of them. How many muffins are left?"
@@ -27,7 +28,8 @@ NODE = (
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "paper": {"profile": "paper", "max_rollouts": 12},
-    "paper, the default": {},
+    "the default": {},
+    "paper, own temperature": PAPER,
     "paper, width 4": {"profile": "paper", "max_rollouts": 16, "width": 4},
     "paper, width 4, pipelined": {
         **{"profile": "paper", "max_rollouts": 16, "width": 4},

@@ -43,21 +43,25 @@ EVERYTHING.remove("remaining_steps")
 def run(model: Any, strategy: Strategy | None = None, **settings: Any) -> dict[str, Any]:
     """The whole final state of a search."""
     graph = create_mctsr(model, strategy=strategy).compile(name="mctsr")
-    context = MCTSrContext(**settings)
+    context = MCTSrContext(**{"profile": "paper", **settings})
     state: dict[str, Any] = graph.invoke(PROBLEM, context=context, output_keys=EVERYTHING)
     return state
 
 
 async def arun(model: Any, strategy: Strategy | None = None, **settings: Any) -> dict[str, Any]:
     graph = create_mctsr(model, strategy=strategy).compile(name="mctsr")
-    context = MCTSrContext(**settings)
+    context = MCTSrContext(**{"profile": "paper", **settings})
     state: dict[str, Any] = await graph.ainvoke(PROBLEM, context=context, output_keys=EVERYTHING)
     return state
 
 
 def events(model: Any, **settings: Any) -> list[dict[str, Any]]:
     graph = create_mctsr(model).compile(name="mctsr")
-    return list(graph.stream(PROBLEM, context=MCTSrContext(**settings), stream_mode="custom"))
+    return list(
+        graph.stream(
+            PROBLEM, context=MCTSrContext(**{"profile": "paper", **settings}), stream_mode="custom"
+        )
+    )
 
 
 # --------------------------------------------------------------------------- one search by hand
@@ -156,12 +160,14 @@ async def test_invoke_and_ainvoke_give_the_same_search(keyed: ScriptedChatModel)
     for settings in ({"width": 1}, {"width": 4, "reward_samples": 3}, {"profile": "official"}):
         here = run(keyed, max_rollouts=7, **settings)
         there = await arun(keyed, max_rollouts=7, **settings)
-        assert as_json({**here, "seconds": 0}) == as_json({**there, "seconds": 0})
+        for found in (here, there):
+            found |= {"seconds": 0, "checksum": None}
+        assert as_json(here) == as_json(there)
 
 
 async def test_stream_and_astream_say_the_same(keyed: ScriptedChatModel) -> None:
     graph = create_mctsr(keyed).compile()
-    context = MCTSrContext(max_rollouts=4, width=2)
+    context = MCTSrContext(profile="paper", max_rollouts=4, width=2)
     here = list(graph.stream(PROBLEM, context=context, stream_mode="custom"))
     there = [e async for e in graph.astream(PROBLEM, context=context, stream_mode="custom")]
     assert as_json(here) == as_json(there)
@@ -266,7 +272,7 @@ def test_a_role_has_its_own_temperature_and_token_limit(keyed: ScriptedChatModel
     run(keyed, max_rollouts=1, critique_temperature=0.1, refine_max_tokens=77)
     settings = {str(call.role): call.settings for call in keyed.calls}
     assert settings["critique"]["temperature"] == 0.1
-    assert "temperature" not in settings["draft"]  # the model's own
+    assert settings["draft"]["temperature"] == 0.95
     assert settings["refine"]["max_tokens"] == 77
     assert "max_tokens" not in settings["draft"]
 
@@ -540,13 +546,15 @@ class OuterContext:
     [
         (None, 3),
         (OuterContext(), 3),
-        (OuterContext(mctsr=MCTSrContext(max_rollouts=5)), 5),
+        (OuterContext(mctsr=MCTSrContext(profile="paper", max_rollouts=5)), 5),
     ],
 )
 def test_a_parents_context_does_not_leak_in(
     keyed: ScriptedChatModel, context: OuterContext | None, rollouts: int
 ) -> None:
-    search = create_mctsr(keyed, context=MCTSrContext(max_rollouts=3)).compile(name="mctsr")
+    search = create_mctsr(keyed, context=MCTSrContext(profile="paper", max_rollouts=3)).compile(
+        name="mctsr"
+    )
     outer = StateGraph(Outer, OuterContext)
     outer.add_node("search", search)
     outer.add_edge(START, "search")
@@ -565,7 +573,7 @@ def test_settings_may_come_as_a_dict_and_are_checked(keyed: ScriptedChatModel) -
 def test_a_second_problem_on_the_same_thread_starts_afresh(keyed: ScriptedChatModel) -> None:
     graph = create_mctsr(keyed).compile(checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": "1"}}
-    context = MCTSrContext(max_rollouts=2)
+    context = MCTSrContext(profile="paper", max_rollouts=2)
     graph.invoke(PROBLEM, config, context=context)
     graph.invoke({"problem": "How few?"}, config, context=context)
     values = graph.get_state(config).values
@@ -576,7 +584,7 @@ def test_a_second_problem_on_the_same_thread_starts_afresh(keyed: ScriptedChatMo
 def test_a_person_can_edit_a_critique_before_it_is_used(keyed: ScriptedChatModel) -> None:
     graph = create_mctsr(keyed).compile(checkpointer=InMemorySaver(), interrupt_before=["refine"])
     config: Any = {"configurable": {"thread_id": "1"}}
-    context = MCTSrContext(max_rollouts=1)
+    context = MCTSrContext(profile="paper", max_rollouts=1)
     graph.invoke(PROBLEM, config, context=context)
     graph.update_state(config, {"wave": {"1": {"critique": "Think of zero."}}})
     graph.invoke(None, config, context=context)
@@ -588,7 +596,7 @@ def test_a_person_can_edit_a_critique_before_it_is_used(keyed: ScriptedChatModel
 def test_a_search_can_be_forked_at_an_earlier_rollout(keyed: ScriptedChatModel) -> None:
     graph = create_mctsr(keyed).compile(checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": "1"}}
-    graph.invoke(PROBLEM, config, context=MCTSrContext(max_rollouts=4))
+    graph.invoke(PROBLEM, config, context=MCTSrContext(profile="paper", max_rollouts=4))
     whole = graph.get_state(config).values["tree"]
     after_two = next(
         state
@@ -596,7 +604,7 @@ def test_a_search_can_be_forked_at_an_earlier_rollout(keyed: ScriptedChatModel) 
         if state.values.get("rollouts") == 2 and state.next == ("select",)
     )
     assert list(after_two.values["tree"]) == ["0", "1", "2"]
-    graph.invoke(None, after_two.config, context=MCTSrContext(max_rollouts=3))
+    graph.invoke(None, after_two.config, context=MCTSrContext(profile="paper", max_rollouts=3))
     forked = graph.get_state(config).values["tree"]
     assert list(forked) == ["0", "1", "2", "3"]
     assert {**forked["3"], "children": [], "rewards": [], "q": 0} == {
@@ -616,7 +624,7 @@ def test_any_prompt_can_be_replaced(keyed: ScriptedChatModel) -> None:
         evaluate="{answer}?",
         dummy_answer="No idea.",
     )
-    context = MCTSrContext(max_rollouts=1, init="both")
+    context = MCTSrContext(profile="paper", max_rollouts=1, init="both")
     create_mctsr(keyed, prompts=prompts).compile().invoke(PROBLEM, context=context)
     sent = {str(call.role): [str(m.content) for m in call.messages] for call in keyed.calls}
     assert sent["draft"] == ["Be brief.", "Q: How many? (in {braces}, \\frac{1}{2})"]
@@ -627,7 +635,8 @@ def test_any_prompt_can_be_replaced(keyed: ScriptedChatModel) -> None:
 
 def test_braces_in_a_problem_are_no_placeholders(keyed: ScriptedChatModel) -> None:
     create_mctsr(keyed).compile().invoke(
-        {"problem": "What is {answer} + {critique}?"}, context=MCTSrContext(max_rollouts=1)
+        {"problem": "What is {answer} + {critique}?"},
+        context=MCTSrContext(profile="paper", max_rollouts=1),
     )
     for call in keyed.calls:
         assert "{answer} + {critique}" in str(call.messages[1].content)

@@ -47,7 +47,7 @@ from .conftest import keyed_reply
 
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parent.parent
-SHORT = MCTSrContext(max_rollouts=1)
+SHORT = MCTSrContext(profile="paper", max_rollouts=1)
 
 
 class Named(ScriptedChatModel):
@@ -61,7 +61,7 @@ def identified(
     problem: str = "p", context: MCTSrContext | None = None, model: Any = None, **options: Any
 ) -> Identity:
     spec = SearchSpec.of(model or Named(replies=[]), options)  # type: ignore[arg-type]
-    return identity_of(problem, context or MCTSrContext(), spec)
+    return identity_of(problem, context or MCTSrContext(profile="paper"), spec)
 
 
 # --------------------------------------------------------------------------- what was set
@@ -84,7 +84,9 @@ def test_a_new_setting_with_a_default_changes_no_identity() -> None:
     class Later(MCTSrContext):
         beam: int = 3
 
-    assert identified(context=Later(seed=1)) == identified(context=MCTSrContext(seed=1))
+    assert identified(context=Later(profile="paper", seed=1)) == identified(
+        context=MCTSrContext(profile="paper", seed=1)
+    )
     assert identified(context=Later(beam=4)) != identified()
 
 
@@ -95,10 +97,13 @@ def test_a_default_that_is_given_by_name_changes_no_identity() -> None:
 
 def test_limits_change_no_identity_and_all_else_does() -> None:
     base = identified()
-    assert identified(context=MCTSrContext(max_rollouts=99, width=4, effort="high")) == base
+    assert (
+        identified(context=MCTSrContext(profile="paper", max_rollouts=99, width=4, effort="high"))
+        == base
+    )
     others = [
         identified("q"),
-        identified(context=MCTSrContext(seed=1)),
+        identified(context=MCTSrContext(profile="paper", seed=1)),
         identified(context=MCTSrContext(profile="official")),
         identified(prompts=Prompts(draft="{problem}!")),
         identified(model=Named(replies=[], model_name="large")),
@@ -122,12 +127,15 @@ def test_limits_change_no_identity_and_all_else_does() -> None:
 def test_a_reworded_prompt_that_is_not_used_changes_no_identity(
     name: str, options: dict[str, Any], settings: dict[str, Any]
 ) -> None:
-    context, words = MCTSrContext(**settings), Prompts(**{name: "Other words."})
+    context, words = (
+        MCTSrContext(**{"profile": "paper", **settings}),
+        Prompts(**{name: "Other words."}),
+    )
     same = identified(context=context, prompts=words, **options)
     assert same == identified(context=context, **options)
-    assert identified(context=MCTSrContext(init="both"), prompts=words) != identified(
-        context=MCTSrContext(init="both")
-    )
+    assert identified(
+        context=MCTSrContext(profile="paper", init="both"), prompts=words
+    ) != identified(context=MCTSrContext(profile="paper", init="both"))
 
 
 def test_every_prompt_has_its_users() -> None:
@@ -558,8 +566,10 @@ async def test_an_unknown_option_is_refused_and_the_allowed_ones_are_named() -> 
 
 
 def test_a_named_judge_is_a_setting_of_what_is_asked() -> None:
-    spec = asked("p", MODEL, {"judge": "pairwise", "context": MCTSrContext(seed=1)})
-    assert spec.context == MCTSrContext(judge="pairwise", seed=1)
+    spec = asked(
+        "p", MODEL, {"judge": "pairwise", "context": MCTSrContext(profile="paper", seed=1)}
+    )
+    assert spec.context == MCTSrContext(profile="paper", judge="pairwise", seed=1)
     assert spec.identity == asked("p", MODEL, {"context": spec.context}).identity
 
 

@@ -78,7 +78,12 @@ def always(text: str) -> ScriptedChatModel:
 def test_one_reply_from_a_cache_is_one_vote(metered: bool) -> None:
     model, events = Plain(metered=metered), list[Any]()
     with pytest.warns(UserWarning, match="one vote") as told:
-        found = solve("How many?", model, context=MCTSrContext(**DRAFTS), on_event=events.append)
+        found = solve(
+            "How many?",
+            model,
+            context=MCTSrContext(**DRAFTS),
+            on_event=events.append,
+        )
     assert len(model._made) == 1
     assert votes(found) == {"1": 1}
     assert len([one for one in told if "one vote" in str(one.message)]) == 1
@@ -166,18 +171,22 @@ def test_different_texts_of_one_answer_are_votes_of_their_own() -> None:
 
 
 def test_copies_do_not_agree() -> None:
-    context = MCTSrContext(drafts=4, agree=4, max_rollouts=2)
+    context = MCTSrContext(profile="paper", drafts=4, agree=4, max_rollouts=2)
     assert solve("How many?", always(SHORT), context=context).stop_reason == "agreed"
     with pytest.warns(UserWarning, match="one vote"):
         assert solve("How many?", always(WORKED), context=context).stop_reason == "max_rollouts"
 
 
 def test_a_reward_that_comes_again_counts_once() -> None:
-    context = MCTSrContext(max_rollouts=1, reward_samples=4, evaluate_temperature=0)
+    context = MCTSrContext(
+        profile="paper", max_rollouts=1, reward_samples=4, evaluate_temperature=0
+    )
     found = solve("How many?", always(SHORT), context=context)
     assert found.tree["0"]["rewards"] == [20.0, 20.0]  # one when drafted, one when refined
     found = solve(
-        "How many?", always(SHORT), context=MCTSrContext(max_rollouts=1, reward_samples=4)
+        "How many?",
+        always(SHORT),
+        context=MCTSrContext(profile="paper", max_rollouts=1, reward_samples=4),
     )
     assert len(found.tree["0"]["rewards"]) == 5
 
@@ -190,7 +199,7 @@ def test_replies_to_unequal_requests_are_no_copies() -> None:
             return f"Score: {10 * call.rollout}"
         return WORKED if call.role == "refine" else f"Try {call.sample} of {call.rollout}. {SHORT}"
 
-    context = MCTSrContext(max_rollouts=3, refine_temperature=0)
+    context = MCTSrContext(profile="paper", max_rollouts=3, refine_temperature=0)
     found = solve("How many?", ScriptedChatModel(replies=reply), context=context)
     assert [node.get("repeats") for node in found.tree.values()] == [None] * 4
     assert votes(found) == {"7": 4}

@@ -78,7 +78,7 @@ def test_the_hash_tells_messages_and_settings_apart() -> None:
 
 
 async def test_a_journal_alone_replays_a_whole_search(tmp_path: Path) -> None:
-    context = MCTSrContext(max_rollouts=3, width=2)
+    context = MCTSrContext(profile="paper", max_rollouts=3, width=2)
     with CallJournal(tmp_path / "calls.db") as journal:
         model = ScriptedChatModel(replies=keyed_reply)
         first = solve("How many?", model, context=context, journal=journal)
@@ -91,7 +91,7 @@ async def test_a_journal_alone_replays_a_whole_search(tmp_path: Path) -> None:
 
 def test_a_finished_search_on_a_thread_is_made_anew(tmp_path: Path) -> None:
     config: Any = {"configurable": {"thread_id": "1"}}
-    context = MCTSrContext(max_rollouts=1)
+    context = MCTSrContext(profile="paper", max_rollouts=1)
     with CallJournal(tmp_path / "calls.db") as journal:
         model = ScriptedChatModel(replies=keyed_reply)
         graph = create_mctsr(model, journal=journal).compile(checkpointer=InMemorySaver())
@@ -102,7 +102,7 @@ def test_a_finished_search_on_a_thread_is_made_anew(tmp_path: Path) -> None:
 
 def test_an_edited_checkpoint_needs_a_branch_of_its_own(tmp_path: Path) -> None:
     config: Any = {"configurable": {"thread_id": "1"}}
-    context = MCTSrContext(max_rollouts=1)
+    context = MCTSrContext(profile="paper", max_rollouts=1)
     with CallJournal(tmp_path / "calls.db") as journal:
         model = ScriptedChatModel(replies=keyed_reply)
         graph = create_mctsr(model, journal=journal).compile(checkpointer=InMemorySaver())
@@ -129,7 +129,7 @@ def test_a_second_runner_in_this_process_is_refused_at_once(tmp_path: Path) -> N
     for saver in (tmp_path / "search.db", InMemorySaver()):
         inside.clear()
         go_on.clear()
-        context = MCTSrContext(max_rollouts=1)
+        context = MCTSrContext(profile="paper", max_rollouts=1)
         first = threading.Thread(
             target=solve,
             args=("How many?", ScriptedChatModel(replies=slow)),
@@ -198,24 +198,24 @@ solve("How many?", ScriptedChatModel(replies=reply), checkpointer=sys.argv[1])
             solve("How many?", model, checkpointer=file)
         child.kill()
         child.wait()
-    assert solve("How many?", model, checkpointer=file).rollouts == 8
+    assert solve("How many?", model, checkpointer=file).stop_reason == "max_calls"
 
 
 # --------------------------------------------------------------------------- the same search
 def test_a_thread_with_other_settings_is_not_mixed_in(keyed: ScriptedChatModel) -> None:
     saver = InMemorySaver()
-    limit = MCTSrContext(max_rollouts=1)
+    limit = MCTSrContext(profile="paper", max_rollouts=1)
     solve("How many?", keyed, context=limit, checkpointer=saver, thread_id="mine")
     made = len(keyed.calls)
     for change in (
-        {"context": MCTSrContext(max_rollouts=2, exploration_constant=9)},
+        {"context": MCTSrContext(profile="paper", max_rollouts=2, exploration_constant=9)},
         {"context": limit, "prompts": Prompts(system="Be brief.")},
     ):
         with pytest.raises(FingerprintMismatchError, match="'mine' holds a search"):
             solve("How many?", keyed, checkpointer=saver, thread_id="mine", **change)
     assert len(keyed.calls) == made
     # A limit may change, and another problem starts afresh
-    context = MCTSrContext(max_rollouts=2, width=2)
+    context = MCTSrContext(profile="paper", max_rollouts=2, width=2)
     more = solve("How many?", keyed, context=context, checkpointer=saver, thread_id="mine")
     assert more.rollouts == 2
     other = solve("How few?", keyed, context=limit, checkpointer=saver, thread_id="mine")

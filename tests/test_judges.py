@@ -53,7 +53,10 @@ from .conftest import keyed_reply
 from .loopback import LoopbackServer
 
 Make = Callable[..., ScriptedChatModel]
-ONE, THREE = MCTSrContext(max_rollouts=1), MCTSrContext(max_rollouts=3)
+ONE, THREE = (
+    MCTSrContext(profile="paper", max_rollouts=1),
+    MCTSrContext(profile="paper", max_rollouts=3),
+)
 
 
 def rewards(solution: Any) -> list[list[float]]:
@@ -83,14 +86,14 @@ def test_a_name_given_to_solve_is_the_setting(tmp_path: Path) -> None:
     solve(
         "How many?",
         model,
-        context=MCTSrContext(max_rollouts=1, judge="pairwise"),
+        context=MCTSrContext(profile="paper", max_rollouts=1, judge="pairwise"),
         checkpointer=file,
     )
     assert len(model.calls) == made
 
 
 def test_a_judge_that_is_given_goes_before_the_setting(keyed: ScriptedChatModel) -> None:
-    context = MCTSrContext(max_rollouts=1, judge="logits")
+    context = MCTSrContext(profile="paper", max_rollouts=1, judge="logits")
     solution = solve("How many?", keyed, judge=lambda problem, answer: 7, context=context)
     assert rewards(solution) == [[7.0, 7.0], [7.0]]
     graph = create_mctsr(keyed, judge="self").compile()
@@ -118,7 +121,7 @@ class Length:
 async def test_a_function_judges_under_invoke_and_ainvoke(
     judge: Any, keyed: ScriptedChatModel
 ) -> None:
-    context = MCTSrContext(max_rollouts=3, width=3)
+    context = MCTSrContext(profile="paper", max_rollouts=3, width=3)
     here = solve("How many?", keyed, judge=judge, context=context)  # in a running event loop
     there = await asolve("How many?", keyed, judge=judge, context=context)
     # "How many?" has 9 characters, "Answer of rollout 0: \boxed{0}" 30
@@ -211,7 +214,7 @@ async def test_an_async_function_that_hangs_is_ended(keyed: ScriptedChatModel) -
         await asyncio.sleep(60 if "rollout 1" in answer else 0)
         return 1
 
-    context = MCTSrContext(max_rollouts=2, call_seconds=0.2)
+    context = MCTSrContext(profile="paper", max_rollouts=2, call_seconds=0.2)
     solution = await asolve("How many?", keyed, judge=check, context=context)
     assert [failure["code"] for failure in solution.failures] == ["judge_error"]
     assert "no reply within 0.2 s" in solution.failures[0]["message"]
@@ -234,7 +237,7 @@ def test_a_second_model_judges_and_the_first_writes(scripted: Make) -> None:
 
 def test_the_judges_calls_are_in_the_same_budget(keyed: ScriptedChatModel) -> None:
     teacher = ScriptedChatModel(replies=lambda call: "Score: 33")
-    context = MCTSrContext(max_rollouts=99, max_calls=11)
+    context = MCTSrContext(profile="paper", max_rollouts=99, max_calls=11)
     solution = solve("How many?", keyed, judge_model=teacher, context=context)
     assert (solution.stop_reason, solution.rollouts) == ("max_calls", 2)
     assert len(keyed.calls) + len(teacher.calls) == 2 + 4 * 2
@@ -243,7 +246,7 @@ def test_the_judges_calls_are_in_the_same_budget(keyed: ScriptedChatModel) -> No
 def test_a_wrong_key_of_the_judges_model_is_raised_at_once(keyed: ScriptedChatModel) -> None:
     locked = ScriptedChatModel(replies=lambda call: PermissionError("wrong key"))
     with pytest.raises(PermissionError, match="wrong key"):
-        solve("How many?", keyed, judge_model=locked)
+        solve("How many?", keyed, judge_model=locked, context=MCTSrContext(profile="paper"))
     assert [call.role for call in keyed.calls] == ["draft"]
 
 
@@ -259,7 +262,7 @@ async def test_a_judges_model_may_have_no_async_half(name: str, keyed: ScriptedC
             text = "Score: 5" if name == "self" else "Better: A"
             return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
 
-    context = MCTSrContext(max_rollouts=4, width=4)
+    context = MCTSrContext(profile="paper", max_rollouts=4, width=4)
     solution = await asolve("How many?", keyed, judge=name, judge_model=Slow(), context=context)
     points = 5.0 if name == "self" else 0.0
     assert {reward for own in rewards(solution) for reward in own} == {points}
@@ -312,7 +315,7 @@ def thirds(call: ScriptedCall) -> str:
 
 
 async def test_a_judge_of_ones_own_asks_as_often_as_it_likes(tmp_path: Path) -> None:
-    context = MCTSrContext(max_rollouts=4, width=4, reward_samples=2)
+    context = MCTSrContext(profile="paper", max_rollouts=4, width=4, reward_samples=2)
     with CallJournal(tmp_path / "calls.db") as journal:
         model = ScriptedChatModel(replies=thirds)
         here = solve("How many?", model, judge=Twice(), context=context, journal=journal)
@@ -340,7 +343,7 @@ def test_a_judge_that_asks_in_vain_loses_that_reward_and_pays_for_it() -> None:
         return "hm" if call.rollout == 1 and call.sample >= 1000 else thirds(call)
 
     model = ScriptedChatModel(replies=reply)
-    context = MCTSrContext(max_rollouts=1, max_retries=1)
+    context = MCTSrContext(profile="paper", max_rollouts=1, max_retries=1)
     solution = solve("How many?", model, judge=Twice(), context=context)
     assert [failure["code"] for failure in solution.failures] == ["missing", "missing"]
     assert sum(cost["calls"] for cost in solution.usage.values()) == len(model.calls)
@@ -349,7 +352,7 @@ def test_a_judge_that_asks_in_vain_loses_that_reward_and_pays_for_it() -> None:
 def test_jobs_inside_jobs_never_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sync_async, "_MOST_THREADS", 2)
     sync_async._threads.cache_clear()
-    context = MCTSrContext(max_rollouts=8, width=8)
+    context = MCTSrContext(profile="paper", max_rollouts=8, width=8)
     model = ScriptedChatModel(replies=thirds, latency=0.001)
     assert solve("How many?", model, judge=Twice(), context=context).rollouts == 8
     sync_async._threads.cache_clear()
@@ -399,7 +402,7 @@ def test_a_case_knows_the_other_answers_but_no_dummy(keyed: ScriptedChatModel) -
             seen[case.rollout, case.sample] = [other[:19] for other in case.others]
             return 0.0
 
-    context = MCTSrContext(max_rollouts=2, width=2, init="both")
+    context = MCTSrContext(profile="paper", max_rollouts=2, width=2, init="both")
     solve("How many?", keyed, judge=Curious(), context=context)
     roots = {(0, 0): [], (0, 1): ["Answer of rollout 0"]}
     first, second, root = (f"Answer of rollout {n}" for n in (1, 2, 0))
@@ -445,7 +448,7 @@ async def test_a_rollout_begins_only_where_the_calls_of_its_rewards_are_left(
             return "Better: A"
         return thirds(call) if isinstance(judge, Thrice) else keyed_reply(call)
 
-    context = MCTSrContext(max_rollouts=99, max_calls=limit)
+    context = MCTSrContext(profile="paper", max_rollouts=99, max_calls=limit)
     for width in (1, 3):
         model = ScriptedChatModel(replies=reply)
         wide = context.model_copy(update={"width": width})
@@ -599,7 +602,7 @@ async def test_the_reward_is_a_quantile_among_the_rivals() -> None:
     # The draft (3) has no rival: 200 (0 + 1/2) / 1 - 100 = 0. Then 9 beats 3: 200 * 1.5 / 2 - 100
     # = 50, and 3 loses: 200 * 0.5 / 2 - 100 = -50. Then 6 beats 3 and loses to 9: 1.5 of 3, which
     # is 0; the refined one is 9 (q 50 leads) and wins twice: 200 * 2.5 / 3 - 100 = 66.67
-    context = MCTSrContext(max_rollouts=2, judge="pairwise")
+    context = MCTSrContext(profile="paper", max_rollouts=2, judge="pairwise")
     model = ScriptedChatModel(replies=longer)
     here = solve("How many?", model, context=context)
     assert rewards(here) == [[0.0, -50.0], [50.0, pytest.approx(200 / 3)], [0.0]]
@@ -620,7 +623,7 @@ def test_the_pairwise_judge_stays_within_its_calls() -> None:
         model = ScriptedChatModel(
             replies=lambda call: "Better: A" if call.role == "evaluate" else keyed_reply(call)
         )
-        context = MCTSrContext(max_rollouts=99, max_calls=limit)
+        context = MCTSrContext(profile="paper", max_rollouts=99, max_calls=limit)
         solution = solve("How many?", model, judge="pairwise", context=context)
         assert solution.stop_reason == "max_calls"
         assert len(model.calls) <= limit
@@ -749,7 +752,7 @@ def test_what_is_no_reward_costs_one_reward(
     reply: Any, code: str, pooling: Pooling, keyed: ScriptedChatModel
 ) -> None:
     pooling.replies = lambda n: pooled([0.5]) if n == 1 else reply
-    context = MCTSrContext(max_rollouts=1, max_retries=1, max_attempts=2)
+    context = MCTSrContext(profile="paper", max_rollouts=1, max_retries=1, max_attempts=2)
     solution = solve("How many?", keyed, judge=prm(pooling), context=context)
     assert [failure["code"] for failure in solution.failures] == [code, code]
 
@@ -759,7 +762,7 @@ def test_a_wrong_key_of_a_server_ends_the_search(
 ) -> None:
     pooling.replies = lambda n: (401, {"message": "no key"})
     with pytest.raises(urllib.error.HTTPError, match=r"401.*no key"):
-        solve("How many?", keyed, judge=prm(pooling))
+        solve("How many?", keyed, judge=prm(pooling), context=MCTSrContext(profile="paper"))
     assert len(pooling.sent) == 1
 
 

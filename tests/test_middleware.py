@@ -125,7 +125,7 @@ async def test_a_search_that_fails_leaves_the_models_own_answer(way: str, tools:
             return "my own answer"
         return OSError("down") if call.role == "refine" else numbered_reply(call)
 
-    model, context = ScriptedChatModel(replies=reply), MCTSrContext(max_failures=2)
+    model, context = ScriptedChatModel(replies=reply), MCTSrContext(profile="paper", max_failures=2)
     agent = create_agent(model, tools, middleware=[MCTSrMiddleware(context=context)])
     messages = await ask(way, agent, "Problem number 3?")
     assert messages[-1].content == "my own answer"

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
+from typer.testing import CliRunner
 
-from mctsr_graph import MCTSrContext, ScriptedChatModel, create_mctsr, solve
+from mctsr_graph import CallJournal, MCTSrContext, ScriptedChatModel, create_mctsr, solve
+from mctsr_graph.calls.journal import Slot
+from mctsr_graph.cli.main import app
 from mctsr_graph.models.scripted import ScriptedCall
 
 from .conftest import keyed_reply
+from .hostile_replies import VALUES, telling
 
 Make = Callable[..., ScriptedChatModel]
-ONE = MCTSrContext(max_rollouts=1)
+ONE = MCTSrContext(profile="paper", max_rollouts=1)
 
 
 def said(text: str, **ending: Any) -> AIMessage:
@@ -91,7 +97,7 @@ def test_an_answer_that_was_cut_off_is_asked_for_with_twice_the_room() -> None:
             return "so it is \\boxed{7}"
         return said("we see that", finish_reason="length")
 
-    context = MCTSrContext(max_rollouts=1, refine_max_tokens=50)
+    context = MCTSrContext(profile="paper", max_rollouts=1, refine_max_tokens=50)
     solution = solve("How many?", ScriptedChatModel(replies=reply), context=context)
     assert limits == [50, 100]
     node = solution.tree["1"]
@@ -188,3 +194,36 @@ def test_control_tokens_are_broken_for_a_model_out_of_reach(keyed: ScriptedChatM
         for message in call.messages:
             assert "<|im_start|>" not in str(message.content)
     assert graph.invoke({"problem": problem}, context=ONE)["final_answer"] is not None
+
+
+# --------------------------------------------------------------------------- beside the text
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_nothing_that_a_server_tells_makes_a_kept_search_unusable(
+    tmp_path: Path, value: Any
+) -> None:
+    def hostile(call: ScriptedCall) -> AIMessage:
+        if call.role == "refine" and call.rollout == 2:
+            raise OSError(str(value)[:100] if isinstance(value, str) else "down")
+        return telling(keyed_reply(call), value)
+
+    file = str(tmp_path / "search.db")
+    for replies, rollouts in ((hostile, 2), (keyed_reply, 3)):
+        context = MCTSrContext(profile="paper", max_rollouts=rollouts)
+        model = ScriptedChatModel(replies=replies)
+        found = solve("How many?", model, context=context, checkpointer=file)
+        assert (found.rollouts, list(found.tree)) == (rollouts, ["0", "1", "2"][:rollouts])
+        assert len(json.loads(found.to_json().encode())["failures"]) == 1
+        assert found.to_html().encode()
+        for command in ("list", "view", "learn"):
+            assert CliRunner().invoke(app, [command, file]).exit_code == 0
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_the_journal_keeps_what_is_read_of_a_reply_and_no_more(tmp_path: Path, value: Any) -> None:
+    slot = Slot("search", 1, "refine", 0, 0)
+    with CallJournal(tmp_path / "calls.db") as journal:
+        journal.put(slot, "hash", telling("text", value))
+        found = journal.get(slot, "hash")
+        assert found is not None
+        assert (found.text, found.usage_metadata) == ("text", {})
+    assert (tmp_path / "calls.db").stat().st_size < 11_000_000

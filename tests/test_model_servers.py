@@ -21,6 +21,7 @@ import mctsr_graph
 from mctsr_graph import MCTSrContext, SearchFailedError, Solution, asolve, solve
 from mctsr_graph.calls import retry
 from mctsr_graph.calls.retry import TimeLimit, classify, with_retries
+from tests.conftest import PAPER
 
 from .faults import Fault
 from .faults.server import MODES, FaultServer
@@ -258,7 +259,7 @@ def test_a_server_that_is_not_there_is_a_transient_fault(
 # --------------------------------------------------------------------------- a whole search
 def search(way: str, server: FaultServer, timeout: float = 5.0, **settings: Any) -> Solution:
     limits = {"max_attempts": ATTEMPTS} if WIRED else {}
-    context = MCTSrContext(**{"max_rollouts": 3, **limits, **settings})
+    context = MCTSrContext(**{**PAPER, "max_rollouts": 3, **limits, **settings})
     solution: Solution = use(
         way,
         server,

@@ -306,7 +306,7 @@ async def test_a_model_is_loaded_in_a_thread_where_an_event_loop_runs(
 
     monkeypatch.setattr(load, "load_model", slow)
     graph = create_mctsr("slow").compile(name="mctsr")
-    context = MCTSrContext(max_rollouts=1)
+    context = MCTSrContext(profile="paper", max_rollouts=1)
     assert (await graph.ainvoke({"problem": "p"}, context=context))["mctsr"]["rollouts"] == 1
     assert graph.invoke({"problem": "p"}, context=context)["mctsr"]["rollouts"] == 1
     [loader] = threads

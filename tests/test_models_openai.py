@@ -52,7 +52,7 @@ def test_consecutive_calls_share_their_beginnings(server: Server) -> None:
             model="m",
             http_client=client,
         )
-        found = solve(PROBLEM, chat, context=MCTSrContext(max_rollouts=4))
+        found = solve(PROBLEM, chat, context=MCTSrContext(profile="paper", max_rollouts=4))
     assert found.rollouts == 4
     prompts = [written(messages) for messages in server.requests]
     kinds = [messages[-1]["content"][:9] for messages in server.requests]

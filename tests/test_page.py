@@ -66,7 +66,9 @@ def reply(call: ScriptedCall) -> str:
 
 def searched(rollouts: int = 8, **settings: Any) -> tuple[Solution, list[Any]]:
     events: list[Any] = []
-    context = MCTSrContext(max_rollouts=rollouts, max_retries=0, **settings)
+    context = MCTSrContext(
+        **{"profile": "paper", "max_rollouts": rollouts, "max_retries": 0, **settings}
+    )
     model = ScriptedChatModel(replies=reply)
     solution = solve("Halve $x^2$.", model, context=context, on_event=events.append)
     return solution, [event for event in events if event["type"] == "mctsr.rollout"]
@@ -75,7 +77,7 @@ def searched(rollouts: int = 8, **settings: Any) -> tuple[Solution, list[Any]]:
 def grown(texts: list[str], nodes: int) -> Solution:
     """A search of so many nodes, with the texts in turn."""
     rng = random.Random(5)
-    context = MCTSrContext(max_rollouts=4096)
+    context = MCTSrContext(profile="paper", max_rollouts=4096)
     tree: Tree = {}
     for index in range(nodes):
         parent = str(max(rng.randrange(index), rng.randrange(index))) if index else None

@@ -77,7 +77,7 @@ def played(graph: Any, first: Any = PROBLEM) -> tuple[Any, int]:
 def test_a_person_grades_each_answer(
     judge: Callable[..., Any], settings: dict[str, Any], pauses: int
 ) -> None:
-    context = MCTSrContext(**settings)
+    context = MCTSrContext(**{"profile": "paper", **settings})
     graph = create_mctsr(never_the_same(), judge=judge, context=context)
     kept = graph.compile(checkpointer=InMemorySaver())
     output, asked = played(kept)
@@ -91,7 +91,7 @@ def test_a_person_grades_each_answer(
 
 
 async def test_a_person_grades_without_holding_the_loop() -> None:
-    context = MCTSrContext(max_rollouts=2, width=2)
+    context = MCTSrContext(profile="paper", max_rollouts=2, width=2)
     graph = create_mctsr(never_the_same(), judge=asks_a_person, context=context)
     kept = graph.compile(checkpointer=InMemorySaver())
     output = await kept.ainvoke(PROBLEM, THREAD)
@@ -109,7 +109,7 @@ class Lesson(TypedDict, total=False):
 
 
 def test_a_node_of_another_graph_and_an_agent_pause_with_it() -> None:
-    context = MCTSrContext(max_rollouts=2)
+    context = MCTSrContext(profile="paper", max_rollouts=2)
     lesson = StateGraph(Lesson)
     search = create_mctsr(never_the_same(), judge=asks_a_person, context=context)
     lesson.add_node("search", search.compile(name="mctsr"))
@@ -124,7 +124,7 @@ def test_a_node_of_another_graph_and_an_agent_pause_with_it() -> None:
 
 
 def test_a_search_that_was_left_paused_gives_way_to_another_problem() -> None:
-    context = MCTSrContext(max_rollouts=1)
+    context = MCTSrContext(profile="paper", max_rollouts=1)
     graph = create_mctsr(never_the_same(), judge=asks_a_person, context=context)
     kept = graph.compile(checkpointer=InMemorySaver())
     assert kept.invoke(PROBLEM, THREAD)["__interrupt__"][0].value["answer"].startswith("Thought 0")
@@ -134,7 +134,9 @@ def test_a_search_that_was_left_paused_gives_way_to_another_problem() -> None:
 
 def test_a_pause_before_the_tree_keeps_the_pictures() -> None:
     model = never_the_same()
-    graph = create_mctsr(model, judge=asks_a_person, context=MCTSrContext(max_rollouts=1))
+    graph = create_mctsr(
+        model, judge=asks_a_person, context=MCTSrContext(profile="paper", max_rollouts=1)
+    )
     kept = graph.compile(checkpointer=InMemorySaver())
     picture = {"type": "image", "base64": "AAAA", "mime_type": "image/png"}
     output, pauses = played(kept, {"problem": ["How many?", picture]})
@@ -162,7 +164,7 @@ def test_a_model_that_is_a_person_pauses_the_search() -> None:
     def person(messages: Any, **settings: Any) -> AIMessage:
         return AIMessage(interrupt({"answer": messages[-1].text}))
 
-    context = MCTSrContext(max_rollouts=1)
+    context = MCTSrContext(profile="paper", max_rollouts=1)
     graph = create_mctsr(RunnableLambda(person), judge=lambda p, a: 5.0, context=context)
     kept = graph.compile(checkpointer=InMemorySaver())
     assert "__interrupt__" in kept.invoke(PROBLEM, THREAD)
@@ -174,7 +176,7 @@ def test_a_model_that_is_a_person_pauses_the_search() -> None:
 
 
 def test_where_a_search_cannot_be_paused_it_says_so() -> None:
-    model, context = never_the_same(), MCTSrContext(max_rollouts=1)
+    model, context = never_the_same(), MCTSrContext(profile="paper", max_rollouts=1)
     given: Any = {"judge": asks_a_person, "context": context}
     cannot = pytest.raises(PauseError, match=r"create_mctsr\(\.\.\.\)\.compile\(checkpointer=")
     with cannot:
@@ -188,7 +190,7 @@ def test_where_a_search_cannot_be_paused_it_says_so() -> None:
     graph = create_mctsr(
         ScriptedChatModel(replies=keyed_reply),
         judge=asks_a_person,
-        context=MCTSrContext(pipelined=True, width=2),
+        context=MCTSrContext(profile="paper", pipelined=True, width=2),
     )
     kept = graph.compile(checkpointer=InMemorySaver())
     kept.invoke(PROBLEM, THREAD)
@@ -200,12 +202,14 @@ def test_a_tool_or_middleware_that_cannot_pause_stops_its_agent() -> None:
     from langchain.agents import create_agent
 
     tool = create_mctsr_tool(
-        never_the_same(), judge=asks_a_person, context=MCTSrContext(max_rollouts=1)
+        never_the_same(), judge=asks_a_person, context=MCTSrContext(profile="paper", max_rollouts=1)
     )
     agent = create_agent(boss("How many?"), tools=[tool], checkpointer=InMemorySaver())
     with pytest.raises(PauseError):
         agent.invoke({"messages": "Go."}, THREAD)
-    middleware = MCTSrMiddleware(judge=asks_a_person, context=MCTSrContext(max_rollouts=1))
+    middleware = MCTSrMiddleware(
+        judge=asks_a_person, context=MCTSrContext(profile="paper", max_rollouts=1)
+    )
     agent = create_agent(never_the_same(), middleware=[middleware], checkpointer=InMemorySaver())
     with pytest.raises(PauseError):
         agent.invoke({"messages": "Go."}, THREAD)

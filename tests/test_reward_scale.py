@@ -37,9 +37,9 @@ def wrong(reply):
 model = ScriptedChatModel(
     replies=lambda call: "Score: 9.9" if call.role == "evaluate" else "It is \\\\boxed{4}."
 )
-found = solve("2 + 2?", model, context=MCTSrContext(max_rollouts=1))
-checked = solve("2 + 2?", model, judge=lambda p, a: True, context=MCTSrContext(max_rollouts=1))
-context = MCTSrContext()
+found = solve("2 + 2?", model, context=MCTSrContext(profile="paper", max_rollouts=1))
+context = MCTSrContext(profile="paper", max_rollouts=1)
+checked = solve("2 + 2?", model, judge=lambda p, a: True, context=context)
 print(json.dumps({
     "asked": Prompts().evaluate.splitlines()[-1],
     "read": [wrong("Score: 7"), wrong("Score: 75"), wrong("Score: 7/10")],

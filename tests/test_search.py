@@ -27,7 +27,7 @@ from mctsr_graph.tree.tree import (
     roots,
 )
 
-PAPER = MCTSrContext()
+PAPER = MCTSrContext(profile="paper")
 OFFICIAL = MCTSrContext(profile="official")
 
 
@@ -105,7 +105,7 @@ def test_the_own_value_is_halfway_between_the_least_and_the_mean_reward(
 
 def test_the_own_value_may_be_the_mean_alone() -> None:
     assert own_value([0.0, 30.0, 60.0], "mean") == 30.0
-    context = MCTSrContext(value="mean")
+    context = MCTSrContext(profile="paper", value="mean")
     assert values(grow(context, (None, [10.0, 20.0]), ("0", [40.0]))) == [27.5, 40.0]
 
 
@@ -216,7 +216,7 @@ def test_bonus_by_both_readings_of_plus_one(
     ],
 )
 def test_uct_of_the_hand_tree(log_term: Any, expected: list[float]) -> None:
-    context = MCTSrContext(log_term=log_term)
+    context = MCTSrContext(profile="paper", log_term=log_term)
     tree = grow(context, *HAND)
     found = [uct_of(tree, node_id, context) for node_id in tree]
     assert found == pytest.approx(expected, abs=5e-7)
@@ -228,7 +228,7 @@ def test_a_root_has_no_bonus() -> None:
 
 
 def test_without_exploration_the_uct_is_the_q() -> None:
-    greedy = MCTSrContext(exploration_constant=0)
+    greedy = MCTSrContext(profile="paper", exploration_constant=0)
     tree = grow(greedy, *HAND)
     assert [uct_of(tree, node_id, greedy) for node_id in tree] == values(tree)
 
@@ -330,7 +330,7 @@ def test_the_paper_compares_q_and_the_official_code_own_values(
 
 
 def test_the_limit_of_children_can_be_chosen() -> None:
-    narrow = MCTSrContext(max_children=1)
+    narrow = MCTSrContext(profile="paper", max_children=1)
     tree = grow(narrow, (None, [10.0]), ("0", [80.0]))
     assert is_fully_expanded(tree, "0", narrow)
     assert not is_fully_expanded(tree, "0", PAPER)
@@ -373,13 +373,13 @@ def test_a_fully_expanded_node_is_passed_over() -> None:
     # 0: 90, q 91 (full, as 1 is worth more)     2: 50
     # |
     # 1: 92 (at the greatest depth)
-    context = MCTSrContext(max_children=1, max_depth=1)
+    context = MCTSrContext(profile="paper", max_children=1, max_depth=1)
     tree = grow(context, (None, [90.0]), ("0", [92.0]), (None, [50.0]))
     assert select(tree, context) == "2"
 
 
 def test_max_depth_keeps_a_node_from_being_refined() -> None:
-    shallow = MCTSrContext(max_depth=2)
+    shallow = MCTSrContext(profile="paper", max_depth=2)
     tree = grow(shallow, *HAND)
     is_candidate = PaperStrategy().is_candidate
     candidates = [node_id for node_id in tree if is_candidate(tree, tree[node_id], shallow)]
@@ -388,7 +388,7 @@ def test_max_depth_keeps_a_node_from_being_refined() -> None:
 
 
 def test_nothing_is_selected_from_an_exhausted_tree() -> None:
-    tiny = MCTSrContext(max_depth=1, max_children=1)
+    tiny = MCTSrContext(profile="paper", max_depth=1, max_children=1)
     tree = grow(tiny, (None, [10.0]), ("0", [40.0]))
     assert select_wave(tree, tiny, 1) == select_wave(tree, tiny, 4) == []
 
@@ -425,7 +425,7 @@ def test_virtual_loss_spreads_a_wave() -> None:
 
 
 def test_without_virtual_loss_a_wave_goes_to_one_node() -> None:
-    context = MCTSrContext(virtual_loss=0)
+    context = MCTSrContext(profile="paper", virtual_loss=0)
     tree = grow(context, (None, [50.0]), (None, [40.0]))
     assert select_wave(tree, context, 3) == ["0", "0", "0"]
 

@@ -29,7 +29,12 @@ openai = pytest.importorskip("langchain_openai", reason="langchain-openai is not
 
 DRAFTS, SAMPLES = 4, 3
 CONTEXT = MCTSrContext(
-    max_rollouts=1, drafts=DRAFTS, init="answer", reward_samples=SAMPLES, max_attempts=2
+    profile="paper",
+    max_rollouts=1,
+    drafts=DRAFTS,
+    init="answer",
+    reward_samples=SAMPLES,
+    max_attempts=2,
 )
 # Drafts, SAMPLES rewards each; one rollout: critique, refine, SAMPLES rewards, the parent's again
 CALLS = DRAFTS + DRAFTS * SAMPLES + 2 + SAMPLES + 1

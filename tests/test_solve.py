@@ -38,7 +38,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_a_solution_holds_the_answer_the_tree_and_the_cost(keyed: ScriptedChatModel) -> None:
-    solution = solve("How many?", keyed, context=MCTSrContext(max_rollouts=3))
+    solution = solve("How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=3))
     assert solution.best is not None
     assert solution.tree[solution.best]["answer"] == solution.answer
     assert solution.final_answer == solution.tree[solution.best]["final_answer"]
@@ -49,7 +49,7 @@ def test_a_solution_holds_the_answer_the_tree_and_the_cost(keyed: ScriptedChatMo
 
 
 async def test_asolve_finds_the_same(keyed: ScriptedChatModel) -> None:
-    context = MCTSrContext(max_rollouts=5, width=2)
+    context = MCTSrContext(profile="paper", max_rollouts=5, width=2)
     assert (await asolve("How many?", keyed, context=context)).tree == solve(
         "How many?", keyed, context=context
     ).tree
@@ -57,7 +57,12 @@ async def test_asolve_finds_the_same(keyed: ScriptedChatModel) -> None:
 
 def test_events_arrive_while_it_runs(keyed: ScriptedChatModel) -> None:
     seen: list[Any] = []
-    solve("How many?", keyed, context=MCTSrContext(max_rollouts=2), on_event=seen.append)
+    solve(
+        "How many?",
+        keyed,
+        context=MCTSrContext(profile="paper", max_rollouts=2),
+        on_event=seen.append,
+    )
     kinds = [event["type"] for event in seen]
     assert kinds == ["mctsr.start", "mctsr.rollout", "mctsr.rollout", "mctsr.stop"]
 
@@ -70,12 +75,16 @@ def test_where_nobody_listens_it_runs_in_the_thread_of_its_caller() -> None:
             threads.add(threading.get_ident())
         return keyed_reply(call)
 
-    solve("How many?", ScriptedChatModel(replies=reply), context=MCTSrContext(max_rollouts=2))
+    solve(
+        "How many?",
+        ScriptedChatModel(replies=reply),
+        context=MCTSrContext(profile="paper", max_rollouts=2),
+    )
     assert threads == {threading.get_ident()}
 
 
 async def test_each_change_of_the_tree_is_shown(keyed: ScriptedChatModel) -> None:
-    context = MCTSrContext(max_rollouts=4, width=2)
+    context = MCTSrContext(profile="paper", max_rollouts=4, width=2)
     seen: list[Solution] = []
     solution = solve("How many?", keyed, context=context, on_change=seen.append)
     assert [len(s.tree) for s in seen] == [1, 3, 5]
@@ -89,7 +98,7 @@ async def test_each_change_of_the_tree_is_shown(keyed: ScriptedChatModel) -> Non
 def test_a_search_that_gave_up_is_an_error_that_carries_everything(scripted: Make) -> None:
     broken = {("refine", n, 0): OSError("down") for n in range(2, 20)}
     with pytest.raises(SearchFailedError, match=r"after 6 rollouts.*OSError: down") as caught:
-        solve("How many?", scripted(broken))
+        solve("How many?", scripted(broken), context=MCTSrContext(profile="paper"))
     solution = caught.value.solution
     assert (solution.best, solution.final_answer, solution.rollouts) == ("1", "1", 6)
     assert len(solution.failures) == 5
@@ -103,7 +112,7 @@ def test_a_key_that_becomes_invalid_ends_the_search_and_loses_nothing(scripted: 
     with pytest.raises(
         SearchFailedError, match=r"after 2 rollouts by AuthenticationError"
     ) as caught:
-        solve("How many?", model)
+        solve("How many?", model, context=MCTSrContext(profile="paper"))
     assert list(caught.value.solution.tree) == ["0", "1", "2"]
     assert sum(call.rollout == 3 for call in model.calls) == 1
 
@@ -117,7 +126,7 @@ def test_a_server_that_comes_back_costs_no_rollout(monkeypatch: pytest.MonkeyPat
         return next(failing, None) or keyed_reply(call)
 
     model = ScriptedChatModel(replies=reply)
-    solution = solve("How many?", model, context=MCTSrContext(max_rollouts=2))
+    solution = solve("How many?", model, context=MCTSrContext(profile="paper", max_rollouts=2))
     assert (len(solution.tree), solution.failures) == (3, [])
     assert len(model.calls) == 10 + 6
     assert sum(cost["calls"] for cost in solution.usage.values()) == 10
@@ -126,14 +135,23 @@ def test_a_server_that_comes_back_costs_no_rollout(monkeypatch: pytest.MonkeyPat
 def test_more_than_half_of_the_rollouts_failing_ends_the_search(scripted: Make) -> None:
     broken = {("refine", n, 0): OSError("down") for n in (1, 2, 4, 5, 7, 8)}
     with pytest.raises(SearchFailedError):
-        solve("How many?", scripted(broken), context=MCTSrContext(max_rollouts=30))
+        solve("How many?", scripted(broken), context=MCTSrContext(profile="paper", max_rollouts=30))
     fewer = {key: value for key, value in broken.items() if key[1] < 7}
-    assert solve("How many?", scripted(fewer), context=MCTSrContext(max_rollouts=9)).rollouts == 9
+    assert (
+        solve(
+            "How many?", scripted(fewer), context=MCTSrContext(profile="paper", max_rollouts=9)
+        ).rollouts
+        == 9
+    )
 
 
 def test_ctrl_c_carries_the_best_so_far(scripted: Make) -> None:
     with pytest.raises(SearchInterrupted) as caught:
-        solve("How many?", scripted({("refine", 3, 0): KeyboardInterrupt()}))
+        solve(
+            "How many?",
+            scripted({("refine", 3, 0): KeyboardInterrupt()}),
+            context=MCTSrContext(profile="paper"),
+        )
     solution = caught.value.solution
     assert (solution.rollouts, solution.stop_reason) == (2, "interrupted")
     assert solution.best in solution.tree
@@ -145,7 +163,7 @@ def test_the_same_call_returns_at_once_when_it_is_over(
     keyed: ScriptedChatModel, where: str, tmp_path: Path
 ) -> None:
     saver: Any = tmp_path / "search.db" if where == "file" else InMemorySaver()
-    context = MCTSrContext(max_rollouts=3)
+    context = MCTSrContext(profile="paper", max_rollouts=3)
     first = solve("How many?", keyed, context=context, checkpointer=saver)
     made = len(keyed.calls)
     assert solve("How many?", keyed, context=context, checkpointer=saver) == first
@@ -153,11 +171,11 @@ def test_the_same_call_returns_at_once_when_it_is_over(
 
 
 def test_a_higher_limit_goes_on_where_it_stopped(keyed: ScriptedChatModel, tmp_path: Path) -> None:
-    whole = solve("How many?", keyed, context=MCTSrContext(max_rollouts=6))
+    whole = solve("How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=6))
     file = tmp_path / "search.db"
     for rollouts, calls in ((2, 10), (4, 8), (6, 8)):
         made = len(keyed.calls)
-        context = MCTSrContext(max_rollouts=rollouts)
+        context = MCTSrContext(profile="paper", max_rollouts=rollouts)
         solution = solve("How many?", keyed, context=context, checkpointer=file)
         assert len(keyed.calls) - made == calls
     assert solution.tree == whole.tree
@@ -165,11 +183,17 @@ def test_a_higher_limit_goes_on_where_it_stopped(keyed: ScriptedChatModel, tmp_p
 
 
 async def test_sync_and_async_can_take_turns(keyed: ScriptedChatModel, tmp_path: Path) -> None:
-    whole = solve("How many?", keyed, context=MCTSrContext(max_rollouts=6))
+    whole = solve("How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=6))
     file = tmp_path / "search.db"
-    solve("How many?", keyed, context=MCTSrContext(max_rollouts=2), checkpointer=file)
-    await asolve("How many?", keyed, context=MCTSrContext(max_rollouts=4), checkpointer=file)
-    last = solve("How many?", keyed, context=MCTSrContext(max_rollouts=6), checkpointer=file)
+    solve(
+        "How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=2), checkpointer=file
+    )
+    await asolve(
+        "How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=4), checkpointer=file
+    )
+    last = solve(
+        "How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=6), checkpointer=file
+    )
     assert last.tree == whole.tree
 
 
@@ -177,11 +201,11 @@ def test_another_problem_or_setting_is_another_search(
     keyed: ScriptedChatModel, tmp_path: Path
 ) -> None:
     file = tmp_path / "search.db"
-    short = MCTSrContext(max_rollouts=1)
+    short = MCTSrContext(profile="paper", max_rollouts=1)
     solve("How many?", keyed, context=short, checkpointer=file)
     for problem, context in (
         ("How few?", short),
-        ("How many?", MCTSrContext(max_rollouts=1, seed=1)),
+        ("How many?", MCTSrContext(profile="paper", max_rollouts=1, seed=1)),
         ("How many?", MCTSrContext(max_rollouts=1, profile="official")),
     ):
         made = len(keyed.calls)
@@ -194,15 +218,19 @@ def test_a_model_that_raised_can_be_asked_again(scripted: Make, tmp_path: Path) 
     file = tmp_path / "search.db"
     broken = {("refine", n, 0): OSError("down") for n in range(2, 20)}
     with pytest.raises(SearchFailedError):
-        solve("How many?", scripted(broken), checkpointer=file)
-    solution = solve("How many?", scripted({}), checkpointer=file)  # the server is back
+        solve(
+            "How many?", scripted(broken), checkpointer=file, context=MCTSrContext(profile="paper")
+        )
+    solution = solve(
+        "How many?", scripted({}), checkpointer=file, context=MCTSrContext(profile="paper")
+    )  # the server is back
     assert (solution.stop_reason, solution.rollouts) == ("max_rollouts", 8)
     assert len(solution.tree) == 1 + 8 - 5
 
 
 def test_after_ctrl_c_the_same_call_goes_on(scripted: Make, tmp_path: Path) -> None:
     file = tmp_path / "search.db"
-    context = MCTSrContext(max_rollouts=4)
+    context = MCTSrContext(profile="paper", max_rollouts=4)
     whole = solve("How many?", scripted({}), context=context)
     interrupted = scripted({("refine", 3, 0): KeyboardInterrupt()})
     with pytest.raises(SearchInterrupted):
@@ -219,7 +247,7 @@ async def test_a_cancelled_task_leaves_a_search_that_goes_on(
     keyed: ScriptedChatModel, tmp_path: Path, after: int
 ) -> None:
     file = tmp_path / "search.db"
-    context = MCTSrContext(max_rollouts=6)
+    context = MCTSrContext(profile="paper", max_rollouts=6)
     whole = solve("How many?", keyed, context=context)
     slow = ScriptedChatModel(replies=keyed_reply, latency=0.01)
     task = asyncio.create_task(asolve("How many?", slow, context=context, checkpointer=file))
@@ -246,7 +274,8 @@ def show(event):
         print(event["index"], flush=True)
 
 model = ScriptedChatModel(replies=keyed_reply, latency=0.01)
-solve("How many?", model, context=MCTSrContext(max_rollouts=40, width=int(sys.argv[2])),
+context = MCTSrContext(profile="paper", max_rollouts=40, width=int(sys.argv[2]))
+solve("How many?", model, context=context,
       checkpointer=sys.argv[1], on_event=show)
 """
 
@@ -261,7 +290,7 @@ def test_a_search_survives_kill_9_and_loses_no_finished_rollout(tmp_path: Path, 
         child.send_signal(signal.SIGKILL)
         told = max([told, *(int(line) for line in child.stdout.read().split())])
     model = ScriptedChatModel(replies=keyed_reply)
-    context = MCTSrContext(max_rollouts=40, width=width)
+    context = MCTSrContext(profile="paper", max_rollouts=40, width=width)
     solution = solve("How many?", model, context=context, checkpointer=file)
     uninterrupted = solve("How many?", ScriptedChatModel(replies=keyed_reply), context=context)
     assert solution.tree == uninterrupted.tree
@@ -280,10 +309,10 @@ async def test_a_search_can_be_asked_to_stop_and_goes_on_later(
         if event["type"] == "mctsr.rollout" and event["index"] == 2:
             control.request_drain("enough")
 
-    whole = solve("How many?", keyed, context=MCTSrContext(max_rollouts=4))
+    whole = solve("How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=4))
     made = len(keyed.calls)
     options: Any = {
-        "context": MCTSrContext(max_rollouts=4),
+        "context": MCTSrContext(profile="paper", max_rollouts=4),
         "checkpointer": tmp_path / "search.db",
         "on_event": stop,
     }
@@ -311,7 +340,7 @@ def test_what_is_reported_is_never_ahead_of_a_slow_checkpointer(keyed: ScriptedC
             [latest] = saver.list({"configurable": {"thread_id": thread}}, limit=1)
             behind.append(event["index"] - latest.checkpoint["channel_values"]["rollouts"])
 
-    context = MCTSrContext(max_rollouts=5)
+    context = MCTSrContext(profile="paper", max_rollouts=5)
     solve("How many?", keyed, context=context, checkpointer=saver, on_event=compare)
     assert behind == [1] * 5  # the rollout that is being written
 
@@ -325,7 +354,7 @@ def test_searches_in_threads_do_not_mix(tmp_path: Path) -> None:
 
     def search(number: int) -> None:
         model = ScriptedChatModel(replies=reply)
-        context = MCTSrContext(max_rollouts=3, width=2)
+        context = MCTSrContext(profile="paper", max_rollouts=3, width=2)
         solution = solve(f"How many {number} ?", model, context=context)
         found[number] = solution.tree["1"]["final_answer"]
 
@@ -355,7 +384,7 @@ def test_the_bytes_of_a_rollout_do_not_grow_with_the_tree(tmp_path: Path) -> Non
     sizes = []
     for rollouts in (8, 40, 120, 152):
         file = tmp_path / f"{rollouts}.db"
-        context = MCTSrContext(max_rollouts=rollouts)
+        context = MCTSrContext(profile="paper", max_rollouts=rollouts)
         solve("How many?", model, context=context, checkpointer=file)
         with sqlite3.connect(file) as connection:
             # What is written, not the pages: how full these are depends on the order of writes

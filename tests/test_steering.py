@@ -49,9 +49,9 @@ from mctsr_graph.viewers.text import render_text
 
 from .conftest import as_json, keyed_reply
 
-PAPER = MCTSrContext()
+PAPER = MCTSrContext(profile="paper")
 THREAD: Any = {"configurable": {"thread_id": "t"}}
-SIX = MCTSrContext(max_rollouts=6)
+SIX = MCTSrContext(profile="paper", max_rollouts=6)
 
 
 def tree_of(*nodes: tuple[str | None, float, dict[str, Any]]) -> Tree:
@@ -87,7 +87,7 @@ def test_a_pruned_branch_is_neither_selected_nor_returned_nor_counted() -> None:
 def test_a_pruned_child_does_not_fill_its_parent() -> None:
     better = [("0", 50.0 + i, {}) for i in range(3)]
     full = tree_of((None, 10, {}), *better)
-    context = MCTSrContext(exploration_constant=1000)
+    context = MCTSrContext(profile="paper", exploration_constant=1000)
     assert select(full, context) == "3"
     tree = tree_of((None, 10, {}), *[(p, r, {"pruned": True}) for p, r, _ in better])
     assert select(tree, context) == "0"
@@ -116,7 +116,7 @@ def test_marks_that_were_taken_away_mean_nothing() -> None:
 
 def test_a_wish_goes_before_uct_and_takes_its_own_rollout_only() -> None:
     tree = tree_of((None, 90, {}), ("0", -90, {"wishes": {"6": None, "7": "flaw"}}))
-    context = MCTSrContext(virtual_loss=0)
+    context = MCTSrContext(profile="paper", virtual_loss=0)
     search = Search(tree, context, 4, 4, random.Random(0), 1, None)
     wave, _ = next_tasks(PaperStrategy(), search)
     assert [task.node for task in wave] == ["0", "1", "1", "0"]
@@ -127,13 +127,13 @@ def start(context: MCTSrContext = SIX, **compiled: Any) -> tuple[Any, ScriptedCh
     """A search on a saver of its own, run to its end or its first pause."""
     model = ScriptedChatModel(replies=keyed_reply)
     compiled.setdefault("checkpointer", InMemorySaver())
-    graph = create_mctsr(model).compile(name="mctsr", **compiled)
+    graph = create_mctsr(model, context=context).compile(name="mctsr", **compiled)
     graph.invoke({"problem": "p"}, THREAD, context=context)
     return graph, model
 
 
 def go_on(graph: Any, rollouts: int) -> dict[str, Any]:
-    graph.invoke(None, THREAD, context=MCTSrContext(max_rollouts=rollouts))
+    graph.invoke(None, THREAD, context=MCTSrContext(profile="paper", max_rollouts=rollouts))
     values: dict[str, Any] = graph.get_state(THREAD).values
     assert values["rollouts"] == rollouts
     return values
@@ -211,7 +211,7 @@ def test_another_critique_writes_a_node_anew() -> None:
 
 
 def test_the_critique_in_flight_is_edited_without_a_second_pause() -> None:
-    graph, model = start(MCTSrContext(max_rollouts=1), interrupt_before=["refine"])
+    graph, model = start(MCTSrContext(profile="paper", max_rollouts=1), interrupt_before=["refine"])
     after = steer(graph, THREAD, edit_critique("Multiply."), by="Ann")
     assert after.next == ("refine",)
     tree = go_on(graph, 1)["tree"]
@@ -261,7 +261,13 @@ def test_an_answer_of_ones_own_may_bring_its_reward() -> None:
 def test_more_rewards_are_asked_for_and_move_the_values() -> None:
     graph, model = start()
     model.calls.clear()
-    after = steer(graph, THREAD, ask_rewards("2"), by="Ann", context=MCTSrContext(reward_samples=3))
+    after = steer(
+        graph,
+        THREAD,
+        ask_rewards("2"),
+        by="Ann",
+        context=MCTSrContext(profile="paper", reward_samples=3),
+    )
     node = after.values["tree"]["2"]
     assert node["rewards"] == [54, 12, 2, 59, -20, -9]  # the last of 4 is kept first
     assert (len(after.values["tree"]), len(model.calls)) == (7, 4)
@@ -300,7 +306,7 @@ def test_each_act_is_undone_by_a_fork(name: str) -> None:
 
 
 def uninterrupted(rollouts: int) -> dict[str, Any]:
-    graph, _ = start(MCTSrContext(max_rollouts=rollouts))
+    graph, _ = start(MCTSrContext(profile="paper", max_rollouts=rollouts))
     values: dict[str, Any] = graph.get_state(THREAD).values
     return values
 
@@ -421,9 +427,10 @@ def test_an_act_may_begin_at_an_earlier_checkpoint() -> None:
 
 def test_rollouts_in_flight_are_begun_anew() -> None:
     graph, model = start(
-        MCTSrContext(max_rollouts=6, width=3, virtual_loss=0), interrupt_before=["evaluate"]
+        MCTSrContext(profile="paper", max_rollouts=6, width=3, virtual_loss=0),
+        interrupt_before=["evaluate"],
     )
-    graph.invoke(None, THREAD, context=MCTSrContext(max_rollouts=6, width=3))
+    graph.invoke(None, THREAD, context=MCTSrContext(profile="paper", max_rollouts=6, width=3))
     wave = graph.get_state(THREAD).values["wave"]
     chosen = next(iter(wave.values()))["parent"]
     steer(graph, THREAD, prune(chosen), by="Ann")
@@ -438,7 +445,7 @@ def test_a_kept_search_is_steered_and_taken_up_by_the_same_call(tmp_path: Path) 
 
     def run(rollouts: int) -> Any:
         model = ScriptedChatModel(replies=keyed_reply)
-        context = MCTSrContext(max_rollouts=rollouts, seed=3)
+        context = MCTSrContext(profile="paper", max_rollouts=rollouts, seed=3)
         return solve("p", model, context=context, checkpointer=file), model
 
     run(6)

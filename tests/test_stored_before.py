@@ -12,7 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mctsr_graph import FingerprintMismatchError, MCTSrContext, ScriptedChatModel, solve
+from mctsr_graph.run.stored import stored_searches
+from mctsr_graph.settings.context import TEMPERATURES
 
+from .conftest import PAPER
 from .test_golden import PROBLEM, reply
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -75,6 +78,26 @@ def test_a_finished_search_goes_on_under_higher_limits(file: Path) -> None:
     assert (found.rollouts, calls > 0) == (6, True)
 
 
+def test_a_search_of_the_former_default_goes_on_as_it_began(tmp_path: Path) -> None:
+    """It was "paper" then, with the model's own temperature, and the profile was not kept."""
+    file, model = tmp_path / "searches.db", ScriptedChatModel(replies=reply)
+    solve(PROBLEM, model, context=MCTSrContext(**PAPER, max_rollouts=2), checkpointer=file)
+    with sqlite3.connect(file) as connection:
+        without = "json_remove(metadata, '$.mctsr_settings', '$.mctsr_checksum')"
+        kept = json.dumps({**dict.fromkeys(TEMPERATURES), "max_rollouts": 2})
+        connection.execute(
+            f"UPDATE checkpoints SET metadata = json_set({without}, '$.mctsr_settings', ?)", (kept,)
+        )
+    connection.close()
+    made = len(model.calls)
+    found = solve(PROBLEM, model, context=MCTSrContext(max_rollouts=2), checkpointer=file)
+    assert (found.rollouts, len(model.calls)) == (2, made)
+    again = solve(PROBLEM, model, context=MCTSrContext(max_rollouts=4), checkpointer=file)
+    whole = solve(PROBLEM, model, context=MCTSrContext(**PAPER, max_rollouts=4))
+    assert again.tree == whole.tree
+    assert len(stored_searches(file)) == 1
+
+
 def test_another_search_is_not_taken_up(file: Path) -> None:
     with pytest.raises(FingerprintMismatchError):
         again(file, "named", draft_temperature=0.6)
@@ -94,7 +117,10 @@ def test_the_command_line_lists_and_draws_them(file: Path) -> None:
 
 # Before 0.3 a search of no profile had the temperature of profile "paper" -------------------------
 def without_profile(file: Path) -> None:
-    """What a search of profile "paper" told of its settings, where none was asked for."""
+    """What a search of profile "paper" told of its settings, where none was asked for.
+
+    It had no checksum then.
+    """
     connection = sqlite3.connect(file)
     with connection:
         for key, text in connection.execute("SELECT rowid, metadata FROM checkpoints").fetchall():
@@ -102,6 +128,7 @@ def without_profile(file: Path) -> None:
             settings = json.loads(told["mctsr_settings"])
             settings.pop("profile")
             told["mctsr_settings"] = json.dumps(settings)
+            del told["mctsr_checksum"]
             connection.execute(
                 "UPDATE checkpoints SET metadata = ? WHERE rowid = ?", (json.dumps(told), key)
             )

@@ -40,7 +40,7 @@ def reply(call: ScriptedCall) -> str:
 
 def test_drafts_and_scores_come_as_json_and_are_kept_as_text() -> None:
     model = SchemaModel(replies=reply)
-    context = MCTSrContext(max_rollouts=1, structured_output=True)
+    context = MCTSrContext(profile="paper", max_rollouts=1, structured_output=True)
     found = solve("What is 6 * 7?", model, context=context)
     assert found.final_answer == "\\frac{84}{2}"
     assert found.tree["0"]["answer"] == (
@@ -68,7 +68,7 @@ def test_text_is_asked_for_by_default_and_where_the_profile_lacks_it(
     wanted: bool, profile: Any
 ) -> None:
     model = SchemaModel(replies=reply, profile=profile)
-    context = MCTSrContext(max_rollouts=1, structured_output=wanted)
+    context = MCTSrContext(profile="paper", max_rollouts=1, structured_output=wanted)
     found = solve("What is 6 * 7?", model, context=context)
     assert found.final_answer == "42"
     assert found.tree["0"]["rewards"] == [30.0, 30.0]
@@ -84,7 +84,9 @@ def test_a_reply_that_was_cut_off_is_asked_for_again_in_its_form() -> None:
 
     model = SchemaModel(replies=cut)
     found = solve(
-        "What is 6 * 7?", model, context=MCTSrContext(max_rollouts=1, structured_output=True)
+        "What is 6 * 7?",
+        model,
+        context=MCTSrContext(profile="paper", max_rollouts=1, structured_output=True),
     )
     forms = [call.settings["response_format"] for call in model.calls if call.role == "draft"]
     assert (forms, found.tree["0"]["truncated"]) == (["Solution", "Solution"], False)
@@ -95,7 +97,7 @@ def test_a_reply_without_a_score_is_asked_for_again_as_text() -> None:
         return reply(call) if call.attempt or call.role != "evaluate" else '{"flaws": ["cut off'
 
     model = SchemaModel(replies=broken)
-    context = MCTSrContext(max_rollouts=1, structured_output=True)
+    context = MCTSrContext(profile="paper", max_rollouts=1, structured_output=True)
     found = solve("What is 6 * 7?", model, context=context)
     assert found.tree["0"]["rewards"] == [30.0, 30.0]
 

@@ -313,7 +313,7 @@ def test_the_agent_calls_the_search(client: SyncLangGraphClient) -> None:
     assert types == ["human", "ai", "tool", "ai"]
     tool = output["messages"][2]
     assert (tool["name"], tool["status"]) == ("solve_math", "success")
-    assert tool["artifact"]["rollouts"] == 8
+    assert sum(cost["calls"] for cost in tool["artifact"]["usage"].values()) <= 35
 
 
 def test_the_pipeline_searches_only_for_what_is_hard(client: SyncLangGraphClient) -> None:

@@ -94,7 +94,7 @@ def test_the_tool_works_by_hand_too(numbered: ScriptedChatModel) -> None:
 def test_a_call_may_choose_what_its_owner_allows(numbered: ScriptedChatModel) -> None:
     tool = create_mctsr_tool(
         numbered,
-        context=MCTSrContext(max_rollouts=2, seed=3),
+        context=MCTSrContext(profile="paper", max_rollouts=2, seed=3),
         per_call={"max_rollouts": 4, "profile": ["paper", "official"], "max_seconds": 60.0},
     )
     known = tool.tool_call_schema.model_json_schema()["properties"]  # type: ignore[union-attr]
@@ -165,7 +165,8 @@ async def test_a_failed_search_is_a_message_that_the_agent_can_react_to(
     scripted: Make, way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = {("refine", n, 0): OSError("down") for n in range(2, 20)}
-    agent = create_agent(boss("Why?"), [create_mctsr_tool(scripted(broken))])
+    tool = create_mctsr_tool(scripted(broken), context=MCTSrContext(profile="paper"))
+    agent = create_agent(boss("Why?"), [tool])
     given: Any = {"messages": "Go."}
     with caplog.at_level(logging.WARNING):
         output = await agent.ainvoke(given) if way == "async" else agent.invoke(given)
@@ -186,7 +187,8 @@ def test_a_model_that_cannot_be_reached_is_a_message_too(scripted: Make) -> None
 
 def test_ctrl_c_is_not_a_message(scripted: Make) -> None:
     model = scripted({("refine", 1, 0): KeyboardInterrupt()})
-    agent = hand_written(boss("Why?"), create_mctsr_tool(model))
+    tool = create_mctsr_tool(model, context=MCTSrContext(profile="paper"))
+    agent = hand_written(boss("Why?"), tool)
     with pytest.raises(KeyboardInterrupt):
         agent.invoke({"messages": "Go."})
 
@@ -195,7 +197,9 @@ def test_ctrl_c_is_not_a_message(scripted: Make) -> None:
 @dataclass
 class Theirs:
     max_rollouts: int = 99
-    mctsr: MCTSrContext = field(default_factory=lambda: MCTSrContext(max_rollouts=9))
+    mctsr: MCTSrContext = field(
+        default_factory=lambda: MCTSrContext(profile="paper", max_rollouts=9)
+    )
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])

@@ -43,7 +43,7 @@ async def traced(rollouts: int, width: int, use_async: bool) -> Tracer:
 
     tracer = Tracer()
     graph = create_mctsr(ScriptedChatModel(replies=long_reply)).compile(name="mctsr")
-    context = MCTSrContext(max_rollouts=rollouts, width=width)
+    context = MCTSrContext(profile="paper", max_rollouts=rollouts, width=width)
     given: Any = ({"problem": "p"}, {"callbacks": [tracer]})
     if use_async:
         await graph.ainvoke(*given, context=context)

@@ -85,7 +85,9 @@ def told(solution: Solution) -> str:
 def test_a_seed_gives_the_same_tree_whatever_finishes_first(
     settings: dict[str, Any], strategy: Strategy | None, width: int, awaited: bool
 ) -> None:
-    context = MCTSrContext(max_rollouts=ROLLOUTS, width=width, seed=5, **settings)
+    context = MCTSrContext(
+        **{"profile": "paper", "max_rollouts": ROLLOUTS, "width": width, "seed": 5, **settings}
+    )
     problem = WORLD.problem(1).text
     calm = told(found(context, WORLD.model(), problem, strategy=strategy))
     for pipelined in (False, True):
@@ -95,7 +97,7 @@ def test_a_seed_gives_the_same_tree_whatever_finishes_first(
 
 
 def test_another_seed_gives_another_tree() -> None:
-    context = MCTSrContext(max_rollouts=ROLLOUTS, width=4, seed=5)
+    context = MCTSrContext(profile="paper", max_rollouts=ROLLOUTS, width=4, seed=5)
     trees = [
         found(context.model_copy(update={"seed": seed}), WORLD.model(), WORLD.problem(1).text).tree
         for seed in (5, 6)
@@ -121,7 +123,7 @@ def test_a_pipelined_leaf_does_not_wait_for_the_slowest() -> None:
 
     for pipelined in (False, True):
         ends.clear()
-        context = MCTSrContext(max_rollouts=3, width=3, pipelined=pipelined)
+        context = MCTSrContext(profile="paper", max_rollouts=3, width=3, pipelined=pipelined)
         found(context, Uneven(replies=keyed_reply))
         judged = min(i for i, end in enumerate(ends) if end in others)
         assert (judged < ends.index(("critique", 1))) is pipelined
@@ -136,7 +138,12 @@ def test_the_budget_of_calls_is_never_exceeded(max_calls: int, pipelined: bool) 
 
     model = Restless(replies=reply)
     context = MCTSrContext(
-        max_rollouts=64, width=5, max_calls=max_calls, pipelined=pipelined, max_failures=64
+        profile="paper",
+        max_rollouts=64,
+        width=5,
+        max_calls=max_calls,
+        pipelined=pipelined,
+        max_failures=64,
     )
     solution = found(context, model)
     assert len(model.calls) == total_cost(solution.usage)["calls"] <= max_calls
@@ -150,7 +157,7 @@ def test_a_leaf_that_fails_does_not_touch_the_others(awaited: bool) -> None:
 
     seen = []
     for pipelined in (False, True):
-        context = MCTSrContext(max_rollouts=4, width=4, pipelined=pipelined)
+        context = MCTSrContext(profile="paper", max_rollouts=4, width=4, pipelined=pipelined)
         solution = found(context, Restless(replies=reply), awaited=awaited)
         assert sorted(node["rollout"] for node in solution.tree.values()) == [0, 1, 4]
         seen.append(told(solution))
@@ -158,7 +165,7 @@ def test_a_leaf_that_fails_does_not_touch_the_others(awaited: bool) -> None:
 
 
 def test_after_an_interruption_no_finished_call_is_made_again(tmp_path: Path) -> None:
-    context = MCTSrContext(max_rollouts=6, width=3, pipelined=True, max_retries=0)
+    context = MCTSrContext(profile="paper", max_rollouts=6, width=3, pipelined=True, max_retries=0)
     whole, file = ScriptedChatModel(replies=keyed_reply), tmp_path / "search.db"
     uninterrupted = found(context, whole)
     calls: Counter[tuple[Any, ...]] = Counter()
@@ -198,7 +205,7 @@ def test_after_an_interruption_no_finished_call_is_made_again(tmp_path: Path) ->
 
 def test_a_pipelined_wave_is_complete_when_it_can_be_interrupted() -> None:
     model = ScriptedChatModel(replies=keyed_reply)
-    context = MCTSrContext(max_rollouts=1, pipelined=True)
+    context = MCTSrContext(profile="paper", max_rollouts=1, pipelined=True)
     graph = create_mctsr(model).compile(checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": "1"}}
     graph.invoke({"problem": PROBLEM}, config, context=context, interrupt_before=["refine"])

@@ -8,7 +8,7 @@ what a call brings along, and others would take a refusal for a failure of the m
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -31,6 +31,8 @@ Tell = Callable[[str, Any, str, str], None]
 """Takes a setting that is left out, its value, the model and the reason."""
 _NEVER_NEEDED = ("seed", "n", "logprobs")
 """Sent where they exist, and no loss where they do not."""
+_SPECIAL = ("reasoning_effort", "logprobs")
+"""Told by other fields in each class."""
 
 
 @dataclass
@@ -71,7 +73,8 @@ def adapted(
     inner: Any = model
     if isinstance(model, DynamicRunnable) or makes_models(model):
         return Late(model, wish)
-    if isinstance(bound := _bound(model), Runnable):
+    bound = _bound(model)
+    if bound is not None and isinstance(bound, Runnable):
         return _copied(inner, bound=adapted(bound, wish, maker))
     if isinstance(model, RunnableWithFallbacks):
         others = [adapted(one, wish, maker) for one in model.fallbacks]
@@ -99,11 +102,9 @@ class Adapted(Runnable[Any, Any]):
 
         return run_blocking(self.asked(ask, kwargs))
 
-    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+    def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         """Ask the model, awaited."""
-        return await self.asked(
-            lambda call: call.model.ainvoke(input, config, **call.kwargs), kwargs
-        )
+        return self.asked(lambda call: call.model.ainvoke(input, config, **call.kwargs), kwargs)
 
     async def asked(self, ask: Callable[[Prepared], Awaitable[T]], kwargs: Mapping[str, Any]) -> T:
         """What `ask` makes of the model, in the state for its call."""
@@ -132,7 +133,7 @@ class Adapted(Runnable[Any, Any]):
         fields: dict[str, Any] = {}
         arguments, in_pipeline = dict(kwargs), dict(words.of_pipeline or {})
         for setting, value in self._wish.settings.items():
-            special = self._special(setting, value, fields)
+            special = self._special(setting, value, fields) if setting in _SPECIAL else {}
             way = Way(None, None) if special else words.way(setting)
             if way is None:
                 self._leave_out(setting, value)
@@ -158,7 +159,7 @@ class Adapted(Runnable[Any, Any]):
     def _special(self, setting: str, value: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields for a setting that takes several; none where the model does not take it."""
         words = self._words
-        if setting not in ("reasoning_effort", "logprobs") or setting in words.left_out:
+        if setting in words.left_out:
             return {}
         found = (
             effort_fields(self._model, value, fields)
@@ -192,7 +193,10 @@ class Adapted(Runnable[Any, Any]):
             vars(self._model).update(its)
 
     def _leave_out(self, setting: str, value: Any) -> None:
-        words, wish, name = self._words, self._wish, model_name(self._model)
+        words, wish = self._words, self._wish
+        if setting == "logprobs" or (setting in _NEVER_NEEDED and setting not in words.refused):
+            return  # whoever wants them says that there are none
+        name = model_name(self._model)
         reason = words.left_out.get(setting, "it has no word for it")
         if given := wish.given.get(setting):
             wish.error = ConfigError(
@@ -200,8 +204,6 @@ class Adapted(Runnable[Any, Any]):
                 "allowed: null, which leaves it to the model"
             )
             raise wish.error
-        if setting == "logprobs" or (setting in _NEVER_NEEDED and setting not in words.refused):
-            return  # whoever wants them says that there are none
         with words.lock:
             if setting in words.told:
                 return

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from itertools import zip_longest
 from typing import Any, TypeVar
 
@@ -13,7 +14,13 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.adapter import Tell, Wish, adapted, as_message
 from mctsr_graph.calls.budget import Budget
-from mctsr_graph.calls.conversation import check_blocks, prepared, with_system
+from mctsr_graph.calls.conversation import (
+    Abilities,
+    abilities_of,
+    check_blocks,
+    prepared,
+    with_system,
+)
 from mctsr_graph.calls.cost import cost_told
 from mctsr_graph.calls.finish_reason import REFUSED, TRUNCATED, is_repetitive, reason_of
 from mctsr_graph.calls.independence import Sample, sample_of
@@ -24,9 +31,10 @@ from mctsr_graph.calls.request import (
     Request,
     derive_seed,
     innermost,
+    names_of,
     told_by,
 )
-from mctsr_graph.calls.retry import classify, pace_of, with_retries
+from mctsr_graph.calls.retry import Pace, classify, pace_of, with_retries
 from mctsr_graph.calls.several_replies import Giver, alike, giver_of
 from mctsr_graph.calls.structured import asking_for, has_structured_output, of_form
 from mctsr_graph.calls.sync_async import Gate, Way, all_at_once
@@ -35,6 +43,7 @@ from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError, MCTSrError, ReplyError, bubbles_up
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Question, kind_of
+from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.text.thinking import strip_reasoning
 
 _JITTER = random.Random()  # of waits between attempts, on which no search depends
@@ -42,6 +51,7 @@ _JITTER = random.Random()  # of waits between attempts, on which no search depen
 _FINAL = ("budget", "context", "refusal", "unavailable", "model_error", "logprobs")
 T = TypeVar("T")
 _NO_QUESTION = Question("")
+_UNASKED = ReplyError("unasked", "")
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,18 @@ class Asker:
     """The problem, with pictures and files that go with every request."""
     gate: Gate = field(default_factory=Gate)
     """Lets so many calls run at once."""
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return names_of(self.model)
+
+    @cached_property
+    def _pace(self) -> Pace:
+        return pace_of(innermost(self.model))
+
+    @cached_property
+    def _abilities(self) -> Abilities:
+        return abilities_of(self.model)
 
     async def ask_all(self, requests: Sequence[Request], way: Way) -> list[Reply]:
         """Ask for everything at once; return the replies in the order of `requests`."""
@@ -138,7 +160,7 @@ class Asker:
         """
         began = time.monotonic() if first is None else first.began
         costs: list[Cost] = []
-        messages, failed = self._formed(request), ReplyError("unasked", "")
+        messages, failed = self._formed(request), _UNASKED
         cut_off, shorter = None, list(request.shorter)
         limit: int | None = None
         for attempt in range(1 + self.context.max_retries):
@@ -201,10 +223,12 @@ class Asker:
             if failure is error:
                 raise
             raise failure from error
-        costs.append(cost_told(message, request, self.model, self.context))
+        names = [] if request.send is not None else self._names
+        costs.append(cost_told(message, names, self.context))
         self.budget.add(costs[-1])
-        text, truncated = str(message.text), reason_of(message) == TRUNCATED
-        if reason_of(message) == REFUSED:
+        text, reason = str(message.text), reason_of(message)
+        truncated = reason == TRUNCATED
+        if reason == REFUSED:
             raise ReplyError("refusal", "the model refused", text)
         if truncated and not strip_reasoning(text):
             asked = self._settings(request, attempt, limit).get("max_tokens")
@@ -212,7 +236,8 @@ class Asker:
         value = request.read(text)
         if truncated and not request.is_whole(value) and is_repetitive(value):
             raise ReplyError("degenerate", "the reply repeats itself without end", value[:100])
-        return value, truncated, sample_of(messages, message, self._temperature(request))
+        temperature = partial(self._temperature, request)
+        return value, truncated, sample_of(messages, message, text, costs[-1], temperature)
 
     def _failure(self, error: Exception) -> Exception:
         """What an error of a call means: itself where it is to end the search."""
@@ -254,7 +279,7 @@ class Asker:
             async with self.gate.turn(way):
                 if request.send is not None:
                     return await request.send(self.model, messages, way)
-                return await with_system(self.model, messages, send)
+                return await with_system(self.model, self._abilities, messages, send)
 
         if self.journal is None:
             return self._retried(once, way)
@@ -323,6 +348,7 @@ class Asker:
             async with self.gate.turn(way):
                 return await with_system(
                     self.model,
+                    self._abilities,
                     messages,
                     lambda given: giver.ask(given, len(new), way, config, wish),
                 )
@@ -349,7 +375,7 @@ class Asker:
             sleep=way.sleep,
             limit=way.limit,
             rng=_JITTER,
-            pace=pace_of(innermost(self.model)),
+            pace=self._pace,
         )
 
     def _entry(
@@ -382,16 +408,16 @@ class Asker:
         return {**settings, **request.settings}
 
     def _wish(self, request: Request, settings: dict[str, Any]) -> Wish:
-        names = {name: f"{request.role}_{name}" for name in ("temperature", "max_tokens")}
-        explicit = self.context.model_fields_set
-        given = {name: own for name, own in names.items() if own in explicit}
+        # A limit that was raised for a reply cut off may be more than the model has
+        limit = self.context.of_role("max_tokens", request.role)
+        instead = {} if limit is None else {"max_tokens": limit}
+        given, explicit = dict[str, str](), self.context.model_fields_set
         if "reasoning_effort" in settings:
             given["reasoning_effort"] = "reasoning_effort"
-        # A limit that was raised for a reply cut off may be more than the model has
-        own = self.context.of_role("max_tokens", request.role)
-        if own is None:
-            given.pop("max_tokens", None)
-        return Wish(settings, given, {"max_tokens": own} if own is not None else {}, self.tell)
+        for name in ("temperature", *instead):
+            if (own := f"{request.role}_{name}") in explicit:
+                given[name] = own
+        return Wish(settings, given, instead, self.tell)
 
 
 def _since(began: float) -> float:
@@ -413,5 +439,5 @@ def _config(request: Request, attempt: int) -> Any:
 
 
 def shorten(message: str, most: int = 200) -> str:
-    """The beginning of a message, so many characters at most."""
-    return message if len(message) <= most else message[: most - 3] + "..."
+    """The beginning of a message, so many characters at most, as it can be kept."""
+    return clean_text(message if len(message) <= most else message[: most - 3] + "...")

@@ -89,25 +89,30 @@ def check_blocks(model: Model, blocks: Sequence[Block]) -> None:
 
 
 async def with_system(
-    model: Model, messages: list[BaseMessage], send: Callable[[list[BaseMessage]], Awaitable[T]]
+    model: Model,
+    abilities: Abilities,
+    messages: list[BaseMessage],
+    send: Callable[[list[BaseMessage]], Awaitable[T]],
 ) -> T:
     """What is replied to the messages, with a system message if the model takes one."""
-    if not abilities_of(model).takes_system:
+    if not abilities.takes_system:
         return await send(without_system(messages))
     try:
         return await send(messages)
     except Exception as error:
-        if bubbles_up(error) or not _refuses_system(model, messages, error):
+        if bubbles_up(error) or not _refuses_system(model, abilities, messages, error):
             raise
     return await send(without_system(messages))
 
 
-def _refuses_system(model: Model, messages: Sequence[BaseMessage], error: Exception) -> bool:
+def _refuses_system(
+    model: Model, abilities: Abilities, messages: Sequence[BaseMessage], error: Exception
+) -> bool:
     """Whether an error refuses the system message; it is remembered, and told once."""
     sent = any(isinstance(message, SystemMessage) for message in messages)
     if not sent or not any(_NO_SYSTEM.search(str(one)[:4000]) for one in causes(error)):
         return False
-    if abilities_of(model).lose("takes_system"):
+    if abilities.lose("takes_system"):
         warnings.warn(
             f"the model {model_name(model)} takes no system message; its words go into the first "
             "user message",

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from langchain_core.messages import AIMessage
 
 from mctsr_graph.calls.finish_reason import model_told
-from mctsr_graph.calls.request import Model, Request, names_of
 from mctsr_graph.calls.usage import Cost, cost_of
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.settings.context import MCTSrContext
 
 
-def cost_told(message: AIMessage, request: Request, model: Model, context: MCTSrContext) -> Cost:
+def cost_told(message: AIMessage, own: Sequence[str], context: MCTSrContext) -> Cost:
     """What a reply has cost, at the price of the model that it names.
+
+    Args:
+        message: The reply.
+        own: The names of the model that was asked.
+        context: The settings.
 
     Raises:
         ConfigError: there is a budget for what nobody tells.
     """
-    own = [] if request.send is not None else names_of(model)
     names = [name for name in (model_told(message), *own) if name]
     cost = cost_of(message.usage_metadata, context.price_of(names))
     if cost["unmetered_calls"] and context.max_tokens is not None:

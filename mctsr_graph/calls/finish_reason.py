@@ -26,7 +26,8 @@ def reason_of(message: AIMessage) -> str | None:
         limit of tokens cut the reply off. None: it ended by itself.
     """
     told = message.response_metadata
-    reason = str(told.get("finish_reason") or told.get("stop_reason") or "")
+    reason = told.get("finish_reason") or told.get("stop_reason")
+    reason = reason if isinstance(reason, str) else None
     if message.additional_kwargs.get("refusal") or reason in _FILTERED:
         return REFUSED
     return TRUNCATED if reason in _CUT_OFF else None

@@ -14,14 +14,12 @@ at 0.95 one at 32. Equal final answers of different texts are votes of their own
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from mctsr_graph.calls.journal import hash_request
-from mctsr_graph.calls.usage import cost_of
+from mctsr_graph.calls.usage import Cost, is_free
 from mctsr_graph.text.thinking import strip_reasoning
 
 LONG = 200
@@ -31,29 +29,34 @@ LONG = 200
 class Sample(NamedTuple):
     """A reply, as far as it can be told from others."""
 
-    digest: str
-    """Of the request and the whole text."""
+    digest: Hashable
+    """Of the request and the whole text, in this process."""
     is_certain: bool
     """Whether another one of this digest is no sample of its own."""
 
 
 def sample_of(
-    messages: Sequence[BaseMessage], reply: AIMessage, temperature: float | None
+    messages: Sequence[BaseMessage],
+    reply: AIMessage,
+    text: str,
+    cost: Cost,
+    temperature: Callable[[], float | None],
 ) -> Sample:
-    """What a reply is told by. `temperature` is the one that it was sampled at, if known."""
-    text = str(reply.text)
-    digest = hashlib.sha256(repr((hash_request(messages, {}), text)).encode("utf-8", "replace"))
-    certain = is_cached(reply) or temperature == 0 or _is_long_and_whole(text, reply)
-    return Sample(digest.hexdigest()[:16], certain)
+    """What a reply is told by.
 
-
-def _is_long_and_whole(text: str, reply: AIMessage) -> bool:
-    if len(text) < LONG or cost_of(reply.usage_metadata, None)["reasoning_tokens"]:
-        return False
-    return strip_reasoning(text) == text.strip()
+    Args:
+        messages: What it replies to.
+        reply: The reply.
+        text: Its whole text.
+        cost: What it has cost.
+        temperature: Tells the one that it was sampled at, if known.
+    """
+    digest = hash((text, *[f"{message.type} {message.content}" for message in messages]))
+    is_whole = len(text) >= LONG and not cost["reasoning_tokens"]
+    certain = is_cached(reply) or (is_whole and strip_reasoning(text) == text.strip())
+    return Sample(digest, certain or temperature() == 0)
 
 
 def is_cached(reply: AIMessage) -> bool:
     """Whether LangChain's cache gave a reply; it marks them by a cost of 0."""
-    told: Any = reply.usage_metadata or {}
-    return "total_cost" in told and told["total_cost"] == 0
+    return is_free(reply.usage_metadata)

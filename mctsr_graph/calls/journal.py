@@ -10,6 +10,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from mctsr_graph.calls.finish_reason import model_told, reason_of
 from mctsr_graph.calls.sqlite import connected
+from mctsr_graph.calls.usage import usage_told
 from mctsr_graph.errors import CheckpointError, JournalMismatchError
 
 _SCHEMA = """
@@ -118,6 +120,8 @@ class CallJournal:
             )
         try:
             told = json.loads(row[1])
+            if told.pop("checksum", None) not in (None, _checksum(slot, request, told)):
+                raise ValueError("it is not the one that was recorded there")
             metadata = {"finish_reason": told["ending"], "model_name": told.get("model")}
             known = {name: value for name, value in metadata.items() if value}
             reply = AIMessage(told["text"], response_metadata=known)
@@ -125,7 +129,7 @@ class CallJournal:
                 raise TypeError(f"its usage is {told['usage']!r}, allowed an object or null")
             # Not by the constructor, which refuses what a cache or a server may have told
             return reply.model_copy(update={"usage_metadata": told["usage"]})
-        except (ValueError, TypeError, LookupError, AttributeError) as error:  # damaged
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             raise CheckpointError(
                 f"the reply that {str(self._path)!r} holds for {slot.role} of rollout "
                 f"{slot.rollout} cannot be read ({type(error).__name__}: {error})"
@@ -144,7 +148,7 @@ class CallJournal:
 
         If that is never called, for the task that would do so is cancelled, `close` records it.
         """
-        key, rows = object(), [(*slot, request, _told(reply)) for slot, request, reply in replies]
+        key, rows = object(), [(*one[0], one[1], _told(*one)) for one in replies]
         self._taken[key] = rows
 
         def write() -> None:
@@ -181,10 +185,15 @@ class CallJournal:
         return int(row[0])
 
 
-def _told(reply: AIMessage) -> str:
-    told = {"text": str(reply.text), "usage": reply.usage_metadata, "ending": reason_of(reply)}
-    model = model_told(reply)
-    return json.dumps({**told, "model": model} if model else told)
+def _told(slot: Slot, request: str, reply: AIMessage) -> str:
+    usage, model = usage_told(reply.usage_metadata), model_told(reply)
+    told = {"text": str(reply.text), "usage": usage, "ending": reason_of(reply)}
+    told |= {"model": model} if model else {}
+    return json.dumps({**told, "checksum": _checksum(slot, request, told)})
+
+
+def _checksum(slot: Slot, request: str, told: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps([*slot[1:], request, told], sort_keys=True).encode())
 
 
 def hash_request(messages: Sequence[BaseMessage], settings: dict[str, Any]) -> str:

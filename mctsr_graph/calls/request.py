@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,8 +58,8 @@ class Reply:
     message: str = ""
     truncated: bool = False
     """Whether a limit of tokens cut the reply off."""
-    digest: str = ""
-    """Of the request and the whole text; "" where there is no one reply."""
+    digest: Hashable = None
+    """Of the request and the whole text; None where there is no one reply."""
     is_certain: bool = False
     """Whether another reply of this digest is no sample of its own."""
 

@@ -157,13 +157,13 @@ class Gate:
     """Lets at most so many calls run at once; None: any number."""
 
     def __init__(self, most: int | None = None) -> None:
-        self._most = most
-        self._threads = threading.Semaphore(most or 1)
-        self._tasks = asyncio.Semaphore(most or 1)
+        self._is_open = most is None
+        if most is not None:
+            self._threads, self._tasks = threading.Semaphore(most), asyncio.Semaphore(most)
 
     def turn(self, way: Way) -> AbstractAsyncContextManager[Any]:
         """Wait for a call's turn, and have it."""
-        if self._most is None:
+        if self._is_open:
             return nullcontext()
         return self._tasks if isinstance(way, Awaiting) else self._blocking()
 

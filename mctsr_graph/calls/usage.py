@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from typing_extensions import TypedDict
 
@@ -70,38 +70,64 @@ def cost_of(told: Any, price: Price | None) -> Cost:
     sent, received = _count(told, "input_tokens"), _count(told, "output_tokens")
     if sent is None or received is None:
         return {**cost, "unmetered_calls": 1, "unpriced_calls": 1}
-    inputs, outputs = (told.get(f"{way}_token_details") for way in ("input", "output"))
+    inputs, outputs = (told.get(part) for part in _DETAILS)
     cached = min(_count(inputs, "cache_read") or 0, sent)
     written = min(_count(inputs, "cache_creation") or 0, sent - cached)
     cost["input_tokens"], cost["output_tokens"] = sent, received
     cost["cached_tokens"], cost["cache_write_tokens"] = cached, written
     cost["reasoning_tokens"] = min(_count(outputs, "reasoning") or 0, received)
-    if told.get("total_cost") == 0:
+    if is_free(told):
         return cost
     if price is None:
         return {**cost, "unpriced_calls": 1}
     return {**cost, "price": round(price.of(sent, received, cached, written), _DECIMALS)}
 
 
+_COUNTS = ("input_tokens", "output_tokens", "total_tokens")
+_DETAILS = {
+    "input_token_details": ("cache_read", "cache_creation"),
+    "output_token_details": ("reasoning",),
+}
+
+
+def usage_told(told: Any) -> dict[str, Any] | None:
+    """Of a reply's `usage_metadata` what is read, as far as it can be believed, and no more."""
+    if not isinstance(told, Mapping):
+        return None
+    known: dict[str, Any] = _counts(told, _COUNTS)
+    known |= {part: own for part in _DETAILS if (own := _counts(told.get(part), _DETAILS[part]))}
+    return {**known, "total_cost": 0} if is_free(told) else known
+
+
+def is_free(told: Any) -> bool:
+    """Whether nothing was paid, as LangChain's cache says by a cost of 0."""
+    cost = told.get("total_cost") if isinstance(told, Mapping) else None
+    return isinstance(cost, int | float) and cost == 0
+
+
+def _counts(told: Any, names: Iterable[str]) -> dict[str, int]:
+    return {name: count for name in names if (count := _count(told, name)) is not None}
+
+
 def _count(told: Any, name: str) -> int | None:
     """A count of tokens; None where there is none that can be believed."""
-    count = told.get(name) if isinstance(told, Mapping) else None
+    count = told.get(name) if isinstance(told, dict) else None
     is_count = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= _MOST
     return count if is_count else None
 
 
 def sum_costs(costs: Iterable[Cost]) -> Cost:
     """Add costs up. Those that an earlier version has kept tell no price."""
-    total: dict[str, Any] = {**no_cost()}
+    total: Any = no_cost()
     for cost in costs:
         for name in total:
             if name in cost:
                 total[name] += cost[name]  # type: ignore[literal-required]
             elif name == "unpriced_calls":
                 total[name] += cost["calls"]
-        # So that sums do not depend on what was added up first
-        total["price"] = round(total["price"], _DECIMALS)
-    return cast(Cost, total)
+    # So that sums do not depend on what was added up first
+    total["price"] = round(total["price"], _DECIMALS)
+    return total  # type: ignore[no-any-return]
 
 
 def no_usage() -> Usage:
@@ -111,11 +137,9 @@ def no_usage() -> Usage:
 
 def add_usage(usages: Iterable[Mapping[str, Cost]]) -> Usage:
     """Add usages up, role by role."""
-    costs: dict[str, list[Cost]] = {role: [] for role in ROLES}
-    for usage in usages:
-        for role, cost in usage.items():
-            costs.setdefault(role, []).append(cost)
-    return {role: sum_costs(spent) for role, spent in costs.items()}
+    told = list(usages)
+    roles: dict[str, Any] = dict.fromkeys([*ROLES, *[role for usage in told for role in usage]])
+    return {role: sum_costs([own[role] for own in told if role in own]) for role in roles}
 
 
 def total_cost(usage: Mapping[str, Cost]) -> Cost:

@@ -182,7 +182,7 @@ def solve_command(
         if prior is not None and not _uses_prior(context):
             raise ConfigError(
                 f"--prior is given, which profile {context.profile!r} makes no use of; allowed "
-                "with --profile tuned, or with --set choice=weighted"
+                "with profile tuned, or with --set choice=weighted"
             )
         text = _problem(problem, file)
         options: SolveOptions = {

@@ -123,15 +123,21 @@ def _line(event: Event, context: MCTSrContext) -> str:
         return f"stopped: {event['stop_reason']}, {_best(event['best'])}"
     if event["failure"] is not None:
         what = f"failed ({event['failure']['role']}: {event['failure']['code']})"
-    else:
+    elif event["q"] is not None:
         what = f"q {points(event['q'])}"
-    return f"rollout {event['index']} of {context.max_rollouts}: {what}, {_best(event['best'])}"
+    else:  # it was not judged
+        what = f"{event['task']}: {event['final_answer'] or 'no final answer'}"
+    place = f"rollout {event['index']} of {context.max_rollouts}"
+    if context.max_calls is not None and context.max_calls < context.max_rollouts:
+        place = f"call {event['usage']['calls']} of {context.max_calls}"
+    return f"{place}: {what}, {_best(event['best'])}"
 
 
 def _best(best: Best | None) -> str:
     if best is None:
         return "no answer yet"
-    return f"best {best['final_answer'] or 'no final answer'} (q {points(best['q'])})"
+    value = f" (q {points(best['q'])})" if best["q"] is not None else ""
+    return f"best {best['final_answer'] or 'no final answer'}{value}"
 
 
 def show(solution: Solution, show_tree: bool, as_json: bool) -> None:

@@ -67,17 +67,23 @@ _GONE_LIMITS: dict[str, Any] = {"class_patience": None}
 _GONE_VALUES = {"select": "playoff", "value": "lower_bound"}
 
 
-def context_before(context: MCTSrContext) -> MCTSrContext:
-    """The settings as they were when every profile had a temperature of 0.95."""
+def contexts_before(context: MCTSrContext) -> tuple[MCTSrContext, ...]:
+    """The settings as they were when "paper" was the default, the most recent last.
+
+    Every search had a temperature of 0.95 at first; then those of no profile had the model's own.
+    """
     given = context.model_dump(exclude_unset=True)
-    asked = "profile" in given
-    kept = {name: one for name, one in given.items() if asked or one is not None}
-    return MCTSrContext(**{**dict.fromkeys(TEMPERATURES, 0.95), "profile": "paper", **kept})
+    hot = {**dict.fromkeys(TEMPERATURES, 0.95), "profile": "paper", **given}
+    if "profile" in given:
+        return (MCTSrContext(**hot),)
+    return MCTSrContext(**hot), MCTSrContext(
+        **{**dict.fromkeys(TEMPERATURES), "profile": "paper", **given}
+    )
 
 
 def fingerprint_v1(problem: str, context: MCTSrContext, spec: SearchSpec) -> str | None:
     """32 hexadecimal digits; None where no search of that time can be told to be this one."""
-    context = context_before(context)
+    context = contexts_before(context)[0]
     others, known = _others(spec), _GONE_BY_PROFILE.get(context.profile)
     usual = type(context)(profile=context.profile)
     new = set(type(context).model_fields) - {*LIMITS, *_SAME}
@@ -149,21 +155,7 @@ def stored_context(stored: Mapping[str, Any]) -> MCTSrContext:
 def shown_context(stored: Mapping[str, Any]) -> MCTSrContext:
     """The settings of a stored search, as far as this version has them."""
     known = {name: one for name, one in stored.items() if _is_known(name, one)}
-    return MCTSrContext(**({"profile": "paper", **known} if is_from_before(stored) else known))
-
-
-def as_before(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of no profile, or of "paper", as they were kept then."""
-    return {
-        name: one
-        for name, one in given.items()
-        if name != "profile" and (name not in TEMPERATURES or one is not None)
-    }
-
-
-def is_from_before(stored: Mapping[str, Any]) -> bool:
-    """Whether the settings were kept when paper's temperature was that of every search."""
-    return "profile" not in stored and any(name not in stored for name in TEMPERATURES)
+    return MCTSrContext(**{"profile": "paper", **known})  # the default where none was kept
 
 
 def _is_known(name: str, value: Any) -> bool:

@@ -43,7 +43,7 @@ from mctsr_graph.graph.state import (
     report_of,
 )
 from mctsr_graph.graph.step import Run
-from mctsr_graph.graph.stop import check_tree, why_stop
+from mctsr_graph.graph.stop import why_stop
 from mctsr_graph.judges import cases_of
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import as_question
@@ -88,7 +88,6 @@ class Nodes:
         """Choose the leaves of the next wave, or say why the search is over."""
         if state.get("drafted"):
             return Command(goto="initialize")
-        check_tree(state)
         spec, context = self.services.spec, run.context
         strategy = spec.strategy(context)
         search = seen_by(strategy, state, context, spec.bound_judge.reward_calls(context))
@@ -166,11 +165,11 @@ class Nodes:
     async def _critique(
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
+        prompts, problem = self.services.spec.prompts, question_of(state).text
+
         def request(leaf: Leaf) -> Request:
             answer = state["tree"][leaf["parent"] or ""]["answer"]
-            messages = say.critique_messages(
-                self.services.spec.prompts, question_of(state).text, answer
-            )
+            messages = say.critique_messages(prompts, problem, answer)
             return self.services.text("critique", messages, leaf["rollout"])
 
         wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
@@ -206,12 +205,12 @@ class Nodes:
             if not leaf["rewards"] and ("steering" in leaf or wants_reward(leaf["task"]))
         ]
         known, cases = known_answers(state["tree"], leaves), []
-        samples = asker.context.reward_samples
+        samples, problem = asker.context.reward_samples, question_of(state).text
         for leaf in leaves:
             own = [leaf["answer"] or ""] * samples
             refined = state["tree"][leaf["parent"] or ""] if leaf["task"] == "refine" else None
             again = [refined["answer"]] if refined is not None else []
-            cases.append(cases_of(question_of(state).text, [*own, *again], known, leaf["rollout"]))
+            cases.append(cases_of(problem, [*own, *again], known, leaf["rollout"]))
         replies = await self.services.judge(cases, asker, way)
         return {
             str(leaf["rollout"]): with_rewards(leaf, own[:samples], own[samples:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import NotRequired
 
 from typing_extensions import TypedDict
@@ -108,7 +108,7 @@ def with_rewards(leaf: Leaf, own: Sequence[Reply], again: Sequence[Reply]) -> Pa
 
 def rewards(replies: Iterable[Reply]) -> list[float]:
     """The rewards in evaluations, points; failed ones and copies of others are left out."""
-    replies, seen = list(replies), set[str]()
+    replies, seen = list(replies), set[Hashable]()
     again = {reply.digest for reply in replies if reply.is_certain}
     found = []
     for reply in replies:

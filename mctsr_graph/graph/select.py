@@ -48,7 +48,8 @@ def _of_wave(strategy: Strategy, search: Search) -> list[Task]:
     wishing = {node_id: node for node_id, node in search.tree.items() if "wishes" in node}
     wishes = [wished(wishing, number) for number in range(first, first + search.width)]
     free = wishes.count(None)
-    chosen = strategy.next_tasks(replace(search, width=free)) if free else []
+    asked = search if free == search.width else replace(search, width=free)
+    chosen = strategy.next_tasks(asked) if free else []
     waiting = iter(_checked(strategy, search.tree, chosen, free))
     tasks: list[Task] = []
     for node in wishes:

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage, no_usage, price_told
+from mctsr_graph.graph.checksum import Checksum
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.settings.question import Block, Question
 from mctsr_graph.strategies.choose import Choice
@@ -106,6 +107,8 @@ class MCTSrState(MCTSrInput, MCTSrOutput, Progress):
     """Failed rollouts in all, since the search was last taken up again after giving up."""
     seconds: float
     """Time spent waiting for the model."""
+    checksum: Annotated[dict[str, Any] | None, Checksum]
+    """Of all else (`mctsr_graph.graph.checksum`); gone after an update by hand."""
     remaining_steps: RemainingSteps
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -14,7 +13,9 @@ from langgraph.types import Command, TracePolicy
 
 from mctsr_graph.calls.sync_async import AWAITING, BLOCKING, Gate, Way, one_by_one, run_blocking
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.graph.checksum import with_checksum
 from mctsr_graph.graph.events import Event
+from mctsr_graph.graph.integrity import check_search
 from mctsr_graph.graph.spec import SearchSpec
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.settings.context import MCTSrContext
@@ -54,15 +55,17 @@ class Step(Runnable[MCTSrState, Update]):
         self._body, self._limits = body, limits
         self.default, self.spec = default, spec
         self._prepare = spec.load if spec.is_named else None
-        self.name = body.__name__
+        self._step = self.name = body.__name__
 
     def invoke(
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Update:
         """Run the body to its end in this thread."""
-        with _in_order(config):
-            update: Update = run_blocking(self._body(input, self._run(BLOCKING, config)))  # type: ignore[arg-type]
-        return update
+        before = one_by_one.set(_was_paused(config))
+        try:
+            return run_blocking(self._whole(input, BLOCKING, config))
+        finally:
+            one_by_one.reset(before)
 
     async def ainvoke(
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
@@ -71,8 +74,23 @@ class Step(Runnable[MCTSrState, Update]):
         if self._prepare is not None:
             await asyncio.to_thread(self._prepare)
             self._prepare = None
-        with _in_order(config):
-            return await self._body(input, self._run(AWAITING, config))
+        before = one_by_one.set(_was_paused(config))
+        try:
+            return await self._whole(input, AWAITING, config)
+        finally:
+            one_by_one.reset(before)
+
+    async def _whole(self, state: MCTSrState, way: Way, config: RunnableConfig | None) -> Update:
+        """Run the body; the first of a run checks what it finds, each leaves a checksum."""
+        run = self._run(way, config)
+        # What a checkpoint held; initialize forgets it
+        if self._step != "initialize" and _is_first(state, config):
+            thread = str((config or {}).get("configurable", {}).get("thread_id"))
+            check_search(state, thread, step=self._step)
+        update = await self._body(state, run)
+        if isinstance(update, Command):
+            return replace(update, update=with_checksum(state, update.update or {}, self._step))
+        return with_checksum(state, update, self._step)
 
     def _run(self, way: Way, config: RunnableConfig | None) -> Run:
         runtime = get_runtime()
@@ -84,20 +102,22 @@ class Step(Runnable[MCTSrState, Update]):
         return Run(limited, runtime.stream_writer, way, _place(info), gate)
 
 
+def _is_first(state: MCTSrState, config: RunnableConfig | None) -> bool:
+    """Whether a step may be the first of a run that goes on from a checkpoint.
+
+    Then as many steps are left as a run may take, or one less, where a killed one had done that.
+    """
+    return state.get("remaining_steps", 0) >= (config or {}).get("recursion_limit", 0)
+
+
 # LangGraph's own: nothing public tells whether a step is gone on with
 _SCRATCHPAD = "__pregel_scratchpad"
 
 
-@contextmanager
-def _in_order(config: RunnableConfig | None) -> Iterator[None]:
-    """Do one thing after the other in a step that was paused: LangGraph has answers for it."""
+def _was_paused(config: RunnableConfig | None) -> bool:
+    """Whether a step does one thing after the other, since LangGraph has answers for it."""
     pad = (config or {}).get("configurable", {}).get(_SCRATCHPAD)
-    paused = pad is not None and bool(pad.resume or pad.get_null_resume(False) is not None)
-    before = one_by_one.set(paused)
-    try:
-        yield
-    finally:
-        one_by_one.reset(before)
+    return pad is not None and bool(pad.resume or pad.get_null_resume(False) is not None)
 
 
 _SETTINGS = frozenset(MCTSrContext.model_fields)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mctsr_graph.calls.budget import spent_budget
 from mctsr_graph.calls.usage import total_cost
-from mctsr_graph.errors import CheckpointError
 from mctsr_graph.graph.state import ROLLOUT, MCTSrState
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Search, Strategy
@@ -44,17 +43,3 @@ def _fails_too_often(state: MCTSrState, context: MCTSrContext) -> bool:
         return True
     allowed = context.max_failure_share * max(state["rollouts"], _FEW_ROLLOUTS)
     return state["lost_rollouts"] > allowed
-
-
-def check_tree(state: MCTSrState) -> None:
-    """Refuse a state whose tree the checkpointer could not rebuild.
-
-    Raises:
-        CheckpointError: the tree is gone.
-    """
-    if state["best"] is not None and not state["tree"]:
-        raise CheckpointError(
-            f"the checkpointer gave back {state['rollouts']} rollouts but no tree: it keeps not "
-            "all the checkpoints that a DeltaChannel is rebuilt from (a pruned thread, or a saver "
-            "that keeps only the latest one)"
-        )

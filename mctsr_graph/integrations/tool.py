@@ -63,7 +63,7 @@ def create_mctsr_tool(
         name: Name of the tool.
         description: What the agent's model reads.
         per_call: Settings that a call may choose itself, with the owner's limit: the highest
-            number, or the allowed words, as in `{"max_rollouts": 32, "profile": ["paper"]}`.
+            number, or the allowed words, as in `{"max_calls": 131, "effort": ["low", "medium"]}`.
             Nothing else of `context` can be changed by a call.
         **options: Whatever else `solve` takes: context, prompts, journal, ... With a checkpointer
             the same call of an agent that was killed and is resumed goes on where its search

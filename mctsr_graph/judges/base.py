@@ -191,12 +191,17 @@ async def _judged(judge: Judge, calls: JudgeCalls) -> Reply:
         if isinstance(error, MCTSrError) or error is calls.error or bubbles_up(error):
             raise
         code, why = "judge_error", f"{name_of(judge)} raised {type(error).__name__}: {error}"
-    cost = sum_costs(reply.cost for reply in calls.replies)
-    made = Reply(value, cost, time.monotonic() - began, code, shorten(why))
-    if len(calls.replies) != 1:
-        return made
-    [only] = calls.replies
-    return replace(made, digest=only.digest, is_certain=only.is_certain)
+    replies = calls.replies
+    only = replies[0] if len(replies) == 1 else None
+    return Reply(
+        value,
+        sum_costs([reply.cost for reply in replies]),
+        time.monotonic() - began,
+        code,
+        shorten(why),
+        digest=only and only.digest,
+        is_certain=only is not None and only.is_certain,
+    )
 
 
 def _checked(value: Any, judge: Judge, strategy: Strategy) -> float:

@@ -29,9 +29,14 @@ from mctsr_graph.errors import (
     SearchFailedError,
     SearchInterrupted,
 )
+from mctsr_graph.graph.checksum import told_checksum, with_checksum
 from mctsr_graph.graph.graph import graph_of
 from mctsr_graph.graph.identity import VERSION
-from mctsr_graph.graph.identity_v1 import as_before, context_before, fingerprint_v1, is_from_before
+from mctsr_graph.graph.identity_v1 import (
+    contexts_before,
+    fingerprint_v1,
+)
+from mctsr_graph.graph.integrity import check_search, values_of
 from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import (
     MCTSrInput,
@@ -48,6 +53,7 @@ from mctsr_graph.run.lease import file_lease, memory_lease
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import Checkpointer, Problem, SolveOptions, SolveSpec
 from mctsr_graph.run.stages import failure_of, kept_of
+from mctsr_graph.settings.context import TEMPERATURES, MCTSrContext
 from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
@@ -89,7 +95,7 @@ class SearchRun:
         graph = graph_of(search, spec.context)
         self.graph: Graph = graph.compile(checkpointer=saver, name="mctsr")
         self.thread_id = spec.thread_id or spec.identity.digest
-        self._settings = spec.context.model_dump(mode="json", exclude_unset=True)
+        self._settings = _kept(spec.context)
         self._input: MCTSrInput | None = {"problem": spec.question.content}
         self._is_over = False
         self._values: dict[str, Any] = {}
@@ -101,12 +107,14 @@ class SearchRun:
             return
         if (await way.get_state(self.graph, self._at(self.thread_id))).values:
             return
-        before = replace(self._spec, context=context_before(self._spec.context))
-        former: str | None = before.identity.digest
-        if not _is_from_before(await way.get_state(self.graph, self._at(before.identity.digest))):
-            former = self._fingerprint_v1()
-        if former and (await way.get_state(self.graph, self._at(former))).values:
-            self.thread_id = former
+        for context in contexts_before(self._spec.context):
+            former = replace(self._spec, context=context).identity.digest
+            if _is_from_before(await way.get_state(self.graph, self._at(former))):
+                self.thread_id = former
+                return
+        first = self._fingerprint_v1()
+        if first and (await way.get_state(self.graph, self._at(first))).values:
+            self.thread_id = first
 
     async def run(self, way: Way) -> None:
         """Search to the end, from where the search stopped if it is kept."""
@@ -137,6 +145,11 @@ class SearchRun:
             if spec.stage is not None and not isinstance(error, MCTSrError | GraphBubbleUp):
                 await self._keep_failure(way, error)
             raise
+        if self._values.get("stop_reason") is None:
+            raise CheckpointError(
+                f"what is kept as search {config['configurable']['thread_id']!r} is damaged: it "
+                f"has {self._values.get('rollouts', 0)} rollouts, is not over and has no next step"
+            )
 
     async def _go_on(self, way: Way) -> None:
         """Go on with what is kept."""
@@ -146,6 +159,7 @@ class SearchRun:
         else:
             found, is_former = await kept_of(way, self.graph, at, stage)
             if stage.has_ended(found):
+                check_search(found.values, self.thread_id, told=found.metadata)
                 self._values, self._is_over = found.values, True
                 return
         update = self._take_up(found)
@@ -157,6 +171,9 @@ class SearchRun:
         if is_former:  # what came after it has kept other replies
             at = {**at, "configurable": found.config["configurable"]}
             values = {**values, "branch": uuid.uuid4().hex[:12]}
+        # By its own id: without what a step wrote whose run was killed, which an update leaves out
+        kept = await way.get_state(self.graph, found.config)
+        values = with_checksum(kept.values, values, as_node)
         await way.update_state(self.graph, at, values=values, as_node=as_node)
 
     async def _keep_failure(self, way: Way, error: Exception) -> None:
@@ -167,6 +184,8 @@ class SearchRun:
             failures = overwrite(failures)
         values = {"problem": self._spec.problem, "stop_reason": "failed", "failures": failures}
         with suppress(Exception):  # the first error is the one to tell
+            found = await way.get_state(self.graph, at)
+            values = with_checksum(found.values, values, "finalize")
             await way.update_state(self.graph, at, values=values, as_node="finalize")
             self._values = (await way.get_state(self.graph, at)).values
 
@@ -180,7 +199,7 @@ class SearchRun:
         }
         own = self._spec.search.given
         if self._saver is not None:
-            config["metadata"] = {  # kept with each checkpoint, to take the search up again by
+            told = {  # kept with each checkpoint, to take the search up again by
                 "mctsr_version": VERSION,
                 "mctsr_fingerprint": self._spec.identity.digest,
                 "mctsr_model": self._spec.model_name,
@@ -189,6 +208,7 @@ class SearchRun:
                 "mctsr_settings": json.dumps(self._settings),
                 **(self._spec.stage.metadata if self._spec.stage is not None else {}),
             }
+            config["metadata"] = {**told, "mctsr_checksum": told_checksum(told)}
         return config
 
     def _take_up(self, found: StateSnapshot) -> tuple[dict[str, Any], str] | None:
@@ -200,16 +220,16 @@ class SearchRun:
 
         Raises:
             FingerprintMismatchError: it is this problem, but another search.
+            CheckpointError: it is damaged.
         """
-        values, spec = found.values, self._spec
+        values, spec = values_of(found), self._spec
+        check_search(values, self.thread_id, told=found.metadata)
         same = values.get("problem") == spec.problem
         same = same and (values.get("attachments") or []) == list(spec.blocks)
         if not same or not values.get("tree"):
             return None
         if _is_from_before(found):
-            given = spec.context.model_dump(mode="json", exclude_unset=True)
-            self._settings = as_before(given)  # so that it stays one
-            spec = self._spec = replace(spec, context=context_before(spec.context))
+            spec = self._as_before(found)
         self._check_identity(found.metadata or {})
         self._input, self._values = None, values
         if values["stop_reason"] is None:
@@ -227,6 +247,19 @@ class SearchRun:
         # Without the answer, which every further checkpoint would hold
         without = dict.fromkeys(("answer", "final_answer", "choice", "mctsr"))
         return {"stop_reason": None, **again, **without}, "backpropagate"
+
+    def _as_before(self, found: StateSnapshot) -> SolveSpec:
+        """Take the settings for those of the time; keep them in that form, so that it stays one."""
+        stored, given = _told(found), _kept(self._spec.context)
+        heats = {name: stored[name] for name in TEMPERATURES if name in stored}
+        self._settings = {
+            **{name: one for name, one in given.items() if name != "profile"},
+            **heats,
+        }
+        recent = len(heats) == len(TEMPERATURES)
+        context = contexts_before(self._spec.context)[-1 if recent else 0]
+        self._spec = replace(self._spec, context=context)
+        return self._spec
 
     def _check_identity(self, told: Mapping[str, Any]) -> None:
         own, known = self._spec.identity, told.get("mctsr_fingerprint")
@@ -386,10 +419,23 @@ def only_runner(checkpointer: Checkpointer | None, thread_id: str) -> Iterator[N
         yield
 
 
-def _is_from_before(found: StateSnapshot) -> bool:
-    """Whether a search is there whose temperature was that of every search then."""
+def _kept(context: MCTSrContext) -> dict[str, Any]:
+    """What is kept of settings: the profile, whose default may change, and what was given."""
+    return {
+        "profile": context.profile,
+        **context.model_dump(mode="json", exclude_unset=True),
+    }
+
+
+def _told(found: StateSnapshot) -> dict[str, Any]:
     told: Mapping[str, Any] = found.metadata or {}
-    return bool(found.values) and is_from_before(json.loads(told.get("mctsr_settings", "{}")))
+    settings: dict[str, Any] = json.loads(told.get("mctsr_settings", "{}"))
+    return settings
+
+
+def _is_from_before(found: StateSnapshot) -> bool:
+    """Whether a search is there that was kept when "paper" was the default."""
+    return bool(found.values) and "profile" not in _told(found)
 
 
 def _is_new(saver: BaseCheckpointSaver[Any]) -> bool:

@@ -25,7 +25,7 @@ def solve(
             files, which reach every role whose model takes them.
         model: A chat model, or a name such as "huggingface:Qwen/Qwen2.5-7B-Instruct". By
             default the environment variable MCTSR_MODEL, else the embedded model.
-        context: The settings; by default profile "paper".
+        context: The settings; by default profile "tuned".
         checkpointer: A LangGraph checkpointer, or the path of an SQLite file. The same call
             made again then goes on where the search stopped, and returns at once when it is
             over. Limits such as max_rollouts may be raised in between; under another prior the

@@ -149,7 +149,7 @@ def _asked(
     if concurrency < 1:
         raise ConfigError(f"concurrency is {concurrency}, allowed 1 or more")
     of_each = {name: one for name, one in options.items() if name in BatchOptions.__optional_keys__}
-    context = options.get("context") or MCTSrContext(profile="tuned")
+    context = options.get("context") or MCTSrContext()
     # On a cluster each worker makes it, and nobody asks it here
     here = cast(Model | str | None, model if options.get("engine") != "ray" else None)
     spec = SolveSpec.of(here, cast(BatchOptions, {**of_each, "context": context}))

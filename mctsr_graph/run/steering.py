@@ -20,7 +20,9 @@ from langgraph.types import Overwrite, StateSnapshot
 
 from mctsr_graph.calls.sync_async import run_blocking
 from mctsr_graph.errors import CheckpointError, ConfigError
+from mctsr_graph.graph.checksum import with_checksum
 from mctsr_graph.graph.identity_v1 import stored_context
+from mctsr_graph.graph.integrity import check_search, values_of
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.graph.state import ROLLOUT
 from mctsr_graph.run.driver import AWAITING, BLOCKING, Graph, Way
@@ -178,7 +180,9 @@ class _Paused:
         graph: Graph,
         context: MCTSrContext | None = None,
     ) -> None:
-        self._values = found.values
+        self._values = values_of(found)
+        thread = str(config["configurable"].get("thread_id"))
+        check_search(self._values, thread, told=found.metadata)
         if not self._values.get("tree"):
             raise CheckpointError("there is no search to steer, or it has no answer yet")
         self._found = found
@@ -245,10 +249,11 @@ class _Paused:
         elif change.wave is not None:
             as_node, wave = "critique", change.wave
         branch = uuid.uuid4().hex[:12]
+        # Calls recorded for the search as it was do not fit what it is now
+        values = self._on(merge(tree, [patch]), tree=patch, wave=wave, branch=branch)
         return {
             "config": _signed(self._config, self._found, **{_STEERED: branch}),
-            # Calls recorded for the search as it was do not fit what it is now
-            "values": self._on(merge(tree, [patch]), tree=patch, wave=wave, branch=branch),
+            "values": with_checksum(self._values, values, as_node),
             "as_node": as_node,
         }
 
@@ -256,6 +261,7 @@ class _Paused:
         """The arguments of `update_state` that go on from this state, as the latest one."""
         branch = self._values.get("branch") or ""
         values = self._on(self._values["tree"], wave=_NONE_IN_FLIGHT, branch=branch)
+        values = with_checksum(self._values, values, "backpropagate")
         config = _signed(self._config, self._found)
         return {"config": config, "values": values, "as_node": "backpropagate"}
 

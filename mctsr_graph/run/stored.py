@@ -15,6 +15,7 @@ from langgraph.types import StateSnapshot
 from mctsr_graph.errors import CheckpointError
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.identity_v1 import shown_context
+from mctsr_graph.graph.integrity import check_search, values_of
 from mctsr_graph.models.scripted import ScriptedChatModel
 from mctsr_graph.run.driver import Graph, readable
 from mctsr_graph.run.session import SearchRun
@@ -81,7 +82,10 @@ def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
     config = _config(stored.thread_id)
     with _existing(path) as saver, readable(config):
         search = SearchRun(spec.about(stored.question), saver, None)
-        search.hold(search.graph.get_state(config).values)
+        found = search.graph.get_state(config)
+        values = values_of(found)
+        check_search(values, stored.thread_id, told=found.metadata)
+        search.hold(values)
         return search.so_far(stored.stop_reason)
 
 
@@ -133,12 +137,13 @@ def _config(thread_id: str) -> RunnableConfig:
 
 
 def _stored(thread_id: str, state: StateSnapshot) -> StoredSearch | None:
-    values = state.values
+    values = values_of(state)
     told = cast(dict[str, str], state.metadata or {})
     tree = values.get("tree") or {}
     best = values.get("best")
     if "mctsr_settings" not in told and not (tree and "rollouts" in values):
         return None  # another graph's
+    check_search(values, thread_id, told=told)
     settings = json.loads(told.get("mctsr_settings", "{}"))
     if not isinstance(settings, dict):
         raise TypeError(f"its settings are {settings!r}, allowed an object")

@@ -21,7 +21,7 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.settings.allowed import IN_WORDS, Effort, EffortByRole, bounds, unknown_setting
 from mctsr_graph.settings.prices import Price, Prices, price_of
 from mctsr_graph.settings.prior import USUAL, Prior
-from mctsr_graph.settings.profiles import PROFILES, default_of
+from mctsr_graph.settings.profiles import DEFAULT_PROFILE, PROFILES, default_of
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, WIDTH, scaled
 
 Points = Annotated[float, Field(allow_inf_nan=False)]
@@ -78,10 +78,10 @@ RENAMED = {"select": "choice"}
 class MCTSrContext(BaseModel):
     """The settings of one search. Immutable, JSON types only, checked at construction.
 
-    `profile` names a set of values; every field given by name overrides it. "paper" follows
+    `profile` names a set of values; every field given by name overrides it. "tuned", the default,
+    spends each call where it tells most about which answer is right; "paper" follows
     arXiv 2406.07394; "official" reproduces the authors' published code where it differs
-    (without its use of the ground truth); "tuned" spends each call where it tells most about
-    which answer is right. A wrong value raises `ConfigError`.
+    (without its use of the ground truth). A wrong value raises `ConfigError`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -93,7 +93,7 @@ class MCTSrContext(BaseModel):
             description="the strategy, with the values that fill every field not given by name",
             json_schema_extra=_list_profiles,
         ),
-    ] = "paper"
+    ] = DEFAULT_PROFILE
 
     # How long the search runs
     effort: Annotated[
@@ -332,10 +332,7 @@ class MCTSrContext(BaseModel):
     ] = 600.0
     draft_temperature: Annotated[
         Temperature,
-        Field(
-            description="sampling temperature; null: the model's own, as always where no profile "
-            "is asked for"
-        ),
+        Field(description="sampling temperature; null: the model's own"),
     ] = _by_profile("draft_temperature", None)
     critique_temperature: Annotated[Temperature, Field(description="as draft_temperature")] = (
         _by_profile("critique_temperature", None)
@@ -375,8 +372,6 @@ class MCTSrContext(BaseModel):
         given: Any = None
         if isinstance(data, dict):
             given = {RENAMED.get(name, name): value for name, value in data.items()}
-            if "profile" not in given:  # told apart from profile "paper" that was asked for
-                given = {**dict.fromkeys(TEMPERATURES), **given}
             data = {**_defaults(given), **given}
         try:
             context: MCTSrContext = handler(data)
@@ -419,7 +414,7 @@ class MCTSrContext(BaseModel):
 
 def _defaults(given: dict[str, Any]) -> dict[str, Any]:
     """What the profile fills in; an effort goes before its budget, a prior before `lead`."""
-    defaults = dict(PROFILES.get(str(given.get("profile", "paper")), {}))
+    defaults = dict(PROFILES.get(str(given.get("profile", DEFAULT_PROFILE)), {}))
     if given.get("prior") is not None:
         defaults.pop("lead", None)
     if given.get("effort") is not None:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 PROFILES: dict[str, Mapping[str, Any]] = {}
-"""By name of the profile: the defaults that differ from those of profile "paper"."""
+"""By name of the profile: the settings whose defaults it changes."""
+DEFAULT_PROFILE = "tuned"
+"""Of settings that name none: the one that does not lose to a majority vote at equal calls."""
 
 
 def add_profile(name: str, defaults: Mapping[str, Any]) -> None:

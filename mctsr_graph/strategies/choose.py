@@ -54,11 +54,6 @@ class Choice(TypedDict):
 
 def classes_of(tree: Mapping[str, Node], context: MCTSrContext) -> list[AnswerClass]:
     """The classes of a tree's answers, the likeliest first. Dummies belong to none."""
-    groups: dict[str, list[Node]] = {}
-    for node in in_play(tree).values():
-        key = class_of(node)
-        if key is not None and not node["dummy"]:
-            groups.setdefault(key, []).append(node)
     chances = believe(evidence_of(tree), context.belief_prior).chances
     having_votes = {node["id"] for node in voters(tree)}
     found = [
@@ -69,9 +64,19 @@ def classes_of(tree: Mapping[str, Node], context: MCTSrContext) -> list[AnswerCl
             reward=_mean([_mean(node["rewards"]) for node in nodes if node["rewards"]]),
             chance=chances[key],
         )
-        for key, nodes in groups.items()
+        for key, nodes in _groups(tree).items()
     ]
     return sorted(found, key=lambda one: -one["chance"])
+
+
+def _groups(tree: Mapping[str, Node]) -> dict[str, list[Node]]:
+    """The answers in play by class, in the order of finding."""
+    groups: dict[str, list[Node]] = {}
+    for node in in_play(tree).values():
+        key = class_of(node)
+        if key is not None and not node["dummy"]:
+            groups.setdefault(key, []).append(node)
+    return groups
 
 
 def max_q(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
@@ -95,15 +100,13 @@ def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
     """
     chances, votes = believe(evidence_of(tree), context.belief_prior).chances, polled(tree)
     # No more than it needs of `classes_of`, which also weighs every reward: it is asked each time
-    answers = [node for node in in_play(tree).values() if not node["dummy"]]
-    keyed = [(class_of(node), node["id"]) for node in answers]
-    known = [(key, node_id) for key, node_id in keyed if key is not None]
-    if not known:
+    groups = _groups(tree)
+    if not groups:
         return best_node(tree)
-    likeliest = max(known, key=lambda one: chances[one[0]])[0]
-    most = max(known, key=lambda one: (votes[one[0]], chances[one[0]]))[0]
+    likeliest = max(groups, key=lambda key: chances[key])
+    most = max(groups, key=lambda key: (votes[key], chances[key]))
     chosen = likeliest if chances[likeliest] >= _OVERRULES * chances[most] else most
-    return representative(tree, [node_id for key, node_id in known if key == chosen])
+    return representative(tree, [node["id"] for node in groups[chosen]])
 
 
 CHOICES: dict[str, Rule] = {

@@ -76,7 +76,7 @@ class PaperStrategy(Strategy):
     def _highest(self, tree: Mapping[str, Node], context: MCTSrContext, count: int) -> list[str]:
         """The `count` candidates with the highest UCT, the earliest of equals first."""
         best: list[tuple[float, int, str]] = []  # a heap, the lowest and latest first
-        most_visits = max([len(node["rewards"]) for node in tree.values()], default=0)
+        most_visits = max(map(len, [node["rewards"] for node in tree.values()]), default=0)
         # No node has a larger bonus. Most nodes cannot win even with it; passing them over keeps
         # a large tree cheap
         c, epsilon, log_term = context.exploration_constant, context.epsilon, context.log_term

@@ -301,6 +301,8 @@ HINTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 _PACKED_HINTS = {
     hint.replace(" ", "").encode() for hints, _ in HINTS for hint in hints if hint.isascii()
 }
+# What holds another one tells no more
+_PACKED_HINTS -= {hint for hint in _PACKED_HINTS for one in _PACKED_HINTS - {hint} if one in hint}
 # What is made blank, or what a sentence may hold between the letters of a word
 _BLANKS = b" \t\n\r\f\v._-*`$~{\\#}"
 _PACKED = str.maketrans("", "", _BLANKS.decode())

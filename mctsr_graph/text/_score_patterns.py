@@ -214,21 +214,22 @@ def _plain_characters(text: str) -> str:
 
 
 _BLANKS = re.compile(r"[^\S\n]+")
-# Applied in this order
+# Applied in this order to a text that holds the first
 _CLEANING = [
-    (_BLANKS, " "),
-    (CODE, "\n"),
-    (re.compile(r"```(?:[a-z]{2,9}(?=\n))?"), "\n"),
-    (re.compile(r"([0-9]) ?\* ?(?=[0-9])"), "\\1\u00d7"),
-    (re.compile(r"\\[dt]?frac ?\{(-?[0-9]{1,9})\} ?\{([0-9]{1,9})\}"), r"\1/\2"),
-    (re.compile(r"\\(?:boxed|text|textbf|mathbf|mathrm) ?(?=\{)|\\[()\[\],;]"), ""),
-    (re.compile(r"\\%"), "%"),
-    (re.compile("_"), " "),
-    (re.compile("`"), '"'),
-    (re.compile(r"[*$]+"), ""),
-    (re.compile(r"—(?=[0-9])|(?<=[:=\]]) ?—(?= ?[0-9])"), "-"),
-    (_BLANKS, " "),
-    (re.compile(r" ?\n\s*"), "\n"),
+    ("", _BLANKS, " "),
+    ("```", CODE, "\n"),
+    ("```", re.compile(r"```(?:[a-z]{2,9}(?=\n))?"), "\n"),
+    ("*", re.compile(r"([0-9]) ?\* ?(?=[0-9])"), "\\1\u00d7"),
+    ("frac", re.compile(r"\\[dt]?frac ?\{(-?[0-9]{1,9})\} ?\{([0-9]{1,9})\}"), r"\1/\2"),
+    ("\\", re.compile(r"\\(?:boxed|text|textbf|mathbf|mathrm) ?(?=\{)|\\[()\[\],;]"), ""),
+    ("\\%", re.compile(r"\\%"), "%"),
+    ("_", re.compile("_"), " "),
+    ("`", re.compile("`"), '"'),
+    ("*", re.compile(r"\*+"), ""),
+    ("$", re.compile(r"\$+"), ""),
+    ("—", re.compile(r"—(?=[0-9])|(?<=[:=\]]) ?—(?= ?[0-9])"), "-"),
+    ("  ", _BLANKS, " "),
+    ("\n", re.compile(r" ?\n\s*"), "\n"),
 ]
 
 
@@ -247,6 +248,7 @@ def clean(reply: str) -> str:
     if len(text) > _HEAD + _TAIL:
         text = f"{text[:_HEAD]}\n{text[-_TAIL:]}"
     text = _plain_characters(text)
-    for pattern, replacement in _CLEANING:
-        text = pattern.sub(replacement, text)
+    for needed, pattern, replacement in _CLEANING:
+        if needed in text:
+            text = pattern.sub(replacement, text)
     return in_english(text.strip())

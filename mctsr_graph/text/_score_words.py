@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from mctsr_graph.text.score_labels import FINAL, OF_HUNDRED, OTHER_NOUNS, SCORE_NOUNS
 
@@ -92,33 +93,32 @@ _VERBS = (
 )
 
 
-def _has(text: str, words: Iterable[str]) -> bool:
-    # Much faster than the patterns, and mostly false; `any` would cost a step a word
-    for word in words:  # noqa: SIM110
-        if word in text:
-            return True
-    return False
+def _english_label(found: re.Match[str]) -> str:
+    name = "final score" if found["before"] or found["after"] else "score"
+    return f"the {name} is " if found["verb"] else f"{name.capitalize()}: "
+
+
+# Applied in this order to a text that holds one of the words, which is mostly false and seen much
+# faster than by the patterns
+_IN_ENGLISH: tuple[tuple[Iterable[str], re.Pattern[str], Any], ...] = (
+    ((*_TENS, *_ONES, "hundred"), _IN_WORDS, _in_digits),
+    (_UNITS, _POINTS, " points"),
+    (("です", "とします", "でした", "입니다", "이다", "है"), _ENDING, r"\1"),
+    (("",), _SCALE, "/"),
+    ((*_NOUNS, "score est", "score fin", "score es", "score è"), _LABEL, _english_label),
+    (OTHER_NOUNS, _LINE, r"\1Score: "),
+    (("",), _SIGN, "-"),
+    (_VERBS, _GIVE, "I give this "),
+    (("を", "을"), _GIVEN, r"I give this \1 points. "),
+)
 
 
 def in_english(text: str) -> str:
     """The text with labels of scores in English and their number words in digits."""
     lower = text.lower()
-
-    if _has(lower, (*_TENS, *_ONES, "hundred")):
-        text = _IN_WORDS.sub(_in_digits, text)
-    if _has(lower, _UNITS):
-        text = _POINTS.sub(" points", text)
-    text = _SCALE.sub("/", _ENDING.sub(r"\1", text))
-    if _has(lower, _NOUNS) or _has(lower, ("score est", "score fin", "score es", "score è")):
-        text = _LABEL.sub(_english_label, text)
-    if _has(lower, OTHER_NOUNS):
-        text = _LINE.sub(r"\1Score: ", text)
-    text = _SIGN.sub("-", text)
-    if _has(lower, _VERBS):
-        text = _GIVE.sub("I give this ", text)
-    return _GIVEN.sub(r"I give this \1 points. ", text)
-
-
-def _english_label(found: re.Match[str]) -> str:
-    name = "final score" if found["before"] or found["after"] else "score"
-    return f"the {name} is " if found["verb"] else f"{name.capitalize()}: "
+    for words, pattern, replacement in _IN_ENGLISH:
+        for word in words:
+            if word in lower:
+                text = pattern.sub(replacement, text)
+                break
+    return text

@@ -75,6 +75,8 @@ def clean_text(text: str) -> str:
         The text without NUL. Two surrogates that are one character cut in two (as a stream may
         do) become that character, and any other surrogate becomes U+FFFD.
     """
+    if text.isascii() and "\0" not in text:
+        return text
     utf16 = text.replace("\0", "").encode("utf-16-le", "surrogatepass")
     return utf16.decode("utf-16-le", "replace")
 

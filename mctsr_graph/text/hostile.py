@@ -86,11 +86,16 @@ def defuse_control_tokens(text: str) -> str:
     return "\u200b".join(text[start:end] for start, end in pairwise(edges))
 
 
-@_remembered
 def _control_tokens(text: str) -> tuple[int, ...]:
     """The places behind the first characters of control tokens."""
-    if not [mark for mark in CONTROL_MARKS if mark in text]:  # much faster than the pattern
-        return ()
+    for mark in CONTROL_MARKS:  # much faster than the pattern
+        if mark in text:
+            return _found_tokens(text)
+    return ()
+
+
+@_remembered
+def _found_tokens(text: str) -> tuple[int, ...]:
     return tuple(token.end() for token in CONTROL.finditer(text))
 
 

@@ -101,8 +101,10 @@ class _Found(NamedTuple):
 # ------------------------------------------------------------------ reading one number
 def _to_float(number: re.Match[str]) -> float:
     """The value of a `NUMBER` match; NaN and infinities pass through."""
-    body = _DECIMAL_COMMA.sub(r"\1.", number["body"])
-    value = float(body.replace("∞", "inf").replace(",", ""))
+    body = number["body"]
+    if "," in body:
+        body = _DECIMAL_COMMA.sub(r"\1.", body).replace(",", "")
+    value = float(body.replace("∞", "inf"))
     return -value if (number["sign"] or "").lower().startswith(("-", "minus", "neg")) else value
 
 
@@ -111,7 +113,8 @@ def _other_scale(text: str, number: re.Match[str], note: str) -> bool:
     line = text[max(0, number.start() - 100) : number.start()].rsplit("\n", 1)[-1]
     tail = text[number.end() : number.end() + 60].split("\n", 1)[0]
     hits = (OUT_OF.match(tail), SCALE.search(line), SCALE.search(tail), NOTE_TOP.search(note))
-    return any(hit[hit.lastindex or 0] != f"{HIGHEST:g}" for hit in hits if hit)
+    tops = [hit[hit.lastindex or 0] for hit in hits if hit]
+    return tops.count(f"{HIGHEST:g}") < len(tops)
 
 
 def _read(text: str, number: re.Match[str], bridge: str = ":") -> tuple[float, str] | None:
@@ -160,9 +163,10 @@ def _is_quoted(text: str, start: int, end: int) -> bool:
     return in_marks and line[:-1].strip(" ")[-1:] not in set(":{,") | {""}
 
 
-def _kind(text: str, label: re.Match[str], number: re.Match[str], bridge: str) -> int | None:
+def _kind(
+    text: str, words: str, label: re.Match[str], number: re.Match[str], bridge: str
+) -> int | None:
     """The kind of the statement that a label and a number make; None if they make none."""
-    words = _words_before(text, label)
     if NO_SCORE.search(words):
         return None
     explicit = bool(number["sign"]) or bool(OF_ALL.match(text, number.end()))
@@ -257,9 +261,10 @@ def _labelled(text: str) -> list[_Found]:
         if hit is None or _is_quoted(text, label.start(), hit[0].end()):
             continue
         number, bridge = hit[0], (note[0] if note else "") + hit[1]
-        kind, read = _kind(text, label, number, bridge), _read(text, number, bridge)
+        words = _words_before(text, label)
+        kind, read = _kind(text, words, label, number, bridge), _read(text, number, bridge)
         if kind is not None and read is not None:
-            name = _words_before(text, label).rpartition(" ")[2] + label[0].lower()
+            name = words.rpartition(" ")[2] + label[0].lower()
             found.append(_Found(kind, name, label.start(), number.end(), *read))
     return found
 
@@ -306,7 +311,7 @@ def _choose(found: list[_Found], text: str, reply: str) -> _Found:
     settled = [one for one in found if one.fault != "ambiguous"]
     if not settled:
         raise _error("ambiguous" if found else "missing", reply)
-    kind = max(one.kind for one in settled)
+    kind = max([one.kind for one in settled])
     same = [one for one in settled if one.kind == kind]
     last = same[-1]
     unsettled_since = any(
@@ -317,9 +322,10 @@ def _choose(found: list[_Found], text: str, reply: str) -> _Found:
         for one in same[:-1]
         if one.value != last.value and (kind != STRONG or one.name == last.name)
     ]
-    between = text[max(rivals[-1].end if rivals else 0, last.start - 500) : last.start]
-    corrected = kind != CRITERION and CORRECTION.search(between)
-    if unsettled_since or (rivals and not corrected):
+    if rivals and not unsettled_since:
+        between = text[max(rivals[-1].end, last.start - 500) : last.start]
+        unsettled_since = kind == CRITERION or not CORRECTION.search(between)
+    if unsettled_since:
         raise _error("ambiguous", reply)
     return last
 

@@ -38,6 +38,8 @@ _END = re.compile(
 _BARE_BEGIN = re.compile(r"\s*analysis(?=[A-Z])")  # at the beginning only
 _BARE_END = "assistantfinal"
 _OVER = re.compile(r"<\|(?:end|return|END_RESPONSE|end_of_solution)\|>")
+_MARKS = ("<", "[", "◁", "analysis", _BARE_END)
+"""Each pattern needs one of these, which are looked for much faster."""
 
 
 class Said(NamedTuple):
@@ -51,6 +53,11 @@ class Said(NamedTuple):
 
 def said(reply: str) -> Said:
     """Reads what follows the last end of thinking, up to thinking that is begun and not ended."""
+    for mark in _MARKS:
+        if mark in reply:
+            break
+    else:
+        return Said(reply.strip(), False)
     rest = _END.split(reply)[-1].rpartition(_BARE_END)[2]
     begin = _BARE_BEGIN.match(rest) or _BEGIN.search(rest)
     text = rest[: begin.start()] if begin else rest

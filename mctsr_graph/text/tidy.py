@@ -40,7 +40,11 @@ def tidy(value: str, limit: int) -> str:
     if len(value) > 2 * limit or "\\boxed" in value or "\\fbox" in value:
         return ""
     value = _HTML.sub("", value)
+    before = None
     for _ in range(4):  # each layer of markup may hide one more
+        if value == before:
+            break
+        before = value
         value = _DELIMITER.sub(r"\1", _FENCE.sub("", value.strip()))
         # The backslash goes too: it is what is left of a trailing "\," or "\\".
         value = value.strip("` \t\n")

@@ -32,7 +32,9 @@ def classified(tree: Mapping[str, Node], node_id: str) -> Patch:
     answer = tree[node_id]["final_answer"]
     if answer is None:
         return {node_id: {"answer_class": None}}
-    # One look at each node, as this is done for every node of a search
+    for other in tree.values():
+        if other["final_answer"] == answer and other["id"] != node_id and "answer_class" in other:
+            return {node_id: {"answer_class": other["answer_class"]}}
     kept = {
         other["final_answer"]: other.get("answer_class", "")
         for other in tree.values()
@@ -43,8 +45,6 @@ def classified(tree: Mapping[str, Node], node_id: str) -> Patch:
         near = [*kept, answer]
         silent = (one["id"] for one in tree.values() if one["final_answer"] is None)
         patch = {one: {"answer_class": None} for one in silent}
-    elif answer in kept:
-        return {node_id: {"answer_class": kept[answer]}}
     else:
         near = [*related(answer, kept), answer]
     names = classes_of(near)

@@ -14,6 +14,8 @@ def as_copy(tree: Mapping[str, Node], node: Node) -> Node:
     Like it is one of the same text in reply to the same request: a draft, or a refinement of the
     same answer by the same critique.
     """
+    if node["duplicate_of"] is None:
+        return node
     for other in tree.values():
         if other["answer"] != node["answer"] or other["dummy"]:
             continue
@@ -24,6 +26,8 @@ def as_copy(tree: Mapping[str, Node], node: Node) -> Node:
 
 def distinct(nodes: Mapping[str, Node], by: Literal["repeats", "duplicate_of"]) -> list[Node]:
     """The nodes without copies: of those that are one reply ("repeats"), or one text, the first."""
+    if not [True for node in nodes.values() if node.get(by)]:  # as in most trees
+        return list(nodes.values())
     first: dict[str, Node] = {}
     for node_id, node in nodes.items():
         first.setdefault(node.get(by) or node_id, node)

@@ -59,7 +59,9 @@ def in_play(tree: Mapping[str, N]) -> Mapping[str, N]:
 
 def live_children(tree: Mapping[str, N], node: N) -> list[N]:
     """The children of `node` that are not pruned; only these count for its value."""
-    return [child for i in node["children"] if not (child := tree[i]).get("pruned")]
+    return [
+        child for i in node["children"] if "pruned" not in (child := tree[i]) or not child["pruned"]
+    ]
 
 
 def pending(node: Mapping[str, Any], rollouts: int) -> dict[int, str | None]:

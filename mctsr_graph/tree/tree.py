@@ -68,7 +68,7 @@ def merge(tree: Mapping[str, Any] | None, patches: Sequence[Mapping[str, Any]]) 
     merged = dict(tree or {})
     for patch in patches:
         for node_id, fields in patch.items():
-            merged[node_id] = {**merged.get(node_id, {}), **fields}
+            merged[node_id] = {**merged[node_id], **fields} if node_id in merged else {**fields}
     return merged
 
 

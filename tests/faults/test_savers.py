@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, closing
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from mctsr_graph import MCTSrContext, MCTSrError, ScriptedChatModel, create_mctsr, solve
 from mctsr_graph.errors import CheckpointError
+from mctsr_graph.graph.integrity import check_search
 from mctsr_graph.run.sqlite_saver import open_file
 from tests.conftest import keyed_reply
 from tests.faults import postgres
+from tests.hostile_replies import VALUES, telling
 
 Make = Callable[..., ScriptedChatModel]
 PROBLEM = {"problem": "How many?"}
@@ -80,7 +83,7 @@ class Search:
         self.config: Any = {"configurable": {"thread_id": "1"}}
 
     async def run(self, given: Any, rollouts: int, config: Any = None) -> None:
-        context = MCTSrContext(max_rollouts=rollouts)
+        context = MCTSrContext(profile="paper", max_rollouts=rollouts)
         more: Any = {"context": context, "durability": "sync"}
         if self.later:
             await self.graph.ainvoke(given, config or self.config, **more)
@@ -134,6 +137,25 @@ async def test_a_fork_leaves_the_other_branch_as_it_is(
     assert whole[0].values["tree"] == before["tree"]
 
 
+async def test_whatever_a_server_tells_beside_its_text_is_kept_or_left_out(
+    saver: tuple[Any, bool],
+) -> None:
+    told = cycle(value for name, value in VALUES.items() if name != "long")
+    model = ScriptedChatModel(replies=lambda call: telling(keyed_reply(call), next(told)))
+    await Search(saver, model).run(PROBLEM, 4)
+    plain = Search(saver, ScriptedChatModel(replies=keyed_reply))
+    config = {**plain.config, "recursion_limit": 100}
+    update: Any = {"stop_reason": None}
+    if plain.later:
+        await plain.graph.aupdate_state(config, update, as_node="backpropagate")
+    else:
+        plain.graph.update_state(config, update, as_node="backpropagate")
+    await plain.run(None, 6)
+    found = await plain.values()
+    assert (found["rollouts"], list(found["tree"])) == (6, ["0", "1", "2", "3", "4", "5", "6"])
+    check_search(found, "1")
+
+
 async def test_history_shows_the_tree_grow(
     saver: tuple[Any, bool], keyed: ScriptedChatModel
 ) -> None:
@@ -169,7 +191,7 @@ def test_a_saver_that_forgets_older_checkpoints_is_named(scripted: Make) -> None
 
     saver = Shallow()
     config: Any = {"configurable": {"thread_id": "1"}}
-    context = MCTSrContext(max_rollouts=4)
+    context = MCTSrContext(profile="paper", max_rollouts=4)
     broken = create_mctsr(scripted({("critique", 3, 0): CrashError()}))
     with pytest.raises(CrashError):
         broken.compile(checkpointer=saver).invoke(PROBLEM, config, context=context)
@@ -225,7 +247,7 @@ except CheckpointError as error:
     told, _, message = done.stdout.partition(" ")
     assert "could not be written" in message
     model = ScriptedChatModel(replies=keyed_reply)
-    context = MCTSrContext(max_rollouts=int(told) + 2)
+    context = MCTSrContext(profile="paper", max_rollouts=int(told) + 2)
     solution = solve("How many?", model, context=context, checkpointer=file)
     whole = solve("How many?", ScriptedChatModel(replies=keyed_reply), context=context)
     assert solution.tree == whole.tree
@@ -237,7 +259,9 @@ def test_a_locked_file_is_waited_for(tmp_path: Path, keyed: ScriptedChatModel) -
     import time
 
     file = tmp_path / "search.db"
-    solve("How many?", keyed, context=MCTSrContext(max_rollouts=1), checkpointer=file)
+    solve(
+        "How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=1), checkpointer=file
+    )
     other = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
@@ -247,7 +271,9 @@ def test_a_locked_file_is_waited_for(tmp_path: Path, keyed: ScriptedChatModel) -
 
     thread = threading.Thread(target=release)
     thread.start()
-    solution = solve("How many?", keyed, context=MCTSrContext(max_rollouts=3), checkpointer=file)
+    solution = solve(
+        "How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=3), checkpointer=file
+    )
     thread.join()
     other.close()
     assert solution.rollouts == 3
@@ -257,7 +283,9 @@ def test_a_tampered_file_runs_no_code(tmp_path: Path, keyed: ScriptedChatModel) 
     import ormsgpack
 
     file, marker = tmp_path / "search.db", tmp_path / "marker"
-    solve("How many?", keyed, context=MCTSrContext(max_rollouts=1), checkpointer=file)
+    solve(
+        "How many?", keyed, context=MCTSrContext(profile="paper", max_rollouts=1), checkpointer=file
+    )
     call = ormsgpack.packb(("os", "system", f"touch {marker}"))
     with closing(sqlite3.connect(file)) as connection, connection:
         latest = "(SELECT MAX(checkpoint_id) FROM checkpoints)"
@@ -281,7 +309,12 @@ def test_a_tampered_file_runs_no_code(tmp_path: Path, keyed: ScriptedChatModel) 
 def test_the_state_is_plain_json(tmp_path: Path) -> None:
     model = ScriptedChatModel(replies=keyed_reply)
     file = tmp_path / "search.db"
-    solve("How many?", model, context=MCTSrContext(max_rollouts=3, width=2), checkpointer=file)
+    solve(
+        "How many?",
+        model,
+        context=MCTSrContext(profile="paper", max_rollouts=3, width=2),
+        checkpointer=file,
+    )
     with open_file(file) as saver:
         for kind, value in saver.conn.execute("SELECT type, value FROM writes"):
             assert kind in ("msgpack", "null", "empty")
@@ -304,12 +337,14 @@ def test_a_value_that_cannot_be_kept_is_refused_at_once(
     with open_file(tmp_path / "search.db") as saver:
         graph = create_mctsr(keyed).compile(checkpointer=saver)
         config: Any = {"configurable": {"thread_id": "1"}}
-        graph.invoke(PROBLEM, config, context=MCTSrContext(max_rollouts=2))
+        graph.invoke(PROBLEM, config, context=MCTSrContext(profile="paper", max_rollouts=2))
         before = graph.get_state(config).values["tree"]
         with pytest.raises(TypeError, match="not msgpack serializable"):
             graph.update_state(config, {"branch": object()})
         assert graph.get_state(config).values["tree"] == before
         update = {"stop_reason": None}
         graph.update_state(config, update, as_node="backpropagate")
-        graph.invoke(None, config, context=MCTSrContext(max_rollouts=3), durability="sync")
+        graph.invoke(
+            None, config, context=MCTSrContext(profile="paper", max_rollouts=3), durability="sync"
+        )
         assert graph.get_state(config).values["rollouts"] == 3

@@ -60,7 +60,7 @@ class Searches(RuleBasedStateMachine):
         self.begun = True
         done = self.values.get("rollouts", 0) if config is CONFIG else 0
         context = MCTSrContext(
-            max_rollouts=max(1, done + rollouts), width=self.width, max_retries=1
+            profile="paper", max_rollouts=max(1, done + rollouts), width=self.width, max_retries=1
         )
         try:
             given = None if begun else {"problem": "How many?"}
@@ -113,7 +113,7 @@ def check(values: dict[str, Any]) -> None:
         assert all(tree[child]["parent"] == node_id for child in node["children"])
         below = [tree[child]["q"] for child in node["children"]]
         assert math.isclose(node["q"], backed_up_value(own_value(node["rewards"]), below))
-        assert math.isfinite(paper.uct(tree, node, MCTSrContext()))
+        assert math.isfinite(paper.uct(tree, node, MCTSrContext(profile="paper")))
         if node["parent"] is not None:
             parent = tree[node["parent"]]
             assert node_id in parent["children"]
@@ -126,7 +126,7 @@ def check(values: dict[str, Any]) -> None:
     assert set(made) | lost == set(range(values.get("rollouts", 0) + 1)) or not tree
     assert values.get("best") == best_node(tree)
     assert tree == {} or any(
-        paper.is_candidate(tree, node, MCTSrContext()) for node in tree.values()
+        paper.is_candidate(tree, node, MCTSrContext(profile="paper")) for node in tree.values()
     )
     assert merge(tree, [tree]) == tree
     assert json.loads(json.dumps(values["tree"])) == tree

@@ -51,7 +51,7 @@ from mctsr_graph.errors import MCTSrError
 from tests.conftest import keyed_reply
 
 SECONDS = 60  # for what takes a few at most, and would else take for ever
-WIDE = MCTSrContext(max_rollouts=8, width=4)
+WIDE = MCTSrContext(profile="paper", max_rollouts=8, width=4)
 
 
 def outcomes(function: Callable[[], Any], waiters: int) -> list[Any]:
@@ -343,7 +343,7 @@ async def test_calls_that_hang_hold_no_thread_that_a_search_needs(tmp_path: Path
     end, file = threading.Event(), tmp_path / "search.db"
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4))
     context = MCTSrContext(
-        call_seconds=0.5, max_attempts=1, max_failures=20, max_rollouts=12, width=4
+        profile="paper", call_seconds=0.5, max_attempts=1, max_failures=20, max_rollouts=12, width=4
     )
     try:
         async with asyncio.timeout(SECONDS / 2):
@@ -360,7 +360,7 @@ def test_a_batch_is_told_what_ends_a_search(error: BaseException) -> None:
         return error if "second" in str(call.messages) else keyed_reply(call)
 
     problems, model = ["The first?", "The second?", "The third?"], ScriptedChatModel(replies=reply)
-    context = MCTSrContext(max_rollouts=2)
+    context = MCTSrContext(profile="paper", max_rollouts=2)
     [found] = outcomes(lambda: solve_many(problems, model, context=context, max_calls=30), 1)
     if isinstance(error, SystemExit):
         assert found is error
@@ -375,7 +375,7 @@ async def test_a_batch_whose_listener_fails_ends(keyed: ScriptedChatModel) -> No
     def listen(number: int, solution: Any) -> None:
         raise ZeroDivisionError("mine")
 
-    context = MCTSrContext(max_rollouts=2)
+    context = MCTSrContext(profile="paper", max_rollouts=2)
     with pytest.raises(ZeroDivisionError):
         await asyncio.wait_for(
             asolve_many(["One?", "Two?"], keyed, context=context, on_solution=listen), SECONDS
@@ -420,7 +420,10 @@ def test_a_run_ends_by_whatever_ends_one_of_its_problems(
 def test_whatever_ends_a_runner_frees_its_search(
     error: BaseException, tmp_path: Path, scripted: Callable[..., ScriptedChatModel]
 ) -> None:
-    file, context = tmp_path / "search.db", MCTSrContext(max_rollouts=3, max_failures=1)
+    file, context = (
+        tmp_path / "search.db",
+        MCTSrContext(profile="paper", max_rollouts=3, max_failures=1),
+    )
     model = scripted({("refine", 2, 0): error})
     [found] = outcomes(lambda: solve("How many?", model, context=context, checkpointer=file), 1)
     assert isinstance(found, SearchFailedError | SearchInterrupted | SystemExit)
@@ -431,7 +434,9 @@ def test_whatever_ends_a_runner_frees_its_search(
 # --------------------------------------------------------------------------- other processes
 def every_error() -> list[BaseException]:
     solution = solve(
-        "p", ScriptedChatModel(replies=keyed_reply), context=MCTSrContext(max_rollouts=1)
+        "p",
+        ScriptedChatModel(replies=keyed_reply),
+        context=MCTSrContext(profile="paper", max_rollouts=1),
     )
     given: dict[type[BaseException], tuple[Any, ...]] = {
         ReplyError: ("empty", "nothing was said", " "),

@@ -17,6 +17,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
 
 from mctsr_graph import ConfigError, MCTSrContext, asolve, solve
+from tests.conftest import PAPER
 
 from .server import FORMS, Vendors, text_for
 
@@ -209,7 +210,7 @@ def test_a_search_sends_each_setting_in_the_words_of_the_provider(
 ) -> None:
     make, expected = MODELS[name]
     model = make(server.url).bind(stop=["###"])
-    found = solve(PROBLEM, model, context=MCTSrContext(max_rollouts=2, **SETTINGS))
+    found = solve(PROBLEM, model, context=MCTSrContext(profile="paper", max_rollouts=2, **SETTINGS))
     assert (found.rollouts, found.failures, found.final_answer) == (2, [], "26")
     bodies = [without_messages(body) for body in server.asked]
     one = [body for body in bodies if body.get("n", 1) == expected.get("n", 1)]
@@ -225,8 +226,8 @@ async def test_a_search_of_no_settings_leaves_the_temperature_to_the_model(
     make, _ = MODELS[name]
     model = make(server.url)
     own = getattr(model, "temperature", None)
-    found = await asolve(PROBLEM, model, context=MCTSrContext(max_rollouts=2))
-    assert (found.rollouts, found.failures) == (2, [])
+    found = await asolve(PROBLEM, model, context=MCTSrContext(effort="low", lead=None))
+    assert (found.stop_reason, found.failures) == ("max_calls", [])
     sent = [body.get("generationConfig", body.get("options", body)) for body in server.asked]
     assert {body.get("temperature") for body in sent} == {own}
     assert [body for body in server.refused if body.get("n", 1) == 1] == []
@@ -282,7 +283,7 @@ def test_a_temperature_that_the_user_gave_is_an_error_that_names_it_and_the_mode
     with pytest.raises(
         ConfigError, match=r"draft_temperature is 0\.5, .* model Chat\w+:(gpt|o|cl)"
     ):
-        solve(PROBLEM, model, context=MCTSrContext(draft_temperature=0.5))
+        solve(PROBLEM, model, context=MCTSrContext(profile="paper", draft_temperature=0.5))
     assert (len(server.asked), len(server.refused)) == (0, refusals)
 
 
@@ -327,14 +328,16 @@ def test_a_seed_is_left_out_in_whatever_words_it_is_refused(
     monkeypatch.setitem(FORMS, "openai", lambda name: (400, {"error": {"message": said}}))
     server.takes_no = ("seed",)
     with pytest.warns(UserWarning, match=r"seed = \d+ is not sent"):
-        found = solve(PROBLEM, openai(server.url), context=MCTSrContext(max_rollouts=2))
+        found = solve(
+            PROBLEM, openai(server.url), context=MCTSrContext(profile="paper", max_rollouts=2)
+        )
     assert (found.rollouts, found.failures, len(server.refused)) == (2, [], 1)
 
 
 def test_a_limit_that_a_server_refuses_is_an_error_that_names_it(server: Vendors) -> None:
     model = anthropic(server.url, model="claude-none", **THINKING)
     server.most_tokens = 200
-    context = MCTSrContext(draft_max_tokens=100_000)
+    context = MCTSrContext(**PAPER, draft_max_tokens=100_000)
     with pytest.raises(ConfigError, match=r"draft_max_tokens is 100000, .*claude-none .*> 200"):
         solve(PROBLEM, model, context=context)
 
@@ -344,7 +347,7 @@ def test_a_limit_goes_by_the_word_that_the_server_proposes(server: Vendors) -> N
     base = pytest.importorskip("langchain_openai.chat_models.base", reason="no langchain-openai")
     how = {"model": "o1-preview", "base_url": f"{server.url}/openai/v1", "api_key": "x"}
     model = base.BaseChatOpenAI(**how)
-    context = MCTSrContext(max_rollouts=1, draft_max_tokens=300)
+    context = MCTSrContext(**PAPER, max_rollouts=1, draft_max_tokens=300)
     assert solve(PROBLEM, model, context=context).failures == []
     assert [body["max_tokens"] for body in server.refused] == [300]
     assert [body.get("max_completion_tokens") for body in server.asked][:2] == [300, None]
@@ -353,7 +356,7 @@ def test_a_limit_goes_by_the_word_that_the_server_proposes(server: Vendors) -> N
 def test_a_limit_reaches_a_server_that_knows_the_older_word_only(server: Vendors) -> None:
     server.takes_no = ("max_completion_tokens",)
     model = openai(server.url, extra_body={"top_p": 0.9})
-    context = MCTSrContext(max_rollouts=1, draft_max_tokens=300)
+    context = MCTSrContext(**PAPER, max_rollouts=1, draft_max_tokens=300)
     assert solve(PROBLEM, model, context=context).failures == []
     assert [body["max_completion_tokens"] for body in server.refused] == [300]
     assert [body.get("max_tokens") for body in server.asked][:2] == [300, None]
@@ -367,7 +370,7 @@ def test_a_limit_that_was_raised_too_far_is_lowered_again(server: Vendors) -> No
     server.ending = "max_tokens"
     roles = ("draft", "critique", "refine", "evaluate")
     limits = {f"{role}_max_tokens": 200 for role in roles}
-    context = MCTSrContext(max_rollouts=1, **limits)
+    context = MCTSrContext(profile="paper", max_rollouts=1, **limits)
     found = solve(PROBLEM, anthropic(server.url), context=context)
     assert found.failures == []
     assert {body["max_tokens"] for body in server.asked} == {200}
@@ -404,7 +407,7 @@ def test_bedrock_is_sent_its_inference_config() -> None:
         **{"model": "anthropic.claude-sonnet-4-6", "region_name": "us-east-1", "client": client},
         bedrock_client=client,
     )
-    context = MCTSrContext(max_rollouts=2, **SETTINGS)
+    context = MCTSrContext(profile="paper", max_rollouts=2, **SETTINGS)
     found = solve(PROBLEM, model.bind(stop=["###"]), context=context)
     assert (found.rollouts, found.failures) == (2, [])
     expected = {"temperature": 0.3, "maxTokens": 300, "stopSequences": ["###"]}
@@ -433,7 +436,7 @@ class PipelineStub:
 def test_a_pipeline_of_transformers_is_sent_its_words() -> None:
     stub = PipelineStub()
     model = made("langchain_huggingface", "HuggingFacePipeline", pipeline=stub, model_id="m")
-    found = solve(PROBLEM, model, context=MCTSrContext(max_rollouts=2, **SETTINGS))
+    found = solve(PROBLEM, model, context=MCTSrContext(profile="paper", max_rollouts=2, **SETTINGS))
     assert (found.rollouts, found.failures, found.final_answer) == (2, [], "26")
     assert found.answer == text_for("")  # without the prompt
     expected = {"do_sample": True, "temperature": 0.3, "max_new_tokens": 300}
@@ -452,7 +455,9 @@ def test_a_chat_model_around_a_pipeline_is_sent_them_too() -> None:
     inner = made("langchain_huggingface", "HuggingFacePipeline", pipeline=stub, model_id="m")
     how = {"llm": inner, "tokenizer": TokenizerStub(), "model_id": "m"}
     model = made("langchain_huggingface", "ChatHuggingFace", **how)
-    context = MCTSrContext(max_rollouts=2, evaluate_temperature=0.0, draft_max_tokens=40)
+    context = MCTSrContext(
+        **{**PAPER, "evaluate_temperature": 0.0}, max_rollouts=2, draft_max_tokens=40
+    )
     found = solve(PROBLEM, model, context=context)
     assert (found.rollouts, found.failures, found.answer) == (2, [], text_for(""))
     assert {"return_full_text": False, "max_new_tokens": 40} in stub.asked
@@ -481,7 +486,7 @@ class Own(BaseChatModel):
 
 def test_a_model_of_ones_own_is_set_by_its_field_and_keeps_its_state() -> None:
     model = Own(temperature=0.7)
-    context = MCTSrContext(max_rollouts=2, critique_temperature=0.1)
+    context = MCTSrContext(**{**PAPER, "critique_temperature": 0.1}, max_rollouts=2)
     assert solve(PROBLEM, model, context=context).rollouts == 2
     assert sorted(set(model.seen), key=str) == [0.1, 0.7]
     assert (model.temperature, model.calls) == (0.7, len(model.seen))
@@ -489,4 +494,4 @@ def test_a_model_of_ones_own_is_set_by_its_field_and_keeps_its_state() -> None:
 
 def test_a_limit_that_a_model_has_no_word_for_is_an_error() -> None:
     with pytest.raises(ConfigError, match="draft_max_tokens is 9, which the model Own: does not"):
-        solve(PROBLEM, Own(), context=MCTSrContext(draft_max_tokens=9))
+        solve(PROBLEM, Own(), context=MCTSrContext(profile="paper", draft_max_tokens=9))

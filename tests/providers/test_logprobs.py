@@ -31,7 +31,7 @@ from tests.conftest import keyed_reply
 from .server import VENDORS, Vendors, as_chat
 from .test_every_provider import made
 
-ONE = MCTSrContext(max_rollouts=1, judge="logits")
+ONE = MCTSrContext(profile="paper", max_rollouts=1, judge="logits")
 # "True" in two spellings with 0.6 and 0.2, "False" with 0.1: 8/9 of [-100, 100]
 TOP = {"True": 0.6, " true": 0.2, "False": 0.1, "The": 0.05}
 POINTS = -100 + 200 * 8 / 9
@@ -172,7 +172,7 @@ def three() -> list[ScriptedChatModel]:
     return [ScriptedChatModel(replies=keyed_reply) for _ in range(3)]
 
 
-SHORT = MCTSrContext(max_rollouts=1)
+SHORT = MCTSrContext(profile="paper", max_rollouts=1)
 
 
 def test_another_model_criticises_and_another_one_judges(three: list[ScriptedChatModel]) -> None:
@@ -187,7 +187,7 @@ def test_another_model_criticises_and_another_one_judges(three: list[ScriptedCha
 
 @pytest.mark.parametrize("pipelined", [False, True])
 def test_graphs_batches_and_tools_take_a_critic(pipelined: bool) -> None:
-    context = MCTSrContext(max_rollouts=1, pipelined=pipelined)
+    context = MCTSrContext(profile="paper", max_rollouts=1, pipelined=pipelined)
     for run in (_graph, _batch, _tool):
         model, critic = (ScriptedChatModel(replies=keyed_reply) for _ in range(2))
         run(model, critic, context)

@@ -18,7 +18,7 @@ from .server import Vendors
 from .test_every_provider import PROBLEM, anthropic
 
 WINDOW, MOST = 0.1, 4  # seconds; requests that are answered in them
-WIDE = MCTSrContext(max_rollouts=16, width=16, max_attempts=2)
+WIDE = MCTSrContext(profile="paper", max_rollouts=16, width=16, max_attempts=2)
 
 
 class Limited(Vendors):
@@ -87,7 +87,7 @@ def test_every_request_passes_the_rate_limiter_of_the_model(way: str) -> None:
     with Vendors() as server:
         limiter = Counting()
         model = anthropic(server.url, rate_limiter=limiter)
-        context = MCTSrContext(max_rollouts=4, width=4, draft_temperature=0.4)
+        context = MCTSrContext(profile="paper", max_rollouts=4, width=4, draft_temperature=0.4)
         if way == "sync":
             solve(PROBLEM, model, context=context)
         else:

@@ -23,12 +23,12 @@ from mctsr_graph import (
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.models.scripted import ScriptedCall
 from tests.agents import calling
-from tests.conftest import keyed_reply
+from tests.conftest import PAPER, keyed_reply
 
 from .server import VENDORS, Body, Vendors
 from .test_every_provider import made
 
-ONE = {"max_rollouts": 1}
+ONE = {**PAPER, "max_rollouts": 1}
 
 
 class Thinkers(Vendors):
@@ -171,7 +171,11 @@ def test_each_role_thinks_as_much_as_it_is_told_in_the_models_words(
     ids=["anthropic", "anthropic, by level", "gemini", "vllm", "ollama", "openai"],
 )
 def test_one_word_is_for_all_roles(server: Thinkers, make: Any, off: Any) -> None:
-    solve("How many?", make(server.url), context=MCTSrContext(**ONE, reasoning_effort="none"))
+    solve(
+        "How many?",
+        make(server.url),
+        context=MCTSrContext(**ONE, reasoning_effort="none"),
+    )
     assert {role_of(body) for body in server.asked} == {"draft", "critique", "refine", "evaluate"}
     assert all(told(body).items() >= off.items() for body in server.asked)
 
@@ -197,7 +201,11 @@ def test_what_a_model_does_not_take_is_an_error(
     server: Thinkers, make: Any, effort: str, why: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        solve("How many?", make(server.url), context=MCTSrContext(reasoning_effort=effort))
+        solve(
+            "How many?",
+            make(server.url),
+            context=MCTSrContext(**PAPER, reasoning_effort=effort),
+        )
     assert f"reasoning_effort is {effort!r}, which the model" in str(caught.value)
     assert why in str(caught.value)
     assert server.asked == []
@@ -209,7 +217,11 @@ def test_what_a_server_refuses_is_an_error_that_names_it() -> None:
         assert solve("How many?", model, context=MCTSrContext(**ONE, reasoning_effort="low"))
         qwen = openai(strict.url, model="qwen3-8b")  # of a server that takes no template's words
         with pytest.raises(ConfigError, match="reasoning_effort is 'low'"):
-            solve("How many?", qwen, context=MCTSrContext(**ONE, reasoning_effort="low"))
+            solve(
+                "How many?",
+                qwen,
+                context=MCTSrContext(**ONE, reasoning_effort="low"),
+            )
 
 
 # A reply that was all thinking --------------------------------------------------------------------

@@ -22,6 +22,7 @@ from langchain_core.runnables import ConfigurableField, Runnable, RunnableLambda
 
 from mctsr_graph import ConfigError, MCTSrContext, ScriptedChatModel, asolve, create_mctsr, solve
 from mctsr_graph.benchmark.persistent import Persistent
+from tests.conftest import PAPER
 
 from .server import Vendors, text_for
 from .test_every_provider import PROBLEM, SETTINGS, ollama, openai, without_messages
@@ -66,7 +67,9 @@ WRAPPED: dict[str, Callable[[str], Runnable[Any, Any]]] = {
     "prompt | model": lambda url: PROMPT | openai(url),
     "prompt | model | parser": lambda url: PROMPT | openai(url) | TEXT,
     "lambda | model": lambda url: RunnableLambda(lambda asked: asked) | openai(url).with_retry(),
-    "a wrapper of the benchmark": lambda url: Persistent(openai(url), MCTSrContext()),
+    "a wrapper of the benchmark": lambda url: Persistent(
+        openai(url), MCTSrContext(profile="paper")
+    ),
     "all at once": lambda url: (
         (PROMPT | openai(url).bind(stop=["@"]).with_retry() | TEXT)
         .with_fallbacks([ollama(url)])
@@ -78,7 +81,7 @@ WRAPPED: dict[str, Callable[[str], Runnable[Any, Any]]] = {
 @pytest.mark.parametrize("name", WRAPPED)
 def test_each_setting_arrives_behind_it(server: Vendors, name: str) -> None:
     model = WRAPPED[name](server.url)
-    found = solve(PROBLEM, model, context=MCTSrContext(max_rollouts=2, **SETTINGS))
+    found = solve(PROBLEM, model, context=MCTSrContext(profile="paper", max_rollouts=2, **SETTINGS))
     assert (found.rollouts, found.failures, found.final_answer) == (2, [], "26")
     assert server.refused == []
     for body in map(without_messages, server.asked):
@@ -94,7 +97,9 @@ async def test_it_runs_inside_another_graph_whose_thread_is_none_of_its_business
     server: Vendors, name: str
 ) -> None:
     """No keys of LangGraph reach the model, and nothing warns."""
-    graph = create_mctsr(WRAPPED[name](server.url), context=MCTSrContext(max_rollouts=1))
+    graph = create_mctsr(
+        WRAPPED[name](server.url), context=MCTSrContext(profile="paper", max_rollouts=1)
+    )
     config: Any = {"configurable": {"thread_id": "thread-of-mine"}}
     found = await graph.compile().ainvoke({"problem": PROBLEM}, config)
     assert found["final_answer"] == "26"
@@ -127,7 +132,7 @@ def test_a_refusal_is_no_failure_of_the_model(server: Vendors, name: str) -> Non
 def test_an_explicit_value_is_an_error_behind_it_too(server: Vendors, name: str) -> None:
     model = REFUSING[name](server.url)
     with pytest.raises(ConfigError, match=r"draft_temperature is 0\.5, .*o1-preview"):
-        solve(PROBLEM, model, context=MCTSrContext(draft_temperature=0.5))
+        solve(PROBLEM, model, context=MCTSrContext(profile="paper", draft_temperature=0.5))
 
 
 # Models that no setting can reach -----------------------------------------------------------------
@@ -144,13 +149,16 @@ def test_a_lambda_is_asked_without_settings_which_is_told_once() -> None:
     model, events = RunnableLambda(told), []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert solve(PROBLEM, model, context=MCTSrContext(max_rollouts=2)).final_answer == "26"
+        assert (
+            solve(PROBLEM, model, context=MCTSrContext(**PAPER, max_rollouts=2)).final_answer
+            == "26"
+        )
     context = MCTSrContext(profile="paper", max_rollouts=2)
     with pytest.warns(UserWarning, match=r"temperature = 0\.95 is not sent to .*RunnableLambda"):
         solve(PROBLEM, model, context=context, on_event=events.append)
     assert [event["type"] for event in events].count("mctsr.left_out") == 1
     with pytest.raises(ConfigError, match=r"critique_temperature is 0\.2, which .*RunnableLambda"):
-        solve(PROBLEM, model, context=MCTSrContext(critique_temperature=0.2))
+        solve(PROBLEM, model, context=MCTSrContext(**{**PAPER, "critique_temperature": 0.2}))
 
 
 def test_a_lambda_is_given_what_it_names() -> None:
@@ -203,7 +211,7 @@ class Strict(BaseChatModel):
 
 def test_a_field_is_set_where_a_client_refuses_the_argument() -> None:
     model = Strict(state={"asked": [], "refused": 0})
-    context = MCTSrContext(max_rollouts=2, **SETTINGS)
+    context = MCTSrContext(profile="paper", max_rollouts=2, **SETTINGS)
     assert solve(PROBLEM, model, context=context).failures == []
     assert set(model.state["asked"]) == {(0.3, 300)}
     assert model.state["refused"] == 2  # once for each
@@ -283,7 +291,7 @@ DIFFERENT: dict[str, Callable[[str], tuple[Any, Any]]] = {
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_no_two_models_share_a_stored_search(server: Vendors, tmp_path: Path, name: str) -> None:
     first, second = DIFFERENT[name](server.url)
-    context, file = MCTSrContext(max_rollouts=1), tmp_path / "searches.db"
+    context, file = MCTSrContext(**PAPER, max_rollouts=1), tmp_path / "searches.db"
     events: list[Any] = []
 
     def is_searched(model: Any) -> bool:
@@ -299,7 +307,7 @@ def test_no_two_models_share_a_stored_search(server: Vendors, tmp_path: Path, na
 def test_two_ollama_servers_that_the_environment_names(
     server: Vendors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context, file = MCTSrContext(max_rollouts=1), tmp_path / "searches.db"
+    context, file = MCTSrContext(**PAPER, max_rollouts=1), tmp_path / "searches.db"
     for host in (server.url, other_url(server.url)):
         monkeypatch.setenv("OLLAMA_HOST", host)
         asked = len(server.asked)

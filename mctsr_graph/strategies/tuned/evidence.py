@@ -44,21 +44,24 @@ def polled(tree: Mapping[str, Node]) -> Counter[str]:
 def evidence_of(tree: Mapping[str, Node]) -> Evidence:
     """Collect what the answers in play say.
 
-    Dummies and answers without a final one say nothing, and a repeated text no more than once.
+    Dummies and answers without a final one say nothing, and a repeated text no more than once. But
+    equal drafts are votes of their own where another draft shows that the model samples them.
     """
-    votes: Counter[str] = Counter()
+    drafts = [node for node in voters(tree) if node["parent"] is None]
+    sampled = len({node["answer"] for node in drafts}) > 1
+    votes = Counter(key for node in drafts if sampled and (key := class_of(node)) is not None)
     moves: Counter[tuple[str, str]] = Counter()
     rewards: dict[str, list[tuple[float, int]]] = {}
     for node in distinct(in_play(tree), "duplicate_of"):
         own = class_of(node)
         if own is None or node["dummy"]:
             continue
-        parent = tree[node["parent"]] if node["parent"] is not None else None
-        before = class_of(parent) if parent is not None else None
-        if parent is None or before is None:
-            votes[own] += 1
-        else:
+        parent = node["parent"]
+        before = class_of(tree[parent]) if parent is not None else None
+        if before is not None:
             moves[before, own] += 1
+        elif parent is not None or not sampled:
+            votes[own] += 1
         if node["rewards"]:
             count = len(node["rewards"])
             rewards.setdefault(own, []).append((sum(node["rewards"]) / count, count))

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 from mctsr_graph.settings.prior import DISCRIMINATION, SPREAD, Prior
 from mctsr_graph.strategies.tuned.belief import Belief, believe
 from mctsr_graph.strategies.tuned.evidence import Evidence, evidence_of
-from mctsr_graph.strategies.tuned.likelihood import View
 from mctsr_graph.strategies.tuned.rewards import weight_of_rewards
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.steered import in_play
@@ -26,7 +26,6 @@ from mctsr_graph.tree.tree import Node
 _LEAST_CALLS = 0.1  # a judge that asks no model is not quite free
 _LOOKED_AT = 4  # classes that are worth refining or judging, the likeliest
 _RULED_OUT = 0.01  # weight below which a judge is not looked at
-_NEW = "\0new"  # a class that no answer has
 # Gauss-Hermite: three points and weights that stand for a standard normal distribution
 _NORMAL = ((-math.sqrt(3), 1 / 6), (0.0, 2 / 3), (math.sqrt(3), 1 / 6))
 
@@ -69,7 +68,8 @@ def _gains(
 ) -> Iterator[tuple[tuple[Kind, str | None], float]]:
     """Gain a call of each kind of task for each class."""
     now = sum(view.weight**2 for right, view in belief.views.items() if right is not None)
-    then = _expected(belief, _vote(belief), belief.views[None].right)
+    votes = {key: Outcome(view.right, 1 - view.right, 0.0) for key, view in belief.views.items()}
+    then = _expected(belief, votes)
     yield ("draft", None), (then - now) / calls["draft"]
     likeliest = sorted(belief.counts, key=lambda key: -belief.views[key].weight)[:_LOOKED_AT]
     for key in likeliest:
@@ -81,61 +81,63 @@ def _gains(
         then = _with_reward(belief, belief.views[key].weight, more, now)
         yield ("evaluate", key), (then - now) / max(calls["evaluate"], _LEAST_CALLS)
     for key in likeliest:
-        then = _expected(belief, _move(belief, key), belief.views[None].mends)
+        then = _expected(belief, _moves(belief, key), key)
         yield ("refine", key), (then - now) / calls["refine"]
 
 
-Step = Callable[[str, str | None, View], float]
-"""Chance that a new answer is of a class, if another (None: one not found) is the right one."""
+class Outcome(NamedTuple):
+    """Chances of a new answer, if one class is the right one."""
+
+    right: float
+    """That it is right ..."""
+    strays: float
+    """... or a wrong one as an independent one would be ..."""
+    stays: float
+    """... or the wrong one that it refines."""
 
 
-def _vote(belief: Belief) -> Step:
-    def step(after: str, right: str | None, view: View) -> float:
-        if after == right:
-            return view.right
-        return (1 - view.right) * _wrong(belief, after, view)
-
-    return step
-
-
-def _move(belief: Belief, before: str) -> Step:
-    def step(after: str, right: str | None, view: View) -> float:
-        if right == before:
-            return view.keeps if after == right else (1 - view.keeps) * _wrong(belief, after, view)
-        if after == right:
-            return view.mends
-        stays = view.stays if after == before else 0.0
-        return stays + view.strays * _wrong(belief, after, view)
-
-    return step
+def _moves(belief: Belief, before: str) -> dict[str | None, Outcome]:
+    """The same for a refinement of a class, by the class that is right."""
+    return {
+        right: Outcome(view.keeps, 1 - view.keeps, 0.0)
+        if right == before
+        else Outcome(view.mends, view.strays, view.stays)
+        for right, view in belief.views.items()
+    }
 
 
-def _wrong(belief: Belief, after: str, view: View) -> float:
-    return belief.counts[after] * view.known if after != _NEW else view.new
-
-
-def _expected(belief: Belief, step: Step, found: float) -> float:
+def _expected(
+    belief: Belief, outcomes: Mapping[str | None, Outcome], before: str | None = None
+) -> float:
     """The sum of squares after one more answer, expected.
 
     Args:
         belief: What is believed now.
-        step: Chances of the classes of that answer.
-        found: Chance that it is right, if the right one was not found yet.
+        outcomes: Chances of that answer, by the class that is right (None: one not found yet).
+        before: The class that it refines.
     """
+    worlds = [(right, view, outcomes[right]) for right, view in belief.views.items()]
+    # To be of a known class, for each time that it was seen: summed up once for all classes
+    each = {right: view.weight * told.strays * view.known for right, view, told in worlds}
+    mass_each = sum(each.values())
+    squares_each = sum([one * one for right, one in each.items() if right is not None])
     total = 0.0
-    for after in [*belief.counts, _NEW]:
-        mass = squares = 0.0
-        for right, view in belief.views.items():
-            part = view.weight * step(after, right, view)
-            mass += part
-            if right is not None:
-                squares += part * part
-        if after == _NEW:
-            part = belief.views[None].weight * found
-            mass += part
-            squares += part * part
-        total += squares / mass if mass else 0.0
-    return total
+    for after, count in belief.counts.items():
+        own = belief.views[after].weight * outcomes[after].right
+        mass = own + count * (mass_each - each[after])
+        squares = own * own + count * count * (squares_each - each[after] ** 2)
+        if after == before:
+            stays = [(one, view.weight * told.stays) for one, view, told in worlds if one != after]
+            mass += sum([by for _, by in stays])
+            squares += sum(
+                [by * (by + 2 * count * each[one]) for one, by in stays if one is not None]
+            )
+        total += squares / mass if mass > 0 else 0.0
+    found = belief.views[None].weight * outcomes[None].right
+    new = {right: view.weight * told.strays * view.new for right, view, told in worlds}
+    mass = found + sum(new.values())
+    squares = found * found + sum([one * one for right, one in new.items() if right is not None])
+    return total + (squares / mass if mass > 0 else 0.0)
 
 
 def _with_reward(belief: Belief, chance: float, more: Sequence[float], now: float) -> float:
