@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.errors import (
     CheckpointError,
+    ClusterError,
     ConfigError,
     FingerprintMismatchError,
     JournalMismatchError,
@@ -45,6 +46,7 @@ __version__ = "0.2.0"
 __all__ = [
     "CallJournal",
     "CheckpointError",
+    "ClusterError",
     "ConfigError",
     "Estimate",
     "FingerprintMismatchError",

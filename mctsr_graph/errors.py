@@ -6,6 +6,7 @@ MCTSrError
 ├── UnknownModelError      no provider has that name
 ├── MissingExtraError      a package is missing: says what to install
 ├── DataUnavailableError   a data set cannot be had: says how to give it as a file
+├── ClusterError           a Ray cluster lost what was at work, again and again
 ├── ReplyError             a model's reply cannot be used
 │   └── ScoreError         a judge's reply holds no usable score
 ├── ScriptExhaustedError   a scripted model was asked more often than its script
@@ -42,6 +43,10 @@ class MissingExtraError(MCTSrError, ImportError):
 
 class DataUnavailableError(MCTSrError):
     """A data set cannot be had from the hub. The message names the form of a file instead."""
+
+
+class ClusterError(MCTSrError):
+    """A Ray cluster has no worker for a search, or lost too many. What was reported is kept."""
 
 
 class PauseError(ConfigError):

@@ -47,9 +47,8 @@ def plain(line: Line) -> Line:
     return line
 
 
-def main(folder: Path) -> None:
-    folder.mkdir()
-    os.environ["CALLS_MADE"] = str(folder / "calls_made")
+def two_nodes() -> tuple[Cluster, Any, str]:
+    """A cluster of two nodes of one CPU each, its second node, and the id of its first."""
     small = {"object_store_memory": 80_000_000, "include_dashboard": False}
     # A dead node is to be missed in one second instead of fifteen
     quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
@@ -57,7 +56,13 @@ def main(folder: Path) -> None:
     cluster = Cluster(initialize_head=True, head_node_args=head_node)
     second = cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
     ray.init(address=cluster.address, log_to_driver=False)
-    head = ray.get_runtime_context().get_node_id()
+    return cluster, second, ray.get_runtime_context().get_node_id()
+
+
+def main(folder: Path) -> None:
+    folder.mkdir()
+    os.environ["CALLS_MADE"] = str(folder / "calls_made")
+    cluster, second, head = two_nodes()
     plan = Plan(["paper"], [0, 2])
     settings = settings_of(DataSet("sums", "here", PROBLEMS), "scripted", about(make_model()), plan)
     killed: list[str] = []

@@ -23,6 +23,8 @@ from mctsr_graph.benchmark.problems import DataSet, Problem
 from mctsr_graph.benchmark.stand_in import about
 from mctsr_graph.benchmark.store import RunFolder
 from mctsr_graph.calls.journal import CallJournal
+from mctsr_graph.cluster import connect
+from mctsr_graph.cluster.journal import JournalKeeper, RemoteJournal
 
 
 def die() -> Any:
@@ -49,10 +51,10 @@ def outcome(folder: Path, make: Any) -> str:
 
 
 def of_a_dead_keeper(file: Path) -> str:
-    keeper = ray.remote(ray_engine._JournalKeeper).remote(str(file))
+    keeper = ray.remote(JournalKeeper).remote(str(file))
     ray.get(keeper.get.remote(("s", 0, "draft", 0, 0), "hash"))
     ray.kill(keeper)
-    journal: CallJournal = ray_engine._RemoteJournal(keeper)
+    journal: CallJournal = RemoteJournal(keeper)
     try:
         journal.put_all([])
     except Exception as error:
@@ -64,7 +66,7 @@ def main(folder: Path) -> None:
     folder.mkdir()
     starts = folder / "starts"
     os.environ["STARTS"] = str(starts)
-    ray_engine._MOST_LOSSES, finishing._MOST_IN_A_ROW = 1, 2  # a start takes seconds
+    connect.MOST_LOSSES, finishing._MOST_IN_A_ROW = 1, 2  # a start takes seconds
     ray.init("local", num_cpus=2, log_to_driver=False, include_dashboard=False)
     found = {
         "dies": outcome(folder / "dies", die),

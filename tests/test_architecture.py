@@ -24,12 +24,14 @@ WALLS = {
     "strategies": "errors text tree settings",
     "calls": "errors text settings",
     "models": "errors text",
+    "cluster": "errors calls",
     "judges": "errors text settings prompts strategies calls models",
     "graph": "errors text tree settings prompts strategies calls models judges",
     "viewers": "text tree",
-    "run": "errors text tree settings prompts strategies calls models judges graph viewers",
+    "run": "errors text tree settings prompts strategies calls models judges graph viewers cluster",
     "integrations": "errors text settings calls models graph run strategies",
-    "benchmark": "errors text tree settings prompts strategies calls models judges graph viewers",
+    "benchmark": "errors text tree settings prompts strategies calls models judges graph viewers "
+    "cluster",
     "cli": "errors text tree settings strategies calls models graph viewers run benchmark",
 }
 FACE = {"benchmark": {"benchmark.run"}, "cli": {"cli.main"}}  # may ask the package its version

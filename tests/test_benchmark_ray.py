@@ -13,11 +13,12 @@ import pytest
 
 from mctsr_graph import MissingExtraError
 from mctsr_graph.benchmark import ray_engine
+from mctsr_graph.cluster import connect
 
 ROOT = Path(__file__).parent.parent
 
 
-def printed_by(program: str, folder: Path) -> Any:
+def printed_by(program: str, folder: Path, within: float = 240) -> Any:
     pytest.importorskip("ray", reason="Ray is not installed")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -26,7 +27,7 @@ def printed_by(program: str, folder: Path) -> Any:
         env=env,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=within,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -53,10 +54,10 @@ def test_an_actor_that_dies_at_each_start_and_a_dead_journal_end_the_run(tmp_pat
     assert found["starts"] == 2
     assert "Unfinished: ActorDiedError" in found["refuses"]
     assert "OSError: no such weights" in found["refuses"]
-    assert "CheckpointError: the journal of the run is gone (ActorDiedError" in found["keeper"]
+    assert "CheckpointError: what the run is kept in is gone (ActorDiedError" in found["keeper"]
 
 
 def test_ray_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(connect, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'pip install "mctsr-graph\[ray\]"'):
         ray_engine.on_ray("embedded")

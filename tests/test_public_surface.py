@@ -11,6 +11,7 @@ import mctsr_graph
 PUBLIC = [
     "CallJournal",
     "CheckpointError",
+    "ClusterError",
     "ConfigError",
     "Estimate",
     "FingerprintMismatchError",

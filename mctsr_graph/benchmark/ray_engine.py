@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from mctsr_graph.calls.journal import CallJournal, Slot
 from mctsr_graph.calls.request import Model
-from mctsr_graph.errors import CheckpointError, MissingExtraError
+from mctsr_graph.cluster import connect
+from mctsr_graph.cluster.connect import connected, has_weights, kept_here, need_ray, raised
+from mctsr_graph.cluster.journal import JournalKeeper, RemoteJournal
 from mctsr_graph.models.load import load_model
 
 from .plan import Task
@@ -34,7 +33,6 @@ from .unfinished import Unfinished
 ModelMaker = Callable[[], Model]
 
 _CPUS_OF_A_TASK = 0.25  # it mostly waits
-_MOST_LOSSES = 20  # workers that may die under one problem, and starts of one model's actor
 
 
 def on_ray(
@@ -51,41 +49,24 @@ def on_ray(
     Raises:
         MissingExtraError: Ray is not installed.
     """
-    if find_spec("ray") is None:
-        raise MissingExtraError('--engine ray needs ray: pip install "mctsr-graph[ray]"')
+    need_ray("--engine ray")
 
     @asynccontextmanager
     async def engine(folder: RunFolder) -> AsyncIterator[Solve]:
-        # By default Ray begins a task again for ever that takes more memory than there is
-        os.environ.setdefault("RAY_task_oom_retries", str(_MOST_LOSSES))
-        import ray
-
-        own = not ray.is_initialized()
-        if own:
-            ray.init(address=address, log_to_driver=False, include_dashboard=False)
-        try:
-            hosts = _hosts(ray, model) if _has_weights(model, hosted) else [None]
+        with connected(address) as ray:
+            hosts = _hosts(ray, model) if _is_hosted(model, hosted) else [None]
             yield _solver(ray, model, hosts, folder.calls)
-        finally:
-            if own:
-                ray.shutdown()
 
     return engine
 
 
 def _solver(ray: Any, model: str | ModelMaker | None, hosts: Sequence[Any], calls: Path) -> Solve:
     from ray.exceptions import RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    keeper = (
-        ray.remote(_JournalKeeper)
-        .options(num_cpus=0, scheduling_strategy=here, max_concurrency=16)
-        .remote(str(calls.absolute()))
-    )
+    keeper = kept_here(ray, JournalKeeper, str(calls.absolute()))
     next_host = itertools.cycle(hosts)
     remote = ray.remote(_solve_here).options(
-        num_cpus=_CPUS_OF_A_TASK, max_retries=_MOST_LOSSES, scheduling_strategy="SPREAD"
+        num_cpus=_CPUS_OF_A_TASK, max_retries=connect.MOST_LOSSES, scheduling_strategy="SPREAD"
     )
 
     async def solve(task: Task) -> dict[str, MethodRecord]:
@@ -94,22 +75,19 @@ def _solver(ray: Any, model: str | ModelMaker | None, hosts: Sequence[Any], call
                 task, model, keeper, next(next_host)
             )
         except RayError as error:
-            told = getattr(error, "cause", None) or error  # what the task raised
-            if isinstance(told, Exception) and not isinstance(told, RayError):
-                raise told from None
+            if (own := raised(error)) is not None:
+                raise own from None
+            told = getattr(error, "cause", None) or error
             raise Unfinished(f"{type(told).__name__}: {told}") from error
         return found
 
     return solve
 
 
-def _has_weights(model: str | ModelMaker | None, hosted: bool | None) -> bool:
+def _is_hosted(model: str | ModelMaker | None, hosted: bool | None) -> bool:
     if hosted is not None:
         return hosted
-    if callable(model):
-        return False
-    name = model or os.environ.get("MCTSR_MODEL") or "embedded"
-    return name == "embedded" or name.startswith("huggingface:")
+    return not callable(model) and has_weights(model)
 
 
 def _hosts(ray: Any, model: str | ModelMaker | None) -> list[Any]:
@@ -119,69 +97,11 @@ def _hosts(ray: Any, model: str | ModelMaker | None) -> list[Any]:
     host = ray.remote(_ModelHost).options(
         num_cpus=0,
         num_gpus=min(gpus, 1),
-        max_restarts=_MOST_LOSSES,  # or one that dies at each start is begun again for ever
-        max_task_retries=_MOST_LOSSES,
+        max_restarts=connect.MOST_LOSSES,  # or one that dies at each start is begun again for ever
+        max_task_retries=connect.MOST_LOSSES,
         max_concurrency=1000,
     )
     return [host.remote(model) for _ in range(max(1, gpus))]
-
-
-class _JournalKeeper:
-    """The run's journal, for workers on other machines."""
-
-    def __init__(self, path: str) -> None:
-        self._journal = CallJournal(path)
-
-    def get(self, slot: tuple[Any, ...], request: str) -> AIMessage | None:
-        return self._journal.get(Slot(*slot), request)
-
-    def put_all(self, replies: Sequence[tuple[tuple[Any, ...], str, AIMessage]]) -> None:
-        self._journal.put_all([(Slot(*slot), request, reply) for slot, request, reply in replies])
-
-    def holds(self, search: str) -> bool:
-        return self._journal.holds(search)
-
-
-class _RemoteJournal(CallJournal):
-    """The journal as a worker sees it."""
-
-    def __init__(self, keeper: Any) -> None:
-        self._keeper = keeper
-
-    def get(self, slot: Slot, request: str) -> AIMessage | None:
-        found: AIMessage | None = _kept(self._keeper.get.remote(tuple(slot), request))
-        return found
-
-    def writing(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> Callable[[], None]:
-        plain = [(tuple(slot), request, reply) for slot, request, reply in replies]
-        return lambda: _kept(self._keeper.put_all.remote(plain))
-
-    def holds(self, search: str) -> bool:
-        return bool(_kept(self._keeper.holds.remote(search)))
-
-    def close(self) -> None:
-        """The keeper's to do."""
-
-
-def _kept(reference: Any) -> Any:
-    """What the keeper of the journal returned.
-
-    Raises:
-        CheckpointError: it is gone.
-        Exception: what it raised.
-    """
-    import ray
-    from ray.exceptions import RayError
-
-    try:
-        return ray.get(reference)
-    except RayError as error:
-        told = getattr(error, "cause", None)
-        if isinstance(told, Exception):
-            raise told from None
-        raise CheckpointError(
-            f"the journal of the run is gone ({type(error).__name__}: {error})"
-        ) from error
 
 
 class _ModelHost:
@@ -209,7 +129,7 @@ def _solve_here(
 ) -> dict[str, MethodRecord]:
     """Solve a problem in this worker."""
     own = _made(model) if host is None else _hosted(host)
-    return _loop().run_until_complete(solve_task(task, own, _RemoteJournal(keeper)))
+    return _loop().run_until_complete(solve_task(task, own, RemoteJournal(keeper)))
 
 
 def _hosted(host: Any) -> Model:

@@ -18,6 +18,7 @@ from mctsr_graph.cli.arguments import parse_setting
 from mctsr_graph.cli.bench import bench_app
 from mctsr_graph.cli.bench_results import export_command
 from mctsr_graph.cli.common import EXIT_CODES, chosen, explained, model_for, searches_in
+from mctsr_graph.cli.many import many_command
 from mctsr_graph.cli.steer import app as steer_app
 from mctsr_graph.cli.streams import raw, stderr, stdout
 from mctsr_graph.cli.terminal import (
@@ -60,6 +61,7 @@ app = typer.Typer(
 app.add_typer(steer_app, name="steer", epilog=EXIT_CODES)
 app.add_typer(bench_app, name="bench")
 app.command("export")(export_command)
+app.command("solve-many", epilog=EXIT_CODES)(many_command)
 
 LiveOption = Annotated[
     bool, typer.Option("--live", help="Redraw the tree as it grows, on a terminal.")

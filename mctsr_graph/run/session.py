@@ -159,6 +159,7 @@ class SearchRun:
         else:
             found, is_former = await kept_of(way, self.graph, at, stage)
             if stage.has_ended(found):
+                check_search(found.values, self.thread_id, told=found.metadata)
                 self._values, self._is_over = found.values, True
                 return
         update = self._take_up(found)
@@ -170,7 +171,9 @@ class SearchRun:
         if is_former:  # what came after it has kept other replies
             at = {**at, "configurable": found.config["configurable"]}
             values = {**values, "branch": uuid.uuid4().hex[:12]}
-        values = with_checksum(found.values, values, as_node)
+        # By its own id: without what a step wrote whose run was killed, which an update leaves out
+        kept = await way.get_state(self.graph, found.config)
+        values = with_checksum(kept.values, values, as_node)
         await way.update_state(self.graph, at, values=values, as_node=as_node)
 
     async def _keep_failure(self, way: Way, error: Exception) -> None:
@@ -182,7 +185,8 @@ class SearchRun:
         values = {"problem": self._spec.problem, "stop_reason": "failed", "failures": failures}
         with suppress(Exception):  # the first error is the one to tell
             found = await way.get_state(self.graph, at)
-            values = with_checksum(found.values, values, "finalize")
+            kept = await way.get_state(self.graph, found.config)
+            values = with_checksum(kept.values, values, "finalize")
             await way.update_state(self.graph, at, values=values, as_node="finalize")
             self._values = (await way.get_state(self.graph, at)).values
 
@@ -284,7 +288,9 @@ class SearchRun:
         if new["choice"] == values["choice"] or new["best"] is None:
             return None
         self._values = {**values, **new}
-        return {**new, "mctsr": report_of(self._values)}, "finalize"
+        # A search that was killed just then may have its reason in no checkpoint yet
+        told = {"stop_reason": values["stop_reason"], "mctsr": report_of(self._values)}
+        return {**new, **told}, "finalize"
 
     def hold(self, values: dict[str, Any]) -> None:
         """Take a state for the latest one."""

@@ -8,18 +8,17 @@ from dataclasses import replace
 from inspect import isawaitable
 from typing import cast
 
-from langgraph.errors import GraphBubbleUp
 from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Failure, Model
 from mctsr_graph.calls.sync_async import gathered
 from mctsr_graph.calls.usage import no_usage, total_cost
-from mctsr_graph.errors import ConfigError, SearchFailedError
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.spec import check_options
-from mctsr_graph.run.driver import AWAITING
+from mctsr_graph.run.attempt import ModelMaker, Search
+from mctsr_graph.run.engines import engine_of
 from mctsr_graph.run.learn_prior import learn_prior
 from mctsr_graph.run.solution import Solution
-from mctsr_graph.run.solve import search_for
 from mctsr_graph.run.spec import (
     BatchOptions,
     ManyOptions,
@@ -28,7 +27,7 @@ from mctsr_graph.run.spec import (
     SolveSpec,
     changed,
 )
-from mctsr_graph.run.stages import Stage, failure_of, stage_of
+from mctsr_graph.run.stages import Stage, stage_of
 from mctsr_graph.settings.context import EFFORTS, MCTSrContext
 from mctsr_graph.settings.prior import Prior
 from mctsr_graph.settings.question import Question, as_question
@@ -42,7 +41,9 @@ _BROKEN_OFF = ("failed", "interrupted")
 
 
 def solve_many(
-    problems: Sequence[Problem], model: Model | str | None = None, **options: Unpack[ManyOptions]
+    problems: Sequence[Problem],
+    model: Model | ModelMaker | str | None = None,
+    **options: Unpack[ManyOptions],
 ) -> list[Solution]:
     """Search for an answer to each problem, under one budget of calls. See `asolve_many`.
 
@@ -54,7 +55,9 @@ def solve_many(
 
 
 async def asolve_many(
-    problems: Sequence[Problem], model: Model | str | None = None, **options: Unpack[ManyOptions]
+    problems: Sequence[Problem],
+    model: Model | ModelMaker | str | None = None,
+    **options: Unpack[ManyOptions],
 ) -> list[Solution]:
     """Search for an answer to each problem, under one budget of calls.
 
@@ -80,6 +83,10 @@ async def asolve_many(
         context: The settings; by default profile "tuned". Its max_calls is not used.
         max_calls: Model calls for all problems together, never exceeded; by default what
             `context` allows for each, times their number.
+        engine: Where the searches run. "local": in this process. "ray": on a Ray cluster; see
+            docs/durability.md. Then the model is a name, a function that makes it, or one that
+            pickle takes, and there is no on_event, on_change, control and journal.
+        ray_address: The cluster, as `ray.init` takes it; by default one of this machine only.
         concurrency: Searches that run at the same time, from 1.
         learn: Whether what the problems so far say of model and judge helps with them all. Without
             it all problems begin at the same time.
@@ -96,12 +103,18 @@ async def asolve_many(
 
     Raises:
         ConfigError: a setting or a problem is wrong.
+        ClusterError: the cluster has no worker, or lost too many.
     """
-    from langgraph.checkpoint.memory import InMemorySaver  # it brings sqlite3 along
-
     spec, budget = _asked(model, options, len(problems))
+    async with engine_of(model, spec, options) as search:
+        return await _rounds(problems, spec, budget, search, options)
+
+
+async def _rounds(
+    problems: Sequence[Problem], spec: SolveSpec, budget: int, search: Search, options: ManyOptions
+) -> list[Solution]:
+    """Share the budget out, round by round."""
     learn = options.get("learn", True)
-    spec.search.load()
     places: dict[str, list[int]] = {}
     asked: dict[str, Question] = {}
     for place, problem in enumerate(problems):
@@ -111,7 +124,8 @@ async def asolve_many(
     batch = _Batch(
         list(asked.values()),
         list(places.values()),
-        spec if spec.checkpointer is not None else replace(spec, checkpointer=InMemorySaver()),
+        spec,
+        search,
         asyncio.Semaphore(options.get("concurrency", 8)),
         options.get("on_solution"),
         learn,
@@ -126,7 +140,9 @@ async def asolve_many(
     return batch.solutions()
 
 
-def _asked(model: Model | str | None, options: ManyOptions, problems: int) -> tuple[SolveSpec, int]:
+def _asked(
+    model: Model | ModelMaker | str | None, options: ManyOptions, problems: int
+) -> tuple[SolveSpec, int]:
     """What is asked of each search, and the calls for all of them."""
     check_options("a batch", options, ManyOptions)
     concurrency = options.get("concurrency", 8)
@@ -134,7 +150,9 @@ def _asked(model: Model | str | None, options: ManyOptions, problems: int) -> tu
         raise ConfigError(f"concurrency is {concurrency}, allowed 1 or more")
     of_each = {name: one for name, one in options.items() if name in BatchOptions.__optional_keys__}
     context = options.get("context") or MCTSrContext()
-    spec = SolveSpec.of(model, cast(BatchOptions, {**of_each, "context": context}))
+    # On a cluster each worker makes it, and nobody asks it here
+    here = cast(Model | str | None, model if options.get("engine") != "ray" else None)
+    spec = SolveSpec.of(here, cast(BatchOptions, {**of_each, "context": context}))
     each, most = spec.context.max_calls or EFFORTS["medium"], options.get("max_calls")
     budget = each * problems if most is None else most
     if budget < problems:
@@ -150,12 +168,13 @@ class _Batch:
         problems: list[Question],
         places: list[list[int]],
         spec: SolveSpec,
+        search: Search,
         free: asyncio.Semaphore,
         on_solution: OnSolution | None,
         learns: bool,
     ) -> None:
         self._problems, self._places, self._learns = problems, places, learns
-        self._spec, self._context, self._free = spec, spec.context, free
+        self._engine, self._context, self._free = search, spec.context, free
         self._on_solution = on_solution
         self._more = max(_CALLS_MORE, spec.search.bound_judge.reward_calls(spec.context))
         """Calls of one problem in one round; a dear judge would else never be asked."""
@@ -299,16 +318,11 @@ class _Batch:
         if before is None or not before.tree:
             before = _nothing(self._problems[number].text)
         async with self._free:
-            try:
-                asked = self._spec.about(self._problems[number], context=context, stage=stage)
-                found = await search_for(asked, AWAITING)
-            except (ConfigError, GraphBubbleUp):
-                raise
-            except SearchFailedError as error:
-                found = cast(Solution, error.solution)
-            except Exception as error:  # of this problem alone; the others go on
-                failures = [*before.failures, failure_of(error, before.rollouts)]
-                found = replace(before, stop_reason="failed", failures=failures)
+            changes = {"context": context, "stage": stage}
+            found = await self._engine(self._problems[number], changes)
+        if not isinstance(found, Solution):
+            failure = Failure({**found, "rollout": before.rollouts})
+            found = replace(before, stop_reason="failed", failures=[*before.failures, failure])
         self._stages[number] = stage
         return replace(found, failures=[*self._lost.get(number, ()), *found.failures])
 

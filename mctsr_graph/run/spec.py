@@ -62,6 +62,8 @@ class ManyOptions(BatchOptions, total=False):
     """What `solve_many` and `asolve_many` take; `asolve_many` says what each is."""
 
     max_calls: int | None
+    engine: str
+    ray_address: str | None
     concurrency: int
     learn: bool
     on_solution: OnSolution | None

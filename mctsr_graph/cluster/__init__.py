@@ -1,0 +1,1 @@
+"""How is work sent to a Ray cluster? What all that runs there shares."""
