@@ -112,7 +112,7 @@ def figures(seen: Sequence[Problem]) -> dict[str, float | None]:
         "keeps": _ratio(total["kept"], total["right"]),
         "stays": _ratio(total["stayed"], total["unmended"]),
         "unstated": _ratio(total["unstated"], total["answers"]),
-        "auc": _ratio(total["won"], total["halves"]),
+        "auc": _ratio(total["won"], 2 * total["pairs"]),
         "noise": _root(noise),
         "answer_spread": None if same is None or noise is None else _root(same - noise),
         "class_spread": None if same is None or other is None else _root(other - same),
@@ -191,7 +191,7 @@ def _counts(tree: GradedTree, scores: Mapping[float, float]) -> Counter[str]:
     for (node, one), (node2, two) in combinations(judged, 2):
         if node["right"] != node2["right"]:
             high, low = (one, two) if node["right"] else (two, one)
-            found.update(halves=2, won=2 * (high > low) + (high == low))
+            found.update(pairs=1, won=2 * (high > low) + (high == low))
         elif not node["right"] and None not in (node["cls"], node2["cls"]):
             name = "same" if node["cls"] == node2["cls"] else "other"
             found.update({name: 1, name + "2": (one - two) ** 2 / 2})

@@ -39,6 +39,7 @@ EXAMPLES = [
     errors.MCTSrError("a"),
     errors.ConfigError("a"),
     errors.PauseError("a"),
+    errors.ClusterError("a"),
     errors.UnknownModelError("a"),
     errors.MissingExtraError("a", name="numpy"),
     errors.DataUnavailableError("a"),

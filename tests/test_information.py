@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mctsr_graph.settings.prior import Prior
-from mctsr_graph.strategies.tuned.belief import believe
+from mctsr_graph.strategies.tuned.belief import Belief, believe
 from mctsr_graph.strategies.tuned.evidence import Evidence
-from mctsr_graph.strategies.tuned.next_task import _expected, _gains, _move, _vote, choose_tasks
+from mctsr_graph.strategies.tuned.next_task import (
+    Outcome,
+    _expected,
+    _gains,
+    _moves,
+    choose_tasks,
+)
 from mctsr_graph.tree.task import Kind
 from tests.test_belief import sure, tree_of
 
@@ -112,18 +119,43 @@ def test_where_nearly_all_answers_are_wrong_the_search_refines_no_more_than_it_d
     assert {task.kind for task in choose_tasks(tree, sure(skill=0.06), 3)} <= {"draft", "refine"}
 
 
+NEW = "a class that was not seen"
+
+
+def voted(belief: Belief) -> dict[str | None, Outcome]:
+    """Chances of a fresh answer, by the class that is right."""
+    return {key: Outcome(view.right, 1 - view.right, 0.0) for key, view in belief.views.items()}
+
+
+def joint(
+    belief: Belief, told: Mapping[str | None, Outcome], before: str | None = None
+) -> dict[str, dict[str | None, float]]:
+    """The chance that the next answer is of a class and another is right, for each two."""
+    found: dict[str, dict[str | None, float]] = {}
+    for after in [*belief.counts, NEW]:
+        found[after] = {}
+        for right, view in belief.views.items():
+            share = view.new if after == NEW else belief.counts[after] * view.known
+            chance = told[right].strays * share + (told[right].stays if after == before else 0.0)
+            if after == right:
+                chance = told[right].right
+            found[after][right] = view.weight * chance
+    found[NEW][NEW] = belief.views[None].weight * told[None].right  # it is new, and the right one
+    return found
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(CLASSES, st.integers(1, 9), min_size=1), CLASSES)
 def test_what_is_expected_of_a_vote_is_what_is_believed_after_it(
     votes: dict[str, int], after: str
 ) -> None:
-    belief, step = believe(Evidence(votes)), _vote(believe(Evidence(votes)))
+    belief = believe(Evidence(votes))
     if after not in votes:
         return
-    joint = {right: view.weight * step(after, right, view) for right, view in belief.views.items()}
-    total = sum(joint.values())
+    parts = joint(belief, voted(belief))[after]
+    total = sum(parts.values())
     then = believe(Evidence({**votes, after: votes[after] + 1})).chances
-    assert then == pytest.approx({right: part / total for right, part in joint.items()})
+    assert then == pytest.approx({right: part / total for right, part in parts.items()})
 
 
 @settings(max_examples=60, deadline=None)
@@ -131,16 +163,16 @@ def test_what_is_expected_of_a_vote_is_what_is_believed_after_it(
     st.dictionaries(CLASSES, st.integers(1, 9), min_size=1),
     st.dictionaries(st.tuples(CLASSES, CLASSES), st.integers(1, 9)),
 )
-def test_what_can_come_next_has_chances_that_sum_to_one(votes: Any, moves: Any) -> None:
+def test_what_can_come_next_is_summed_up_by_its_chances(votes: Any, moves: Any) -> None:
     moves = {(before, after): n for (before, after), n in moves.items() if before in votes}
     belief = believe(Evidence(votes, moves))
-    new = "\0new"
-    for step, found in [
-        (_vote(belief), belief.views[None].right),
-        *((_move(belief, key), belief.views[None].mends) for key in belief.counts),
-    ]:
-        total = belief.views[None].weight * found
-        for after in [*belief.counts, new]:
-            total += sum(v.weight * step(after, right, v) for right, v in belief.views.items())
-        assert total == pytest.approx(1.0)
-        assert _expected(belief, step, found) >= 0
+    refined = [(_moves(belief, key), key) for key in belief.counts]
+    for told, before in [(voted(belief), None), *refined]:
+        each = joint(belief, told, before)
+        assert sum(sum(parts.values()) for parts in each.values()) == pytest.approx(1.0)
+        # The squares of the chances that are believed then; "none that was seen" is no answer
+        squares = 0.0
+        for parts in each.values():
+            known = sum(part * part for right, part in parts.items() if right is not None)
+            squares += known / total if (total := sum(parts.values())) else 0.0
+        assert _expected(belief, told, before) == pytest.approx(squares)

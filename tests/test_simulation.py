@@ -34,7 +34,7 @@ WIDE = World(
         {"profile": "paper", "max_rollouts": 6, "width": 3, "reward_samples": 2},
         {"profile": "official", "max_rollouts": 6},
         {"profile": "official", "max_rollouts": 6, "seed": 2, "width": 2},
-        {"choice": "majority", "max_rollouts": 6, "drafts": 2},
+        {"profile": "paper", "choice": "majority", "max_rollouts": 6, "drafts": 2},
         {
             "profile": "tuned",
             "max_rollouts": 12,
@@ -42,7 +42,7 @@ WIDE = World(
             "confidence": None,
             "settle": False,
         },
-        {"profile": "rsa", "drafts": 4, "max_rollouts": 10, "width": 3},
+        {"profile": "rsa", "drafts": 4, "max_rollouts": 8, "width": 3},
         {"profile": "tuned", "max_rollouts": 12, "width": 4, "agree": None, "confidence": None},
     ],
 )
@@ -53,7 +53,7 @@ def test_the_same_tree_with_and_without_the_graph(
     context = MCTSrContext(**settings)
     found = solve(world.problem(number).text, world.model(), context=context)
     for moment in simulated_search(world, number, context):
-        if moment.rollouts == found.rollouts:
+        if moment.rollouts >= found.rollouts:
             break
     assert moment.tree == found.tree
     assert moment.calls == total_cost(found.usage)["calls"]

@@ -41,7 +41,7 @@ from mctsr_graph.tree.task import Kind
 
 from .conftest import keyed_reply
 
-FOUR = MCTSrContext(max_rollouts=4)
+FOUR = MCTSrContext(profile="paper", max_rollouts=4)
 PACKAGE = Path(mctsr_graph.__file__).parent
 
 
@@ -90,7 +90,9 @@ def test_a_strategy_may_draft_and_judge() -> None:
         def next_tasks(self, search: Search) -> list[Task]:
             return [plan[search.rollouts]]
 
-    found = solve("p", model(), context=MCTSrContext(max_rollouts=3), strategy=Planned())
+    found = solve(
+        "p", model(), context=MCTSrContext(profile="paper", max_rollouts=3), strategy=Planned()
+    )
     shape = [(node["parent"], len(node["rewards"])) for node in found.tree.values()]
     assert shape == [(None, 2), (None, 2), ("1", 1)]
 
@@ -101,7 +103,7 @@ def test_a_strategy_that_wants_nothing_ends_the_search() -> None:
 
 
 def test_a_strategy_that_wants_too_much_gets_the_width() -> None:
-    context = MCTSrContext(max_rollouts=4, width=2)
+    context = MCTSrContext(profile="paper", max_rollouts=4, width=2)
     found = solve("p", model(), context=context, strategy=Saying(["0"] * 50))
     assert found.rollouts == 4
 
@@ -152,7 +154,9 @@ def test_a_strategy_says_what_the_tree_begins_with() -> None:
         def roots(self, context: MCTSrContext) -> Roots:
             return Roots(drafts=2, dummy=True)
 
-    tree = solve("p", model(), context=MCTSrContext(max_rollouts=1), strategy=Three()).tree
+    tree = solve(
+        "p", model(), context=MCTSrContext(profile="paper", max_rollouts=1), strategy=Three()
+    ).tree
     roots = [(node["parent"], node["dummy"]) for node in tree.values()][:3]
     assert roots == [(None, False), (None, False), (None, True)]
 
@@ -164,7 +168,9 @@ def test_a_strategy_says_when_it_is_enough_and_a_budget_goes_before() -> None:
 
     found = solve("p", model(), context=FOUR, strategy=Impatient())
     assert (found.stop_reason, found.rollouts) == ("two answers", 1)
-    one = solve("p", model(), context=MCTSrContext(max_rollouts=1), strategy=Impatient())
+    one = solve(
+        "p", model(), context=MCTSrContext(profile="paper", max_rollouts=1), strategy=Impatient()
+    )
     assert one.stop_reason == "max_rollouts"
 
 
@@ -181,7 +187,7 @@ def test_a_strategy_says_what_is_judged_at_once_and_its_calls_keep_to_the_budget
 
     for limit in range(1, 12):
         scripted = model()
-        context = MCTSrContext(max_rollouts=99, max_calls=limit)
+        context = MCTSrContext(profile="paper", max_rollouts=99, max_calls=limit)
         found = solve("p", scripted, context=context, strategy=Late())
         assert len(scripted.calls) == total_cost(found.usage)["calls"] <= limit
         assert all(len(node["rewards"]) < 2 for node in found.tree.values())
@@ -200,7 +206,7 @@ def test_a_strategy_chooses_and_is_named() -> None:
 
 
 def test_a_strategy_that_does_not_choose_leaves_it_to_the_setting() -> None:
-    context = MCTSrContext(max_rollouts=4, choice="majority")
+    context = MCTSrContext(profile="paper", max_rollouts=4, choice="majority")
     found = solve("p", model(), context=context, strategy=Newest())
     assert found.choice is not None
     assert found.choice["rule"] == "majority"
@@ -251,7 +257,9 @@ def test_what_a_strategy_makes_of_a_judges_reply(
 
 
 def identity(strategy: Strategy | None = None, **settings: Any) -> str:
-    spec = SolveSpec.of(model(), {"context": MCTSrContext(**settings), "strategy": strategy})
+    spec = SolveSpec.of(
+        model(), {"context": MCTSrContext(**{"profile": "paper", **settings}), "strategy": strategy}
+    )
     return replace(spec, problem="p").identity.digest
 
 
@@ -512,7 +520,7 @@ def test_a_search_is_steered_and_shown_by_its_own_strategy(tmp_path: Path) -> No
 
 
 def test_steering_asks_the_judge_of_the_graphs_own_settings() -> None:
-    context = MCTSrContext(max_rollouts=2, judge="pairwise", drafts=3)
+    context = MCTSrContext(profile="paper", max_rollouts=2, judge="pairwise", drafts=3)
     asked = ScriptedChatModel(
         replies=lambda call: "Better: A" if call.role == "evaluate" else keyed_reply(call)
     )

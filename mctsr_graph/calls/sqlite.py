@@ -22,7 +22,7 @@ class Shared:
     """A connection that all of a process use which have a file open, each in its turn."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         """Held by whoever uses the connection."""
         self.connection: sqlite3.Connection | None = None
         self.users = 0

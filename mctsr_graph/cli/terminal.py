@@ -88,10 +88,13 @@ def progress(err: Console, context: MCTSrContext) -> Iterator[Callable[[Event], 
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("drafting an answer", total=context.max_rollouts)
+        total = context.max_calls if _counts_calls(context) else context.max_rollouts
+        task = progress.add_task("drafting an answer", total=total)
 
         def advance(event: Event) -> None:
-            done = event["index"] if event["type"] == "mctsr.rollout" else None
+            done = None
+            if event["type"] == "mctsr.rollout":
+                done = event["usage"]["calls"] if _counts_calls(context) else event["index"]
             progress.update(task, completed=done, description=_line(event, context))
 
         yield advance
@@ -102,7 +105,19 @@ def watching(
     err: Console, context: MCTSrContext, live: bool
 ) -> Iterator[tuple[OnEvent, OnChange | None]]:
     """With `live` the tree as it grows, if there is a terminal; else as `progress`."""
-    logging.getLogger(outage.__name__).disabled = True  # an event says the same
+    log = logging.getLogger(outage.__name__)
+    log.disabled = True  # an event says the same
+    try:
+        with _shown(err, context, live) as hooks:
+            yield hooks
+    finally:
+        log.disabled = False
+
+
+@contextmanager
+def _shown(
+    err: Console, context: MCTSrContext, live: bool
+) -> Iterator[tuple[OnEvent, OnChange | None]]:
     if not live or not err.is_terminal:
         with progress(err, context) as on_event:
             yield on_event, None
@@ -147,9 +162,14 @@ def _rollout(event: RolloutEvent, context: MCTSrContext) -> str:
     else:  # it was not judged
         what = f"{event['task']}: {event['final_answer'] or 'no final answer'}"
     place = f"rollout {event['index']} of {context.max_rollouts}"
-    if context.max_calls is not None and context.max_calls < context.max_rollouts:
+    if _counts_calls(context):
         place = f"call {event['usage']['calls']} of {context.max_calls}"
     return f"{place}: {what}, {_best(event['best'])}"
+
+
+def _counts_calls(context: MCTSrContext) -> bool:
+    """Whether calls are what ends a search, rather than rollouts."""
+    return context.max_calls is not None and context.max_calls < context.max_rollouts
 
 
 def _best(best: Best | None) -> str:

@@ -29,6 +29,11 @@ class SqliteFileSaver(SqliteSaver):
         self.lock = lock
         self.is_closed = False
 
+    def setup(self) -> None:
+        """As in SqliteSaver, and no other thread uses the connection meanwhile."""
+        with self.lock:
+            super().setup()
+
     @contextmanager
     def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
         """As in SqliteSaver. What a cancelled task has left behind comes too late after the end."""
