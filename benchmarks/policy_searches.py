@@ -14,30 +14,15 @@ from mctsr_graph.settings.profiles import PROFILES
 from mctsr_graph.strategies.choose import classes_of
 from mctsr_graph.strategies.enough import why_enough
 from mctsr_graph.strategies.strategy import Strategy, strategy_of
-from mctsr_graph.tree.task import KINDS
 
 
 def search(
     context: MCTSrContext, world: World, number: int, strategy: Strategy | None = None
 ) -> list[Outcome]:
-    """A search under one set of settings, for each budget."""
-    outcomes: list[Outcome] = []
+    """A search under one set of settings, for each budget, on which all of it may depend."""
     strategy = strategy or strategy_of(context)
-    dearest = max(strategy.calls_of(kind, context, 1) for kind in KINDS)
-    for moment in simulated_search(world, number, context, strategy):
-        for budget in BUDGETS[len(outcomes) :]:
-            left = budget - moment.calls
-            if left < dearest:
-                ended = searched(context, world, number, budget, strategy, moment)
-            elif why_enough(moment.tree, left, context):
-                ended = moment
-            else:
-                break  # so far a larger budget makes no difference
-            outcomes.append(outcome_of(ended, context, world, number, strategy))
-        if len(outcomes) == len(BUDGETS):
-            return outcomes
-    last = outcome_of(moment, context, world, number, strategy)
-    return outcomes + [last] * (len(BUDGETS) - len(outcomes))
+    ended = (searched(context, world, number, budget, strategy) for budget in BUDGETS)
+    return [outcome_of(moment, context, world, number, strategy) for moment in ended]
 
 
 def searched(
@@ -46,10 +31,9 @@ def searched(
     number: int,
     budget: int,
     strategy: Strategy | None = None,
-    begin: Moment | None = None,
 ) -> Moment:
     """A search as it is when its calls are spent, or it is sure."""
-    for moment in simulated_search(world, number, context, strategy, budget, begin=begin):
+    for moment in simulated_search(world, number, context, strategy, budget):
         left = budget - moment.calls
         if left <= 0 or why_enough(moment.tree, left, context):
             break
