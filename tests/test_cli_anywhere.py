@@ -60,7 +60,7 @@ def child(
     return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, cwd=ROOT, env=env)
 
 
-SOLVE = ("solve", "How many?", "-m", "x", "--rollouts", "1")
+SOLVE = ("solve", "How many?", "-m", "x", "--profile", "paper", "--rollouts", "1")
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
@@ -146,7 +146,18 @@ def test_a_server_cannot_steer_the_terminal(model: ScriptedChatModel, tmp_path: 
 
 def test_a_file_does_not_choose_the_model(model: ScriptedChatModel, tmp_path: Path) -> None:
     file = str(tmp_path / "search.db")
-    mctsr("solve", "How many?", "-m", "openai:gpt-4o", "--rollouts", "1", "--checkpoint", file)
+    mctsr(
+        "solve",
+        "How many?",
+        "-m",
+        "openai:gpt-4o",
+        "--profile",
+        "paper",
+        "--rollouts",
+        "1",
+        "--checkpoint",
+        file,
+    )
     made = len(model.calls)
     for command in (["resume", file, "--rollouts", "2"], ["steer", file, "rewards", "1"]):
         result = mctsr(*command)
@@ -161,7 +172,18 @@ def test_a_file_does_not_choose_the_model(model: ScriptedChatModel, tmp_path: Pa
 def test_nor_does_it_choose_a_judge_or_a_critic(model: ScriptedChatModel, tmp_path: Path) -> None:
     file = str(tmp_path / "search.db")
     others = ("--judge-model", "openai:o3", "--critic-model", "openai:gpt-5")
-    first = ("solve", "How many?", "-m", "demo", "--rollouts", "1", "--checkpoint", file)
+    first = (
+        "solve",
+        "How many?",
+        "-m",
+        "demo",
+        "--profile",
+        "paper",
+        "--rollouts",
+        "1",
+        "--checkpoint",
+        file,
+    )
     mctsr(*first, *others)
     made, more = len(model.calls), ("resume", file, "--rollouts", "2")
     for given, wanted in [((), others[:2]), (others[:2], others[2:])]:
@@ -181,7 +203,18 @@ def test_the_model_of_the_environment_and_those_of_the_package_need_no_word(
     monkeypatch.setenv("MCTSR_MODEL", "mine")
     for name in ("mine", "demo", "embedded"):
         file = str(tmp_path / f"{name}.db")
-        mctsr("solve", "How many?", "-m", name, "--rollouts", "1", "--checkpoint", file)
+        mctsr(
+            "solve",
+            "How many?",
+            "-m",
+            name,
+            "--profile",
+            "paper",
+            "--rollouts",
+            "1",
+            "--checkpoint",
+            file,
+        )
         assert mctsr("resume", file, "--rollouts", "2").exit_code == 0
 
 

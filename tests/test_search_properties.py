@@ -53,9 +53,7 @@ SETTINGS: dict[str, st.SearchStrategy[Any]] = {
 def contexts(**fixed: Any) -> st.SearchStrategy[MCTSrContext]:
     """Contexts with these settings, the others at will."""
     free = {name: values for name, values in SETTINGS.items() if name not in fixed}
-    return st.fixed_dictionaries(free).map(
-        lambda drawn: MCTSrContext(profile="paper", **drawn, **fixed)
-    )
+    return st.fixed_dictionaries(free).map(lambda drawn: MCTSrContext(**drawn, **fixed))
 
 
 def patch_of(tree: Tree, operation: Operation, context: MCTSrContext) -> Patch:

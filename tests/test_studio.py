@@ -27,7 +27,7 @@ from mctsr_graph import MCTSrContext
 ROOT = Path(__file__).parent.parent
 HARD = "A baker makes 12 trays of 8 muffins and sells 70 of them. How many muffins are left? " * 2
 STEPS = ["initialize", "select", "critique", "refine", "evaluate", "backpropagate", "finalize"]
-SHORT = {"max_rollouts": 2}
+SHORT = {"profile": "paper", "max_rollouts": 2}
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_the_forms_have_types_ranges_and_words(client: SyncLangGraphClient) -> N
         # A form that filled in one profile's value would override the other's
         assert "default" not in rollouts
         assert "(by default paper: 8; official: 16" in rollouts["description"]
-        assert fields["profile"]["default"] == "paper"
+        assert fields["profile"]["default"] == "tuned"
     schemas = client.assistants.get_schemas(own(client, "mctsr"))
     assert schemas["input_schema"]["properties"] == {
         "problem": {"title": "Problem", "type": "string", "description": "The problem in words"}
@@ -252,12 +252,17 @@ def test_a_run_streams_events_and_keeps_its_tree_in_the_thread(
 
 def test_a_person_edits_a_critique_while_the_run_is_paused(client: SyncLangGraphClient) -> None:
     thread = client.threads.create()["thread_id"]
-    given: Any = {"context": {"max_rollouts": 1}, "interrupt_before": ["refine"]}
+    given: Any = {
+        "context": {"profile": "paper", "max_rollouts": 1},
+        "interrupt_before": ["refine"],
+    }
     client.runs.wait(thread, "mctsr", input={"problem": "p"}, **given)
     state: Any = client.threads.get_state(thread)
     assert (state["next"], state["values"]["wave"]["1"]["parent"]) == (["refine"], "0")
     client.threads.update_state(thread, {"wave": {"1": {"critique": "Multiply."}}})
-    output: Any = client.runs.wait(thread, "mctsr", input=None, context={"max_rollouts": 1})
+    output: Any = client.runs.wait(
+        thread, "mctsr", input=None, context={"profile": "paper", "max_rollouts": 1}
+    )
     state = client.threads.get_state(thread)
     told = output["mctsr"]
     assert (told["rollouts"], state["values"]["tree"]["1"]["critique"]) == (1, "Multiply.")
@@ -265,13 +270,19 @@ def test_a_person_edits_a_critique_while_the_run_is_paused(client: SyncLangGraph
 
 def test_a_search_is_forked_from_its_history(client: SyncLangGraphClient) -> None:
     thread = client.threads.create()["thread_id"]
-    client.runs.wait(thread, "mctsr", input={"problem": "p"}, context={"max_rollouts": 3})
+    client.runs.wait(
+        thread, "mctsr", input={"problem": "p"}, context={"profile": "paper", "max_rollouts": 3}
+    )
     history: Any = client.threads.get_history(thread, limit=30)
     [early] = [
         one for one in history if one["values"].get("rollouts") == 1 and one["next"] == ["select"]
     ]
     output: Any = client.runs.wait(
-        thread, "mctsr", input=None, checkpoint=early["checkpoint"], context={"max_rollouts": 2}
+        thread,
+        "mctsr",
+        input=None,
+        checkpoint=early["checkpoint"],
+        context={"profile": "paper", "max_rollouts": 2},
     )
     state: Any = client.threads.get_state(thread)
     assert (output["mctsr"]["rollouts"], len(state["values"]["tree"])) == (2, 3)
@@ -331,7 +342,7 @@ async def test_an_mcp_client_calls_the_search_as_a_tool(url: str) -> None:
         assert "best answer out" in str(tools["mctsr"].description)
         found = await mcp.call_tool("mctsr", {"problem": "p"})
         assert not found.is_error
-        assert "'stop_reason': 'max_rollouts'" in found.content[0].text  # type: ignore[union-attr]
+        assert "'stop_reason': 'max_calls'" in found.content[0].text  # type: ignore[union-attr]
         failed = await mcp.call_tool("mctsr", {"problem": " "})
         assert (failed.is_error, failed.content[0].text) == (True, "ConfigError")  # type: ignore[union-attr]
 

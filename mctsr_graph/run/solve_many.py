@@ -272,7 +272,7 @@ class _Batch:
     def _grants(self, budget: int) -> dict[int, int]:
         """Who may spend how many calls in all after the next round."""
         left = budget - sum(
-            self._allowed[n] if self._waits(n) else self._spent(n) for n in self.found
+            self._allowed[n] if self._is_away(n) else self._spent(n) for n in self.found
         )
         waiting = [
             number
@@ -290,9 +290,13 @@ class _Batch:
         return granted
 
     def _waits(self, number: int) -> bool:
-        """Whether a search is to be tried again, for which the rest of its share is kept."""
+        """Whether a search is to be tried again."""
+        return self._is_away(number) and number not in self._tried_again
+
+    def _is_away(self, number: int) -> bool:
+        """Whether the model could not be reached, so that the rest of the share is kept."""
         failures = self.found[number].failures
-        failed = self.found[number].stop_reason == "failed" and number not in self._tried_again
+        failed = self.found[number].stop_reason == "failed"
         return failed and bool(failures) and failures[-1]["code"] == "unavailable"
 
     def _rank(self, number: int) -> tuple[bool, float]:
