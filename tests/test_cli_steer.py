@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import re
 import sys
 from pathlib import Path
@@ -57,6 +58,16 @@ def test_a_branch_is_pruned_and_the_search_goes_on_without_it(file: str) -> None
     assert "Final answer: 0" in mctsr("resume", file).stdout
     assert "1  q 25.5  [17, 65, 49, 33]  1  *best*" in mctsr("steer", file, "undo").stdout
     assert "Final answer: 1" in mctsr("resume", file).stdout
+
+
+def test_a_wish_says_how_many_calls_it_needs(tmp_path: Path) -> None:
+    file = str(tmp_path / "search.db")
+    line = ("solve", "p", "-m", "x", "--effort", "low", "--checkpoint", file)
+    assert mctsr(*line).exit_code == 0
+    merged = mctsr("steer", file, "merge", "0", "2").stderr
+    assert merged == f"Go on with: mctsr resume {file} --calls 15\n"  # 11 are spent, 4 at most
+    found = json.loads(mctsr("resume", file, "--calls", "15", "--json").stdout)
+    assert [n["parents"] for n in found["tree"].values() if "parents" in n] == [["0", "2"]]
 
 
 def test_a_wish_says_how_many_rollouts_it_needs(file: str) -> None:

@@ -231,6 +231,17 @@ def test_wrong_values_are_named(given: dict[str, Any], expected: str) -> None:
         solve_many(TEXTS[:3], WORLD.model(), **given)
 
 
+def test_one_problem_is_no_list_of_problems() -> None:
+    with pytest.raises(ConfigError, match=r"problems is '2 \+ 2', allowed a list"):
+        solve_many("2 + 2", WORLD.model())
+
+
+@pytest.mark.parametrize("most", ["9", 9.5, True])
+def test_calls_are_a_whole_number(most: Any) -> None:
+    with pytest.raises(ConfigError, match=r"max_calls is .*, allowed a whole number"):
+        solve_many(TEXTS, WORLD.model(), max_calls=most)
+
+
 async def test_a_wrong_problem_ends_the_searches_for_the_others() -> None:
     model = ScriptedChatModel(replies=[], latency=60)
     with pytest.raises(ConfigError, match="not blank"):

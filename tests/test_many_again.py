@@ -167,6 +167,18 @@ def test_what_fails_again_is_tried_once_more_by_the_next_call_only(later: bool) 
     assert calls(mended) <= 100
 
 
+@pytest.mark.parametrize("profile", ["tuned", "paper", "rsa"])
+@pytest.mark.parametrize("most", [6, 8, 20])
+def test_a_batch_whose_replies_cannot_be_used_makes_no_call_too_many(
+    profile: str, most: int
+) -> None:
+    model = ScriptedChatModel(
+        replies=lambda call: "" if "problem 1." in str(call.messages) else WORLD.reply(call)
+    )
+    solve_many(TEXTS, model, context=MCTSrContext(profile=profile), max_calls=most)
+    assert len(model.calls) <= most
+
+
 def main(file: str, budget: int, slowness: float) -> None:
     """Run the batch in a process of its own, to be killed."""
     model = WORLD.model(latency=slowness)

@@ -104,7 +104,7 @@ def connected(path: str | Path, script: str = "") -> sqlite3.Connection:
         connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         _write_ahead(connection)
         connection.executescript(script)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         connection.close()
         raise CheckpointError(f"{str(path)!r} holds no searches ({error})") from None
     return connection

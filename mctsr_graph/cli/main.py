@@ -46,7 +46,7 @@ from mctsr_graph.run.spec import Problem, SearchControl, SolveOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.prices import read_prices
 from mctsr_graph.settings.prior import Prior
-from mctsr_graph.settings.profiles import PROFILES
+from mctsr_graph.settings.profiles import DEFAULT_PROFILE, PROFILES
 from mctsr_graph.strategies.strategy import strategy_of
 from mctsr_graph.strategies.tuned.refining import told
 
@@ -112,7 +112,7 @@ def solve_command(
         str | None,
         typer.Option(
             help=f"The strategy, with its settings: {', '.join(PROFILES)}. "
-            "By default paper, at the model's own temperature."
+            f"By default {DEFAULT_PROFILE}."
         ),
     ] = None,
     effort: Annotated[
@@ -216,6 +216,9 @@ def resume_command(
     rollouts: Annotated[
         int | None, typer.Option(help="Rollouts at most, those made included.")
     ] = None,
+    calls: Annotated[
+        int | None, typer.Option(help="Model calls at most, those made included.")
+    ] = None,
     show_tree: Annotated[bool, typer.Option("--show-tree", help="Print the tree too.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
@@ -235,7 +238,8 @@ def resume_command(
         stored = chosen(file, search)
         known = {"model": stored.model, **stored.other_models}
         models = {role: model_for(known.get(role, ""), own, role) for role, own in named.items()}
-        more = {"max_rollouts": rollouts} if rollouts is not None else {}
+        limits = {"max_rollouts": rollouts, "max_calls": calls}
+        more = {name: limit for name, limit in limits.items() if limit is not None}
         context = changed(stored_context(stored.settings), **more)
         options: SolveOptions = {
             "context": context,

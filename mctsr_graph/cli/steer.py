@@ -13,12 +13,14 @@ import typer
 from typer.core import TyperGroup
 
 from mctsr_graph.calls.journal import CallJournal
+from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.cli.streams import stderr, stdout
 from mctsr_graph.cli.terminal import notes
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.models.scripted import ScriptedChatModel
 from mctsr_graph.run.session import need_sqlite
+from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.text.reward_scale import RANGE
 from mctsr_graph.tree.steered import pending
 from mctsr_graph.viewers.text import render_text
@@ -165,13 +167,15 @@ def undo(ctx: typer.Context) -> None:
         _show(search, undo_act(search.graph, search.config).values)
 
 
+_CALLS_OF_A_WISH = 4  # critique, refine and two rewards
+
+
 class _Search(NamedTuple):
     """The search that is meant, with nobody else at work on it."""
 
     graph: Any
     config: Any
-    most: int
-    """Its max_rollouts."""
+    context: MCTSrContext
     file: Path
 
 
@@ -207,7 +211,7 @@ def _opened(where: _Where, model: str | None = None, judges: bool = False) -> It
             yield _Search(
                 graph.compile(checkpointer=saver, name="mctsr"),
                 {"configurable": {"thread_id": stored.thread_id}},
-                stored_context(stored.settings).max_rollouts,
+                stored_context(stored.settings),
                 where.file,
             )
 
@@ -219,7 +223,10 @@ def _show(search: _Search, values: dict[str, Any]) -> None:
         if failure["rollout"] == done:
             out.print(f"Failed in rollout {done}: {failure['message']}")
     wished = max([done, *(number for node in tree.values() for number in pending(node, done))])
-    more = f" --rollouts {wished}" if wished > search.most else ""
+    more = f" --rollouts {wished}" if wished > search.context.max_rollouts else ""
+    most, used = search.context.max_calls, total_cost(values["usage"])["calls"]
+    if wished > done and most is not None and used + _CALLS_OF_A_WISH > most:
+        more += f" --calls {used + _CALLS_OF_A_WISH * (wished - done)}"
     go_on = f"Go on with: mctsr resume {shlex.quote(str(search.file))}{more}"
     stderr().print(go_on, soft_wrap=True)
 

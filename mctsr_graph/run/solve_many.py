@@ -80,7 +80,8 @@ async def asolve_many(
     Args:
         problems: The problems, as in `solve`. Equal ones are searched once and share a solution.
         model: As in `solve`.
-        context: The settings; by default profile "tuned". Its max_calls is not used.
+        context: The settings; by default profile "tuned". Its max_calls, times the number of
+            problems, counts only where `max_calls` is not given.
         max_calls: Model calls for all problems together, never exceeded; by default what
             `context` allows for each, times their number.
         engine: Where the searches run. "local": in this process. "ray": on a Ray cluster; see
@@ -117,6 +118,8 @@ async def _rounds(
     learn = options.get("learn", True)
     places: dict[str, list[int]] = {}
     asked: dict[str, Question] = {}
+    if isinstance(problems, str | bytes):
+        raise ConfigError(f"problems is {problems[:40]!r}, allowed a list of problems")
     for place, problem in enumerate(problems):
         question = as_question(problem)
         places.setdefault(question.key, []).append(place)
@@ -155,6 +158,8 @@ def _asked(
     spec = SolveSpec.of(here, cast(BatchOptions, {**of_each, "context": context}))
     each, most = spec.context.max_calls or EFFORTS["medium"], options.get("max_calls")
     budget = each * problems if most is None else most
+    if not isinstance(budget, int) or isinstance(budget, bool):
+        raise ConfigError(f"max_calls is {budget!r}, allowed a whole number")
     if budget < problems:
         raise ConfigError(f"max_calls is {budget}, allowed {problems} or more, one a problem")
     return spec, budget
@@ -231,7 +236,8 @@ class _Batch:
         spent = {
             number: calls
             for number, solution in before.items()
-            if self._chosen_under[number] != self._context.prior
+            if solution.tree
+            and self._chosen_under[number] != self._context.prior
             and solution.stop_reason not in _BROKEN_OFF
             and (calls := self._spent(number))
         }
@@ -277,7 +283,10 @@ class _Batch:
         waiting = [
             number
             for number, solution in self.found.items()
-            if number not in self._idle and solution.stop_reason in _GOES_ON
+            if number not in self._idle
+            and solution.stop_reason in _GOES_ON
+            # One without a tree would begin anew, and pay again
+            and solution.tree
         ]
         granted: dict[int, int] = {}
         # Half of the undecided at most, so that what they learn moves the next round
