@@ -186,3 +186,19 @@ def test_the_command_line_resumes_it_at_that_temperature(tmp_path: Path) -> None
     assert stored_context(settings).draft_temperature == 0.95
     [stored] = stored_searches(file)
     assert stored.rollouts == 2
+
+
+def test_a_search_of_which_no_problem_is_left_is_not_shown_as_an_empty_one(tmp_path: Path) -> None:
+    from mctsr_graph.cli.main import app
+
+    file, model = tmp_path / "searches.db", ScriptedChatModel(replies=reply)
+    solve(PROBLEM, model, context=MCTSrContext(**PAPER, max_rollouts=1), checkpointer=file)
+    with sqlite3.connect(file) as connection:
+        connection.execute("DELETE FROM writes")
+        first = "(SELECT MIN(checkpoint_id) FROM checkpoints)"
+        connection.execute(f"DELETE FROM checkpoints WHERE checkpoint_id > {first}")
+    connection.close()
+    shown = CliRunner().invoke(app, ["view", str(file)])
+    assert shown.exit_code == 2
+    assert "holds no problem" in " ".join(shown.output.split())
+    assert [stored.damage != "" for stored in stored_searches(file)] == [True]

@@ -135,6 +135,9 @@ def _over(saver: SqliteFileSaver) -> Iterator[tuple[str, StoredSearch]]:
                 yield name, _stored(name, {**values, "tree": answer}, told)
 
 
+_UNBEGUN = "it was killed before it had begun, or is damaged"
+
+
 def _read(graph: Graph, saver: SqliteFileSaver, thread_id: str) -> StoredSearch | None:
     """The search of a thread; None where another graph has written it."""
     config = _config(thread_id)
@@ -145,6 +148,8 @@ def _read(graph: Graph, saver: SqliteFileSaver, thread_id: str) -> StoredSearch 
             if not _is_search(values, told):
                 return None
             check_search(values, thread_id, told=told)
+            if not values.get("problem"):
+                raise CheckpointError(f"search {thread_id!r} holds no problem: {_UNBEGUN}")
             return _stored(thread_id, values, told)
     except CheckpointError as error:
         if not _is_signed(saver, thread_id):
