@@ -90,7 +90,7 @@ def test_a_tree_is_drawn_for_mermaid() -> None:
     assert render_mermaid(SMALL, "1") == (
         "flowchart LR\n"
         '    n0["0: 7 #34;or#34; #96;8#96;<br/>q -3.5"]\n'
-        '    n1["1: #36;x#60;y#36;<br/>q 60.2"]\n'
+        '    n1["1: #36;x#60;y#36;<br/>q 60.3"]\n'
         '    n2["2: no final answer<br/>q 0.0"]\n'
         "    n0 ==> n1\n"
         "    n0 --> n2\n"
@@ -116,13 +116,13 @@ def in_terminal(tree: Tree, best: str | None, lines: int | None, width: int = 80
 def test_a_terminal_shows_all_or_what_has_room() -> None:
     assert in_terminal(SMALL, "1", None) == [
         '0  q -3.5  [0]  7 "or" `8`',
-        "├── 1  q 60.2  [0]  $x<y$  *best*",
+        "├── 1  q 60.3  [0]  $x<y$  *best*",
         "└── 2  q 0.0  [0]  no final answer",
     ]
     assert in_terminal(SMALL, "1", 3) == [
         "… 1 more node",
         '└── 0  q -3.5  [0]  7 "or" `8`',
-        "    └── 1  q 60.2  [0]  $x<y$  *best*",
+        "    └── 1  q 60.3  [0]  $x<y$  *best*",
     ]
 
 

@@ -45,7 +45,7 @@ def render_html(solution: Mapping[str, Any]) -> str:
 
 def blank_page() -> str:
     """The page of any search: with `page_data` in the place of MARK it shows that one."""
-    style = _fonts_inside(_asset("katex/katex.min.css")) + _asset("page/page.css")
+    style = _fonts_inside(_asset("katex/katex.min.css")) + grammar() + _asset("page/page.css")
     own = "\n".join(_asset(f"page/{name}") for name in _SCRIPTS)
     script = f'{_asset("katex/katex.min.js")}\n(() => {{\n"use strict";\n{own}}})();'
     policy = (
@@ -57,6 +57,11 @@ def blank_page() -> str:
     for mark, part in {"policy": policy, "style": style, "script": script}.items():
         page = page.replace(f"<!-- {mark} -->", part)
     return page
+
+
+def grammar() -> str:
+    """The style sheet that every page shares: colours, tables, controls, print. Put it first."""
+    return _asset("page/grammar.css")
 
 
 def page_data(solution: Mapping[str, Any]) -> str:
