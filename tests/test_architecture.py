@@ -24,7 +24,7 @@ WALLS = {
     "strategies": "errors text tree settings",
     "calls": "errors text settings",
     "models": "errors text",
-    "cluster": "errors calls",
+    "cluster": "errors text calls",
     "judges": "errors text settings prompts strategies calls models",
     "graph": "errors text tree settings prompts strategies calls models judges",
     "viewers": "text tree",

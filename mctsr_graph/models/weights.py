@@ -8,6 +8,7 @@ from typing import Any
 
 from mctsr_graph.errors import ConfigError, MissingExtraError
 from mctsr_graph.models.engine.protocol import Engine
+from mctsr_graph.text.packages import install_line
 
 _ENGINES: weakref.WeakValueDictionary[int, Engine] = weakref.WeakValueDictionary()
 _ENGINES_LOCK = threading.Lock()
@@ -69,7 +70,7 @@ def read(
     except ImportError as error:
         raise MissingExtraError(
             f"a HuggingFace model needs torch and transformers ({error}): "
-            'pip install "mctsr-graph[huggingface]"'
+            f"{install_line('huggingface')}"
         ) from error
 
     mps = "mps" if torch.backends.mps.is_available() else "cpu"
