@@ -34,7 +34,10 @@ WALLS = {
     "cluster",
     "cli": "errors text tree settings strategies calls models graph viewers run benchmark",
 }
-FACE = {"benchmark": {"benchmark.run"}, "cli": {"cli.main"}}  # may ask the package its version
+FACE = {
+    "benchmark": {"benchmark.run"},
+    "cli": {"cli.main", "cli.doctor"},
+}  # may ask the package its version
 # package -> folders that may import it
 OUTSIDE = {
     "langgraph": {"graph", "run", "integrations"},
