@@ -54,7 +54,7 @@ def test_a_tree_is_drawn_with_its_values_and_its_best() -> None:
     }
     assert render_text(tree, "4") == "\n".join(
         [
-            "0  q 36.2  [10, 20]  no final answer",
+            "0  q 36.3  [10, 20]  no final answer",
             "├─ 2  q 60.0  [40]  24",
             "│  └─ 4  q 80.5  [80.5]  24 (same text as 2)  *best*",
             "└─ 3  q -30.0  [-30]  7",
