@@ -15,7 +15,15 @@ from mctsr_graph.models.chat import Chat, Tools, forms, to_chat
 from mctsr_graph.models.control_tokens import ControlTokens, control_tokens
 from mctsr_graph.models.marked import MARKS, Marked, alignment, marked, quoted
 
-__all__ = ["TOKENIZER_LOCK", "Prompt", "prompt_ids", "prompt_of", "takes_tools", "to_chat"]
+__all__ = [
+    "TOKENIZER_LOCK",
+    "Prompt",
+    "prompt_ids",
+    "prompt_of",
+    "takes_tools",
+    "template_source",
+    "to_chat",
+]
 
 TOKENIZER_LOCK = threading.RLock()
 """Held around every use of a tokenizer: some calls change the shared object for a while."""
@@ -98,7 +106,7 @@ def prompt_of(
     Needs `TOKENIZER_LOCK`.
     """
     options = options or {}
-    source = _source(tokenizer, tools, options)
+    source = template_source(tokenizer, tools, options)
     rendered = _accepted(tokenizer, chat, tools, options, source)
     whole = _encoded(tokenizer, rendered.text)["input_ids"]
     frame = _encoded(tokenizer, "".join(rendered.parts), offsets=True)
@@ -182,7 +190,12 @@ def _tell_lost(tokenizer: Any) -> None:
         warnings.warn("the chat template leaves out text that comes with tool calls", stacklevel=2)
 
 
-def _source(tokenizer: Any, tools: Tools | None, options: Mapping[str, Any]) -> str:
+def template_source(tokenizer: Any, tools: Tools | None, options: Mapping[str, Any]) -> str:
+    """The text of the chat template that a call uses.
+
+    Raises:
+        ConfigError: There is none.
+    """
     try:
         return str(tokenizer.get_chat_template(options.get("chat_template"), tools=tools))
     except ValueError as error:
