@@ -35,6 +35,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     monkeypatch.setattr(load, "find_spec", find_spec)
     monkeypatch.setattr(load, "_provider_packages", lambda: TABLE)
     monkeypatch.delenv("MCTSR_MODEL", raising=False)
+    monkeypatch.setattr(ChatTransformers, "prepare", lambda self: None)  # test_models_loading.py
     return names
 
 

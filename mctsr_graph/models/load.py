@@ -19,6 +19,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.output_parsers import BaseLLMOutputParser
 from langchain_core.runnables import Runnable, RunnableSequence
 from langchain_core.runnables.base import RunnableBindingBase
+from pydantic import ValidationError
 
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 
@@ -190,7 +191,13 @@ def _huggingface(name: str, kwargs: dict[str, Any]) -> BaseChatModel:
     if path.endswith(".gguf"):
         folder, file = os.path.split(path)
         given = {"model_id": folder or os.curdir, "gguf_file": file}
-    return ChatTransformers(**{**given, **kwargs})
+    try:
+        model = ChatTransformers(**{**given, **kwargs})
+    except ValidationError as error:
+        names = ", ".join(sorted(ChatTransformers.model_fields))
+        raise ConfigError(f"wrong setting for {name!r}: {error}; allowed: {names}") from error
+    model.prepare()
+    return model
 
 
 def _from_langchain(spec: str, provider: str, kwargs: dict[str, Any]) -> BaseChatModel:
