@@ -13,6 +13,7 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.models.control_tokens import control_tokens
 from mctsr_graph.models.engine.protocol import ContextLengthError, Request, Sample
 from mctsr_graph.models.reasoning import Piece, ReplyReader, answer_lead, is_mark, reader_of
 from mctsr_graph.models.sampling import Sampling, processors, resolved
@@ -172,7 +173,11 @@ class Exchange:
         forced, tool = forced_name(choice, tools)
         if not forced:
             return
-        written = format_of(template_source(self._tokenizer, tools, options))
+        source = template_source(self._tokenizer, tools, options)
+        written = format_of(source)
+        known = control_tokens(self._tokenizer, source)
+        if tool is not None and known.of(self._encoded(tool)):
+            raise ConfigError(f"the name {tool!r} of a tool holds a control token")
         ends_thought = "" if "<|channel|>" in written.before else self._answer_lead()
         self._lead = ends_thought + written.lead(tool)
         self._ids = self._ids + self._encoded(self._lead)

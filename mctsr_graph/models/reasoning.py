@@ -43,10 +43,12 @@ _CLOSING = {
 class ReplyReader(Protocol):
     """Reads a reply piece by piece."""
 
-    thinking: bool
-    """Whether what comes next is thought."""
     calls: list[tuple[str, str]]
     """Calls of tools that stand in channels of their own: name and arguments."""
+
+    @property
+    def thinking(self) -> bool:
+        """Whether what comes next is thought."""
 
     def push(self, text: str) -> list[Piece]:
         """What is certain with this piece of the reply."""

@@ -28,7 +28,10 @@ __all__ = [
 TOKENIZER_LOCK = threading.RLock()
 """Held around every use of a tokenizer: some calls change the shared object for a while."""
 
-OWN_NAMES = ("tools", "tokenize", "add_generation_prompt", "continue_final_message", "conversation")
+_OWN_NAMES = (
+    *("tools", "tokenize", "add_generation_prompt", "continue_final_message", "conversation"),
+    *("chat_template", "messages", "return_dict", "return_tensors", "return_assistant_tokens_mask"),
+)
 """What a call decides, and no `chat_template_kwargs`."""
 _TOLD: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -53,6 +56,20 @@ class _Rendered:
     text: str
     parts: list[str]
     marks: Marked
+
+
+def template_options(template: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a template is given beside the messages and tools.
+
+    Raises:
+        ConfigError: A name is not free.
+    """
+    taken = sorted(set(given) & set(_OWN_NAMES))
+    if taken:
+        raise ConfigError(
+            f"chat_template_kwargs holds {', '.join(taken)}, which a call decides itself"
+        )
+    return {**given, **({"chat_template": template} if template else {})}
 
 
 def takes_tools(tokenizer: Any, options: Mapping[str, Any] | None = None) -> bool:

@@ -195,7 +195,7 @@ def _called(line: ast.stmt) -> list[ast.Call]:
     value: Any = getattr(line, "value", None)
     if isinstance(value, ast.Call) and ast.unparse(value.func) == "print" and len(value.args) == 1:
         value = value.args[0]
-    nodes = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
+    nodes: list[Any] = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
     if not nodes or not all(isinstance(node, ast.Call) for node in nodes):
         raise ValueError("not a call")
     return list(nodes)
