@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.models.engine.protocol import Engine
+from mctsr_graph.text.packages import install_line
 
 BACKENDS: dict[str, str] = {}
 """Name as `engine=` takes it -> module of this folder."""
@@ -54,5 +55,5 @@ def needs(package: str) -> None:
     if find_spec(package) is None:
         raise MissingExtraError(
             f'engine="{package}" needs the package {package}, which wants a GPU: '
-            f'pip install "mctsr-graph[{package}]"'
+            f"{install_line(package)}"
         )
