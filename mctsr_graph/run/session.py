@@ -57,8 +57,10 @@ from mctsr_graph.settings.context import TEMPERATURES, MCTSrContext
 from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.text.packages import install_line
 
-_KEYS = ["answer", "final_answer", *Progress.__annotations__, "tree", "failures"]
+_KEYS = ["answer", "final_answer", *Progress.__annotations__]
+_KEYS += ["tree", "record", "failures", "seconds"]
 
 
 def asked(problem: Problem, model: Model | str | None, options: SolveOptions) -> SolveSpec:
@@ -380,6 +382,8 @@ class SearchRun:
             stop_reason=stop_reason,
             tree=tree,
             failures=values.get("failures") or [],
+            record=values.get("record") or [],
+            seconds=round(values.get("seconds") or 0.0, 1),
         )
 
 
@@ -450,5 +454,5 @@ def need_sqlite() -> None:
     """Raise MissingExtraError where the package is missing that keeps searches."""
     if find_spec("langgraph.checkpoint.sqlite") is None:
         raise MissingExtraError(
-            'a kept search needs langgraph-checkpoint-sqlite: pip install "mctsr-graph[sqlite]"'
+            f"a kept search needs langgraph-checkpoint-sqlite: {install_line('sqlite')}"
         )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from html import escape
+from typing import Any, Self
 
 from mctsr_graph.calls.request import Failure
-from mctsr_graph.calls.usage import Usage
+from mctsr_graph.calls.usage import Usage, total_cost
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.strategies.choose import Choice
-from mctsr_graph.text.printable import printable_json
+from mctsr_graph.text.printable import printable, printable_json
+from mctsr_graph.tree.record import Recorded
+from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.tree.tree import Node
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solution:
-    """What a search found."""
+    """What a search found. `print` shows it in five lines."""
 
     problem: str
     answer: str | None
@@ -37,10 +42,79 @@ class Solution:
     """Why this answer: the classes of final answers with their votes, rewards and chances."""
     cost: float | None = None
     """Price of all calls in the currency of the prices; None where that of one is not known."""
+    seconds: float | None = field(default=None, compare=False)
+    """Time spent waiting for the model, to a tenth of a second; None where it is not known."""
+    record: list[Recorded] = field(default_factory=list, compare=False)
+    """What each rollout came to, in order (see `mctsr_graph.tree.record`). A search that was stored
+    by an earlier version has none, or only the end."""
+
+    @property
+    def confidence(self) -> float | None:
+        """Chance of the answer to be right, 0 to 1, as far as the search can tell.
+
+        None where it states no final answer, or nothing was found.
+        """
+        return self.choice["confidence"] if self.choice is not None else None
+
+    def summary(self) -> str:
+        """Five lines: the answer, how sure it is, what was done, what it cost, and why it ended."""
+        done = f"Search: {_counted(self.rollouts, 'rollout')}, {_counted(len(self.tree), 'answer')}"
+        calls = total_cost(self.usage)["calls"]
+        return "\n".join(
+            [
+                f"Answer: {self._short_answer()}",
+                f"Confidence: {self._how_sure()}",
+                f"{done}, {_counted(calls, 'model call')}",
+                f"Cost: {_cost_in_words(self)}",
+                stopped_in_words(self.stop_reason),
+            ]
+        )
+
+    def __str__(self) -> str:
+        """The five lines of `summary`."""
+        return self.summary()
+
+    def __repr__(self) -> str:
+        """The answer and some figures, without the tree."""
+        return (
+            f"Solution(final_answer={self.final_answer!r}, confidence={self.confidence!r}, "
+            f"rollouts={self.rollouts}, nodes={len(self.tree)}, stop_reason={self.stop_reason!r})"
+        )
+
+    def _short_answer(self) -> str:
+        if self.answer is None:
+            return "none was found"
+        if self.final_answer is not None:
+            return _one_line(self.final_answer)
+        return f"{_one_line(self.answer)} (states no final answer)"
+
+    def _how_sure(self) -> str:
+        if self.choice is None or self.confidence is None:
+            return "not known, since no final answer is stated"
+        return f"{100 * self.confidence:.0f} %"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain values, of which JSON can be made; `from_dict` takes them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make a solution of what `to_dict` gave, or of what `json.loads` reads from `to_json`.
+
+        Raises:
+            ConfigError: a field is missing, or is none of a solution.
+        """
+        known = {one.name: one for one in fields(cls)}
+        if unknown := [name for name in data if name not in known]:
+            raise ConfigError(f"a solution has the field {unknown[0]!r}, allowed {[*known]}")
+        for name, one in known.items():
+            if one.default is one.default_factory is MISSING and name not in data:
+                raise ConfigError(f"a solution has no field {name!r}, which it needs")
+        return cls(**data)
 
     def to_json(self) -> str:
         """All fields as one JSON object, with an escape for what a terminal would obey."""
-        return printable_json(asdict(self))
+        return printable_json(self.to_dict())
 
     def to_html(self) -> str:
         """One page that needs nothing else: the tree to click, each text, a replay, the cost."""
@@ -54,3 +128,26 @@ class Solution:
             f'<iframe srcdoc="{escape(self.to_html())}" sandbox="allow-scripts" '
             'title="Search tree" style="width: 100%; height: 760px; border: 0"></iframe>'
         )
+
+
+_WIDTH = 100
+
+
+def _one_line(text: str) -> str:
+    """The beginning of a text of a model, without what a terminal would obey."""
+    flat = printable(" ".join(text.split()))
+    return flat if len(flat) <= _WIDTH else f"{flat[: _WIDTH - 3]}..."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _cost_in_words(solution: Solution) -> str:
+    """Tokens and money; what is not known is said."""
+    total = total_cost(solution.usage)
+    told = f"{total['input_tokens']:,} tokens in, {total['output_tokens']:,} out"
+    if total["unmetered_calls"]:
+        told += f" (not known of {_counted(total['unmetered_calls'], 'call')})"
+    price = "not known" if solution.cost is None else f"{solution.cost:.6f}".rstrip("0").rstrip(".")
+    return f"{told}; price {price}"

@@ -23,6 +23,7 @@ from mctsr_graph.errors import CheckpointError, ConfigError
 from mctsr_graph.graph.checksum import with_checksum
 from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.graph.integrity import check_search, values_of
+from mctsr_graph.graph.recording import Moment, act_recorded
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.graph.state import ROLLOUT
 from mctsr_graph.run.driver import AWAITING, BLOCKING, Graph, Way
@@ -118,10 +119,10 @@ async def _steer(
 ) -> StateSnapshot:
     search = _Paused(await _found(graph, config, way), config, graph, context)
     change = search.changed(act, by)
-    await way.update_state(graph, **search.update(change))
+    written = await way.update_state(graph, **search.update(change))
     if change.to_judge is not None:
         await way.go_on(graph, search.thread, **search.judging)
-    return await way.get_state(graph, search.thread)
+    return await _kept(graph, search.thread, written, way)
 
 
 def undo(graph: Graph, config: RunnableConfig) -> StateSnapshot:
@@ -145,8 +146,29 @@ async def _undo(graph: Graph, config: RunnableConfig, way: Way) -> StateSnapshot
     search = _Paused(await _found(graph, config, way), config, graph)
     act = await way.latest(graph, search.thread, search.last_act)
     before = await way.get_state(graph, _before(act))
-    await way.update_state(graph, **_Paused(before, before.config, graph).again())
-    return await way.get_state(graph, search.thread)
+    written = await way.update_state(graph, **_Paused(before, before.config, graph).again())
+    return await _kept(graph, search.thread, written, way)
+
+
+async def _kept(
+    graph: Graph, thread: RunnableConfig, written: RunnableConfig, way: Way
+) -> StateSnapshot:
+    """The search as it is kept after a change.
+
+    A damaged index of a database may hide what is written from now on, or may show what was.
+
+    Raises:
+        CheckpointError: it is not what was written.
+    """
+    found = await way.get_state(graph, thread)
+    name = str(thread["configurable"].get("thread_id"))
+    if found.config["configurable"]["checkpoint_id"] < written["configurable"]["checkpoint_id"]:
+        raise CheckpointError(
+            f"what is kept as search {name!r} is damaged: the change was written, but the "
+            "checkpointer gives back the search as it was before"
+        )
+    check_search(found.values, name, told=found.metadata)
+    return found
 
 
 # What a killed search had done after its last checkpoint is shown by get_state and dropped by
@@ -251,8 +273,13 @@ class _Paused:
         elif change.wave is not None:
             as_node, wave = "critique", change.wave
         branch = uuid.uuid4().hex[:12]
+        after = merge(tree, [patch])
         # Calls recorded for the search as it was do not fit what it is now
-        values = self._on(merge(tree, [patch]), tree=patch, wave=wave, branch=branch)
+        values = self._on(after, tree=patch, wave=wave, branch=branch)
+        told = (values["best"], self._values["usage"], self._values["seconds"])
+        now = Moment(after, self._context, *told)
+        if change.to_judge is None:  # else the rollout that judges it tells
+            values["record"] = act_recorded(now, tree, rollouts, patch)
         return {
             "config": _signed(self._config, self._found, **{_STEERED: branch}),
             "values": with_checksum(self._values, values, as_node),

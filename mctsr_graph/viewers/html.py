@@ -20,6 +20,7 @@ from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.text.printable import escaped
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST
 from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.record import replay
 from mctsr_graph.tree.tree import Node
 from mctsr_graph.viewers.text import classes_in_words
 
@@ -44,7 +45,7 @@ def render_html(solution: Mapping[str, Any]) -> str:
 
 def blank_page() -> str:
     """The page of any search: with `page_data` in the place of MARK it shows that one."""
-    style = _fonts_inside(_asset("katex/katex.min.css")) + _asset("page/page.css")
+    style = _fonts_inside(_asset("katex/katex.min.css")) + grammar() + _asset("page/page.css")
     own = "\n".join(_asset(f"page/{name}") for name in _SCRIPTS)
     script = f'{_asset("katex/katex.min.js")}\n(() => {{\n"use strict";\n{own}}})();'
     policy = (
@@ -58,6 +59,11 @@ def blank_page() -> str:
     return page
 
 
+def grammar() -> str:
+    """The style sheet that every page shares: colours, tables, controls, print. Put it first."""
+    return _asset("page/grammar.css")
+
+
 def page_data(solution: Mapping[str, Any]) -> str:
     """A search as JSON for a `blank_page`. It has no "<", so it stays where it is put."""
     return _json(_data(solution))
@@ -69,10 +75,20 @@ def _data(solution: Mapping[str, Any]) -> dict[str, Any]:
     classes: dict[str, int] = {}
     return {
         **{key: solution[key] for key in shown},
+        **_replayed(solution),
         "scale": [LOWEST, HIGHEST],
         "more": _sureness(solution.get("choice")),
         "nodes": [_node(node, classes) for node in solution["tree"].values()],
     }
+
+
+def _replayed(solution: Mapping[str, Any]) -> dict[str, Any]:
+    """What was when, and the classes that the search itself has counted at its end."""
+    choice, tree, record = solution.get("choice"), solution["tree"], solution.get("record") or []
+    chance = choice["confidence"] if choice is not None else None
+    steps = replay(tree, record, solution["rollouts"], solution["best"], chance)
+    ended = {"classes": choice["classes"], "chosen": choice["node"]} if choice is not None else {}
+    return {"steps": steps, **ended}
 
 
 _RULES = {
