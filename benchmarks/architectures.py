@@ -110,7 +110,8 @@ def tried(name: str, dtype: str = "float32") -> dict[str, Any]:
     """How one architecture does."""
     import torch
 
-    from mctsr_graph.models.engine.inflight import InflightEngine, Limits
+    from mctsr_graph.models.engine.inflight import InflightEngine
+    from mctsr_graph.models.engine.limits import Limits
     from mctsr_graph.models.engine.solo import SoloMemory
 
     torch.set_num_threads(1)

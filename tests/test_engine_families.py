@@ -18,7 +18,8 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 
 from benchmarks.architecture_configs import small_model  # noqa: E402
 from mctsr_graph.models.engine import probe  # noqa: E402
-from mctsr_graph.models.engine.inflight import InflightEngine, Limits  # noqa: E402
+from mctsr_graph.models.engine.inflight import InflightEngine  # noqa: E402
+from mctsr_graph.models.engine.limits import Limits  # noqa: E402
 from mctsr_graph.models.engine.prefix import PrefixStore  # noqa: E402
 from mctsr_graph.models.engine.solo import SoloMemory  # noqa: E402
 from mctsr_graph.models.engine.twin import LIMIT, lengths_in, shrunk  # noqa: E402
@@ -105,9 +106,9 @@ def test_a_question_is_computed_from_one_cache(engine: InflightEngine, model: An
     assert counts.tokens == 70 + len(TREE.inner())
 
 
-def recurrent() -> tuple[Any, InflightEngine]:
+def recurrent(**limits: int) -> tuple[Any, InflightEngine]:
     model = small_model("qwen3_next")
-    engine = InflightEngine(model, Limits(idle_seconds=0.2))
+    engine = InflightEngine(model, Limits(idle_seconds=0.2, **limits))
     engine.submit(Request(ids=[1])).result(timeout=60)
     return model, engine
 
@@ -135,7 +136,7 @@ def test_states_are_kept_where_prompts_part() -> None:
 
 @pytest.mark.parametrize("step", range(4))
 def test_a_failed_step_leaves_no_state_half_changed(monkeypatch: Any, step: int) -> None:
-    model, engine = recurrent()
+    model, engine = recurrent(store_tokens=0)
     prompts = [TEXT[i : i + 20 + 3 * i] for i in range(4)]
     wanted = [engine.submit(Request(ids=ids, max_new=8)).result(60)[0].ids for ids in prompts]
     original, count = model.forward, iter(range(10**6))
