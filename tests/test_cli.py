@@ -342,7 +342,7 @@ def test_without_typer_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     from mctsr_graph import __main__
 
     monkeypatch.setattr(__main__, "find_spec", lambda name: None)
-    with pytest.raises(SystemExit, match=r'pip install "mctsr-graph\[cli\]"'):
+    with pytest.raises(SystemExit, match=r'pip install .*"typer>=.* .the extra "cli"'):
         __main__.main()
 
 

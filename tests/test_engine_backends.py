@@ -354,7 +354,7 @@ def test_settings_reach_the_engine_or_are_refused_by_name(
     with pytest.raises(ConfigError, match=f"'{engine}' has none of these.*model_kwargs"):
         loaded(folder, engine, limits={"rows": 2})
     monkeypatch.setattr(backends, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=rf"pip install \"mctsr-graph\[{engine}\]\""):
+    with pytest.raises(MissingExtraError, match=f"pip install .*{engine}"):
         loaded(folder, engine)
 
 

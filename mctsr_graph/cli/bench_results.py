@@ -11,6 +11,7 @@ from mctsr_graph.cli.bench import RunArgument, bench_app, explained
 from mctsr_graph.cli.streams import stderr, stdout
 from mctsr_graph.cli.terminal import notes
 from mctsr_graph.errors import MissingExtraError
+from mctsr_graph.text.packages import install_line
 
 
 @bench_app.command("regrade")
@@ -65,7 +66,7 @@ def report_command(
             from mctsr_graph.benchmark.report.terminal import terminal
             from mctsr_graph.benchmark.report.write import measure_runs, write_report
         except ModuleNotFoundError as error:
-            needed = f'a report needs {error.name}: pip install "mctsr-graph[bench]"'
+            needed = f"a report needs {error.name}: {install_line('bench')}"
             raise MissingExtraError(needed) from None
 
         measured = measure_runs(runs, baseline)

@@ -6,8 +6,10 @@ import json
 import logging
 import shlex
 import signal
+import tempfile
 import time
 import warnings
+import webbrowser
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -237,6 +239,31 @@ def _written(option: str, file: Path) -> Iterator[None]:
         raise ConfigError(f"{option} is {str(file)!r}: {error.strerror}") from None
 
 
+VIEWS: dict[str, Callable[[Solution], str]] = {
+    "text": lambda solution: render_text(solution.tree, solution.best) + "\n",
+    "mermaid": lambda solution: render_mermaid(solution.tree, solution.best),
+    "html": Solution.to_html,
+}
+"""How a search can be drawn, by the names of --format."""
+
+
+def open_page(err: Console, solution: Solution, file: Path | None) -> None:
+    """Write a search as a page, and show it in the user's browser.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    if file is None:
+        with _written("the temporary folder", Path(tempfile.gettempdir())):
+            file = Path(tempfile.mkdtemp(prefix="mctsr-")) / "search.html"
+    with _written("--output", file):
+        file.write_text(solution.to_html(), encoding="utf-8")
+    if webbrowser.open(file.resolve().as_uri()):
+        err.print(f"opened {file}")
+    else:
+        err.print(f"note: there is no browser to open; the page is {file}")
+
+
 def view(solution: Solution, kind: str | None, file: Path | None) -> None:
     """Draw a search as text, Mermaid or HTML, into a file or on stdout.
 
@@ -245,26 +272,19 @@ def view(solution: Solution, kind: str | None, file: Path | None) -> None:
     """
     by_suffix = {".html": "html", ".htm": "html", ".mmd": "mermaid"}
     kind = kind or by_suffix.get(file.suffix if file is not None else "", "text")
-    if kind not in _VIEWS:
-        allowed = ", ".join(repr(name) for name in _VIEWS)
+    if kind not in VIEWS:
+        allowed = ", ".join(repr(name) for name in VIEWS)
         raise ConfigError(f"--format is {kind!r}, allowed {allowed}")
     out = stdout()
     if file is not None:
         with _written("--output", file):
-            file.write_text(_VIEWS[kind](solution), encoding="utf-8")
+            file.write_text(VIEWS[kind](solution), encoding="utf-8")
     elif kind == "html":
-        raw_page(_VIEWS[kind](solution))
+        raw_page(VIEWS[kind](solution))
     elif kind == "text" and out.is_terminal:
         out.print(rich_tree(solution.tree, solution.best), soft_wrap=False)
     else:
-        out.out(_VIEWS[kind](solution), highlight=False, end="")
-
-
-_VIEWS: dict[str, Callable[[Solution], str]] = {
-    "text": lambda solution: render_text(solution.tree, solution.best) + "\n",
-    "mermaid": lambda solution: render_mermaid(solution.tree, solution.best),
-    "html": Solution.to_html,
-}
+        out.out(VIEWS[kind](solution), highlight=False, end="")
 
 
 def cost_table(usage: Usage) -> Table:

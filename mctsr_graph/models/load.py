@@ -22,6 +22,7 @@ from langchain_core.runnables.base import RunnableBindingBase
 from pydantic import ValidationError
 
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
+from mctsr_graph.text.packages import install_line
 
 _FORMS = (
     'allowed are "demo", "embedded", "huggingface:ID", "huggingface:FOLDER", '
@@ -179,8 +180,7 @@ def _huggingface(name: str, kwargs: dict[str, Any]) -> BaseChatModel:
     # Now and not at the first call, which may come hours later.
     if find_spec("torch") is None or find_spec("transformers") is None:
         raise MissingExtraError(
-            "a HuggingFace model needs torch and transformers: "
-            'pip install "mctsr-graph[huggingface]"'
+            f"a HuggingFace model needs torch and transformers: {install_line('huggingface')}"
         )
     from mctsr_graph.models.huggingface import ChatTransformers
 

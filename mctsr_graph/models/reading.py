@@ -18,6 +18,7 @@ from mctsr_graph.errors import ConfigError, MissingExtraError
 from mctsr_graph.models.kinds import auto_class, check_quantiser, check_template, check_whole
 from mctsr_graph.models.load_errors import load_error, no_weights
 from mctsr_graph.models.source import Source
+from mctsr_graph.text.packages import install_line
 
 # transformers changes torch for all threads while it loads: the default dtype, how parameters begin
 _READING = threading.Lock()
@@ -245,8 +246,7 @@ def _told(source: Source) -> Iterator[None]:
     """Let errors of other packages be this package's."""
     if find_spec("torch") is None or find_spec("transformers") is None:
         raise MissingExtraError(
-            "a HuggingFace model needs torch and transformers: "
-            'pip install "mctsr-graph[huggingface]"'
+            f"a HuggingFace model needs torch and transformers: {install_line('huggingface')}"
         )
     path = source.model_id
     if os.path.isdir(path) and source.gguf_file is None and not os.listdir(path):

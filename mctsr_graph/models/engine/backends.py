@@ -25,6 +25,8 @@ from typing import Any, Protocol
 
 from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.models.engine.protocol import Engine
+from mctsr_graph.text.packages import install_line
+from mctsr_graph.text.packages import install_line
 
 BACKENDS = {"vllm": "vllm_engine", "sglang": "sglang_engine"}
 """Name as `engine=` takes it -> module of this folder."""
@@ -55,5 +57,5 @@ def needs(package: str) -> None:
     if find_spec(package) is None:
         raise MissingExtraError(
             f'engine="{package}" needs the package {package}, which wants a GPU: '
-            f'pip install "mctsr-graph[{package}]"'
+            f"{install_line(package)}"
         )
