@@ -9,6 +9,7 @@ import asyncio
 import importlib.machinery
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -46,7 +47,7 @@ class Runner:
         if "broken" in path:
             raise RuntimeError("CUDA out of memory")
         self.model = transformers.AutoModelForCausalLM.from_pretrained(path).eval()
-        self.stopped: list[int] = []
+        self.begun, self.stopped = 0, list[int]()
         self.is_down = False
         self.hold = threading.Event()
 
@@ -60,7 +61,7 @@ class Runner:
         if len(ids) > 400:
             raise ValueError("The decoder prompt is longer than the maximum model length of 400")
         generator = torch.Generator().manual_seed(0 if seed is None else seed)
-        ids, made = list(ids), 0
+        ids, made, self.begun = list(ids), 0, self.begun + 1
         try:
             while made < most:
                 await asyncio.sleep(0)
@@ -312,8 +313,8 @@ def test_closing_fails_what_is_left_and_a_later_call_starts_again(folder: str, e
 
     thread = threading.Thread(target=ask)
     thread.start()
-    while not chat._weights.engine._running:
-        pass
+    while stand_in.begun < 2:
+        time.sleep(0.001)
     chat.close()
     thread.join(timeout=10)
     assert [str(one) for one in failed] == ["the engine was closed"]

@@ -26,7 +26,6 @@ from typing import Any, Protocol
 from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.models.engine.protocol import Engine
 from mctsr_graph.text.packages import install_line
-from mctsr_graph.text.packages import install_line
 
 BACKENDS = {"vllm": "vllm_engine", "sglang": "sglang_engine"}
 """Name as `engine=` takes it -> module of this folder."""
