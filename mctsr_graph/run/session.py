@@ -59,7 +59,8 @@ from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.packages import install_line
 
-_KEYS = ["answer", "final_answer", *Progress.__annotations__, "tree", "failures"]
+_KEYS = ["answer", "final_answer", *Progress.__annotations__]
+_KEYS += ["tree", "record", "failures", "seconds"]
 
 
 def asked(problem: Problem, model: Model | str | None, options: SolveOptions) -> SolveSpec:
@@ -381,6 +382,8 @@ class SearchRun:
             stop_reason=stop_reason,
             tree=tree,
             failures=values.get("failures") or [],
+            record=values.get("record") or [],
+            seconds=round(values.get("seconds") or 0.0, 1),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from html import escape
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from mctsr_graph.calls.usage import Usage, total_cost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.text.printable import printable, printable_json
+from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.tree.tree import Node
 
@@ -41,6 +42,11 @@ class Solution:
     """Why this answer: the classes of final answers with their votes, rewards and chances."""
     cost: float | None = None
     """Price of all calls in the currency of the prices; None where that of one is not known."""
+    seconds: float | None = field(default=None, compare=False)
+    """Time spent waiting for the model, to a tenth of a second; None where it is not known."""
+    record: list[Recorded] = field(default_factory=list, compare=False)
+    """What each rollout came to, in order (see `mctsr_graph.tree.record`). A search that was stored
+    by an earlier version has none, or only the end."""
 
     @property
     def confidence(self) -> float | None:
@@ -98,11 +104,11 @@ class Solution:
         Raises:
             ConfigError: a field is missing, or is none of a solution.
         """
-        known = {field.name: field for field in fields(cls)}
+        known = {one.name: one for one in fields(cls)}
         if unknown := [name for name in data if name not in known]:
             raise ConfigError(f"a solution has the field {unknown[0]!r}, allowed {[*known]}")
-        for name, field in known.items():
-            if field.default is field.default_factory is MISSING and name not in data:
+        for name, one in known.items():
+            if one.default is one.default_factory is MISSING and name not in data:
                 raise ConfigError(f"a solution has no field {name!r}, which it needs")
         return cls(**data)
 

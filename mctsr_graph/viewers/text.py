@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from mctsr_graph.text.printable import printable
@@ -60,9 +61,16 @@ def classes_in_words(choice: Mapping[str, Any]) -> str:
     return ", ".join(told) or "none that is stated as final"
 
 
+_HUGE = 1e15  # points that no scale has, but profile "official" takes any number that is stated
+
+
 def points(q: float | None) -> str:
-    """A q as people read it; a node that was never judged has none."""
-    return "-" if q is None else f"{q:.1f}"
+    """A q as people read it, rounded as a page does; a node that was never judged has none."""
+    if q is None:
+        return "-"
+    if abs(q) >= _HUGE:
+        return f"{q:.1f}"
+    return str(Decimal(q).quantize(Decimal("0.1"), ROUND_HALF_UP))
 
 
 def one_line(text: str, most: int = 60) -> str:

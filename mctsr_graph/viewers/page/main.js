@@ -71,9 +71,9 @@ function redraw() {
     + `, q ${points(best.qNow)}` : "no answer yet";
   slider.setAttribute("aria-valuetext", `rollout ${rollout} of ${search.last}: ${found}`);
   document.getElementById("moment").replaceChildren(
-    element("b", {}, rollout === 0 ? "roots" : `rollout ${rollout}`), ` of ${search.last}`);
-  const final = rollout < search.last && !search.exact; // Eq. 3 did not make these values
-  document.getElementById("moment").append(final ? element("small", {}, "q as at the end") : "");
+    element("b", {}, rollout === 0 ? "roots" : `rollout ${search.steps[rollout].index}`), ` of ${search.rollouts}`);
+  const unknown = rollout < search.last && !search.steps[rollout].known; // stored before there was a record
+  document.getElementById("moment").append(unknown ? element("small", {}, "what led is not known") : "");
   document.getElementById("cursor").style.left = `${(100 * rollout) / Math.max(1, search.last)}%`;
 }
 
