@@ -143,7 +143,7 @@ OTHERS = {
 }
 
 
-ALONE = {"state space", "a state of its own", "no cache"}
+ALONE = {"a state of its own", "no cache"}
 
 
 @pytest.mark.parametrize("kind", OTHERS)
