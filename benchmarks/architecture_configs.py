@@ -127,8 +127,11 @@ def small_model(name: str) -> Any:
 
     kind, more = VARIANTS.get(name, (name, {}))
     long = dict.fromkeys(_LONG, POSITIONS)
-    config = shrunk(CONFIG_MAPPING[kind](), {**long, **MORE.get(kind, {}), **more})
+    config = CONFIG_MAPPING[kind]()
     found: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    if not isinstance(config, found.config_class):  # of pictures and text: the class reads text
+        config = config.get_text_config()
+    config = shrunk(config, {**long, **MORE.get(kind, {}), **more})
     with torch.device("meta"):
         size = sum(p.numel() for p in found._from_config(config).parameters())
     if size > 20_000_000:
