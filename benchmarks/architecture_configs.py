@@ -136,4 +136,6 @@ def small_model(name: str) -> Any:
         size = sum(p.numel() for p in found._from_config(config).parameters())
     if size > 20_000_000:
         raise ValueError(f"{size} parameters")
-    return made(found, config)
+    model = made(found, config)
+    model.generation_config = type(model.generation_config)()  # some ban or force tokens: the caller's business
+    return model

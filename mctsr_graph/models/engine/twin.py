@@ -70,7 +70,10 @@ _SPECIAL: dict[str, dict[str, Any]] = {  # where numbers must suit each other
     "zamba": {
         "attn_layer_period": 2,
         "attn_layer_offset": 1,
-        "layers_block_type": ["linear_attention", "hybrid"],
+        "layers_block_type": ["linear_attention", "hybrid"] * 2,
+        "num_hidden_layers": 4,
+        "attention_hidden_size": 128,
+        "attention_head_dim": 32,
     },
     "nemotron_h": {"n_groups": 2},
     "xlstm": {"num_blocks": 2, "embedding_dim": 64},
