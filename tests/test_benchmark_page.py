@@ -158,6 +158,16 @@ def test_escape_closes_a_tree_that_has_the_focus(opened: Any) -> None:
     page.locator("dialog").wait_for(state="hidden")
 
 
+def test_each_node_of_a_tree_tells_its_verdict(opened: Any) -> None:
+    page = opened()
+    page.locator("button[data-tree]").nth(1).click()
+    viewer = page.frame_locator("dialog iframe")
+    viewer.locator("html[data-ready]").wait_for(state="attached")
+    nodes = viewer.locator("[role=treeitem]")
+    told = [nodes.nth(place).get_attribute("aria-label") for place in range(nodes.count())]
+    assert ["✗ wrong" in told[0], "✓ right" in told[1]] == [True, True]
+
+
 # ------------------------------------------------------------------------------------ drawing
 
 
