@@ -114,4 +114,6 @@ def _solution(line: Line, method: MethodRecord) -> dict[str, Any]:
         "stop_reason": method["stop_reason"],
         "tree": {name: {**node, "verdict": verdict} for (name, node), verdict in nodes},
         "failures": method["failures"],
+        "choice": method.get("choice"),
+        "record": method.get("record", []),
     }
