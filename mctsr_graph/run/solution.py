@@ -11,6 +11,7 @@ from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage, total_cost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.strategies.choose import Choice
+from mctsr_graph.strategies.preference import preferred
 from mctsr_graph.text.printable import printable, printable_json
 from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.stop_reasons import stopped_in_words
@@ -52,9 +53,20 @@ class Solution:
     def confidence(self) -> float | None:
         """Chance of the answer to be right, 0 to 1, as far as the search can tell.
 
-        None where it states no final answer, or nothing was found.
+        None where it states no final answer, or nothing was found; see then `preference`.
         """
         return self.choice["confidence"] if self.choice is not None else None
+
+    @property
+    def preference(self) -> dict[str, float] | None:
+        """Chance of each judged answer to be the one that the judge values most, by id of its node.
+
+        Told where no answer states a final one, as with free text: then answers cannot be counted,
+        and nothing says whether one is right. Answers of equal text are one. None elsewhere.
+        """
+        if any(node["final_answer"] is not None for node in self.tree.values()):
+            return None
+        return preferred(self.tree)
 
     def summary(self) -> str:
         """Five lines: the answer, how sure it is, what was done, what it cost, and why it ended."""
@@ -90,8 +102,18 @@ class Solution:
 
     def _how_sure(self) -> str:
         if self.choice is None or self.confidence is None:
+            chance = self._preferred()
+            if chance is not None:
+                told = f"{100 * chance:.0f} %"
+                return f"the judge prefers it to the other answers by a chance of {told}"
             return "not known, since no final answer is stated"
         return f"{100 * self.confidence:.0f} %"
+
+    def _preferred(self) -> float | None:
+        """Chance of the answer to be the one that the judge values most."""
+        chances = (self.preference or {}).items()  # of equal texts, one is named
+        own = (chance for node, chance in chances if self.tree[node]["answer"] == self.answer)
+        return next(own, None)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain values, of which JSON can be made; `from_dict` takes them back."""
