@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, solve
-from mctsr_graph.strategies.preference import preferred
+from mctsr_graph.tree.preference import preferred
 
 
 def tree(*told: tuple[str, list[float]], **marks: Any) -> Any:
@@ -62,8 +62,8 @@ def test_a_search_without_final_answers_says_whom_the_judge_prefers() -> None:
     assert found.preference is not None
     assert found.best is not None
     assert found.preference[found.best] == max(found.preference.values()) > 0.9
-    line = found.summary().splitlines()[1]
-    assert line.startswith("Confidence: the judge prefers it to the other answers by a chance of 9")
+    line = found.summary().splitlines()[0]
+    assert "; the judge prefers it to the others by a chance of 9" in line
 
 
 def test_where_final_answers_are_stated_it_is_not_told(keyed: ScriptedChatModel) -> None:
