@@ -22,6 +22,7 @@ from mctsr_graph.text.reward_scale import HIGHEST, LOWEST
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.record import replay
 from mctsr_graph.tree.tree import Node
+from mctsr_graph.tree.verdict import verdict_of
 from mctsr_graph.viewers.text import classes_in_words
 
 _SCRIPTS = ("search.js", "text.js", "panels.js", "tree.js", "main.js")
@@ -83,12 +84,12 @@ def _data(solution: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _replayed(solution: Mapping[str, Any]) -> dict[str, Any]:
-    """What was when, and the classes that the search itself has counted at its end."""
+    """What was when, the verdict, and the classes as the search itself has counted them."""
     choice, tree, record = solution.get("choice"), solution["tree"], solution.get("record") or []
     chance = choice["confidence"] if choice is not None else None
     steps = replay(tree, record, solution["rollouts"], solution["best"], chance)
     ended = {"classes": choice["classes"], "chosen": choice["node"]} if choice is not None else {}
-    return {"steps": steps, **ended}
+    return {"steps": steps, "verdict": verdict_of(solution), **ended}
 
 
 _RULES = {
