@@ -137,5 +137,6 @@ def small_model(name: str) -> Any:
     if size > 20_000_000:
         raise ValueError(f"{size} parameters")
     model = made(found, config)
-    model.generation_config = type(model.generation_config)()  # some ban or force tokens: the caller's business
+    # Some ban or force tokens, which is the business of whoever asks the engine
+    model.generation_config = type(model.generation_config)()
     return model
