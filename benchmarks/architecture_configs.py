@@ -49,6 +49,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "layer_types": ["full_attention", "sliding_attention"],
         },
     ),
+    "bert+decoder": ("bert", {"is_decoder": True}),
     "mistral+window": ("mistral", {"sliding_window": 8}),
     "mixtral+window": ("mixtral", {"sliding_window": 8}),
     "phi3+window": ("phi3", {"sliding_window": 8}),
