@@ -56,7 +56,7 @@ def look(source: Source, template: Any = None, *, here: bool = True) -> Any:
         if source.gguf_file is not None:
             _needs("GGUF weights", "gguf", "accelerate")
             return None
-        config = _config(source)
+        config = _config(source, here=here)
         auto_class(config, source)
         if here:
             check_quantiser(config, source)
@@ -122,7 +122,7 @@ def described(source: Source) -> Any:
     from transformers import GenerationConfig
 
     with _told(source):
-        config = _config(source)
+        config = _config(source, here=False)
         try:
             generation = GenerationConfig.from_pretrained(source.model_id, **source.hub_options())
         except OSError:  # most have none of their own
@@ -188,7 +188,7 @@ def _placed(source: Source, config: Any, device: str) -> dict[str, Any]:
     return placed
 
 
-def _config(source: Source) -> Any:
+def _config(source: Source, *, here: bool = True) -> Any:
     from transformers import AutoConfig
 
     try:
@@ -200,9 +200,10 @@ def _config(source: Source) -> Any:
         if base is None:
             raise
         _needs(f"the LoRA adapter {source.model_id!r}", "peft")
-        return _config(source.model_copy(update={"model_id": base, "revision": None}))
+        own = source.model_copy(update={"model_id": base, "revision": None})
+        return _config(own, here=here)
     folder = Path(source.model_id, source.subfolder or "")
-    if folder.is_dir() and not any(next(folder.glob(one), None) for one in _WEIGHTS):
+    if here and folder.is_dir() and not any(next(folder.glob(one), None) for one in _WEIGHTS):
         raise no_weights(str(folder))
     return config
 
