@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -115,10 +116,16 @@ def tokenizer_of(source: Source) -> Any:
     return made
 
 
-def described(source: Source) -> Any:
-    """Config and generation config, for an engine that reads the weights itself."""
-    from types import SimpleNamespace
+@dataclass(eq=False)
+class Described:
+    """What stands for a model whose weights another package holds."""
 
+    config: Any
+    generation_config: Any
+
+
+def described(source: Source) -> Described:
+    """Config and generation config, for an engine that reads the weights itself."""
     from transformers import GenerationConfig
 
     with _told(source):
@@ -127,7 +134,7 @@ def described(source: Source) -> Any:
             generation = GenerationConfig.from_pretrained(source.model_id, **source.hub_options())
         except OSError:  # most have none of their own
             generation = GenerationConfig.from_model_config(config)
-        return SimpleNamespace(config=config, generation_config=generation)
+        return Described(config, generation)
 
 
 def device_of(source: Source) -> str:
