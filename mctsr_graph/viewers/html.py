@@ -23,7 +23,10 @@ from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.tree import Node
 from mctsr_graph.viewers.text import classes_in_words
 
-_SCRIPTS = ("search.js", "text.js", "panels.js", "tree.js", "main.js")
+_SCRIPTS = (
+    *("search.js", "classes.js", "layout.js", "text.js", "words.js", "diff.js", "story.js"),
+    *("evidence.js", "panels.js", "overview.js", "tree.js", "head.js", "main.js"),
+)
 _FONT = re.compile(r"src:url\(fonts/([\w-]+\.woff2)\)[^;}]*")
 MARK = "<!-- data -->"
 """Where a `blank_page` takes its data."""
