@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -21,11 +21,12 @@ from mctsr_graph.text.printable import escaped
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.tree import Node
-from mctsr_graph.viewers.text import classes_in_words
+from mctsr_graph.viewers.pair import differing, lanes, parting, shared_classes
+from mctsr_graph.viewers.text import classes_in_words, one_line
 
 _SCRIPTS = (
     *("search.js", "classes.js", "layout.js", "text.js", "words.js", "diff.js", "story.js"),
-    *("evidence.js", "panels.js", "overview.js", "tree.js", "head.js", "main.js"),
+    *("evidence.js", "panels.js", "overview.js", "tree.js", "head.js", "pair.js", "main.js"),
 )
 _FONT = re.compile(r"src:url\(fonts/([\w-]+\.woff2)\)[^;}]*")
 MARK = "<!-- data -->"
@@ -33,16 +34,43 @@ MARK = "<!-- data -->"
 _MARKUP = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}
 
 
-def render_html(solution: Mapping[str, Any]) -> str:
-    """Draw a search as a page with its tree, texts, rollouts, answers and cost.
+def render_html(solution: Mapping[str, Any], calls: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Draw a search as a page: how it got there, its tree, texts, rollouts, answers and cost.
 
     Args:
         solution: The fields of a `Solution`, as its `to_json` gives them.
+        calls: What the model was asked and replied, as `CallJournal.calls` gives it.
 
     Returns:
         The whole page, about 0.7 MB beyond its texts.
     """
-    return blank_page().replace(MARK, page_data(solution))
+    return blank_page().replace(MARK, page_data(solution, calls))
+
+
+def render_pair(
+    solutions: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    calls: Sequence[Sequence[Mapping[str, Any]]] = ((), ()),
+) -> str:
+    """Draw two searches of one problem as a page that says where they part.
+
+    Args:
+        solutions: The fields of both.
+        names: What to call them.
+        calls: Of each, as `render_html` takes them.
+    """
+    first, second = solutions
+    shared = shared_classes(first, second)
+    made = [sum(cost["calls"] for cost in one["usage"].values()) for one in solutions]
+    told = {
+        "searches": [_data(one, own, shared) for one, own in zip(solutions, calls, strict=True)],
+        "names": list(names),
+        "parting": parting(first, second, names),
+        "differing": differing(first, second),
+        "lanes": [lanes(one, shared, own) for one, own in zip(solutions, made, strict=True)],
+        "calls": max(1, *made),
+    }
+    return blank_page().replace(MARK, _json(told))
 
 
 def blank_page() -> str:
@@ -66,21 +94,51 @@ def grammar() -> str:
     return _asset("page/grammar.css")
 
 
-def page_data(solution: Mapping[str, Any]) -> str:
+def page_data(solution: Mapping[str, Any], calls: Sequence[Mapping[str, Any]] = ()) -> str:
     """A search as JSON for a `blank_page`. It has no "<", so it stays where it is put."""
-    return _json(_data(solution))
+    return _json(_data(solution, calls))
 
 
-def _data(solution: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page's script is given."""
+def _data(
+    solution: Mapping[str, Any],
+    calls: Sequence[Mapping[str, Any]] = (),
+    shared: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    """What the page's script is given; `shared` numbers classes that another search has, too."""
     shown = ("problem", "final_answer", "best", "rollouts", "usage", "stop_reason", "failures")
     classes: dict[str, int] = {}
+    nodes = [_node(node, classes) for node in solution["tree"].values()]
     return {
         **{key: solution[key] for key in shown},
         "scale": [LOWEST, HIGHEST],
         "more": _sureness(solution.get("choice")),
-        "nodes": [_node(node, classes) for node in solution["tree"].values()],
+        "nodes": nodes,
+        "about": about(solution.get("made_with") or {}),
+        **({"calls": list(calls)} if calls else {}),
+        **({} if shared is None else {"letters": [shared.get(name) for name in classes]}),
     }
+
+
+_ABOUT = {
+    "model": "Model",
+    "judge_model": "Judge",
+    "critic_model": "Critic",
+    "profile": "Profile",
+    "seed": "Seed",
+    "version": "Version",
+    "begun": "Begun",
+    "ended": "Last step",
+}
+
+
+def about(made_with: Mapping[str, Any]) -> list[list[str]]:
+    """What a search was made with, in words: name and value, the known names first."""
+    names = [*(name for name in _ABOUT if name in made_with), *sorted(made_with.keys() - _ABOUT)]
+    return [[_ABOUT.get(name, name), one_line(_told(made_with[name]), 300)] for name in names]
+
+
+def _told(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 _RULES = {

@@ -7,9 +7,13 @@ function rankClasses(search, created) {
   const likeliest = (search.classes ?? []).map(({ nodes }) => byNode.get(nodes[0])?.class);
   const sizes = new Map();
   for (const node of created) sizes.set(node.class, (sizes.get(node.class) ?? 0) + 1);
-  const others = [...sizes.keys()].sort((a, b) => sizes.get(b) - sizes.get(a));
-  const keys = [search.bestNow()?.class, ...likeliest, ...others].filter((key) => key !== undefined);
-  const ranks = new Map([...new Set(keys)].map((key, rank) => [key, rank]));
+  const bySize = [...sizes.keys()].sort((a, b) => sizes.get(b) - sizes.get(a));
+  const keys = [search.bestNow()?.class, ...likeliest, ...bySize].filter((key) => key !== undefined);
+  // Where two searches are shown, an answer has one letter in both
+  const given = new Map((search.letters ?? []).map((rank, key) => [key, rank]).filter(([, rank]) => rank !== null));
+  const free = Math.max(-1, ...given.values()) + 1;
+  const others = [...new Set(keys)].filter((key) => !given.has(key));
+  const ranks = new Map([...given, ...others.map((key, place) => [key, free + place])]);
   for (const node of created) node.rank = ranks.get(node.class) ?? null;
 }
 

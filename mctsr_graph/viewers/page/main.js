@@ -298,4 +298,5 @@ function begin(shown) {
   document.documentElement.dataset.ready = "";
 }
 
-begin(data);
+if (data.searches) new Pair(data, begin).pick(0);
+else begin(data);
