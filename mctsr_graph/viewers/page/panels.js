@@ -112,7 +112,7 @@ class Panels {
         element("td", { class: "number" }, points(known ? known.reward : mean(nodes.flatMap((node) => meanNow(node) ?? [])))),
         element("td", {}, this.#link(nodes[0], nodes)));
     });
-    const head = ["", "answer", ...(atEnd ? ["chance"] : []), "votes", "reward", "node"];
+    const head = ["class", "answer", ...(atEnd ? ["chance"] : []), "votes", "reward", "node"];
     const shown = this.long ? rows : rows.slice(0, FEW_ROWS);
     fill("answers", element("h2", { class: "on-paper" }, "Answers"), table(head, shown, [atEnd ? 4 : 3]),
       this.#more(shown.length < rows.length, rows.length, "answers"),
