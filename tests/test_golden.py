@@ -17,7 +17,7 @@ import pytest
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, asolve, solve
 from mctsr_graph.models.scripted import ScriptedCall
-from tests.conftest import PAPER
+from tests.conftest import PAPER, timeless
 
 GOLDEN = Path(__file__).parent / "golden" / "searches.json"
 PROBLEM = "A baker makes 12 trays of 8 muffins and sells 70 of them. How many muffins are left?"
@@ -86,7 +86,7 @@ def told(model: ScriptedChatModel, events: list[Any], found: Any) -> dict[str, A
     return {
         "calls": [len(calls), digest(calls)],
         "tree": [len(tree), digest(tree)],
-        "events": [len(events), digest(events)],
+        "events": [len(events), digest(timeless(events))],
         "best": found.best,
         "final_answer": found.final_answer,
         "stop_reason": found.stop_reason,

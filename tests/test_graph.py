@@ -478,9 +478,13 @@ def test_one_event_for_the_start_each_rollout_and_the_stop(scripted: Make) -> No
         "max_rollouts": 2,
         "width": 1,
     }
-    best = {"node": "1", "q": 40.0, "final_answer": "1"}
+    chance = first["chance"]
+    assert 0 < chance < 1
+    best = {"node": "1", "q": 40.0, "final_answer": "1", "chance": chance}
     usage = first.pop("usage")
     assert (usage["calls"], usage["unmetered_calls"]) == (6, 0)
+    assert first.pop("tokens") == usage["input_tokens"] + usage["output_tokens"]
+    assert first.pop("seconds") >= 0.0
     assert first == {
         "type": "mctsr.rollout",
         "version": 1,
@@ -493,6 +497,15 @@ def test_one_event_for_the_start_each_rollout_and_the_stop(scripted: Make) -> No
         "final_answer": "1",
         "best": best,
         "failure": None,
+        "rewards": [40.0],
+        "parent_rewards": [28.0],
+        # The root has -20 and 28: (-20 + 4) / 2 = -8 of its own, and (-8 + 40) / 2 with its child
+        "values": {"0": 16.0},
+        "leader": "1",
+        "leader_q": 40.0,
+        "chance": chance,
+        "calls": 6,
+        "price": None,
     }
     assert (second["node"], second["q"], second["reward"], second["best"]) == (
         None,
@@ -525,8 +538,8 @@ def test_events_have_the_fields_of_their_types(keyed: ScriptedChatModel) -> None
         "mctsr.stop",
     ]
     for event in seen:
-        of_merges = {"parents"}
-        assert set(event) == set(by_type[event["type"]].__annotations__) - of_merges
+        seldom = {"parents", "act", "values"}
+        assert set(event) - seldom == set(by_type[event["type"]].__annotations__) - seldom
         assert len(as_json(event)) < 1000
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -23,6 +22,8 @@ from mctsr_graph.calls import retry
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.models.scripted import ScriptedCall
 
+from .conftest import as_json
+
 WORLD = World(skill=0.4, auc=0.8, noise=20.0, seed=5)
 TEXTS = [WORLD.problem(number).text for number in range(6)]
 MANY = [WORLD.problem(number).text for number in range(20)]  # two groups
@@ -30,7 +31,7 @@ TUNED = MCTSrContext(profile="tuned", max_attempts=1)
 
 
 def told(solutions: Sequence[Solution]) -> str:
-    return json.dumps([asdict(solution) for solution in solutions], sort_keys=True)
+    return as_json([asdict(solution) for solution in solutions])
 
 
 def calls(solutions: Sequence[Solution]) -> int:

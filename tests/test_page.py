@@ -19,6 +19,7 @@ from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.strategies import PaperStrategy, Search, Task
 from mctsr_graph.tree.tree import Tree, add_child, best_node, merge, new_node
 from mctsr_graph.viewers.html import render_html
+from mctsr_graph.viewers.text import points
 
 from .conftest import keyed_reply
 from .hostile_texts import TEXTS
@@ -138,15 +139,23 @@ def test_a_click_shows_answer_critique_and_rewards(opened: Open) -> None:
     assert page.inner_text("#node h2").startswith(f"Node {node['parent']}")
 
 
-@pytest.mark.parametrize("settings", [{}, {"width": 3}, {"reward_samples": 2}, {"init": "both"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({}, {"width": 3}, {"reward_samples": 2}, {"init": "both"}, {"select": "majority"}),
+        {"profile": "official"},
+        {"profile": "tuned", "confidence": None, "lead": None, "max_calls": 30},
+    ],
+)
 def test_the_slider_shows_the_search_as_it_was(opened: Open, settings: dict[str, Any]) -> None:
     solution, events = searched(12, **settings)
     page = opened(solution.to_html())
     for event in [*reversed(events), *events]:
         page.locator("#slider").fill(str(event["index"]))
         best = event["best"]
+        q = "–" if best["q"] is None else f"{best['q']:.1f}".replace("-", "−")
         assert page.get_attribute(".card.best", "aria-label").startswith(
-            f"node {best['node']}, best, q {best['q']:.1f},".replace("-", "−")
+            f"node {best['node']}, best, q {q},"
         )
         assert page.locator(".card").count() == sum(
             node["rollout"] <= event["index"] for node in solution.tree.values()
@@ -191,15 +200,23 @@ def test_what_was_merged_is_linked_and_its_further_lines_are_dotted(opened: Open
         assert best.startswith(f"node {event['best']['node']}, best,")
 
 
-def test_values_of_other_rules_are_shown_as_they_are(opened: Open) -> None:
-    solution, _ = searched(8, profile="official")
-    page = opened(solution.to_html())
-    for rollout in ("4", "8"):
-        page.locator("#slider").fill(rollout)
-        for card in page.locator(".card").all():
-            label = card.get_attribute("aria-label")
+def test_values_of_other_rules_are_shown_as_they_were(opened: Open) -> None:
+    trees: dict[int, Any] = {}
+
+    def on_change(solution: Solution) -> None:
+        trees[solution.rollouts] = solution.tree
+
+    context = MCTSrContext(profile="official", max_rollouts=8)
+    model = ScriptedChatModel(replies=keyed_reply)
+    page = opened(solve("p", model, context=context, on_change=on_change).to_html())
+    for rollout, tree in trees.items():
+        page.locator("#slider").fill(str(rollout))
+        cards = page.locator(".card").all()
+        assert len(cards) == len(tree)
+        for shown in cards:
+            label = shown.get_attribute("aria-label")
             [node_id] = re.findall(r"^node (\d+)", label)
-            assert f"q {solution.tree[node_id]['q']:.1f},".replace("-", "−") in label
+            assert f"q {points(tree[node_id]['q'])},".replace("-", "−") in label
 
 
 def test_the_replay_runs_to_its_end(opened: Open) -> None:
@@ -350,7 +367,7 @@ def test_a_thousand_nodes_are_there_at_once(opened: Open) -> None:
     for (x, y), (x_next, y_next) in pairwise(sorted(places)):
         assert x != x_next or y_next - y >= 46  # no card lies over another
     page.locator("#slider").fill("400")
-    assert page.inner_text("#moment") == "rollout 400\nof 999"
+    assert page.inner_text("#moment") == "rollout 400\nof 999\nwhat led is not known"
 
 
 @pytest.mark.parametrize("texts", [["It is \\boxed{24}."], TEXTS])

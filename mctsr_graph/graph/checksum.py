@@ -1,7 +1,7 @@
 """A checksum of a search's state, which every step leaves in it.
 
-It covers what grows, that is the problem, the nodes and the failures, as a sum, so that a step pays
-for what it changes only; all else it covers anew.
+It covers what grows, that is the problem, the nodes, the record and the failures, as a sum, so that
+a step pays for what it changes only; all else it covers anew.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _NOW = (
     "seconds",
 )
 """What is small."""
-_PATCHED = ("tree", "wave", "failures", "attachments")
+_LISTS = ("record", "failures")
+"""What grows, and of which nothing changes."""
+_PATCHED = ("tree", "wave", *_LISTS, "attachments")
 
 
 class Checksum(EphemeralValue[Any]):
@@ -67,20 +69,21 @@ def _growth(state: Mapping[str, Any], after: Mapping[str, Any], update: Mapping[
     tree, new, changed = state["tree"], after["tree"], update.get("tree", ())
     nodes = sum([_sum([one, new[one]]) for one in changed])
     nodes -= sum([_sum([one, tree[one]]) for one in changed if one in tree])
-    if "failures" not in update:
-        return nodes
-    return nodes + _of_failures(after["failures"], len(state["failures"]))
+    return nodes + sum(
+        [_of_list(after, name, len(state.get(name) or ())) for name in _LISTS if name in update]
+    )
 
 
 def grown_sum(state: Mapping[str, Any]) -> int:
     """The sum over what grows."""
     asked = _sum([state.get("problem"), state.get("attachments") or []])
     nodes = sum([_sum(list(one)) for one in (state.get("tree") or {}).items()])
-    return asked + nodes + _of_failures(state.get("failures") or [])
+    return asked + nodes + sum([_of_list(state, name) for name in _LISTS])
 
 
-def _of_failures(failures: Sequence[Any], first: int = 0) -> int:
-    return sum([_sum([i, one]) for i, one in enumerate(failures[first:], first)])
+def _of_list(state: Mapping[str, Any], name: str, first: int = 0) -> int:
+    own = (state.get(name) or [])[first:]
+    return sum([_sum([i, one]) for i, one in enumerate(own, first)])
 
 
 def now_sum(state: Mapping[str, Any]) -> int:

@@ -7,18 +7,18 @@ version, and are neither removed nor given another meaning.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any, Literal, NotRequired
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.outage import Absence
 from mctsr_graph.calls.request import Failure
-from mctsr_graph.calls.usage import Cost, Usage, total_cost
-from mctsr_graph.graph.rollout import Leaf
+from mctsr_graph.calls.usage import Cost, total_cost
+from mctsr_graph.graph.recording import Moment
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.tree.task import Kind
-from mctsr_graph.tree.tree import Node, Tree
+from mctsr_graph.tree.record import Recorded
+from mctsr_graph.tree.tree import Tree
 
 VERSION: Literal[1] = 1
 _BETWEEN = 10.0  # seconds between two words of one absence
@@ -30,6 +30,8 @@ class Best(TypedDict):
     node: str
     q: float | None
     final_answer: str | None
+    chance: float | None
+    """Chance of its class to be right, as `Recorded` tells it."""
 
 
 class StartEvent(TypedDict):
@@ -43,25 +45,16 @@ class StartEvent(TypedDict):
     width: int
 
 
-class RolloutEvent(TypedDict):
-    """A rollout is finished; if it failed, `node`, `reward` and `q` are None."""
+class RolloutEvent(Recorded):
+    """A rollout is finished: its row of the record, and what is said of it besides.
+
+    If it failed, `node`, `reward` and `q` are None.
+    """
 
     type: Literal["mctsr.rollout"]
     version: Literal[1]
-    index: int
-    """Number of the rollout, from 1."""
-    node: str | None
-    """Id of the node it made."""
-    task: Kind
-    """Whether it refined an answer, drafted one, merged several, or only had one judged."""
-    parent: str | None
-    """Id of the node it refined or had judged, or the first it merged; None for a draft."""
-    parents: NotRequired[list[str]]
-    """Ids of the nodes it merged; only of a merge."""
     reward: float | None
     """Mean of the rewards that it earned, points; None if there were none."""
-    q: float | None
-    """The new node's q, points."""
     final_answer: str | None
     """The short answer that the new node states, or None."""
     best: Best | None
@@ -146,25 +139,19 @@ def start_event(problem: str, context: MCTSrContext) -> StartEvent:
     )
 
 
-def rollout_event(
-    leaf: Leaf, node: Node | None, tree: Tree, best: str | None, usage: Usage
-) -> RolloutEvent:
-    """Say what became of a rollout: `node`, or None if it failed."""
-    event = RolloutEvent(
-        type="mctsr.rollout",
-        version=VERSION,
-        index=leaf["rollout"],
-        node=node["id"] if node is not None else None,
-        task=leaf["task"],
-        parent=leaf["parent"],
-        reward=sum(leaf["rewards"]) / len(leaf["rewards"]) if leaf["rewards"] else None,
-        q=node["q"] if node is not None else None,
-        final_answer=node["final_answer"] if node is not None else None,
-        best=_best(tree, best),
-        usage=total_cost(usage),
-        failure=leaf["failures"][0] if node is None else None,
-    )
-    return {**event, "parents": leaf["parents"]} if "parents" in leaf else event
+def rollout_event(row: Recorded, now: Moment, failures: Sequence[Failure]) -> RolloutEvent:
+    """Say what became of a rollout: its row, and why it failed if it did."""
+    node, rewards = row["node"], row["rewards"]
+    return {
+        **row,
+        "type": "mctsr.rollout",
+        "version": VERSION,
+        "reward": sum(rewards) / len(rewards) if rewards else None,
+        "final_answer": now.tree[node]["final_answer"] if node is not None else None,
+        "best": _best(now.tree, row["leader"], row["chance"]),
+        "usage": total_cost(now.usage),
+        "failure": failures[0] if node is None else None,
+    }
 
 
 def left_out_event(setting: str, value: Any, model: str, reason: str) -> LeftOutEvent:
@@ -222,21 +209,20 @@ def tell_repeated(before: Tree, now: Tree, emit: Callable[[Event], None]) -> Non
     )
 
 
-def stop_event(
-    stop_reason: str | None, rollouts: int, tree: Tree, best: str | None, usage: Usage
-) -> StopEvent:
+def stop_event(now: Moment, stop_reason: str | None, rollouts: int) -> StopEvent:
     """Say that a search is over."""
     return StopEvent(
         type="mctsr.stop",
         version=VERSION,
         stop_reason=stop_reason or "",
         rollouts=rollouts,
-        best=_best(tree, best),
-        usage=total_cost(usage),
+        best=_best(now.tree, now.leader, now.chance),
+        usage=total_cost(now.usage),
     )
 
 
-def _best(tree: Tree, best: str | None) -> Best | None:
+def _best(tree: Tree, best: str | None, chance: float | None) -> Best | None:
     if best is None:
         return None
-    return Best(node=best, q=tree[best]["q"], final_answer=tree[best]["final_answer"])
+    node = tree[best]
+    return Best(node=best, q=node["q"], final_answer=node["final_answer"], chance=chance)

@@ -6,6 +6,7 @@ from typing import Any
 
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage, add_usage
+from mctsr_graph.graph.recording import Judged
 from mctsr_graph.graph.rollout import failures, known_answers, rewards
 from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.state import MCTSrState, question_of
@@ -22,12 +23,14 @@ async def judge_the_rest(services: Services, state: MCTSrState, run: Run) -> dic
     """Have judged what a budget left unjudged, if the judge makes no model calls.
 
     Returns:
-        `all`, the tree as it is then; `tree`, the patch that leads to it; `usage` and `failures`.
+        `all`, the tree as it is then; `tree`, the patch that leads to it; `judged`, what each one
+        has changed; `usage` and `failures`.
     """
     tree, context, strategy = state["tree"], run.context, services.spec.strategy(run.context)
     usage: list[Usage] = [state["usage"]]
     lost: list[Failure] = []
     patch: Patch = {}
+    judged: list[Judged] = []
     unjudged = _unjudged(services, state, run)
     known, times = known_answers(tree, ()), context.reward_samples
     cases = [
@@ -45,11 +48,19 @@ async def judge_the_rest(services: Services, state: MCTSrState, run: Run) -> dic
     for node_id, own in zip(unjudged, replies, strict=True):
         change = add_rewards(tree, node_id, rewards(own))
         changed = merge(tree, [change])
-        patch = merge(patch, [change, strategy.backpropagate(changed, node_id, context)])
-        tree = merge(state["tree"], [patch])
+        own_patch = merge(change, [strategy.backpropagate(changed, node_id, context)])
+        patch = merge(patch, [own_patch])
+        before, tree = tree, merge(state["tree"], [patch])
+        judged.append(Judged(node_id, before, tree, own_patch))
         usage += [{"evaluate": reply.cost} for reply in own]
         lost += failures(own, "evaluate", 0, node_id)
-    return {"all": tree, "tree": patch, "usage": add_usage(usage), "failures": lost}
+    return {
+        "all": tree,
+        "judged": judged,
+        "tree": patch,
+        "usage": add_usage(usage),
+        "failures": lost,
+    }
 
 
 def _unjudged(services: Services, state: MCTSrState, run: Run) -> list[str]:

@@ -11,11 +11,13 @@ from langgraph.errors import GraphInterrupt
 from mctsr_graph import prompts as say
 from mctsr_graph.calls.request import Reply
 from mctsr_graph.calls.usage import add_usage
+from mctsr_graph.graph.recording import Moment, roots_recorded
 from mctsr_graph.graph.rollout import failures, rewards
 from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
+from mctsr_graph.strategies.conclude import chosen
 from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
 from mctsr_graph.tree.classes import classified
@@ -67,11 +69,16 @@ async def make_roots(
             tree = merge(tree, [classified(tree, root["id"])])
             tree = merge(tree, [strategy.backpropagate(tree, root["id"], context)])
     evaluations = [reply for own in judged for reply in own]
+    usage = add_usage([fresh["usage"], *({"evaluate": r.cost} for r in evaluations)])
+    seconds = fresh["seconds"] + max((r.seconds for r in evaluations), default=0.0)
+    best = chosen(strategy, tree, context)
     return tree, {
         "drafted": None,
         "failures": failures(drafts, "draft", 0) + failures(evaluations, "evaluate", 0),
-        "usage": add_usage([fresh["usage"], *({"evaluate": r.cost} for r in evaluations)]),
-        "seconds": fresh["seconds"] + max((r.seconds for r in evaluations), default=0.0),
+        "usage": usage,
+        "seconds": seconds,
+        "best": best,
+        "record": roots_recorded(Moment(tree, context, best, usage, seconds)),
         # A draft that could not be evaluated is in no node, and is not to be lost
         "answer": answers[0] if answers and not tree else None,
     }

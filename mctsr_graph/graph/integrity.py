@@ -19,6 +19,7 @@ from mctsr_graph.errors import CheckpointError
 from mctsr_graph.graph.checksum import grown_sum, now_sum, told_checksum
 from mctsr_graph.graph.state import ROLLOUT
 from mctsr_graph.text.reward_scale import is_on_scale
+from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.tree import Node
 
 _NEXT = {
@@ -49,6 +50,7 @@ class _Kept(TypedDict, total=False):
     choice: dict[str, Any] | None
     usage: dict[str, dict[str, NonNegativeInt | float]]
     failures: list[dict[str, Any]]
+    record: list[Recorded]
     attachments: list[dict[str, Any]]
     wave: dict[str, dict[str, Any]]
 
@@ -98,6 +100,7 @@ def _wrong(state: Mapping[str, Any], told: Mapping[str, Any], step: str) -> Iter
     if best is not None and best not in tree:
         yield f"its best node {best!r} is not there"
     yield from _miscounted(state, tree, told)
+    yield from _ill_recorded(state, tree)
     for number, leaf in (state.get("wave") or {}).items():
         for parent in leaf.get("parents", [leaf.get("parent")]):
             if parent is not None and parent not in tree:
@@ -156,6 +159,19 @@ def _ill_placed(tree: Mapping[str, Any], node: Mapping[str, Any], number: int) -
             yield f"tells of node {other!r}, which is not there"
     if wrong := [reward for reward in node["rewards"] if not is_on_scale(reward)]:
         yield f"has a reward of {wrong[0]!r}"
+
+
+def _ill_recorded(state: Mapping[str, Any], tree: Mapping[str, Any]) -> Iterator[str]:
+    """Rows about nodes that are not there, or out of order."""
+    last = 0
+    for row in state.get("record") or ():
+        others = (row["node"], row["parent"], row["leader"])
+        for other in (*others, *row.get("parents", ()), *row.get("values", ())):
+            if other is not None and other not in tree:
+                yield f"its record tells of node {other!r}, which is not there"
+        if not last <= row["index"] <= state.get("rollouts", 0):
+            yield f"its record tells of rollout {row['index']} after {last}"
+        last = row["index"]
 
 
 def _miscounted(

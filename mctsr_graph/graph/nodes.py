@@ -22,6 +22,7 @@ from mctsr_graph.errors import PauseError
 from mctsr_graph.graph.events import rollout_event, start_event, stop_event, tell_repeated
 from mctsr_graph.graph.finalize import judge_the_rest
 from mctsr_graph.graph.initialize import make_roots
+from mctsr_graph.graph.recording import Moment, judged_recorded, rollout_recorded
 from mctsr_graph.graph.rollout import (
     Leaf,
     certain_alike,
@@ -81,7 +82,7 @@ class Nodes:
             "attachments": overwrite(list(question.blocks)),
             "wave": overwrite({}),
             "failures": overwrite(made["failures"]),
-            "best": self._choose(tree, run.context),
+            "record": overwrite(made["record"]),
         }
 
     async def select(self, state: MCTSrState, run: Run) -> Command[str]:
@@ -121,23 +122,26 @@ class Nodes:
         tree, best, usage = state["tree"], state["best"], state["usage"]
         idle, failed = state["idle_rollouts"], state["failed_rollouts"]
         leaves, patches = certain_alike(list(state["wave"].values())), []
+        seconds, rows = state["seconds"] + longest(leaves), []
         for leaf in leaves:
             node, patch = grow(tree, leaf, self.services.spec.strategy(run.context), run.context)
-            tree = merge(tree, [patch])
+            before, tree = tree, merge(tree, [patch])
             patches.append(patch)
             best = self._choose(tree, run.context)
             usage = add_usage([usage, leaf["usage"]])
+            now = Moment(tree, run.context, best, usage, seconds)
+            rows.append(rollout_recorded(now, before, leaf, node, patch))
             improved = node is not None and node["id"] == best and not _is_repeated(node, leaf)
             idle = 0 if improved else idle + 1
             failed = failed + 1 if node is None else 0
-            run.emit(rollout_event(leaf, node, tree, best, usage))
+            run.emit(rollout_event(rows[-1], now, leaf["failures"]))
             await run.way.between(len(patches))
         tell_repeated(state["tree"], tree, run.emit)
         failures = [failure for leaf in leaves for failure in leaf["failures"]]
         values = {
             "rollouts": state["rollouts"] + len(leaves),
             "usage": usage,
-            "seconds": state["seconds"] + longest(leaves),
+            "seconds": seconds,
             "idle_rollouts": idle,
             "failed_rollouts": failed,
             "lost_rollouts": state["lost_rollouts"] + sum(leaf["lost"] for leaf in leaves),
@@ -147,6 +151,7 @@ class Nodes:
         changed = {name: value for name, value in values.items() if value != state.get(name)}
         return {
             "tree": merge({}, patches),
+            "record": rows,
             **({"failures": failures} if failures else {}),
             **changed,
         }
@@ -154,12 +159,14 @@ class Nodes:
     async def finalize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Return the best answer, and why it is taken for the best."""
         last = await judge_the_rest(self.services, state, run)
-        tree, usage = last.pop("all"), last["usage"]
+        tree, usage, judged = last.pop("all"), last["usage"], last.pop("judged")
         strategy, best = self.services.spec.strategy(run.context), self._choose(tree, run.context)
         told = (strategy, tree, run.context, best, state["answer"])
         found = await run.way.call(conclude, *told) if len(tree) > _LARGE else conclude(*told)
-        run.emit(stop_event(state["stop_reason"], state["rollouts"], tree, found["best"], usage))
-        return {**last, **found, "mctsr": report_of({**state, "usage": usage, **found})}
+        now = Moment(tree, run.context, best, usage, state["seconds"])
+        run.emit(stop_event(now, state["stop_reason"], state["rollouts"]))
+        rows = {"record": judged_recorded(now, judged, state["rollouts"])} if judged else {}
+        return {**last, **found, **rows, "mctsr": report_of({**state, "usage": usage, **found})}
 
     def _choose(self, tree: Tree, context: MCTSrContext) -> str | None:
         return chosen(self.services.spec.strategy(context), tree, context)

@@ -15,6 +15,7 @@ from mctsr_graph.graph.checksum import Checksum
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.settings.question import Block, Question
 from mctsr_graph.strategies.choose import Choice
+from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.tree import Node, merge
 
 ROLLOUT = ("select", "critique", "refine", "evaluate", "backpropagate")
@@ -88,6 +89,8 @@ class MCTSrState(MCTSrInput, MCTSrOutput, Progress):
     # its size does not grow with the tree. A snapshot of the whole value every 1000 updates
     # bounds the replay when a thread is opened.
     tree: Annotated[dict[str, Node], DeltaChannel(merge, snapshot_frequency=1000)]
+    record: Annotated[list[Recorded], DeltaChannel(append, snapshot_frequency=1000)]
+    """What each rollout came to. A search of an earlier version has none, or only the end."""
     failures: Annotated[list[Failure], DeltaChannel(append, snapshot_frequency=1000)]
     wave: Annotated[dict[str, Leaf], DeltaChannel(merge, snapshot_frequency=1000)]
     """The rollouts in flight by number. Each step writes only what it adds."""
@@ -128,6 +131,6 @@ def fresh_state(question: Question) -> MCTSrState:
     unknown = ("answer", "final_answer", "mctsr", "best", "stop_reason", "choice", "drafted")
     counts = ("rollouts", "idle_rollouts", "failed_rollouts", "lost_rollouts")
     known = {"problem": question.text, "attachments": list(question.blocks), "search": ""}
-    made = {"tree": {}, "failures": [], "wave": {}, "usage": no_usage(), "seconds": 0.0}
-    state = {**known, **dict.fromkeys(unknown), **dict.fromkeys(counts, 0), **made}
-    return cast(MCTSrState, state)
+    grown = {"tree": {}, "record": [], "failures": [], "wave": {}}
+    state = {**known, **grown, **dict.fromkeys(unknown), **dict.fromkeys(counts, 0)}
+    return cast(MCTSrState, {**state, "usage": no_usage(), "seconds": 0.0})

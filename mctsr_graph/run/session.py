@@ -58,7 +58,8 @@ from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
 
-_KEYS = ["answer", "final_answer", *Progress.__annotations__, "tree", "failures"]
+_KEYS = ["answer", "final_answer", *Progress.__annotations__]
+_KEYS += ["tree", "record", "failures", "seconds"]
 
 
 def asked(problem: Problem, model: Model | str | None, options: SolveOptions) -> SolveSpec:
@@ -380,6 +381,8 @@ class SearchRun:
             stop_reason=stop_reason,
             tree=tree,
             failures=values.get("failures") or [],
+            record=values.get("record") or [],
+            seconds=round(values.get("seconds") or 0.0, 1),
         )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from html import escape
 
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage
 from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.text.printable import printable_json
+from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.tree import Node
 
 
@@ -37,6 +38,11 @@ class Solution:
     """Why this answer: the classes of final answers with their votes, rewards and chances."""
     cost: float | None = None
     """Price of all calls in the currency of the prices; None where that of one is not known."""
+    seconds: float = field(default=0.0, compare=False)
+    """Time spent waiting for the model, to a tenth of a second."""
+    record: list[Recorded] = field(default_factory=list, compare=False)
+    """What each rollout came to, in order (see `mctsr_graph.tree.record`). A search that was stored
+    by an earlier version has none, or only the end."""
 
     def to_json(self) -> str:
         """All fields as one JSON object, with an escape for what a terminal would obey."""

@@ -23,6 +23,7 @@ from mctsr_graph.errors import CheckpointError, ConfigError
 from mctsr_graph.graph.checksum import with_checksum
 from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.graph.integrity import check_search, values_of
+from mctsr_graph.graph.recording import Moment, act_recorded
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.graph.state import ROLLOUT
 from mctsr_graph.run.driver import AWAITING, BLOCKING, Graph, Way
@@ -251,8 +252,13 @@ class _Paused:
         elif change.wave is not None:
             as_node, wave = "critique", change.wave
         branch = uuid.uuid4().hex[:12]
+        after = merge(tree, [patch])
         # Calls recorded for the search as it was do not fit what it is now
-        values = self._on(merge(tree, [patch]), tree=patch, wave=wave, branch=branch)
+        values = self._on(after, tree=patch, wave=wave, branch=branch)
+        told = (values["best"], self._values["usage"], self._values["seconds"])
+        now = Moment(after, self._context, *told)
+        if change.to_judge is None:  # else the rollout that judges it tells
+            values["record"] = act_recorded(now, tree, rollouts, patch)
         return {
             "config": _signed(self._config, self._found, **{_STEERED: branch}),
             "values": with_checksum(self._values, values, as_node),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mctsr_graph.settings.context import MCTSrContext
 
 _OVERRULES = 2.0
+_LARGE = 256  # nodes from which on a tree is weighed for the choice alone
 Rule = Callable[[Mapping[str, Node], "MCTSrContext"], str | None]
 
 
@@ -145,6 +146,18 @@ def explain(tree: Mapping[str, Node], context: MCTSrContext, rule: str, node: st
         classes=classes,
         refining=_refining(tree, context),
     )
+
+
+def chance_of(tree: Mapping[str, Node], context: MCTSrContext, node: str | None) -> float | None:
+    """Chance of a node's class to be right, to 4 decimals.
+
+    None where it states no final answer; and of a large tree, where its choice weighs nothing.
+    """
+    key = class_of(tree[node]) if node is not None else None
+    if key is None or (len(tree) > _LARGE and context.choice != "weighted"):
+        return None
+    chance = believe(evidence_of(tree), context.belief_prior).chances.get(key)
+    return None if chance is None else round(chance, 4)
 
 
 def _refining(tree: Mapping[str, Node], context: MCTSrContext) -> RefiningBelief:

@@ -20,6 +20,7 @@ from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.text.printable import escaped
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST
 from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.record import replay
 from mctsr_graph.tree.tree import Node
 from mctsr_graph.viewers.pair import differing, lanes, parting, shared_classes
 from mctsr_graph.viewers.text import classes_in_words, one_line
@@ -110,6 +111,7 @@ def _data(
     nodes = [_node(node, classes) for node in solution["tree"].values()]
     return {
         **{key: solution[key] for key in shown},
+        **_replayed(solution),
         "scale": [LOWEST, HIGHEST],
         "more": _sureness(solution.get("choice")),
         "nodes": nodes,
@@ -139,6 +141,15 @@ def about(made_with: Mapping[str, Any]) -> list[list[str]]:
 
 def _told(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _replayed(solution: Mapping[str, Any]) -> dict[str, Any]:
+    """What was when, and the classes that the search itself has counted at its end."""
+    choice, tree, record = solution.get("choice"), solution["tree"], solution.get("record") or []
+    chance = choice["confidence"] if choice is not None else None
+    steps = replay(tree, record, solution["rollouts"], solution["best"], chance)
+    ended = {"classes": choice["classes"], "chosen": choice["node"]} if choice is not None else {}
+    return {"steps": steps, **ended}
 
 
 _RULES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from mctsr_graph.text.printable import printable
@@ -61,8 +62,10 @@ def classes_in_words(choice: Mapping[str, Any]) -> str:
 
 
 def points(q: float | None) -> str:
-    """A q as people read it; a node that was never judged has none."""
-    return "-" if q is None else f"{q:.1f}"
+    """A q as people read it, rounded as a page does; a node that was never judged has none."""
+    if q is None:
+        return "-"
+    return str(Decimal(q).quantize(Decimal("0.1"), ROUND_HALF_UP))
 
 
 def one_line(text: str, most: int = 60) -> str:

@@ -95,12 +95,11 @@ function redraw() {
   for (const [id, on] of [["as-tree", !whole], ["as-whole", whole]]) byId(id).setAttribute("aria-pressed", on);
   for (const id of ["expand", "fit", "zoom-in", "zoom-out"]) byId(id).disabled = whole;
   const best = search.bestNow();
-  const index = search.history[at].step?.index ?? at;
-  const most = search.history[search.last].step?.index ?? search.last;
+  const { index, known } = search.steps[at];
   const found = best ? `answer ${inWords(best)}` : "no answer yet";
-  byId("slider").setAttribute("aria-valuetext", `rollout ${index} of ${most}: ${found}`);
-  byId("moment").replaceChildren(element("b", {}, index === 0 ? "roots" : `rollout ${count(index)}`), ` of ${count(most)}`,
-    ...(search.history[at].step?.known === false && isReplay ? [element("small", {}, "what led is not known")] : []));
+  byId("slider").setAttribute("aria-valuetext", `rollout ${index} of ${search.rollouts}: ${found}`);
+  byId("moment").replaceChildren(element("b", {}, index === 0 ? "roots" : `rollout ${count(index)}`), ` of ${count(search.rollouts)}`,
+    ...(!known && isReplay ? [element("small", {}, "what led is not known")] : []));
   byId("cursor").style.left = `${(100 * at) / Math.max(1, search.last)}%`;
 }
 

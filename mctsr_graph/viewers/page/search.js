@@ -1,4 +1,4 @@
-/* The search as data: what was known after each rollout. Nothing here touches the page. */
+/* The search as data: what was recorded after each step. Nothing here touches the page. */
 
 class Search {
   constructor(data) {
@@ -18,30 +18,22 @@ class Search {
     this.nodes = preorder(data.nodes.filter((node) => node.up === null));
     this.nodes.forEach((node, index) => (node.index = index));
     this.roots = this.nodes.filter((node) => node.up === null);
-    this.bestNode = byId.get(data.best) ?? null;
-    this.last = Math.max(data.rollouts, ...this.nodes.map((node) => node.rollout));
-    this.births = Array.from({ length: this.last + 1 }, () => []);
-    for (const node of this.nodes) this.births[node.rollout].push(node);
-    this.exact = true;
-    this.history = this.#replayAll();
-    if (this.nodes.some((node) => Math.abs((node.qNow ?? 0) - (node.q ?? 0)) > 1e-6)) {
-      this.exact = false; // other rules than Eq. 3 made these values: show only the final ones
-      this.history = this.#replayAll();
-    }
+    this.byId = byId;
+    this.last = this.steps.length - 1;
+    this.history = this.#playAll();
     this.range = span(this.nodes.filter((node) => !node.dummy).map((node) => node.q ?? null));
   }
 
-  /** Set `shown`, `rewardsNow` and `qNow` of every node to what they were after a rollout. */
-  seek(rollout) {
+  /** Show the search after a step: set what every node was then (`shown`, `qNow`, ...). */
+  seek(at) {
     this.#begin();
-    for (let step = 0; step <= rollout; step++) this.#advance(step);
-    this.now = rollout;
+    for (let step = 0; step <= at; step++) this.#advance(this.steps[step]);
+    this.now = at;
   }
 
-  /** The node that would have been returned: the first of the highest q that states an answer. */
+  /** The node that would have been returned; null where that is not known. */
   bestNow() {
-    if (this.now === this.last && this.bestNode !== null) return this.bestNode;
-    return this.#highest();
+    return this.byId.get(this.steps[this.now].leader) ?? null;
   }
 
   /** The nodes made up to now that state an answer or none, by class, the best class first. */
@@ -58,73 +50,36 @@ class Search {
       (a === -1) - (b === -1) || bs.length - as.length || qOf(bs[0]) - qOf(as[0]));
   }
 
-  #replayAll() {
+  /** What each step came to: its node, and what led then. */
+  #playAll() {
     this.#begin();
-    const history = [];
-    for (let step = 0; step <= this.last; step++) {
+    return this.steps.map((step, at) => {
       this.#advance(step);
-      this.now = step;
-      const best = this.bestNow();
-      const node = this.births[step].at(-1) ?? null;
-      history.push({ node, q: node?.qNow ?? null, best, bestQ: best?.qNow ?? null });
-    }
-    return history;
+      this.now = at;
+      const node = this.byId.get(step.node) ?? null;
+      const { chance, leader_q: bestQ } = step;
+      return { step, node, q: node?.qNow ?? null, best: this.bestNow(), bestQ, chance };
+    });
   }
 
   #begin() {
-    // A rollout adds a reward to the node that it refines, unless that evaluation failed
-    const failed = new Set(this.failures.map((failure) => `${failure.rollout} ${failure.node}`));
-    const adds = (child) => child.merges.length === 0 && !failed.has(`${child.rollout} ${child.parent}`);
     for (const node of this.nodes) {
-      node.shown = false;
-      node.paid = node.up !== null && adds(node);
-      const later = node.children.filter((child) => child.rollout > node.rollout && adds(child));
-      node.rewardsNow = Math.max(Math.min(1, node.rewards.length), node.rewards.length - later.length);
+      Object.assign(node, { shown: false, qNow: null, rewardsNow: 0, prunedNow: false, pinnedNow: false });
     }
   }
 
-  #advance(rollout) {
-    for (const node of this.births[rollout]) {
-      node.shown = true;
-      const parent = node.up;
-      if (parent !== null && node.paid) {
-        parent.rewardsNow = Math.min(parent.rewards.length, parent.rewardsNow + 1);
-      }
-      for (let at = node; at !== null; at = at.up) at.qNow = this.exact ? backedUp(at) : at.q ?? null;
-    }
+  #advance({ made, rewards, values, act, node }) {
+    for (const id of made) this.byId.get(id).shown = true;
+    for (const [id, added] of Object.entries(rewards)) this.byId.get(id).rewardsNow += added.length;
+    for (const [id, q] of Object.entries(values)) this.byId.get(id).qNow = q;
+    if (act === "prune" || act === "restore") this.byId.get(node).prunedNow = act === "prune";
+    if (act === "pin" || act === "unpin") this.byId.get(node).pinnedNow = act === "pin";
   }
-
-  #highest() {
-    const merit = (node) => [node.final_answer !== undefined, !node.dummy, qOf(node)];
-    let best = null;
-    for (const node of this.nodes) {
-      if (node.shown && (best === null || before(merit(best), merit(node), best, node))) best = node;
-    }
-    return best;
-  }
-}
-
-/** Whether the merit `b` is the higher one; of equals the node that was made first counts. */
-function before(a, b, nodeA, nodeB) {
-  for (let place = 0; place < a.length; place++) {
-    if (a[place] !== b[place]) return a[place] < b[place];
-  }
-  return Number(nodeB.id) < Number(nodeA.id);
 }
 
 /** A q to compare by: a node that was never judged has none. */
 function qOf(node) {
   return node.qNow ?? -Infinity;
-}
-
-/** Eq. 3 of the paper, with the rewards and children of now; null without rewards. */
-function backedUp(node) {
-  const rewards = node.rewards.slice(0, node.rewardsNow);
-  if (rewards.length === 0) return null;
-  const own = (Math.min(...rewards) + mean(rewards)) / 2;
-  const below = node.children.filter((child) => child.shown && child.qNow !== null)
-    .map((child) => child.qNow);
-  return below.length === 0 ? own : (own + Math.max(...below)) / 2;
 }
 
 function mean(values) {
