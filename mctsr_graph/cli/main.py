@@ -29,9 +29,9 @@ from mctsr_graph.cli.terminal import (
     show,
     show_estimate,
     show_interrupted,
-    view,
     watching,
 )
+from mctsr_graph.cli.view import view_command
 from mctsr_graph.errors import (
     ConfigError,
     SearchFailedError,
@@ -309,32 +309,7 @@ def learn_command(
         err.print(f"note: {told(refining_learnt(solutions, prior))}", markup=False)
 
 
-@app.command("view", epilog=EXIT_CODES)
-def view_command(
-    file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
-    search: Annotated[
-        str | None,
-        typer.Option(
-            "--search", "--thread", help="Which search, by the beginning of its id in `mctsr list`."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file, not to stdout.")
-    ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option("--format", help="text, mermaid or html. By default as the file is named."),
-    ] = None,
-) -> None:
-    """Draw a search: its tree as text or Mermaid, or all of it as one HTML page.
-
-    Without --search it is the file's only search, or else its only unfinished one.
-    """
-    with explained(stderr(), False, False):
-        stored = chosen(file, search)
-        from mctsr_graph.run.stored import stored_solution
-
-        view(stored_solution(file, stored), kind, output)
+app.command("view", epilog=EXIT_CODES)(view_command)
 
 
 class _Shown(NamedTuple):

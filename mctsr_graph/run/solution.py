@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from html import escape
+from typing import Any
 
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage
@@ -43,6 +44,10 @@ class Solution:
     record: list[Recorded] = field(default_factory=list, compare=False)
     """What each rollout came to, in order (see `mctsr_graph.tree.record`). A search that was stored
     by an earlier version has none, or only the end."""
+
+    made_with: dict[str, Any] = field(default_factory=dict, compare=False)
+    """The model and judge by name, the profile, the settings that were given, the seed, and the
+    version of this package; of a stored search also when it was begun and last written."""
 
     def to_json(self) -> str:
         """All fields as one JSON object, with an escape for what a terminal would obey."""

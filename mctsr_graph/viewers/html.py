@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -66,7 +66,7 @@ def render_pair(
     told = {
         "searches": [_data(one, own, shared) for one, own in zip(solutions, calls, strict=True)],
         "names": list(names),
-        "parting": parting(first, second, names),
+        "parting": parting(first, second, names, for_page=True),
         "differing": differing(first, second),
         "lanes": [lanes(one, shared, own) for one, own in zip(solutions, made, strict=True)],
         "calls": max(1, *made),
@@ -116,9 +116,32 @@ def _data(
         "more": _sureness(solution.get("choice")),
         "nodes": nodes,
         "about": about(solution.get("made_with") or {}),
-        **({"calls": list(calls)} if calls else {}),
+        **_pooled(calls, nodes),
         **({} if shared is None else {"letters": [shared.get(name) for name in classes]}),
     }
+
+
+def _pooled(
+    calls: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Calls as rows in which a text is told by its place in a pool, or by the node that has it."""
+    if not calls:
+        return {}
+    known = {node["answer"]: f"a{place}" for place, node in enumerate(nodes)}
+    known |= {node["critique"]: f"c{i}" for i, node in enumerate(nodes) if "critique" in node}
+    pool: dict[str, int] = {}
+
+    def place(text: str) -> int | str:
+        return known.get(text) or pool.setdefault(text, len(pool))
+
+    rows = [
+        [
+            *(call["rollout"], call["role"], call["sample"], call["attempt"], place(call["text"])),
+            [[who, place(words)] for who, words in call["asked"]],
+        ]
+        for call in calls
+    ]
+    return {"calls": rows, "texts": list(pool)}
 
 
 _ABOUT = {
@@ -149,7 +172,26 @@ def _replayed(solution: Mapping[str, Any]) -> dict[str, Any]:
     chance = choice["confidence"] if choice is not None else None
     steps = replay(tree, record, solution["rollouts"], solution["best"], chance)
     ended = {"classes": choice["classes"], "chosen": choice["node"]} if choice is not None else {}
-    return {"steps": steps, **ended}
+    return {"steps": list(_packed(steps)), **ended}
+
+
+def _packed(steps: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Steps without what goes without saying; `unpacked` of classes.js puts it back."""
+    known = set[str]()  # nodes whose q is known
+    for step in steps:
+        packed = {name: one for name, one in step.items() if one not in (None, [], {})}
+        if packed.pop("known", False):
+            packed["known"] = 1
+        if packed.get("made") == [packed.get("node")]:
+            del packed["made"]
+        elif "node" in packed:
+            packed.setdefault("made", [])
+        # In a deep tree most values have been unknown for long
+        values = {i: q for i, q in step["values"].items() if q is not None or i in known}
+        known |= values.keys()
+        known -= {i for i, q in values.items() if q is None}
+        packed |= {"values": {i: q if q is None else round(q, 6) for i, q in values.items()}}
+        yield {name: one for name, one in packed.items() if one != {}}
 
 
 _RULES = {

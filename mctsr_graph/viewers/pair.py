@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from mctsr_graph.text.equality.classes import classes_of
 from mctsr_graph.viewers.text import one_line
 
+_TEX = re.compile(r"[\\^_]")
+_WHEN = ("begun", "ended")
 _MOST = 200  # answers of a search that are compared with those of the other one
 
 
@@ -40,7 +44,10 @@ def shared_classes(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
 
 
 def parting(
-    first: Mapping[str, Any], second: Mapping[str, Any], names: Sequence[str] = ("1", "2")
+    first: Mapping[str, Any],
+    second: Mapping[str, Any],
+    names: Sequence[str],
+    for_page: bool = False,
 ) -> list[str]:
     """Say in sentences where two searches part.
 
@@ -48,11 +55,15 @@ def parting(
         first: The fields of a `Solution`.
         second: Those of another search for the same problem.
         names: What to call them.
+        for_page: Put TeX between dollar signs, by which a page knows it.
     """
+    say = partial(_said, for_page=for_page)
     classes = shared_classes(first, second)
     ends = [solution["final_answer"] for solution in (first, second)]
     is_one = _class(classes, ends[0]) == _class(classes, ends[1])
-    found = [f"Both say {_said(ends[0])}." if is_one else _apart("They end apart", names, ends)]
+    found = [
+        f"Both say {say(ends[0])}." if is_one else _apart("They end apart", names, map(say, ends))
+    ]
     turns = [leads(solution) for solution in (first, second)]
     unknown = [name for name, own in zip(names, turns, strict=True) if not own]
     if unknown:
@@ -65,7 +76,7 @@ def parting(
     if not differ:
         return [*found, "They never part."]
     calls, pair = differ[0]
-    found.append(_apart(f"They part at call {calls}", names, pair))
+    found.append(_apart(f"They part at call {calls}", names, map(say, pair)))
     if is_one:
         later = next(at for at, _ in _together(turns) if at > differ[-1][0])
         found.append(f"From call {later} on they agree.")
@@ -78,7 +89,7 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[list[
     return [
         [name, *(_set(made, name) for made in (own, other))]
         for name in dict.fromkeys([*own, *other])
-        if own.get(name) != other.get(name)
+        if name not in _WHEN and own.get(name) != other.get(name)
     ]
 
 
@@ -115,13 +126,16 @@ def _class(classes: Mapping[str, int], answer: str | None) -> int | None:
     return None if answer is None else classes.get(answer)
 
 
-def _apart(what: str, names: Sequence[str], answers: Sequence[str | None]) -> str:
-    told = [f"{name} says {_said(one)}" for name, one in zip(names, answers, strict=True)]
+def _apart(what: str, names: Sequence[str], answers: Iterable[str]) -> str:
+    told = [f"{name} says {one}" for name, one in zip(names, answers, strict=True)]
     return f"{what}: {', '.join(told)}."
 
 
-def _said(answer: str | None) -> str:
-    return "nothing" if answer is None else one_line(answer, 60)
+def _said(answer: str | None, for_page: bool) -> str:
+    if answer is None:
+        return "nothing"
+    words = one_line(answer, 60)
+    return f"${words}$" if for_page and _TEX.search(words) and "$" not in words else words
 
 
 def _set(made: Mapping[str, Any], name: str) -> str:

@@ -1,5 +1,12 @@
 /* Which answers are equal, and in what order they are named: A is the one that is returned. */
 
+/** A step with what its packing (`_packed` of html.py) has left out. */
+function unpacked(step) {
+  const node = step.node ?? null;
+  const none = { task: null, parent: null, leader: null, leader_q: null, chance: null, calls: null, tokens: null, seconds: null, price: null };
+  return { ...none, rewards: {}, values: {}, made: node === null ? [] : [node], ...step, node, known: Boolean(step.known) };
+}
+
 /** Set `rank` (0 for A; null where no final answer is stated) and `order` of every node. */
 function rankClasses(search, created) {
   created.forEach((node, place) => (node.order = place));

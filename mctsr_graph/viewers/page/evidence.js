@@ -2,20 +2,32 @@
 
 const ROLES = { draft: "Draft", critique: "Critique", refine: "Refinement", merge: "Merge", evaluate: "Judge", calibrate: "Judge" };
 
-/** The calls of a rollout, folded: each opens to its prompt and its reply. */
-function callsOf(search, rollout) {
-  const calls = (search.calls ?? []).filter((call) => call.rollout === rollout);
-  if (calls.length === 0) return null;
-  return section(rollout === 0 ? "Calls of the first drafts" : `Calls of rollout ${rollout}`,
-    ...calls.slice(0, 60).map((call) => callShown(call)));
+/** Calls as they are packed (`_pooled` of html.py), with their texts. */
+function unpackedCalls({ calls = [], texts, nodes }) {
+  const textOf = (place) => (typeof place === "number" ? texts[place]
+    : nodes[Number(place.slice(1))][place[0] === "a" ? "answer" : "critique"]);
+  return calls.map(([rollout, role, sample, attempt, text, asked]) => ({
+    rollout, role, sample, attempt, text: textOf(text), asked: asked.map(([who, words]) => [who, textOf(words)]),
+  }));
 }
 
-function callShown(call) {
+/** The calls that made a node, and those that judged it later. Each opens to its prompt and its reply. */
+function callsOf(search, node) {
+  if (!search.calls?.length) return null;
+  const judged = new Set(search.steps.filter(({ rewards }) => node.id in rewards).map(({ index }) => index));
+  const calls = search.calls.filter(({ rollout, role }) => rollout === node.rollout
+    || (judged.has(rollout) && role === "evaluate"));
+  return section(node.rollout === 0 ? "Calls of the first drafts" : "Calls of its rollout, and the judge's later ones",
+    ...calls.slice(0, 60).map((call) => callShown(call, node)));
+}
+
+function callShown(call, node) {
   const name = `${ROLES[call.role] ?? call.role}${call.sample > 0 ? ` ${call.sample + 1}` : ""}`;
-  const tries = call.attempt > 0 ? `, asked ${call.attempt + 1} times` : "";
+  const later = call.rollout === node.rollout ? "" : ` in rollout ${call.rollout}`;
+  const tries = call.attempt > 0 ? `, asked again` : "";
   const body = element("div", {});
   const shown = element("details", { class: "call" },
-    element("summary", {}, element("b", {}, name), ` ${shorten(call.text, 60)}${tries}`), body);
+    element("summary", {}, element("b", {}, name), `${later}${tries}: ${shorten(call.text, 70)}`), body);
   shown.addEventListener("toggle", () => {
     const asked = (call.asked ?? []).map(([who, text]) =>
       element("div", {}, element("h4", {}, who), texted("div", { class: "prose critique" }, text)));

@@ -39,7 +39,7 @@ function showChances(search) {
     return part;
   });
   const rest = 1 - classes.slice(0, 8).reduce((sum, { chance }) => sum + chance, 0);
-  const none = element("i", { class: "unjudged" });
+  const none = element("i", { class: "unjudged", title: "an answer that was not found" });
   none.style.setProperty("--share", Math.max(0, rest));
   place.replaceChildren(...parts, ...(rest > 0.005 ? [none] : []));
   place.setAttribute("aria-label", `Chances: ${classes.slice(0, 8).map(({ final_answer: answer, chance }) =>
@@ -76,7 +76,7 @@ function drawChart(search) {
   fill("band", ...turns.map(({ at, until, best }) => {
     const part = element("i", { "data-class": classMark(best.rank), title: `${letterOf(best.rank)} from here` });
     const end = Math.min(until, last + 1);
-    part.style.left = `${x(at) / 10}%`;
+    part.style.left = `min(${x(at) / 10}%, 100% - 5px)`;
     part.style.width = `${(x(Math.min(end, last)) - x(at)) / 10}%`;
     if (end - at > last / 14) part.textContent = letterOf(best.rank);
     return part;

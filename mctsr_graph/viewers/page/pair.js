@@ -8,7 +8,7 @@ class Pair {
     this.picks = names.map((name, which) => button(`Show ${name}`, () => this.pick(which)));
     const [head, ...rest] = parting;
     byId("versus").replaceChildren(
-      element("h2", { dir: "auto" }, head), element("p", { dir: "auto" }, rest.join(" ")),
+      texted("h2", {}, head), texted("p", {}, rest.join(" ")),
       element("div", { class: "sides" }, ...names.map((name, which) => this.#side(name, which))),
       this.#differing());
   }
@@ -35,7 +35,7 @@ class Pair {
     const lane = element("div", { class: "lane", role: "img", "aria-label": words.join(", ") || "Not known" });
     for (const { from, to, rank } of turns) {
       const part = element("i", { "data-class": classMark(rank) }, (to - from) / this.calls > 0.05 ? letterOf(rank) : "");
-      part.style.left = `${(100 * from) / this.calls}%`;
+      part.style.left = `min(${(100 * from) / this.calls}%, 100% - 5px)`;
       part.style.width = `${(100 * (to - from)) / this.calls}%`;
       lane.append(part);
     }

@@ -36,7 +36,7 @@ class Panels {
       this.#answer(node, isRefined),
       node.steering ? section("Done by people", element("ul", {}, ...node.steering.map(
         ({ action, by, at }) => element("li", { dir: "auto" }, shorten(`${action}: ${by}, ${at}`, 200))))) : null,
-      callsOf(this.search, node.rollout),
+      callsOf(this.search, node),
     ].filter((part) => part !== null));
     return undefined;
   }

@@ -1,6 +1,6 @@
 /* The picture of the tree: cards on a plane that can be moved and zoomed, or the overview of it. */
 
-const ZOOM = { least: 0.02, most: 2, step: 1.25, near: 0.88, far: 0.42 };
+const ZOOM = { least: 0.02, most: 2, step: 1.25, near: 0.86, far: 0.42 };
 const MARGIN = 24; // pixels around the tree when it is fitted
 
 class TreeView {
