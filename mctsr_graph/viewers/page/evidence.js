@@ -11,7 +11,7 @@ function unpackedCalls({ calls = [], texts, nodes }) {
   }));
 }
 
-/** The calls that made a node, and those that judged it later. Each opens to its prompt and its reply. */
+/** The calls that made a node, word for word, TeX as it was written, and those that judged it later. Each opens to its prompt and its reply. */
 function callsOf(search, node) {
   if (!search.calls?.length) return null;
   const judged = new Set(search.steps.filter(({ rewards }) => node.id in rewards).map(({ index }) => index));
@@ -30,9 +30,9 @@ function callShown(call, node) {
     element("summary", {}, element("b", {}, name), `${later}${tries}: ${shorten(call.text, 70)}`), body);
   shown.addEventListener("toggle", () => {
     const asked = (call.asked ?? []).map(([who, text]) =>
-      element("div", {}, element("h4", {}, who), texted("div", { class: "prose critique" }, text)));
+      element("div", {}, element("h4", {}, who), element("div", { class: "prose critique", dir: "auto" }, text)));
     body.append(...(asked.length ? asked : [note("What it was asked is not kept of this search.")]),
-      element("h4", {}, "Reply ", copier("the reply", call.text)), texted("div", { class: "prose" }, call.text));
+      element("h4", {}, "Reply ", copier("the reply", call.text)), element("div", { class: "prose", dir: "auto" }, call.text));
   }, { once: true });
   return shown;
 }
@@ -41,5 +41,6 @@ function callShown(call, node) {
 function showAbout(search) {
   const rows = (search.about ?? []).map(([name, value]) =>
     element("div", {}, element("dt", {}, name), element("dd", { dir: "auto" }, value)));
-  fill("about-list", ...(rows.length ? rows : [note("Nothing of this is known.")]));
+  fill("about-list", ...rows);
+  byId("about-note").textContent = rows.length ? "Settings that are not named are those of the profile." : "Nothing of this is known.";
 }
