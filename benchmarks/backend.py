@@ -214,11 +214,12 @@ def measured(work: Callable[[], list[str]], model: Any) -> dict[str, Any]:
 
 def decoding(model: Any, bandwidth: float, context: int, count: int) -> dict[str, Any]:
     """Tokens a second of our engine after the prefill, alone and as part of the limit."""
+    from mctsr_graph.models.engine.limits import Limits
     from mctsr_graph.models.engine.protocol import Request
     from mctsr_graph.models.weights import engine_of
 
-    engine_of(model, {}).close()  # that of the other measures
-    engine, told = engine_of(model, {}), {}
+    engine_of(model, Limits()).close()  # that of the other measures
+    engine, told = engine_of(model, Limits()), {}
     for rows in (1, 8, 32, 64):
         for _ in range(2):  # the first time captures graphs
             times: list[float] = []

@@ -259,6 +259,29 @@ def _no_step(checkpoint: Any) -> Any:
     return checkpoint
 
 
+def _no_number(checkpoint: Any) -> Any:
+    checkpoint["channel_versions"]["rollouts"] = "0000p.5"
+    return checkpoint
+
+
+_INDEX_PAGES, _PAGE = (2, 10), 4096
+
+
+def unsorted(file: Path) -> None:
+    """An index in which the first row of the search has the name of another, and so is misplaced.
+
+    What is found through it, and what is written from then on, may be hidden.
+    """
+    whole, name = bytearray(file.read_bytes()), THREAD.encode() + b"1f"
+    for start in range(0, len(whole), _PAGE):
+        place = whole.find(name, start, start + _PAGE)
+        if whole[start] in _INDEX_PAGES and place >= 0:
+            whole[place] ^= 1
+            file.write_bytes(whole)
+            return
+    raise ValueError("there is no index")
+
+
 def swapped(table: str) -> Damage:
     """Rows of one search under the name of the other."""
     key = "search" if table == "mctsr_calls" else "thread_id"
@@ -379,6 +402,8 @@ KINDS: dict[str, Damage] = {
         f"'rollouts\\\": 5') WHERE {_MINE}"
     ),
     "no next step": edited("checkpoints", "checkpoint", _no_step),
+    "a version that is no number": edited("checkpoints", "checkpoint", _no_number),
+    "an index out of order": unsorted,
     "another step": channel("branch:to:backpropagate", None),
     "best: another node": channel("best", "0"),
     "best: a node that is not there": channel("best", "99"),

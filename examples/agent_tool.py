@@ -28,7 +28,7 @@ def main() -> None:
         elif part["type"] == "mctsr.rollout":
             print("rollout", part["index"], "of call", part["tool_call_id"], "best", part["best"])
     print(output["messages"][-1].text)
-    solution = Solution(**output["messages"][-2].artifact)
+    solution = Solution.from_dict(output["messages"][-2].artifact)
     print(len(solution.tree), "answers were tried")
 
 

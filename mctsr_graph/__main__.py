@@ -9,7 +9,9 @@ from importlib.util import find_spec
 def main() -> None:
     """Run the command line, or say what it needs."""
     if find_spec("typer") is None or find_spec("rich") is None:
-        sys.exit('mctsr needs typer and rich: pip install "mctsr-graph[cli]"')
+        from mctsr_graph.text.packages import install_line
+
+        sys.exit(f"mctsr needs typer and rich: {install_line('cli')}")
     from mctsr_graph.cli.main import app
 
     app()

@@ -24,7 +24,7 @@ WALLS = {
     "strategies": "errors text tree settings",
     "calls": "errors text settings",
     "models": "errors text",
-    "cluster": "errors calls",
+    "cluster": "errors text calls",
     "judges": "errors text settings prompts strategies calls models",
     "graph": "errors text tree settings prompts strategies calls models judges",
     "viewers": "text tree",
@@ -34,7 +34,10 @@ WALLS = {
     "cluster",
     "cli": "errors text tree settings strategies calls models graph viewers run benchmark",
 }
-FACE = {"benchmark": {"benchmark.run"}, "cli": {"cli.main"}}  # may ask the package its version
+FACE = {
+    "benchmark": {"benchmark.run"},
+    "cli": {"cli.main", "cli.doctor"},
+}  # may ask the package its version
 # package -> folders that may import it
 OUTSIDE = {
     "langgraph": {"graph", "run", "integrations"},

@@ -185,8 +185,8 @@ def test_a_report_of_a_part_says_so(tmp_path: Path, problems: Path, monkeypatch:
     out = tmp_path / "run"
     assert mctsr("bench", "run", problems, "--methods", "cot", "-o", out).exit_code == 1
     told = " ".join(mctsr("bench", "report", out).stdout.split())
-    assert "2 of 3, unfinished problems" in told
-    assert "missing ValueError: odd" in told
+    assert "! 2 of 3, unfinished problems: these figures are of those that are done." in told
+    assert "Missing problems why problems first ValueError: odd 1" in told
     assert "2 of 3, unfinished" in (out / "report" / "report.md").read_text()
 
 
@@ -231,6 +231,29 @@ def test_two_runs_are_compared(tmp_path: Path, problems: Path, monkeypatch: Any)
     assert "2 rollouts" in named.stdout
     wrong = mctsr("bench", "report", tmp_path / "a", "--baseline", "best")
     assert "baseline is 'best', allowed cot, paper" in wrong.stderr
+
+
+def test_two_runs_of_the_same_settings_are_two_runs(
+    tmp_path: Path, problems: Path, monkeypatch: Any
+) -> None:
+    def able(call: ScriptedCall) -> str:
+        return f"\\boxed{{{str(call.messages[1].content).partition('Sum ')[2][0]}}}"
+
+    # Of three sums the first run has all right, the second only the one whose answer is 0
+    made = {"a": ScriptedChatModel(replies=able), "b": ScriptedChatModel(replies=reply)}
+    for name, one in made.items():
+        monkeypatch.setattr(bench, "load_model", lambda name, model=one: model)
+        given = ("--methods", "cot", "-m", "same", "-o", tmp_path / name / "run")
+        assert mctsr("bench", "run", problems, *given).exit_code == 0
+    folders = [tmp_path / name / "run" for name in ("a", "b")]
+    same = {json.loads((folder / "run.json").read_text())["run"] for folder in folders}
+    assert len(same) == 1
+    done = mctsr("bench", "compare", *folders)
+    assert done.exit_code == 0, done.output
+    told = " ".join(done.stdout.split())
+    assert "○ By zero-shot CoT b/run is not shown to beat a/run: −66.7 points" in told
+    twice = mctsr("bench", "compare", folders[0], folders[0])
+    assert (twice.exit_code, "a run is given twice" in twice.stderr) == (2, True)
 
 
 @pytest.fixture

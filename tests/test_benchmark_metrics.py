@@ -123,16 +123,16 @@ def test_pass_at_k_of_the_samples(run: RunMetrics) -> None:
 
 def test_methods_are_compared_in_pairs(run: RunMetrics) -> None:
     by_pair = {(c.first, c.second): c for c in run.comparisons}
-    assert list(by_pair) == [(PAPER, COT), (PAPER, VOTE)]  # baselines not with each other
+    assert list(by_pair) == [(PAPER, VOTE), (PAPER, COT)]  # baselines not with each other
     against_cot = by_pair[PAPER, COT]
     assert (against_cot.only_first, against_cot.only_second) == (1, 2)
     assert against_cot.difference.value == -0.25
     assert against_cot.p == 1.0
-    assert against_cot.finding == "not shown"
+    assert against_cot.finding == "exploratory"
     against_vote = by_pair[PAPER, VOTE]
     assert (against_vote.only_first, against_vote.only_second) == (0, 2)
     assert against_vote.p == 2 / 4
-    assert against_vote.holm == 1.0
+    assert (against_vote.finding, against_vote.corrected) == ("not shown", 2 / 4)
 
 
 def test_levels_have_figures_of_their_own(run: RunMetrics) -> None:
@@ -156,9 +156,9 @@ def many(ours: str, theirs: str, count: int) -> list[Line]:
 
 
 def test_nothing_is_better_before_the_figures_show_it() -> None:
-    # An interval of five equal differences is a point, but five coins fall alike by luck
+    # Five coins fall alike by luck, and the interval says so
     few = measure(settings("cot", "paper"), many("right", "wrong", 5)).comparisons[0]
-    assert not few.difference.holds(0)
+    assert few.difference.holds(0)
     assert few.p == 2 / 32
     assert few.finding == "not shown"
     enough = measure(settings("cot", "paper"), many("right", "wrong", 6)).comparisons[0]
@@ -210,6 +210,45 @@ def test_a_baseline_at_the_tokens_of_a_search_is_compared_with_that_one() -> Non
         ("tuned", "best-of-n", "tuned"),
         ("paper", "tuned", None),
     ]
+    assert [c.primary for c in run.comparisons] == [True, True, False]
+
+
+def test_each_search_has_one_primary_comparison_and_all_of_them_hold_together() -> None:
+    # "paper" is right on all ten problems, "tuned" on none; the vote on the last three
+    def voted(number: int) -> MethodRecord:
+        points = [
+            point(budget, 2, 1, 0, against=name)
+            for name in ("paper", "tuned")
+            for budget in ("calls", "tokens")
+        ]
+        return method([attempt("wrong" if number < 7 else "right")], points)
+
+    searched = {
+        name: method([attempt(verdict)], [point("rollouts", 2, 1, 0)])
+        for name, verdict in (("paper", "right"), ("tuned", "wrong"))
+    }
+    lines = [
+        line(n, {"cot": cot("wrong"), "self-consistency": voted(n), **searched}) for n in range(10)
+    ]
+    run = measure(settings("cot", "self-consistency", "paper", "tuned"), lines)
+    first, second, *others = run.comparisons
+    assert (first.first.method, first.second.budget, first.second.against) == (
+        *("paper", "tokens", "paper"),
+    )
+    assert (second.first.method, second.second.budget) == ("tuned", "tokens")
+    assert not any(one.primary for one in others)
+    # Seven gains of ten: exact p 2 / 128, twice for two questions; three losses: 2 / 8, twice
+    assert (first.p, first.corrected, first.finding) == (2 / 128, 4 / 128, "better")
+    assert (second.p, second.corrected, second.finding) == (2 / 8, 4 / 8, "not shown")
+    assert second.difference.low < -0.3 < 0 < second.difference.high
+    alone = measure(settings("cot"), lines, baseline="self-consistency").comparisons
+    assert {one.first.method for one in alone if one.primary} == {"cot", "paper", "tuned"}
+
+
+def test_without_a_search_nothing_is_asked_first() -> None:
+    lines = [line(n, {"cot": cot("right"), "self-consistency": vote("wrong")}) for n in range(9)]
+    [found] = measure(settings("cot", "self-consistency"), lines).comparisons
+    assert (found.finding, found.corrected) == ("exploratory", found.p)
 
 
 def test_a_method_that_always_failed_does_not_go_missing() -> None:
@@ -292,7 +331,9 @@ def test_seeds_of_a_problem_are_taken_together_and_runs_corrected_as_one_family(
     assert found["b"].difference.value == 0.5  # the mean of its two seeds
     assert found["c"].difference.value == 1
     assert [one.p for one in found.values()] == [2 / 256] * 2
-    assert [one.holm for one in found.values()] == [4 / 256] * 2
+    assert found["c"].corrected == 4 / 256
+    assert found["b"].corrected > 4 / 256  # half gains are less sure than whole ones
+    assert {one.finding for one in found.values()} == {"better"}
 
 
 def test_runs_with_nothing_in_common_are_not_compared() -> None:

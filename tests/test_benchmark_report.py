@@ -24,7 +24,8 @@ from mctsr_graph.benchmark.report import words, write
 from mctsr_graph.benchmark.report.drawing import apart
 from mctsr_graph.benchmark.report.plots import plots
 from mctsr_graph.benchmark.report.tables import Table, tables
-from mctsr_graph.benchmark.report.text import escaped, markdown, terminal
+from mctsr_graph.benchmark.report.terminal import terminal
+from mctsr_graph.benchmark.report.text import escaped, markdown
 from mctsr_graph.benchmark.report.write import measure_runs, write_report
 from mctsr_graph.benchmark.statistics import Interval
 from mctsr_graph.benchmark.store import RunFolder
@@ -119,8 +120,12 @@ def test_what_went_wrong_has_a_table(run: RunMetrics) -> None:
 
 
 def test_nothing_is_called_better_without_need(run: RunMetrics) -> None:
-    assert [row[-1] for row in named(run, "comparisons").rows] == ["no difference shown"] * 2
-    assert named(run, "comparisons").rows[0][2:4] == ("4", "−25.0 (−100.0 to +50.0)")
+    first, second = named(run, "comparisons").rows
+    assert (first[1], first[-1]) == ("self-consistency, 11 calls", "no difference shown")
+    assert (second[1], second[-1]) == ("zero-shot CoT", "exploratory")
+    # One gain, two losses of four: the bootstrap's low end is -1. A share of gains p has
+    # (1 - p)^3 + 3 p (1 - p)^2 = 0.025 at 0.906, which is (2 * 0.906 - 1) * 3 / 4 = 0.609
+    assert second[2:4] == ("4", "−25.0 (−100.0 to +60.9)")
 
 
 def test_levels_have_tables(run: RunMetrics) -> None:
@@ -171,7 +176,7 @@ def test_markdown_holds_every_table_and_plot(run: RunMetrics) -> None:
 def test_a_simulation_is_called_one_everywhere() -> None:
     run = measure(settings("cot", model="simulated:skill=0.5"), golden())
     console = Console(file=io.StringIO(), width=400)
-    for part in terminal(run):
+    for part in terminal(run, 400):
         console.print(part)
     for text in (console.file.getvalue(), markdown(run, [])):  # type: ignore[attr-defined]
         assert "Simulation: no language model was asked" in text
@@ -181,7 +186,7 @@ def test_a_simulation_is_called_one_everywhere() -> None:
 def test_a_terminal_obeys_no_text_of_a_run() -> None:
     hostile = settings("cot", dataset="\x1b[2J[red]x[/red]", model="\x07[bold]")
     console = Console(file=io.StringIO(), width=400, color_system=None, force_terminal=True)
-    for part in terminal(measure(hostile, golden())):
+    for part in terminal(measure(hostile, golden()), 400):
         console.print(part)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "[red]x[/red]" in text
@@ -265,7 +270,8 @@ def test_a_report_is_a_folder_of_files(report: list[Path]) -> None:
     paper = figures[0]["methods"][2]
     assert paper["key"] == {"method": "paper", "budget": "rollouts", "rollouts": 2, "against": None}
     assert paper["value"]["selected"]["value"] == 0.25
-    assert figures[0]["comparisons"][0]["finding"] == "not shown"
+    assert [one["finding"] for one in figures[0]["comparisons"]] == ["not shown", "exploratory"]
+    assert figures[0]["conclusions"][0]["about"] == "finding"
     assert report[4].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
@@ -278,7 +284,7 @@ def test_a_report_is_the_same_every_time(
     for file in report:
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
     assert "25.0 (4.6 to 69.9)" in done.stdout
-    assert "oracle upper bound" in done.stdout
+    assert "At 11 calls paper is not shown to beat self-consistency" in done.stdout
     assert f"{tmp_path}/report.html" in done.stdout.replace("\n", "")
 
 

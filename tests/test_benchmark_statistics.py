@@ -10,14 +10,13 @@ import pytest
 pytest.importorskip("numpy")
 
 from mctsr_graph.benchmark.calibration import binned, brier, calibration_error
+from mctsr_graph.benchmark.paired import Paired
 from mctsr_graph.benchmark.ranking import auc, jackknifed, pairs_won, student
 from mctsr_graph.benchmark.statistics import (
     cluster_bootstrap,
     clustered_share,
     detectable,
-    holm,
     mcnemar,
-    paired_difference,
     pass_at_k,
     percentile,
     wilson,
@@ -65,12 +64,6 @@ def test_mcnemar_is_a_coin_toss_by_the_problems_that_differ() -> None:
     assert mcnemar(7, 1) == 2 * (1 + 8) / 256
     assert mcnemar(3, 3) == 1
     assert 0 <= mcnemar(900, 1100) < 1e-4  # large counts do not overflow
-
-
-def test_holm_by_hand() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.7]) == [1, 1]
-    assert holm([]) == []
 
 
 def test_a_bootstrap_of_two_values_has_the_binomial_distribution() -> None:
@@ -132,20 +125,39 @@ def test_a_share_is_no_surer_than_its_few_problems() -> None:
 
 def test_few_equal_pairs_do_not_prove_that_methods_are_equal() -> None:
     # Six problems, no difference seen: Wilson's upper end of 0 of 6 is 0.3903, both ways
-    none = paired_difference([0] * 6, range(6))
+    none = Paired([0] * 6).interval(0.95)
     assert none.value == 0
     assert (round(none.low, 4), round(none.high, 4)) == (-0.3903, 0.3903)
-    # Six gains of six: 1 - sqrt(0.3903^2 + 0.3903^2) = 0.4480
-    all_better = paired_difference([1] * 6, range(6))
-    assert (round(all_better.low, 4), all_better.high) == (0.4480, 1)
+    # Six gains of six: a share of gains p with p^6 = 0.025 is 0.5407, that is 0.0815 more gains
+    # than losses. The score interval alone would begin at 1 - sqrt(2) * 0.3903 = 0.4480
+    all_better = Paired([1] * 6).interval(0.95)
+    assert (round(all_better.low, 4), all_better.high) == (0.0815, 1)
 
 
 def test_many_pairs_have_the_normal_interval() -> None:
     # 150 gains and 50 losses of 1000: 0.1, with variance 0.2 - 0.1^2
-    many = paired_difference([1] * 150 + [-1] * 50 + [0] * 800, range(1000))
+    many = Paired([1] * 150 + [-1] * 50 + [0] * 800).interval(0.95)
     half = 1.96 * math.sqrt((0.2 - 0.01) / 1000)
     assert many.low == pytest.approx(0.1 - half, abs=0.003)
     assert many.high == pytest.approx(0.1 + half, abs=0.003)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.975, 0.996])
+def test_an_interval_and_its_p_never_contradict_each_other(level: float) -> None:
+    for gains in range(0, 25, 2):
+        for losses in range(0, 13, 3):
+            same = 30 - gains if gains + losses < 30 else 0
+            found = Paired([1] * gains + [-1] * losses + [0] * same)
+            assert found.interval(level).holds(0) == (found.p >= 1 - level)
+            assert found.p >= found.exact
+            assert found.interval(level).holds(found.value)
+
+
+def test_five_equal_gains_are_a_coin_that_fell_alike() -> None:
+    five, six = Paired([1] * 5), Paired([1] * 6)
+    assert (five.p, six.p) == (2 / 32, 2 / 64)
+    assert five.interval(0.95).holds(0)
+    assert not six.interval(0.95).holds(0)
 
 
 def test_auc_counts_the_pairs_of_right_and_wrong() -> None:

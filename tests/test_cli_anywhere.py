@@ -243,9 +243,11 @@ def test_a_missing_package_a_file_and_a_fault_are_not_put_down_to_the_model(
         ["--search", "ID", "FILE", "pin", "1"],
         ["FILE", "--search=ID", "--by", "Ann", "pin", "1"],
         ["FILE", "--by", "Ann", "pin", "--", "1"],
+        ["FILE", "pin", "--search=ID", "1", "--by", "Ann"],
+        ["FILE", "pin", "1", "--search", "ID"],
     ],
 )
-def test_steer_takes_its_options_on_both_sides_of_the_file(
+def test_steer_takes_its_options_wherever_they_stand(
     model: ScriptedChatModel, tmp_path: Path, arguments: list[str]
 ) -> None:
     file = str(tmp_path / "search.db")

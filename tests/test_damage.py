@@ -26,7 +26,7 @@ from mctsr_graph import (
 )
 from mctsr_graph.graph.integrity import check_search
 from mctsr_graph.run.sqlite_saver import open_file
-from mctsr_graph.run.steering import prune, steer, undo
+from mctsr_graph.run.steering import pin, prune, steer, undo
 from mctsr_graph.run.stored import stored_searches
 
 from .conftest import keyed_reply
@@ -118,6 +118,17 @@ def test_a_lost_middle_checkpoint_is_no_key_error(file: Path) -> None:
         graph = create_mctsr(ScriptedChatModel(replies=[])).compile(checkpointer=saver)
         with pytest.raises(CheckpointError, match="'mine' is damaged"):
             steer(graph, CONFIG, prune("1"), by="Ann")
+
+
+@pytest.mark.parametrize("kind", ["a version that is no number", "an index out of order"])
+@pytest.mark.parametrize("stage", damage.STAGES)
+def test_a_search_that_cannot_be_changed_any_more_says_so(
+    files: dict[str, damage.Sound], stage: str, kind: str
+) -> None:
+    came = {how: damage.outcome(files[stage], damage.KINDS[kind], how) for how in damage.USES}
+    assert {what for what, _ in came.values()} <= {"right", "refused"}, came
+    if (stage, kind) == ("over", "an index out of order"):  # the rows of what steer writes
+        assert came["steer"][0] == "refused"
 
 
 def without_checksum(values: dict[str, Any]) -> dict[str, Any]:
@@ -221,6 +232,39 @@ class Forgetful(InMemorySaver):
         if found is not None and self.wrong:
             found.checkpoint["channel_values"]["best"] = "0"
         return found
+
+
+class Lossy(InMemorySaver):
+    """A checkpointer that, once told to, shows after a write what was before it, or no nodes."""
+
+    way = ""
+    shown: Any = None
+    has_lost = False
+
+    def put(self, *args: Any, **kwargs: Any) -> Any:
+        self.shown = super().get_tuple(CONFIG) if self.way == "hides" else None
+        self.has_lost = self.way == "loses"
+        return super().put(*args, **kwargs)
+
+    def get_tuple(self, config: Any) -> Any:
+        return self.shown or super().get_tuple(config)
+
+    def get_delta_channel_history(self, **asked: Any) -> Any:
+        found = super().get_delta_channel_history(**asked)
+        return {name: {"writes": []} for name in found} if self.has_lost else found
+
+
+# What undo writes holds all nodes, so that it cannot lose any
+@pytest.mark.parametrize(("way", "is_act"), [("hides", True), ("loses", True), ("hides", False)])
+def test_what_steer_and_undo_give_back_is_checked_too(
+    keyed: ScriptedChatModel, way: str, is_act: bool
+) -> None:
+    graph: Any = create_mctsr(keyed).compile(checkpointer=Lossy())
+    graph.invoke({"problem": "How many?"}, CONFIG, context=FOUR)
+    steer(graph, CONFIG, pin("1"), by="Ann")
+    graph.checkpointer.way = way
+    with pytest.raises(CheckpointError, match="'mine' is damaged"):
+        steer(graph, CONFIG, pin("2"), by="Ann") if is_act else undo(graph, CONFIG)
 
 
 @pytest.fixture

@@ -237,7 +237,8 @@ def test_wrong_settings(chat: ChatTransformers, wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("engine", ["continuous", None])
 def test_an_engine_that_is_none(engine: Any) -> None:
-    with pytest.raises(ConfigError, match=f"engine is {engine!r}, allowed 'auto', 'inflight'"):
+    allowed = "'auto', 'inflight'"
+    with pytest.raises(ConfigError, match=f"engine is {engine!r}, allowed {allowed}"):
         ChatTransformers(model_id="x", engine=engine)
 
 
@@ -405,6 +406,7 @@ def test_two_models_are_read_one_after_the_other(
         return model
 
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", read)
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", lambda *_, **__: model.config)
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *_, **__: tokenizer)
     chats = [ChatTransformers(model_id=name, device="cpu") for name in ("x", "y")]
     threads = [threading.Thread(target=chat._load) for chat in chats]
@@ -486,6 +488,7 @@ def test_a_quantised_model_stays_where_it_is_put(
 ) -> None:
     """Quantised weights refuse `.to`, and their steps are not captured."""
     tokenizer.save_pretrained(tmp_path)
+    model.save_pretrained(tmp_path)
     given: dict[str, Any] = {}
     quantised = copy.deepcopy(model)
     quantised.is_quantized = True

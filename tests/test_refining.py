@@ -11,8 +11,8 @@ from mctsr_graph import MCTSrContext, Prior, ScriptedChatModel, solve
 from mctsr_graph.benchmark.metrics import RunMetrics, measure
 from mctsr_graph.benchmark.records import Line
 from mctsr_graph.benchmark.refining import told
+from mctsr_graph.benchmark.report.conclusions import conclusions
 from mctsr_graph.benchmark.report.tables import facts
-from mctsr_graph.benchmark.report.text import terminal
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.strategies.tuned import refining as believed
 
@@ -74,7 +74,8 @@ def test_without_fresh_drafts_there_is_nothing_to_compare_with() -> None:
 
 def test_the_report_says_so() -> None:
     run = measured(solved(1, ["wrong"], ["wrong", "right"]))
-    assert any("Refining: paper: of 1 refinements" in str(part) for part in terminal(run))
+    [said] = [one.text for one in conclusions(run) if one.about == "refining"]
+    assert said.startswith("paper: of 1 refinements of wrong answers")
 
 
 def test_the_report_says_how_a_method_was_run() -> None:

@@ -370,7 +370,7 @@ def test_without_the_package_for_files_it_says_what_to_install(
     keyed: ScriptedChatModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.modules["mctsr_graph.run.session"], "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r'pip install "mctsr-graph\[sqlite\]"'):
+    with pytest.raises(MissingExtraError, match='pip install "langgraph-checkpoint-sqlite>='):
         solve("How many?", keyed, checkpointer="search.db")
 
 

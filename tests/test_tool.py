@@ -60,7 +60,7 @@ async def test_an_agent_reads_the_answer_and_its_owner_finds_the_tree(
     assert message.content == (
         "Final answer: 7\n\nIt is \\boxed{7}.\n\n(The best of 3 answers, judged 54 of -100 to 100.)"
     )
-    assert Solution(**message.artifact) == solve(PROBLEM, numbered, context=SHORT)
+    assert Solution.from_dict(message.artifact) == solve(PROBLEM, numbered, context=SHORT)
     assert output["messages"][-1].content == "Done."
     if saver:  # what a checkpoint gives back is what was put in
         kept = (await agent.aget_state(config)).values

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mctsr_graph.errors import MCTSrError, MissingExtraError
+from mctsr_graph.text.packages import install_line
 
 _PROGRAM = str(Path(__file__).with_name("_worker_main.py"))
 _MEMORY = 1_000_000_000  # bytes of address space for one worker
@@ -102,8 +103,7 @@ class Worker:
             raise MCTSrError(f"a maths worker cannot start: {reply['failed']}")
         if "missing" in reply:
             raise MissingExtraError(
-                f"comparing answers needs math-verify ({reply['missing']}): "
-                'pip install "mctsr-graph[bench]"'
+                f"comparing answers needs math-verify ({reply['missing']}): {install_line('bench')}"
             )
         self._started = True
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mctsr_graph.errors import ConfigError
 
-from .comparisons import Comparison, compare, corrected
+from .comparisons import Comparison, Pair, pair_up, simultaneous
 from .metrics import distinct, keys_of, largest
 from .outcomes import Key, Outcome, outcomes
 from .records import Line, RunSettings
@@ -33,8 +33,8 @@ def compare_runs(
     """Compare each run with the first, method by method at the largest budget they share.
 
     Problems are paired by id and right answer; those that one of the two lacks are left out, and
-    named. With several seeds, each side of a problem is the mean over its own. One correction
-    (Holm's) is made for all comparisons together.
+    named. With several seeds, each side of a problem is the mean over its own. The intervals of
+    all comparisons hold together with 95 %.
 
     Args:
         runs: Names, settings and lines of two runs or more; lines can be read twice.
@@ -59,7 +59,7 @@ def compare_runs(
         found += [pair for pair in pairs if pair is not None]
     return [
         AcrossRuns(name, first, comparison)
-        for name, comparison in zip(names, corrected(found), strict=True)
+        for name, comparison in zip(names, simultaneous(found), strict=True)
     ]
 
 
@@ -77,11 +77,11 @@ def _outcomes_of(
 
 def _paired(
     key: Key, ours: Mapping[Problem, list[Outcome]], theirs: Mapping[Problem, list[Outcome]]
-) -> Comparison | None:
+) -> Pair | None:
     """Compare two sides whose seeds may differ: each seed of one with each of the other."""
     both = [problem for problem in ours if problem in theirs]
     pairs = [(a, b) for problem in both for a in ours[problem] for b in theirs[problem]]
-    made = compare(key, key, [a for a, _ in pairs], [b for _, b in pairs])
+    made = pair_up(key, key, [a for a, _ in pairs], [b for _, b in pairs])
     if made is None:
         return None
     alone = {*ours} ^ {*theirs}

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
 from mctsr_graph.errors import ConfigError
 
 from .outcomes import Key, Outcome
-from .statistics import Interval, detectable, holm, mcnemar, paired_difference
+from .paired import Paired
+from .statistics import Interval, detectable
 
 ALPHA = 0.05
 """Chance of calling anything in a family of comparisons better by luck."""
+_NEIGHBOURS = ("self-consistency", "best-of-n")
+"""With whom a search is compared first, if they are there."""
+_BUDGETS = ("tokens", "calls", "rollouts", "own")
 
 
 @dataclass(frozen=True)
@@ -23,33 +27,77 @@ class Comparison:
 
     first: Key
     second: Key
+    primary: bool
+    """Whether it belongs to the family that is corrected as one: one comparison a search. All
+    others are exploratory: they ask many questions, and prove nothing."""
     problems: int
     """Problems times seeds that both sides have, and on which it is known what both spent."""
+    distinct: int
+    """Problems, whatever their seeds."""
     left_out: tuple[str, ...]
     """Ids of the other problems."""
     difference: Interval
-    """Accuracy of the first less that of the second, from pairs."""
+    """Accuracy of the first less that of the second, from pairs. Those of all primary ones hold
+    together with 95 % (Bonferroni); that of an exploratory one holds alone."""
     only_first: int
     """Problems on which the first did better."""
     only_second: int
     p: float
     """Exact McNemar test of these two counts; with several seeds a problem, a sign test."""
-    holm: float
-    """p after Holm's correction for all comparisons of the family."""
+    corrected: float
+    """Smallest chance of error at which `difference` would leave 0 out (`paired`), corrected as
+    the interval is."""
     shows: float
     """Smallest difference that would show on so many problems, if the two differed on as many of
-    them as they do; with 80 % power, before any correction."""
+    them as they do; with 80 % power, corrected as the interval is."""
 
     @property
     def finding(self) -> str:
-        """Return "better" or "worse" (the first than the second), or "not shown".
+        """Return "better", "worse" (the first than the second) or "not shown"; or "exploratory".
 
-        It needs both: an interval without 0, and Holm's p below ALPHA. With few problems the
-        interval alone may leave 0 out by luck.
+        It is better or worse if the interval leaves 0 out, and never otherwise.
         """
-        if self.difference.holds(0) or self.holm >= ALPHA:
+        if not self.primary:
+            return "exploratory"
+        if self.difference.holds(0):
             return "not shown"
         return "better" if self.difference.value > 0 else "worse"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two methods on the same problems, before anything is concluded."""
+
+    first: Key
+    second: Key
+    problems: int
+    left_out: tuple[str, ...]
+    paired: Paired
+
+    def concluded(self, family: int | None) -> Comparison:
+        """Conclude from it.
+
+        Args:
+            family: Primary comparisons that are corrected together; None for an exploratory one.
+        """
+        alpha = ALPHA / (family or 1)
+        paired = self.paired
+        return Comparison(
+            first=self.first,
+            second=self.second,
+            primary=family is not None,
+            problems=self.problems,
+            distinct=paired.count,
+            left_out=self.left_out,
+            difference=paired.interval(1 - alpha),
+            only_first=paired.gains,
+            only_second=paired.losses,
+            p=paired.exact,
+            corrected=min(1.0, paired.p * (family or 1)),
+            shows=detectable(
+                paired.count, (paired.gains + paired.losses) / paired.count, alpha=alpha
+            ),
+        )
 
 
 def compare_all(
@@ -58,11 +106,16 @@ def compare_all(
     """Compare each search with everything else; without a search, all with each other.
 
     A baseline at the cost of one search is compared with that search only. Each comparison is of
-    the problems on which it is known that both sides stayed within their budgets.
+    the problems on which it is known that both sides stayed within their budgets. One comparison
+    a search is primary: with self-consistency (else best-of-N, any other, a search) at equal
+    tokens (else calls). With a baseline, it is one for each other method.
 
     Args:
         results: Outcomes of the same problems in the same order, by method and budget.
         baseline: Method with which all others are compared instead.
+
+    Returns:
+        The primary ones first.
 
     Raises:
         ConfigError: there is no such method.
@@ -72,14 +125,32 @@ def compare_all(
         raise ConfigError(f"baseline is {baseline!r}, allowed {allowed}")
     pairs = [pair for pair in combinations(results, 2) if _belongs(*pair, results, baseline)]
     ordered = [(b, a) if _comes_first(b, a, baseline) else (a, b) for a, b in pairs]
-    return corrected([compare(a, b, results[a], results[b]) for a, b in ordered])
+    paired = [pair_up(a, b, results[a], results[b]) for a, b in ordered]
+    found = [pair for pair in paired if pair is not None]
+    first = _primary(found, baseline)
+    others = [pair.concluded(None) for pair in found if pair not in first]
+    return [*simultaneous(first), *others]
 
 
-def corrected(found: Sequence[Comparison | None]) -> list[Comparison]:
-    """The comparisons that could be made, with Holm's correction for all of them."""
-    plain = [comparison for comparison in found if comparison is not None]
-    raised = holm([comparison.p for comparison in plain])
-    return [replace(one, holm=p) for one, p in zip(plain, raised, strict=True)]
+def simultaneous(pairs: Sequence[Pair]) -> list[Comparison]:
+    """Conclude from all of them as one family of primary comparisons."""
+    return [pair.concluded(len(pairs)) for pair in pairs]
+
+
+def _primary(pairs: Sequence[Pair], baseline: str | None) -> list[Pair]:
+    """The one comparison of each search, or of each method with the baseline that was named."""
+    owned: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        if baseline is not None or pair.first.searches:
+            owned.setdefault(pair.first.method, []).append(pair)
+    return [min(own, key=_rank) for own in owned.values()]
+
+
+def _rank(pair: Pair) -> tuple[bool, int, int, bool]:
+    """The less, the sooner a comparison is the primary one of its first method."""
+    other = pair.second
+    near = [*_NEIGHBOURS, other.method].index(other.method)
+    return other.searches, near, _BUDGETS.index(other.budget), other.against is None
 
 
 def _comes_first(key: Key, other: Key, baseline: str | None) -> bool:
@@ -100,10 +171,10 @@ def _belongs(
     return a.against in (None, b.method) and b.against in (None, a.method)
 
 
-def compare(
+def pair_up(
     first: Key, second: Key, ours: Sequence[Outcome], theirs: Sequence[Outcome]
-) -> Comparison | None:
-    """Compare two methods; None where they have no problem in common."""
+) -> Pair | None:
+    """Pair two methods by problem; None where they have none in common."""
     pairs = list(zip(ours, theirs, strict=True))
     both = [(one, other) for one, other in pairs if one.measured and other.measured]
     if not both:
@@ -111,19 +182,6 @@ def compare(
     differences: dict[str, list[float]] = defaultdict(list)
     for one, other in both:
         differences[one.id].append((one.verdict == "right") - (other.verdict == "right"))
-    by_problem = {name: fmean(values) for name, values in differences.items()}
-    only_first = sum(value > 0 for value in by_problem.values())
-    only_second = sum(value < 0 for value in by_problem.values())
-    p = mcnemar(only_first, only_second)
-    return Comparison(
-        first=first,
-        second=second,
-        problems=len(both),
-        left_out=tuple(one.id for one, other in pairs if not (one.measured and other.measured)),
-        difference=paired_difference(list(by_problem.values()), list(by_problem)),
-        only_first=only_first,
-        only_second=only_second,
-        p=p,
-        holm=p,
-        shows=detectable(len(by_problem), (only_first + only_second) / len(by_problem)),
-    )
+    left_out = tuple(one.id for one, other in pairs if not (one.measured and other.measured))
+    paired = Paired([fmean(values) for values in differences.values()])
+    return Pair(first, second, len(both), left_out, paired)

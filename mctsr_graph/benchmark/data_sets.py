@@ -12,6 +12,7 @@ from typing import Any
 
 from mctsr_graph.errors import ConfigError, DataUnavailableError, MissingExtraError
 from mctsr_graph.text.final_answer import extract_final_answer
+from mctsr_graph.text.packages import install_line
 
 from .problems import FILE_FORM, DataSet, Problem, checked, from_file, read_row
 from .simulation import World
@@ -105,8 +106,7 @@ def _simulated(name: str) -> DataSet:
 def _rows(name: str, one: HubSet, revision: str) -> Any:
     if find_spec("datasets") is None:
         raise MissingExtraError(
-            f'the data set {name!r} needs datasets: pip install "mctsr-graph[bench]". '
-            f"Or give {FILE_FORM}"
+            f"the data set {name!r} needs datasets: {install_line('bench')}. Or give {FILE_FORM}"
         )
     try:
         return import_module("datasets").load_dataset(

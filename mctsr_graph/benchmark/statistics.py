@@ -108,21 +108,6 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * ways / (1 << either))
 
 
-def holm(chances: Sequence[float]) -> list[float]:
-    """Raise p values so that, with probability 1 - alpha, none of a family is below alpha by luck.
-
-    Returns:
-        Holm's step-down values, each at most 1, in the order given.
-    """
-    order = sorted(range(len(chances)), key=lambda index: chances[index])
-    raised = [0.0] * len(chances)
-    highest = 0.0
-    for place, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(chances) - place) * chances[index]))
-        raised[index] = highest
-    return raised
-
-
 def cluster_bootstrap(
     values: Sequence[float],
     clusters: Sequence[Hashable],
@@ -148,6 +133,25 @@ def cluster_bootstrap(
     Raises:
         ValueError: There is no value, or the lists differ in length.
     """
+    value, means = resampled_means(values, clusters, sizes, draws=draws, seed=seed)
+    return between(value, means, level)
+
+
+def resampled_means(
+    values: Sequence[float],
+    clusters: Sequence[Hashable],
+    sizes: Sequence[float] | None = None,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> tuple[float, numpy.ndarray]:
+    """Give the mean, and those of resamples of whole clusters; as for `cluster_bootstrap`.
+
+    Resamples that are empty tell nothing, and are left out.
+
+    Raises:
+        ValueError: There is no value, or the lists differ in length.
+    """
     sizes = [1.0] * len(values) if sizes is None else sizes
     if not values or not len(values) == len(clusters) == len(sizes):
         raise ValueError(f"{len(values)} values, {len(clusters)} clusters, {len(sizes)} sizes")
@@ -160,28 +164,8 @@ def cluster_bootstrap(
     table, alike = numpy.unique(list(sums.values()), axis=0, return_counts=True)
     totals = numpy.concatenate([times @ table for times in _times_drawn(alike, draws, seed)])
     mean, size = alike @ table
-    return _interval(float(mean / size), totals[:, 0], totals[:, 1], level)
-
-
-def paired_difference(differences: Sequence[float], clusters: Sequence[Hashable]) -> Interval:
-    """Give the mean difference of two methods on the same problems.
-
-    The interval reaches as far as the cluster bootstrap's or the score interval's, whichever is
-    farther. The first is a mere point where no difference, or nothing else, was seen; the second
-    has Wilson's intervals of the gains and of the losses, joined by their squares (Newcombe).
-
-    Args:
-        differences: One a problem, in [-1, 1].
-        clusters: The cluster of each problem.
-    """
-    drawn = cluster_bootstrap(differences, clusters)
-    gains = wilson(sum(max(one, 0.0) for one in differences), len(differences))
-    losses = wilson(sum(max(-one, 0.0) for one in differences), len(differences))
-    down = math.hypot(gains.value - gains.low, losses.high - losses.value)
-    up = math.hypot(gains.high - gains.value, losses.value - losses.low)
-    value = drawn.value
-    low, high = max(-1.0, value - down), min(1.0, value + up)
-    return Interval(value, min(drawn.low, low), max(drawn.high, high))
+    some = totals[totals[:, 1] > 0]
+    return float(mean / size), some[:, 0] / some[:, 1]
 
 
 def detectable(
@@ -222,10 +206,10 @@ def _times_drawn(alike: numpy.ndarray, draws: int, seed: int) -> Iterator[numpy.
         yield random.multinomial(count, alike / count, min(block, draws - start))
 
 
-def _interval(value: float, sums: numpy.ndarray, sizes: numpy.ndarray, level: float) -> Interval:
-    """Percentile interval of a ratio; resamples that are empty tell nothing."""
+def between(value: float, means: numpy.ndarray, level: float) -> Interval:
+    """Percentile interval of a number from its resamples."""
     edge = (1 - level) / 2
-    low, high = numpy.quantile(sums[sizes > 0] / sizes[sizes > 0], [edge, 1 - edge])
+    low, high = numpy.quantile(means, [edge, 1 - edge])
     return Interval(value, float(low), float(high))
 
 

@@ -11,6 +11,7 @@ from mctsr_graph.cli.bench import RunArgument, bench_app, explained
 from mctsr_graph.cli.streams import stderr, stdout
 from mctsr_graph.cli.terminal import notes
 from mctsr_graph.errors import MissingExtraError
+from mctsr_graph.text.packages import install_line
 
 
 @bench_app.command("regrade")
@@ -62,16 +63,17 @@ def report_command(
     err = stderr()
     with explained(err), notes(err):
         try:
-            from mctsr_graph.benchmark.report.text import terminal
+            from mctsr_graph.benchmark.report.terminal import terminal
             from mctsr_graph.benchmark.report.write import measure_runs, write_report
         except ModuleNotFoundError as error:
-            needed = f'a report needs {error.name}: pip install "mctsr-graph[bench]"'
+            needed = f"a report needs {error.name}: {install_line('bench')}"
             raise MissingExtraError(needed) from None
 
         measured = measure_runs(runs, baseline)
+        out_console = stdout()
         for _, metrics in measured:
-            for part in terminal(metrics):
-                stdout().print(part)
+            for part in terminal(metrics, out_console.width):
+                out_console.print(part)
         files = write_report(measured, out or runs[0] / "report")
         stdout().print(f"{files[0]} has all of it")
 
@@ -88,25 +90,37 @@ def compare_command(
 ) -> None:
     """Compare runs of other models or settings on the problems that they share.
 
-    Pairs problems by id and right answer, takes seeds of one problem together, and corrects all p
-    values as one family.
+    Pairs problems by id and right answer, and takes seeds of one problem together. Each folder is
+    a run of its own, whatever its settings. All intervals hold together with 95 %.
     """
     err = stderr()
     with explained(err), notes(err):
         from mctsr_graph.benchmark.across import compare_runs
-        from mctsr_graph.benchmark.report.findings import across_table
-        from mctsr_graph.benchmark.report.text import across_runs
-        from mctsr_graph.benchmark.report.write import read_runs
+        from mctsr_graph.benchmark.report.terminal import across_terminal
+        from mctsr_graph.benchmark.report.write import each_run
 
-        read = read_runs(runs)
-        names = [f"{one.settings['model']} ({one.folders[0].name})" for one in read]
+        read = each_run(runs)
+        names = _names([(one.settings["model"], one.folders[0]) for one in read])
         given = [(name, one.settings, one) for name, one in zip(names, read, strict=True)]
         found = compare_runs(given, method)
-        stdout().print(across_runs(across_table(found)))
+        console = stdout()
+        for part in across_terminal(found, console.width):
+            console.print(part)
         left_out = {one.this: one.comparison.left_out for one in found}
         for name, ids in left_out.items():
             if ids:
                 err.print(f"{name}: {len(ids)} problems are in one run only ({', '.join(ids[:5])})")
+
+
+def _names(runs: list[tuple[str, Path]]) -> list[str]:
+    """Different names of runs: model and folder, with as many parents as tell folders apart."""
+    whole = [folder.resolve().parts for _, folder in runs]
+    depths = range(1, max(map(len, whole)) + 1)
+    apart = (depth for depth in depths if len({parts[-depth:] for parts in whole}) == len(whole))
+    folders = ["/".join(parts[-depth:]) for depth in [next(apart)] for parts in whole]
+    if len({model for model, _ in runs}) == 1:
+        return folders
+    return [f"{model} ({name})" for (model, _), name in zip(runs, folders, strict=True)]
 
 
 @bench_app.command("merge")

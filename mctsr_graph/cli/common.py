@@ -33,6 +33,15 @@ if TYPE_CHECKING:
     from mctsr_graph.run.stored import StoredSearch
 
 
+WORK_EXIT_CODES = """\b
+Exit codes:
+  0    it was done
+  1    something is missing in it, or the model could not be reached
+  2    a wrong argument, setting or model name, or a file that cannot be used
+  3    a package is missing
+  130  interrupted by Ctrl-C
+"""
+"""Of commands that do not search for one answer."""
 EXIT_CODES = """\b
 Exit codes:
   0    an answer was found
@@ -116,12 +125,12 @@ def ends(err: Console) -> Iterator[None]:
     except (typer.Exit, typer.Abort, SearchFailedError):
         raise
     except Exception as error:
-        told, code = _told(error)
+        told, code = told_of(error)
         err.print(f"error: {told}")
         raise typer.Exit(code) from None
 
 
-def _told(error: Exception) -> tuple[str, int]:
+def told_of(error: Exception) -> tuple[str, int]:
     """What failed, in words, and the exit code."""
     name = type(error).__name__
     if isinstance(error, MCTSrError):

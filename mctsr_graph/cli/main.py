@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from mctsr_graph import __version__
 from mctsr_graph.calls.usage import ROLES
 from mctsr_graph.cli.arguments import parse_setting
 from mctsr_graph.cli.bench import bench_app
 from mctsr_graph.cli.bench_results import export_command
-from mctsr_graph.cli.common import EXIT_CODES, chosen, explained, model_for, searches_in
+from mctsr_graph.cli.common import EXIT_CODES, WORK_EXIT_CODES, chosen, explained, model_for
+from mctsr_graph.cli.doctor import doctor_command
+from mctsr_graph.cli.explain import settings_command
+from mctsr_graph.cli.kept import FileArgument, learn_command, list_command
 from mctsr_graph.cli.many import many_command
+from mctsr_graph.cli.options import (
+    EffortOption,
+    JudgeOption,
+    MaxCallsOption,
+    MaxCostOption,
+    ModelOption,
+    ProfileOption,
+    SettingsOption,
+    given,
+)
 from mctsr_graph.cli.steer import app as steer_app
-from mctsr_graph.cli.streams import raw, stderr, stdout
+from mctsr_graph.cli.streams import stderr
 from mctsr_graph.cli.terminal import (
     check_page,
     notes,
@@ -40,28 +52,20 @@ from mctsr_graph.errors import (
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity_v1 import stored_context
 from mctsr_graph.run.estimate import estimate
-from mctsr_graph.run.learn_prior import learn_prior, refining_learnt
 from mctsr_graph.run.solve import solve
 from mctsr_graph.run.spec import Problem, SearchControl, SolveOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.prices import read_prices
 from mctsr_graph.settings.prior import Prior
-from mctsr_graph.settings.profiles import DEFAULT_PROFILE, PROFILES
 from mctsr_graph.strategies.strategy import strategy_of
-from mctsr_graph.strategies.tuned.refining import told
 
 app = typer.Typer(
     help="Let a chat model search for an answer (MCTS Self-Refine).",
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(steer_app, name="steer", epilog=EXIT_CODES)
-app.add_typer(bench_app, name="bench")
-app.command("export")(export_command)
-app.command("solve-many", epilog=EXIT_CODES)(many_command)
 
 LiveOption = Annotated[
     bool, typer.Option("--live", help="Redraw the tree as it grows, on a terminal.")
@@ -90,7 +94,6 @@ def _root(
     """Let a chat model search for an answer (MCTS Self-Refine)."""
 
 
-@app.command("solve", epilog=EXIT_CODES)
 def solve_command(
     problem: Annotated[
         str | None,
@@ -99,25 +102,11 @@ def solve_command(
     file: Annotated[
         Path | None, typer.Option("--file", "-f", help="Read the problem from this file.")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="embedded, huggingface:ID, or provider:name as in openai:gpt-4o-mini. "
-            "By default $MCTSR_MODEL, else embedded.",
-        ),
-    ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            help=f"The strategy, with its settings: {', '.join(PROFILES)}. "
-            f"By default {DEFAULT_PROFILE}."
-        ),
-    ] = None,
-    effort: Annotated[
-        str | None, typer.Option(help="A budget of model calls: low, medium or high.")
-    ] = None,
+    model: ModelOption = None,
+    profile: ProfileOption = None,
+    effort: EffortOption = None,
+    max_calls: MaxCallsOption = None,
+    max_cost: MaxCostOption = None,
     rollouts: Annotated[
         int | None, typer.Option(help="Rollouts at most. By default the profile's.")
     ] = None,
@@ -130,12 +119,7 @@ def solve_command(
         Path | None,
         typer.Option(help="What `mctsr learn` told of model and judge, for profile tuned."),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="Any other setting, as in --set patience=4."
-        ),
-    ] = None,
+    settings: SettingsOption = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="SQLite file to keep the search in; the same command goes on with it."),
@@ -150,6 +134,7 @@ def solve_command(
         Path | None,
         typer.Option(help="JSON or TOML file of prices by model, before those of this package."),
     ] = None,
+    judge: JudgeOption = None,
     judge_model: Annotated[
         str | None, typer.Option(help="The model that the judge asks. By default --model.")
     ] = None,
@@ -171,11 +156,11 @@ def solve_command(
         limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
         context = MCTSrContext(
             **{
-                **({"profile": profile} if profile is not None else {}),
+                **given(profile=profile, max_rollouts=rollouts, judge=judge),
+                **given(max_calls=max_calls, max_cost=max_cost),
                 "effort": effort,
                 "width": width,
                 "seed": seed,
-                **({"max_rollouts": rollouts} if rollouts is not None else {}),
                 **(limits if max_reply_tokens is not None else {}),
                 **({"prior": _read_prior(prior)} if prior is not None else {}),
                 **({"prices": read_prices(prices)} if prices is not None else {}),
@@ -200,9 +185,8 @@ def solve_command(
         _run(err, text, model, options, _Shown(show_tree, as_json, live, page))
 
 
-@app.command("resume", epilog=EXIT_CODES)
 def resume_command(
-    file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
+    file: FileArgument,
     search: Annotated[
         str | None,
         typer.Option(help="Which search, by the beginning of its id in `mctsr list`."),
@@ -217,7 +201,11 @@ def resume_command(
         int | None, typer.Option(help="Rollouts at most, those made included.")
     ] = None,
     calls: Annotated[
-        int | None, typer.Option(help="Model calls at most, those made included.")
+        int | None,
+        typer.Option("--max-calls", "--calls", help="Model calls at most, those made included."),
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="Money at most, what was spent included.")
     ] = None,
     show_tree: Annotated[bool, typer.Option("--show-tree", help="Print the tree too.")] = False,
     as_json: Annotated[
@@ -238,8 +226,7 @@ def resume_command(
         stored = chosen(file, search)
         known = {"model": stored.model, **stored.other_models}
         models = {role: model_for(known.get(role, ""), own, role) for role, own in named.items()}
-        limits = {"max_rollouts": rollouts, "max_calls": calls}
-        more = {name: limit for name, limit in limits.items() if limit is not None}
+        more = given(max_rollouts=rollouts, max_calls=calls, max_cost=max_cost)
         context = changed(stored_context(stored.settings), **more)
         options: SolveOptions = {
             "context": context,
@@ -249,67 +236,6 @@ def resume_command(
             "critic_model": models["critic_model"],
         }
         _run(err, stored.question, models["model"], options, _Shown(show_tree, as_json, live, page))
-
-
-@app.command("list", epilog=EXIT_CODES)
-def list_command(
-    file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
-    most: Annotated[int, typer.Option(min=1, help="Searches shown.")] = 200,
-) -> None:
-    """List the searches in a file, the latest first."""
-    err = stderr()
-    with explained(err, False, False):
-        table = Table("search", "problem", "rollouts", "best so far", "state")
-        found = searches_in(file)
-        for stored in found[:most]:
-            table.add_row(
-                stored.thread_id[:8],
-                " ".join(stored.problem.split())[:60],
-                str(stored.rollouts),
-                stored.final_answer or "-",
-                stored.damage or stored.stop_reason or "unfinished",
-            )
-        stdout().print(table)
-        if len(found) > most:
-            err.print(f"note: {len(found) - most} earlier searches are left out; --most shows more")
-
-
-@app.command("learn", epilog=EXIT_CODES)
-def learn_command(
-    files: Annotated[list[Path], typer.Argument(help="Files that --checkpoint named.")],
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Only searches that began with this model.")
-    ] = None,
-) -> None:
-    """Learn from searches how good their model and judge are, for `mctsr solve --prior`.
-
-    The truth is not needed. All searches should have the same model and judge; from some 16
-    problems on it is worth having. What is believed of refining is told on stderr.
-    """
-    err = stderr()
-    with explained(err, False, False):
-        found = []
-        for file in dict.fromkeys(files):
-            for stored in searches_in(file):
-                if stored.damage:
-                    err.print(f"note: left out of {str(file)!r}: {stored.damage}")
-                else:
-                    found.append((file, stored))
-        names = sorted({stored.model for _, stored in found})
-        if model is None and len(names) > 1:
-            raise ConfigError(f"the searches are of several models, allowed --model with {names}")
-        if model is not None and model not in names:
-            raise ConfigError(f"--model is {model!r}, allowed of these searches: {names}")
-        from mctsr_graph.run.stored import stored_solution
-
-        of_it = [one for one in found if model in (None, one[1].model)]
-        solutions = [stored_solution(file, stored) for file, stored in of_it]
-        prior = learn_prior(solutions)
-        raw(json.dumps(asdict(prior)) + "\n")
-        err.print(f"note: {told(refining_learnt(solutions, prior))}", markup=False)
-
-
-app.command("view", epilog=EXIT_CODES)(view_command)
 
 
 class _Shown(NamedTuple):
@@ -397,3 +323,22 @@ def _problem(problem: str | None, file: Path | None) -> str:
             raise ConfigError("no problem is given; allowed: an argument, --file, or stdin")
         return sys.stdin.read()
     return problem
+
+
+for _name, _command in (
+    ("solve", solve_command),
+    ("solve-many", many_command),
+    ("resume", resume_command),
+    ("list", list_command),
+    ("view", view_command),
+    ("learn", learn_command),
+    ("settings", settings_command),
+    ("doctor", doctor_command),
+    ("export", export_command),
+):
+    _searches = _name in ("solve", "solve-many", "resume")
+    app.command(_name, epilog=EXIT_CODES if _searches else WORK_EXIT_CODES)(_command)
+for _group, _name in ((steer_app, "steer"), (bench_app, "bench")):
+    app.add_typer(_group, name=_name, epilog=WORK_EXIT_CODES)
+    for _info in _group.registered_commands:
+        _info.epilog = WORK_EXIT_CODES

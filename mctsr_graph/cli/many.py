@@ -10,13 +10,13 @@ import typer
 
 from mctsr_graph.cli.arguments import parse_setting
 from mctsr_graph.cli.common import ends
+from mctsr_graph.cli.options import JudgeOption, ProfileOption, SettingsOption, given
 from mctsr_graph.cli.streams import raw, stderr
 from mctsr_graph.cli.terminal import notes
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.run.solve_many import solve_many
 from mctsr_graph.run.spec import Problem
-from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.settings.profiles import PROFILES
+from mctsr_graph.settings.context import EFFORTS, MCTSrContext
 
 
 def many_command(
@@ -31,15 +31,21 @@ def many_command(
     ] = None,
     max_calls: Annotated[
         int | None,
-        typer.Option(help="Model calls for all problems together. By default 35 for each."),
+        typer.Option(
+            help="Model calls for all problems together. By default what --effort allows for each."
+        ),
     ] = None,
-    profile: Annotated[
-        str, typer.Option(help=f"The strategy, with its settings: {', '.join(PROFILES)}.")
-    ] = "tuned",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting of each search."),
+    max_cost: Annotated[float | None, typer.Option(help="Money for each problem at most.")] = None,
+    profile: ProfileOption = None,
+    effort: Annotated[
+        str | None,
+        typer.Option(
+            help=f"A budget of model calls for each problem: {', '.join(EFFORTS)}.",
+            autocompletion=lambda: list(EFFORTS),
+        ),
     ] = None,
+    judge: JudgeOption = None,
+    settings: SettingsOption = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="SQLite file to keep the searches in; the same command goes on."),
@@ -56,12 +62,13 @@ def many_command(
     """
     err = stderr()
     with ends(err), notes(err):
-        given = dict(parse_setting(text) for text in settings or [])
+        named = given(profile=profile, effort=effort, judge=judge, max_cost=max_cost)
+        others = dict(parse_setting(text) for text in settings or [])
         try:
             found = solve_many(
                 _problems(problems),
                 model,
-                context=MCTSrContext(**{"profile": profile, **given}),
+                context=MCTSrContext(**{**named, **others}),
                 max_calls=max_calls,
                 checkpointer=checkpoint,
                 concurrency=concurrency,

@@ -27,18 +27,24 @@ from mctsr_graph.viewers.text import render_text
 
 
 class _FileFirst(TyperGroup):
-    """Takes the options of the search behind FILE, too, where people put them."""
+    """Takes the options of the search behind FILE and behind the act, too."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Bring them in front of FILE; what follows the act is the act's own."""
+        """Bring them in front of FILE; all other options behind the act are its own."""
+        end = args.index("--") if "--" in args else len(args)
         options: list[str] = []
+        others: list[str] = []
         file: list[str] = []
-        rest = list(args)
-        while rest and (rest[0].startswith("-") or not file):
-            taken = 2 if rest[0] in ("--search", "--by") else 1
-            (options if rest[0].startswith("-") else file).extend(rest[:taken])
+        rest = args[:end]
+        while rest:
+            name, equals, _ = rest[0].partition("=")
+            is_search = name in ("--search", "--by")
+            is_option = rest[0].startswith("-") and not others
+            taken = 2 if is_search and not equals else 1
+            own = options if is_search or is_option else others if file else file
+            own.extend(rest[:taken])
             del rest[:taken]
-        return super().parse_args(ctx, [*options, *file, *rest])
+        return super().parse_args(ctx, [*options, *file, *others, *args[end:]])
 
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)

@@ -18,7 +18,8 @@ from rich.segment import Segment
 from mctsr_graph.text.printable import printable
 
 _NARROWEST = 80  # columns; what is narrower would cut off the cells of a table
-_LINES = str.maketrans("│├└─┬┼…", "||`-++~")  # of trees, where the stream cannot hold them
+# Of trees, verdicts and numbers, where the stream cannot hold them
+_LINES = str.maketrans("│├└─┬┼…✓✗–−▲▼○·\u202f", "||`-++~+x--^vo. ")
 
 
 class OutputError(Exception):

@@ -29,6 +29,7 @@ from mctsr_graph.run.estimate import Estimate
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import OnChange, OnEvent, SearchControl
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.viewers.rich_tree import rich_tree
 from mctsr_graph.viewers.text import classes_in_words, points, render_text
 
@@ -197,7 +198,7 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
     unmetered = total_cost(solution.usage)["unmetered_calls"]
     if unmetered:
         out.print(f"The tokens of {unmetered} calls are not known.")
-    out.print(f"Stopped by {solution.stop_reason} after {solution.rollouts} rollouts.")
+    out.print(f"{solution.rollouts} rollouts. {stopped_in_words(solution.stop_reason)}")
     for failure in solution.failures:
         out.print(f"Failed in rollout {failure['rollout']}: {failure['message']}")
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 
 from mctsr_graph.cli.common import chosen, explained
+from mctsr_graph.cli.kept import FileArgument
 from mctsr_graph.cli.streams import raw_page, stderr, stdout
 from mctsr_graph.cli.terminal import written
 from mctsr_graph.errors import ConfigError
@@ -29,10 +32,12 @@ _TELLING = ("profile", "model", "judge_model", "seed")
 
 
 def view_command(
-    file: Annotated[Path, typer.Argument(help="The file that --checkpoint named.")],
+    file: FileArgument,
     other: Annotated[
         Path | None,
-        typer.Argument(help="A file with another search for the same problem, to compare."),
+        typer.Argument(
+            metavar="OTHER", help="A file with another search for the same problem, to compare."
+        ),
     ] = None,
     search: Annotated[
         str | None,
@@ -48,24 +53,43 @@ def view_command(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--format", help="text, mermaid or html. By default as the file is named."),
+        typer.Option(
+            "--format",
+            help="text, mermaid or html. By default as the file is named.",
+            autocompletion=lambda: ["text", "mermaid", "html"],
+        ),
     ] = None,
+    opens: Annotated[
+        bool,
+        typer.Option(
+            "--open",
+            help="Open the page in your browser. Without --output it is a temporary file.",
+        ),
+    ] = False,
 ) -> None:
     """Draw a search: its tree as text or Mermaid, or all of it as one HTML page.
 
     Without --search it is the file's only search, or else its only unfinished one. With a second
     file, tell where two searches for one problem part, as text or as a page with both.
     """
-    with explained(stderr(), False, False):
+    err = stderr()
+    with explained(err, False, False):
+        if opens and kind not in (None, "html"):
+            raise ConfigError(f"--format is {kind!r}, allowed 'html' with --open")
         if other is None and other_search is not None:
             raise ConfigError(
                 f"--other-search is {other_search!r}, allowed with a second file (the same, too)"
             )
-        first = _opened(file, search)
-        if other is None:
-            _draw(_of_one(first), kind, output, rich_tree(first.found.tree, first.found.best))
-            return
-        _draw(_of_two(first, _opened(other, other_search)), kind, output, None)
+        first, coloured = _opened(file, search), None
+        if other is not None:
+            drawings = _of_two(first, _opened(other, other_search))
+        else:
+            drawings = _of_one(first)
+            coloured = rich_tree(first.found.tree, first.found.best)
+        if opens:
+            _open_page(err, drawings["html"](), output)
+        else:
+            _draw(drawings, kind, output, coloured)
 
 
 class _Opened(NamedTuple):
@@ -125,6 +149,23 @@ def _names(made: Sequence[Mapping[str, object]]) -> list[str]:
         if own != other and own and other:
             return [one_line(own, 40), one_line(other, 40)]
     return ["the first", "the second"]
+
+
+def _open_page(err: Console, page: str, file: Path | None) -> None:
+    """Write a page, and show it in the user's browser.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    if file is None:
+        with written("the temporary folder", Path(tempfile.gettempdir())):
+            file = Path(tempfile.mkdtemp(prefix="mctsr-")) / "search.html"
+    with written("--output", file):
+        file.write_text(page, encoding="utf-8")
+    if webbrowser.open(file.resolve().as_uri()):
+        err.print(f"opened {file}")
+    else:
+        err.print(f"note: there is no browser to open; the page is {file}")
 
 
 def _draw(

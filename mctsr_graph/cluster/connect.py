@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from mctsr_graph.errors import CheckpointError, MissingExtraError
+from mctsr_graph.text.packages import install_line
 
 MOST_LOSSES = 20
 """Workers that may die under one problem, and starts of one that dies each time."""
@@ -17,7 +18,7 @@ MOST_LOSSES = 20
 def need_ray(what: str) -> None:
     """Raise MissingExtraError where Ray is not installed."""
     if find_spec("ray") is None:
-        raise MissingExtraError(f'{what} needs ray: pip install "mctsr-graph[ray]"')
+        raise MissingExtraError(f"{what} needs ray: {install_line('ray')}")
 
 
 @contextmanager

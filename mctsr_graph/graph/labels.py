@@ -234,8 +234,10 @@ def _class(value: type, inside: Inside) -> Any:
 
 @_told.register
 def _model(value: BaseLanguageModel, inside: Inside) -> Any:  # type: ignore[type-arg]
-    """A chat model: its class, its name and its server's address."""
-    return ["model", _name(type(value)), *_name_and_address(value)]
+    """A chat model: its class, its name and its server's address, and what it says itself."""
+    own = _parts_of(value)
+    parts = [_dict(own, inside)] if own else []
+    return ["model", _name(type(value)), *_name_and_address(value), *parts]
 
 
 @_told.register

@@ -25,13 +25,12 @@ from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.solve import search_for
 from mctsr_graph.run.spec import MiddlewareOptions, SolveSpec
 from mctsr_graph.settings.question import Block, Question, as_question
+from mctsr_graph.text.packages import install_line
 
 try:
     from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 except ImportError as error:
-    raise MissingExtraError(
-        'MCTSrMiddleware needs langchain: pip install "mctsr-graph[agents]"'
-    ) from error
+    raise MissingExtraError(f"MCTSrMiddleware needs langchain: {install_line('agents')}") from error
 
 _NO_MODEL: Any = RunnablePassthrough()  # each call brings its own
 _logger = logging.getLogger(__name__)

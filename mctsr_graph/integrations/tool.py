@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from langchain_core.tools import BaseTool, InjectedToolArg, StructuredTool, ToolException
@@ -51,9 +50,9 @@ def create_mctsr_tool(
 
     The agent is told the final answer with its derivation, at most 1,500 characters; the
     message's `artifact` holds the fields of the `Solution` as plain JSON, so that every
-    checkpointer keeps it: `Solution(**message.artifact)`. It is as large as the texts of the
-    tree. A search that fails is a message with status "error". Each call is a search of its own,
-    apart from the agent's thread and context.
+    checkpointer keeps it: `Solution.from_dict(message.artifact)`. It is as large as the texts of
+    the tree. A search that fails is a message with status "error". Each call is a search of its
+    own, apart from the agent's thread and context.
 
     Events of the search (see `mctsr_graph.graph.events`), with the `tool_call_id` added, go to the
     agent's stream modes "custom" and "tools". Its tokens go to none.
@@ -164,7 +163,7 @@ def _told(solution: Solution) -> tuple[str, dict[str, Any]]:
     """What the agent reads, and what its owner may look at."""
     if solution.answer is None:
         raise SearchFailedError(f"no answer was found ({solution.stop_reason})", solution)
-    return _summary(solution, solution.answer), asdict(solution)
+    return _summary(solution, solution.answer), solution.to_dict()
 
 
 def _summary(solution: Solution, answer: str) -> str:

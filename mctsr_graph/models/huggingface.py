@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from queue import SimpleQueue
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
@@ -19,93 +19,72 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import (
     ContextThreadPoolExecutor,
     get_config_list,
-    run_in_executor,
 )
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import ConfigDict, ValidationError
 
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.models.engine.protocol import ContextLengthError, Engine
+from mctsr_graph.models.engine.protocol import ContextLengthError
 from mctsr_graph.models.exchange import Exchange
+from mctsr_graph.models.kinds import check_class, check_template
+from mctsr_graph.models.local_model import LocalModel
 from mctsr_graph.models.logit_scores import LogitScores, awaited
+from mctsr_graph.models.pipelines import taken_over
 from mctsr_graph.models.sampling import Sampling
 from mctsr_graph.models.template import prompt_ids, to_chat
 from mctsr_graph.models.tool_calls import forced_name
-from mctsr_graph.models.weights import Weights, engine_of, read
+from mctsr_graph.models.weights import Weights
 
 __all__ = ["ChatTransformers", "ContextLengthError", "prompt_ids", "to_chat"]
 
 
-class ChatTransformers(BaseChatModel, Sampling, LogitScores):
+class ChatTransformers(BaseChatModel, LocalModel, Sampling, LogitScores):
     """A HuggingFace causal chat model that runs in this process.
 
-    Weights load at the first call (any thread, once). Calls from any thread or event loop run
-    together, step by step, and share what prompts have in common. The settings of `Sampling` can
-    also be given per call or with `.bind(...)`; None there means "not given", unknown names
-    raise. Some chat templates add a system prompt of their own when there is none (SmolLM2's
-    does). A call raises `ContextLengthError`, or `ConfigError` for a wrong setting. What has been
-    computed is kept, so whoever changes the weights calls `close` afterwards.
+    `Source` says which model, and where to; `LocalModel` what runs it; `Sampling` holds settings
+    that can also be given per call or with `.bind(...)`, where None means "not given" and unknown
+    names raise. Weights load at the first call (any thread, once). Calls from any thread or event
+    loop run together, step by step, and share what prompts have in common. Some chat templates add
+    a system prompt of their own when there is none (SmolLM2's does). A call raises
+    `ContextLengthError`, or `ConfigError` for a wrong setting. What has been computed is kept, so
+    whoever changes the weights calls `close` afterwards. Pickled by its settings, it loads again
+    where it is unpickled.
 
     Attributes:
-        model_id: Hub id ("Qwen/Qwen2.5-0.5B-Instruct") or local folder.
-        device: "cuda", "cuda:1", "mps", "cpu"; None is the first of cuda, mps, cpu there is.
-        dtype: A torch dtype or its name; None is bfloat16 on CUDA and float32 elsewhere.
-        gguf_file: Name of GGUF weights in `model_id`; needs packages gguf and accelerate.
-        revision: Branch, tag or commit on the hub.
-        trust_remote_code: True runs Python code that comes with the model.
-        model_kwargs: More for `from_pretrained` of the model: device_map, quantization_config,
-            attn_implementation, ...
-        engine: "inflight" is this package's; "auto" chooses it.
-        limits: Bounds of the engine by name, see `mctsr_graph.models.engine.inflight.Limits`. Chat
-            models that wrap the same loaded model share the engine of the first.
         streaming: True lets `invoke` stream inside, False never, as LangChain has it.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", protected_namespaces=())
-    model_id: str = Field(min_length=1)
-    device: str | None = None
-    dtype: Any = None
-    gguf_file: str | None = None
-    revision: str | None = None
-    trust_remote_code: bool = False
-    model_kwargs: dict[str, Any] = Field(default_factory=dict)
-    engine: Literal["auto", "inflight"] = "auto"
-    limits: dict[str, float] = Field(default_factory=dict)
     streaming: bool | None = None
     shares_prompts: ClassVar = True
     """Calls of one prompt compute it once, whether they are one call or several."""
-    _weights: Weights = PrivateAttr(default_factory=Weights)
-
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _known_engine(cls, engine: Any) -> Any:
-        if engine not in ("auto", "inflight"):
-            raise ConfigError(f"engine is {engine!r}, allowed 'auto', 'inflight'")
-        return engine
 
     @classmethod
     def from_loaded(cls, model: Any, tokenizer: Any, **kwargs: Any) -> ChatTransformers:
-        """Wrap a model and tokenizer that are in memory; the model is put in eval mode."""
+        """Wrap a model and tokenizer that are in memory; the model is put in eval mode.
+
+        Raises:
+            ConfigError: The model writes no text, or the tokenizer has no chat template.
+        """
+        check_class(model)
         name = getattr(model, "name_or_path", "") or type(model).__name__
+        check_template(tokenizer, name, kwargs.get("chat_template"))
         chat = cls(**{"model_id": name, **kwargs})
         chat._weights = Weights(model.eval(), tokenizer)
         return chat
 
     @classmethod
     def from_pipeline(cls, pipeline: Any, **kwargs: Any) -> ChatTransformers:
-        """Wrap the model of a `HuggingFacePipeline` or of a transformers pipeline.
+        """Wrap the model of a `ChatHuggingFace`, a `HuggingFacePipeline` or transformers' pipeline.
 
-        The settings in its `pipeline_kwargs` become defaults here.
+        Its settings become defaults here.
+
+        Raises:
+            ConfigError: One of its settings has no counterpart here, or it asks a server.
         """
-        inner = getattr(pipeline, "pipeline", pipeline)
-        told = getattr(pipeline, "pipeline_kwargs", None) or {}
-        names = {"max_new_tokens": "max_tokens", "temperature": "temperature"}
-        names |= {"top_p": "top_p", "top_k": "top_k"}
-        settings = {new: told[old] for old, new in names.items() if told.get(old) is not None}
-        if told.get("do_sample") is False:
-            settings["temperature"] = 0.0
-        return cls.from_loaded(inner.model, inner.tokenizer, **{**settings, **kwargs})
+        model, tokenizer, settings = taken_over(pipeline, set(cls.model_fields))
+        return cls.from_loaded(model, tokenizer, **{**settings, **kwargs})
 
     @property
     def _llm_type(self) -> str:
@@ -113,17 +92,12 @@ class ChatTransformers(BaseChatModel, Sampling, LogitScores):
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        names = ("model_id", "gguf_file", "revision", *Sampling.model_fields)
-        return {**{n: getattr(self, n) for n in names}, "dtype": str(self.dtype)}
+        told = {name: getattr(self, name) for name in type(self).model_fields if name not in _ASIDE}
+        return {**{k: str(v) for k, v in told.items() if v is not None}, **self.label_parts()}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop, **kwargs)
         return {**params, "ls_model_name": kwargs.get("model") or self.model_id}
-
-    def close(self) -> None:
-        """End the engine's thread and free its memory; a later call starts a new one."""
-        if self._weights.engine is not None:
-            self._weights.engine.close()
 
     def bind_tools(
         self,
@@ -269,32 +243,10 @@ class ChatTransformers(BaseChatModel, Sampling, LogitScores):
         name = self.gguf_file or self.model_id
         return Exchange(model, tokenizer, name, messages, sampling, tools, choice)
 
-    def _engine(self) -> Engine:
-        model, _ = self._load()
-        with self._weights.lock:
-            engine = self._weights.engine
-            if engine is None or engine.closed:
-                engine = engine_of(model, self.limits)
-                self._weights.engine = engine
-            return engine
 
-    async def _ready(self) -> None:
-        """Load without blocking the event loop."""
-        if self._weights.model is None:
-            await run_in_executor(None, self._load)
-
-    def _load(self) -> tuple[Any, Any]:
-        with self._weights.lock:
-            if self._weights.model is None:
-                self._weights.tokenizer, self._weights.model = self._read_weights()
-            return self._weights.model, self._weights.tokenizer
-
-    def _read_weights(self) -> tuple[Any, Any]:
-        return read(
-            self.model_id,
-            device=self.device,
-            dtype=self.dtype,
-            trust_remote_code=self.trust_remote_code,
-            options={"revision": self.revision, "gguf_file": self.gguf_file},
-            model_options=self.model_kwargs,
-        )
+# What changes no reply, and the token, which nobody is to see
+_ASIDE = {
+    *("name", "cache", "verbose", "callbacks", "tags", "metadata", "custom_get_token_ids"),
+    *("rate_limiter", "disable_streaming", "output_version", "profile", "streaming", "limits"),
+    *("token", "cache_dir", "local_files_only"),
+}

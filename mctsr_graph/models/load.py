@@ -19,8 +19,10 @@ from langchain_core.messages import BaseMessage
 from langchain_core.output_parsers import BaseLLMOutputParser
 from langchain_core.runnables import Runnable, RunnableSequence
 from langchain_core.runnables.base import RunnableBindingBase
+from pydantic import ValidationError
 
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
+from mctsr_graph.text.packages import install_line
 
 _FORMS = (
     'allowed are "demo", "embedded", "huggingface:ID", "huggingface:FOLDER", '
@@ -178,8 +180,7 @@ def _huggingface(name: str, kwargs: dict[str, Any]) -> BaseChatModel:
     # Now and not at the first call, which may come hours later.
     if find_spec("torch") is None or find_spec("transformers") is None:
         raise MissingExtraError(
-            "a HuggingFace model needs torch and transformers: "
-            'pip install "mctsr-graph[huggingface]"'
+            f"a HuggingFace model needs torch and transformers: {install_line('huggingface')}"
         )
     from mctsr_graph.models.huggingface import ChatTransformers
 
@@ -190,7 +191,13 @@ def _huggingface(name: str, kwargs: dict[str, Any]) -> BaseChatModel:
     if path.endswith(".gguf"):
         folder, file = os.path.split(path)
         given = {"model_id": folder or os.curdir, "gguf_file": file}
-    return ChatTransformers(**{**given, **kwargs})
+    try:
+        model = ChatTransformers(**{**given, **kwargs})
+    except ValidationError as error:
+        names = ", ".join(sorted(ChatTransformers.model_fields))
+        raise ConfigError(f"wrong setting for {name!r}: {error}; allowed: {names}") from error
+    model.prepare()
+    return model
 
 
 def _from_langchain(spec: str, provider: str, kwargs: dict[str, Any]) -> BaseChatModel:

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from langchain_core.messages import BaseMessage
 
-from mctsr_graph.models.engine.protocol import Engine
+from mctsr_graph.models.engine.protocol import ContextLengthError, Engine
 from mctsr_graph.models.score import ScoreDistribution, distribution, score_tree
 from mctsr_graph.models.template import TOKENIZER_LOCK, prompt_ids, to_chat
+from mctsr_graph.models.weights import window_of
 from mctsr_graph.text import reward_scale
 
 T = TypeVar("T")
@@ -42,6 +43,9 @@ class LogitScores:
             lead: What the reply begins with.
             labels: The numbers allowed, those of the reward scale by default: whole ones, or
                 hundredths of a scale that is shorter than 100 points.
+
+        Raises:
+            ContextLengthError: The prompt with a score is longer than the context window.
         """
         ids, tree, ends = self._scoring(messages, lead, labels)
         future = self._engine().score(ids, tree)
@@ -57,11 +61,16 @@ class LogitScores:
         return distribution(tree, ends, await asyncio.wrap_future(future))
 
     def _scoring(self, messages: list[BaseMessage], lead: str, labels: Sequence[float]) -> Any:
-        _, tokenizer = self._load()
+        model, tokenizer = self._load()
         with TOKENIZER_LOCK:
             ids = prompt_ids(tokenizer, to_chat(messages))
             more, tree, ends = _score_tree(tokenizer, lead, tuple(labels) or reward_scale.labels())
-        return ids + more, tree, ends
+        ids, window = ids + more, window_of(model)
+        if window is not None and len(ids) + tree.depth() > window:
+            raise ContextLengthError(
+                f"the prompt and a score have {len(ids) + tree.depth()} tokens, the window {window}"
+            )
+        return ids, tree, ends
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,145 +2,203 @@
 
 from __future__ import annotations
 
-import json
-import re
 import secrets
 import threading
+import warnings
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
-
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.models.chat import Chat, Tools, forms, to_chat
+from mctsr_graph.models.control_tokens import ControlTokens, control_tokens
+from mctsr_graph.models.marked import MARKS, Marked, alignment, marked, quoted
 
-TOKENIZER_LOCK = threading.Lock()
-"""Held around every use of a tokenizer: "split special tokens" is state of the shared object."""
+__all__ = ["TOKENIZER_LOCK", "Prompt", "prompt_ids", "prompt_of", "takes_tools", "to_chat"]
 
-_ROLES = {"human": "user", "ai": "assistant", "system": "system"}  # all others: as user text
-_MARK = secrets.token_hex(16)  # a word that no text holds
-_MARKS = re.compile(rf"({_MARK}\d+x)")
-Chat = list[dict[str, Any]]
-Tools = list[dict[str, Any]]
+TOKENIZER_LOCK = threading.RLock()
+"""Held around every use of a tokenizer: some calls change the shared object for a while."""
+
+OWN_NAMES = ("tools", "tokenize", "add_generation_prompt", "continue_final_message", "conversation")
+"""What a call decides, and no `chat_template_kwargs`."""
+_TOLD: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def to_chat(messages: list[BaseMessage], *, tools: bool = False) -> Chat:
-    """Messages as role and text.
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is given.
 
-    Tool calls and results keep their form where the template knows `tools`; else calls are left
-    out and results become user text.
-
-    Raises:
-        ConfigError: No message at all, or a content block (an image, ...) that is no text.
+    Attributes:
+        ids: Token ids.
+        tail: What the template wrote behind the last text; a reply goes on from there.
     """
-    if not messages:
-        raise ConfigError("a call needs at least one message")
-    chat = []
-    for message in messages:
-        for block in message.content if isinstance(message.content, list) else ():
-            kind = "text" if isinstance(block, str) else block.get("type")
-            if kind != "text" and message.type != "ai":  # reasoning or calls of an answer go
-                raise ConfigError(f"only text content is supported, got a {kind!r} block")
-        role = getattr(message, "role", None) or _ROLES.get(message.type, "user")
-        turn: dict[str, Any] = {"role": role, "content": str(message.text)}
-        if tools and isinstance(message, ToolMessage):
-            turn |= {"role": "tool", "tool_call_id": message.tool_call_id}
-            turn |= {"name": message.name} if message.name else {}
-        if tools and isinstance(message, AIMessage) and message.tool_calls:
-            calls = [{"name": c["name"], "arguments": c["args"]} for c in message.tool_calls]
-            turn["tool_calls"] = [{"type": "function", "function": call} for call in calls]
-        chat.append(turn)
-    return chat
+
+    ids: list[int]
+    tail: str
 
 
-def takes_tools(tokenizer: Any) -> bool:
+@dataclass(frozen=True)
+class _Rendered:
+    """A chat in a form that the template takes: with its texts, and with marks for them."""
+
+    text: str
+    parts: list[str]
+    marks: Marked
+
+
+def takes_tools(tokenizer: Any, options: Mapping[str, Any] | None = None) -> bool:
     """Whether the chat template writes the tools of a call into the prompt."""
     mark = secrets.token_hex(8)
     tool = {"name": mark, "description": mark, "parameters": {"type": "object", "properties": {}}}
-    chat = [{"role": "user", "content": "hi"}]
-    try:
-        return mark in _render(tokenizer, chat, [{"type": "function", "function": tool}])
-    except Exception:  # a template may stumble over anything
-        return False
+    turn = {"role": "user", "content": "hi"}
+    tools: Tools = [{"type": "function", "function": tool}]
+    for chat in forms([turn]):
+        try:
+            return mark in _render(tokenizer, chat, tools, options or {})
+        except Exception:  # a template may stumble over anything
+            continue
+    return False
 
 
-def prompt_ids(tokenizer: Any, chat: Chat, tools: Tools | None = None) -> list[int]:
-    """Token ids of a chat, in which text of messages is never a special token.
+def prompt_ids(
+    tokenizer: Any,
+    chat: Chat,
+    tools: Tools | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> list[int]:
+    """As `prompt_of`, the ids alone."""
+    return prompt_of(tokenizer, chat, tools, options).ids
 
-    The chat is tokenised twice: as `apply_chat_template` does, and segment by segment, the
-    template's parts with special tokens and the messages' texts without. When both show the
-    same special tokens the first is returned (so benign text has exactly the usual ids), else
-    the second. The second keeps texts as they are, or stripped where the template strips;
-    other edits of a template (dropping old reasoning, ...) are not repeated there. Added
-    tokens that a tokenizer does not flag as special ("<think>") stay as the model has them.
+
+def prompt_of(
+    tokenizer: Any,
+    chat: Chat,
+    tools: Tools | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Prompt:
+    """A chat in the words of a chat template, in which no text is ever a control token.
+
+    A control token is one that the template writes, or that a tokenizer flags as special, or
+    that looks like one (`<|...|>`, `[...]`), whatever its flag. Where no text holds the spelling
+    of one, the ids are exactly those of `apply_chat_template`. Else the prompt is cut at the
+    control tokens that the template itself has written, and what lies between is encoded by a
+    copy of the tokenizer that has none. There, a text is written as the template writes it, or,
+    where that cannot be told, as it is.
+
+    Args:
+        tokenizer: Of transformers.
+        chat: What `to_chat` gives.
+        tools: OpenAI-style tools.
+        options: More for the template: `chat_template`, `enable_thinking`, ...
+
+    Raises:
+        ConfigError: The template refuses the chat, or drops the text of a message.
 
     Needs `TOKENIZER_LOCK`.
     """
-    chat, text = _accepted(tokenizer, chat, tools)
-    whole = tokenizer(text, add_special_tokens=False)["input_ids"]
-    segments = _segment_ids(tokenizer, chat, text, tools)
-    added = tokenizer.added_tokens_decoder.items()
-    special = {*tokenizer.all_special_ids, *(i for i, token in added if token.special)}
-    same = [i for i in whole if i in special] == [i for i in segments if i in special]
-    return list(whole if same else segments)
+    options = options or {}
+    source = _source(tokenizer, tools, options)
+    rendered = _accepted(tokenizer, chat, tools, options, source)
+    whole = _encoded(tokenizer, rendered.text)["input_ids"]
+    frame = _encoded(tokenizer, "".join(rendered.parts), offsets=True)
+    known = control_tokens(tokenizer, source, frame["input_ids"])
+    texts = "\n".join(rendered.marks.texts.values())
+    held = known.of(_encoded(tokenizer, texts)["input_ids"]) if known.may_hold(texts) else []
+    if held or known.of(whole) != known.of(frame["input_ids"]):
+        whole = _separately(tokenizer, rendered, frame, known)
+    return Prompt(list(whole), rendered.parts[-1])
 
 
-def _segment_ids(tokenizer: Any, chat: Chat, text: str, tools: Tools | None) -> list[int]:
-    turns, marks = _marked(chat)
-    parts = _MARKS.split(_render(tokenizer, turns, tools))
-    stripped = {mark: content.strip() for mark, content in marks.items()}
-    if "".join(stripped.get(part, part) for part in parts) == text:
-        marks = stripped
+def _separately(tokenizer: Any, rendered: _Rendered, frame: Any, known: ControlTokens) -> list[int]:
+    """Ids of the template's control tokens and, between them, of text that holds none."""
+    texts, parts = rendered.marks.texts, rendered.parts
+    written = alignment(parts, texts, rendered.text) or [
+        quoted(texts[mark]) if mark in rendered.marks.quoted else texts[mark]
+        for mark in parts[1::2]
+    ]
+    left = iter(written)
     ids: list[int] = []
-    for part in parts:
-        is_content, piece = part in marks, marks.get(part, part)
-        options = {"add_special_tokens": False, "split_special_tokens": is_content}
-        ids += tokenizer(piece, **options)["input_ids"] if piece else []
+    for piece, at, token in _pieces(tokenizer, parts, frame, known):
+        text = MARKS.sub(lambda _: next(left), piece)
+        ids += known.text_ids(text, first=at == 0) if text else []
+        ids += [] if token is None else [token]
     return ids
 
 
-def _marked(chat: Chat) -> tuple[Chat, dict[str, str]]:
-    """The chat with a mark for each text, and the texts by mark as they are to be written."""
-    marks: dict[str, str] = {}
-    by_text: dict[tuple[str, bool], str] = {}
-
-    def marked(value: Any, quoted: bool = True) -> Any:
-        if isinstance(value, dict):
-            return {key: marked(each) for key, each in value.items()}
-        if isinstance(value, list):
-            return [marked(each) for each in value]
-        if not isinstance(value, str) or not value.strip():
-            return value
-        mark = by_text.setdefault((value, quoted), f"{_MARK}{len(by_text)}x")
-        marks[mark] = json.dumps(value, ensure_ascii=False)[1:-1] if quoted else value
-        return mark
-
-    turns = [{**turn, "content": marked(turn["content"], quoted=False)} for turn in chat]
-    for turn in turns:
-        if "tool_calls" in turn:  # their texts are written as JSON
-            calls = [marked(call["function"]) for call in turn["tool_calls"]]
-            turn["tool_calls"] = [{"type": "function", "function": call} for call in calls]
-    return turns, marks
+def _pieces(tokenizer: Any, parts: list[str], frame: Any, known: ControlTokens) -> Any:
+    """The marked prompt as pieces, where each begins, and the control token behind each."""
+    text, at = "".join(parts), 0
+    if "offset_mapping" in frame:
+        for token, (start, end) in zip(frame["input_ids"], frame["offset_mapping"], strict=True):
+            if token in known.contents:
+                yield text[at:start], at, token
+                at = end
+    else:  # no Rust tokenizer: it tells no places, so each spelling is looked for
+        contents = sorted(known.contents.items(), key=lambda item: -len(item[1]))
+        while at < len(text):
+            found = [(text.find(c, at), -len(c), i, c) for i, c in contents if c in text[at:]]
+            if not found:
+                break
+            start, _, token, content = min(found)
+            yield text[at:start], at, token
+            at = start + len(content)
+    yield text[at:], at, None
 
 
-def _render(tokenizer: Any, chat: Chat, tools: Tools | None) -> str:
-    options = {"tools": tools} if tools else {}
+def _accepted(
+    tokenizer: Any, chat: Chat, tools: Tools | None, options: Mapping[str, Any], source: str
+) -> _Rendered:
+    """The first form of the chat that the template neither refuses nor drops a message of."""
+    may_hold = control_tokens(tokenizer, source).may_hold
+    refused: Exception | None = None
+    dropped: list[int] = []
+    for form in forms(chat):
+        marks = marked(form, tools, may_hold)
+        try:
+            framed = _render(tokenizer, marks.chat, marks.tools, options)
+            text = _render(tokenizer, form, tools, options)
+        except Exception as error:  # whatever a template stumbles over, another form may be taken
+            refused = refused or error
+            continue
+        lost = [place for mark, place in marks.required.items() if mark not in framed]
+        if not [place for place in lost if not form[place].get("tool_calls")]:
+            if lost:
+                _tell_lost(tokenizer)
+            return _Rendered(text, MARKS.split(framed), marks)
+        dropped = dropped or lost
+    if dropped:
+        role = chat[min(dropped[0], len(chat) - 1)]["role"]
+        raise ConfigError(
+            f"the chat template drops the text of message {dropped[0]}, of role {role!r}; "
+            "give another by chat_template"
+        )
+    raise ConfigError(f"the chat template refuses the messages: {refused}") from refused
+
+
+def _tell_lost(tokenizer: Any) -> None:
+    if tokenizer not in _TOLD:
+        _TOLD.add(tokenizer)
+        warnings.warn("the chat template leaves out text that comes with tool calls", stacklevel=2)
+
+
+def _source(tokenizer: Any, tools: Tools | None, options: Mapping[str, Any]) -> str:
+    try:
+        return str(tokenizer.get_chat_template(options.get("chat_template"), tools=tools))
+    except ValueError as error:
+        raise ConfigError(
+            "the tokenizer has no chat template; give one by chat_template"
+        ) from error
+
+
+def _render(tokenizer: Any, chat: Chat, tools: Tools | None, options: Mapping[str, Any]) -> str:
+    told = {**options, **({"tools": tools} if tools else {})}
     return str(
-        tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, **options)
+        tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, **told)
     )
 
 
-def _accepted(tokenizer: Any, chat: Chat, tools: Tools | None) -> tuple[Chat, str]:
-    """The chat and its text; changed where the template refuses system or equal roles in a row."""
-    from jinja2 import TemplateError
-
-    try:
-        return chat, _render(tokenizer, chat, tools)
-    except TemplateError:
-        merged: Chat = []
-        for message in chat:
-            role = "user" if message["role"] == "system" else message["role"]
-            plain = not {*message} - {"role", "content"}
-            if plain and merged and merged[-1]["role"] == role:
-                merged[-1]["content"] += "\n\n" + message["content"]
-            else:
-                merged.append({**message, "role": role})
-        return merged, _render(tokenizer, merged, tools)
+def _encoded(tokenizer: Any, text: str, *, offsets: bool = False) -> Any:
+    offsets = offsets and getattr(tokenizer, "is_fast", False)
+    more = {"return_offsets_mapping": True} if offsets else {}
+    return tokenizer(text, add_special_tokens=False, **more)

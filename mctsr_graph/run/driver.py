@@ -41,6 +41,25 @@ def readable(config: RunnableConfig) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def writable(config: RunnableConfig) -> Iterator[None]:
+    """Say of what is kept, and cannot be changed, which search it is.
+
+    Raises:
+        CheckpointError: whatever the checkpointer has raised. It reads what it changes, so that
+            this may be anything, too.
+    """
+    try:
+        yield
+    except (MCTSrError, GraphBubbleUp):
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"what is kept as search {config['configurable']['thread_id']!r} cannot be changed "
+            f"({type(error).__name__}: {error})"
+        ) from error
+
+
 class Blocking(sync_async.Blocking):
     """Runs the graph in this thread; nothing suspends."""
 
@@ -49,9 +68,12 @@ class Blocking(sync_async.Blocking):
         with readable(config):
             return graph.get_state(config)
 
-    async def update_state(self, graph: Graph, config: RunnableConfig, **update: Any) -> None:
-        """Write a checkpoint with changes."""
-        graph.update_state(config, **update)
+    async def update_state(
+        self, graph: Graph, config: RunnableConfig, **update: Any
+    ) -> RunnableConfig:
+        """Write a checkpoint with changes; return where it is."""
+        with writable(config):
+            return graph.update_state(config, **update)
 
     async def go_on(self, graph: Graph, config: RunnableConfig, **how: Any) -> None:
         """Run the graph from its latest checkpoint."""
@@ -66,7 +88,8 @@ class Blocking(sync_async.Blocking):
         self, graph: Graph, config: RunnableConfig, told: dict[str, Any]
     ) -> StateSnapshot | None:
         """Return the latest checkpoint whose metadata are so."""
-        return next(graph.get_state_history(config, filter=told, limit=1), None)
+        with readable(config):
+            return next(graph.get_state_history(config, filter=told, limit=1), None)
 
 
 class Awaiting(sync_async.Awaiting):
@@ -77,9 +100,12 @@ class Awaiting(sync_async.Awaiting):
         with readable(config):
             return await graph.aget_state(config)
 
-    async def update_state(self, graph: Graph, config: RunnableConfig, **update: Any) -> None:
-        """Write a checkpoint with changes."""
-        await graph.aupdate_state(config, **update)
+    async def update_state(
+        self, graph: Graph, config: RunnableConfig, **update: Any
+    ) -> RunnableConfig:
+        """Write a checkpoint with changes; return where it is."""
+        with writable(config):
+            return await graph.aupdate_state(config, **update)
 
     async def go_on(self, graph: Graph, config: RunnableConfig, **how: Any) -> None:
         """Run the graph from its latest checkpoint."""
@@ -94,7 +120,8 @@ class Awaiting(sync_async.Awaiting):
         self, graph: Graph, config: RunnableConfig, told: dict[str, Any]
     ) -> StateSnapshot | None:
         """Return the latest checkpoint whose metadata are so."""
-        return await anext(graph.aget_state_history(config, filter=told, limit=1), None)
+        with readable(config):
+            return await anext(graph.aget_state_history(config, filter=told, limit=1), None)
 
 
 Way = Blocking | Awaiting

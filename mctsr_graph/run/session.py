@@ -59,6 +59,7 @@ from mctsr_graph.settings.context import TEMPERATURES, MCTSrContext
 from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.text.packages import install_line
 
 _KEYS = ["answer", "final_answer", *Progress.__annotations__]
 _KEYS += ["tree", "record", "failures", "seconds"]
@@ -477,5 +478,5 @@ def need_sqlite() -> None:
     """Raise MissingExtraError where the package is missing that keeps searches."""
     if find_spec("langgraph.checkpoint.sqlite") is None:
         raise MissingExtraError(
-            'a kept search needs langgraph-checkpoint-sqlite: pip install "mctsr-graph[sqlite]"'
+            f"a kept search needs langgraph-checkpoint-sqlite: {install_line('sqlite')}"
         )

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from html import escape
-from typing import Any
+from typing import Any, Self
 
 from mctsr_graph.calls.request import Failure
-from mctsr_graph.calls.usage import Usage
+from mctsr_graph.calls.usage import Usage, total_cost
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.strategies.choose import Choice
-from mctsr_graph.text.printable import printable_json
+from mctsr_graph.text.printable import printable, printable_json
 from mctsr_graph.tree.record import Recorded
+from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.tree.tree import Node
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solution:
-    """What a search found."""
+    """What a search found. `print` shows it in five lines."""
 
     problem: str
     answer: str | None
@@ -49,9 +52,73 @@ class Solution:
     """The model and judge by name, the profile, the settings that were given, the seed, and the
     version of this package; of a stored search also when it was begun and last written."""
 
+    @property
+    def confidence(self) -> float | None:
+        """Chance of the answer to be right, 0 to 1, as far as the search can tell.
+
+        None where it states no final answer, or nothing was found.
+        """
+        return self.choice["confidence"] if self.choice is not None else None
+
+    def summary(self) -> str:
+        """Five lines: the answer, how sure it is, what was done, what it cost, and why it ended."""
+        done = f"Search: {_counted(self.rollouts, 'rollout')}, {_counted(len(self.tree), 'answer')}"
+        calls = total_cost(self.usage)["calls"]
+        return "\n".join(
+            [
+                f"Answer: {self._short_answer()}",
+                f"Confidence: {self._how_sure()}",
+                f"{done}, {_counted(calls, 'model call')}",
+                f"Cost: {_cost_in_words(self)}",
+                stopped_in_words(self.stop_reason),
+            ]
+        )
+
+    def __str__(self) -> str:
+        """The five lines of `summary`."""
+        return self.summary()
+
+    def __repr__(self) -> str:
+        """The answer and some figures, without the tree."""
+        return (
+            f"Solution(final_answer={self.final_answer!r}, confidence={self.confidence!r}, "
+            f"rollouts={self.rollouts}, nodes={len(self.tree)}, stop_reason={self.stop_reason!r})"
+        )
+
+    def _short_answer(self) -> str:
+        if self.answer is None:
+            return "none was found"
+        if self.final_answer is not None:
+            return _one_line(self.final_answer)
+        return f"{_one_line(self.answer)} (states no final answer)"
+
+    def _how_sure(self) -> str:
+        if self.choice is None or self.confidence is None:
+            return "not known, since no final answer is stated"
+        return f"{100 * self.confidence:.0f} %"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain values, of which JSON can be made; `from_dict` takes them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make a solution of what `to_dict` gave, or of what `json.loads` reads from `to_json`.
+
+        Raises:
+            ConfigError: a field is missing, or is none of a solution.
+        """
+        known = {one.name: one for one in fields(cls)}
+        if unknown := [name for name in data if name not in known]:
+            raise ConfigError(f"a solution has the field {unknown[0]!r}, allowed {[*known]}")
+        for name, one in known.items():
+            if one.default is one.default_factory is MISSING and name not in data:
+                raise ConfigError(f"a solution has no field {name!r}, which it needs")
+        return cls(**data)
+
     def to_json(self) -> str:
         """All fields as one JSON object, with an escape for what a terminal would obey."""
-        return printable_json(asdict(self))
+        return printable_json(self.to_dict())
 
     def to_html(self) -> str:
         """One page that needs nothing else: the tree to click, each text, a replay, the cost."""
@@ -65,3 +132,26 @@ class Solution:
             f'<iframe srcdoc="{escape(self.to_html())}" sandbox="allow-scripts" '
             'title="Search tree" style="width: 100%; height: 760px; border: 0"></iframe>'
         )
+
+
+_WIDTH = 100
+
+
+def _one_line(text: str) -> str:
+    """The beginning of a text of a model, without what a terminal would obey."""
+    flat = printable(" ".join(text.split()))
+    return flat if len(flat) <= _WIDTH else f"{flat[: _WIDTH - 3]}..."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _cost_in_words(solution: Solution) -> str:
+    """Tokens and money; what is not known is said."""
+    total = total_cost(solution.usage)
+    told = f"{total['input_tokens']:,} tokens in, {total['output_tokens']:,} out"
+    if total["unmetered_calls"]:
+        told += f" (not known of {_counted(total['unmetered_calls'], 'call')})"
+    price = "not known" if solution.cost is None else f"{solution.cost:.6f}".rstrip("0").rstrip(".")
+    return f"{told}; price {price}"

@@ -14,6 +14,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from mctsr_graph.calls.sqlite import shared
+from mctsr_graph.errors import CheckpointError
 
 
 class SqliteFileSaver(SqliteSaver):
@@ -41,6 +42,19 @@ class SqliteFileSaver(SqliteSaver):
             if self.is_closed:
                 raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
             yield cursor
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        """As in SqliteSaver.
+
+        Raises:
+            CheckpointError: the version that was kept is none.
+        """
+        try:
+            return super().get_next_version(current, channel)
+        except ValueError as error:
+            raise CheckpointError(
+                f"what is kept is damaged: a value of the state has the version {current!r}"
+            ) from error
 
     async def aget_tuple(self, *args: Any, **kwargs: Any) -> CheckpointTuple | None:
         """As `get_tuple`."""

@@ -119,10 +119,10 @@ async def _steer(
 ) -> StateSnapshot:
     search = _Paused(await _found(graph, config, way), config, graph, context)
     change = search.changed(act, by)
-    await way.update_state(graph, **search.update(change))
+    written = await way.update_state(graph, **search.update(change))
     if change.to_judge is not None:
         await way.go_on(graph, search.thread, **search.judging)
-    return await way.get_state(graph, search.thread)
+    return await _kept(graph, search.thread, written, way)
 
 
 def undo(graph: Graph, config: RunnableConfig) -> StateSnapshot:
@@ -146,8 +146,29 @@ async def _undo(graph: Graph, config: RunnableConfig, way: Way) -> StateSnapshot
     search = _Paused(await _found(graph, config, way), config, graph)
     act = await way.latest(graph, search.thread, search.last_act)
     before = await way.get_state(graph, _before(act))
-    await way.update_state(graph, **_Paused(before, before.config, graph).again())
-    return await way.get_state(graph, search.thread)
+    written = await way.update_state(graph, **_Paused(before, before.config, graph).again())
+    return await _kept(graph, search.thread, written, way)
+
+
+async def _kept(
+    graph: Graph, thread: RunnableConfig, written: RunnableConfig, way: Way
+) -> StateSnapshot:
+    """The search as it is kept after a change.
+
+    A damaged index of a database may hide what is written from now on, or may show what was.
+
+    Raises:
+        CheckpointError: it is not what was written.
+    """
+    found = await way.get_state(graph, thread)
+    name = str(thread["configurable"].get("thread_id"))
+    if found.config["configurable"]["checkpoint_id"] < written["configurable"]["checkpoint_id"]:
+        raise CheckpointError(
+            f"what is kept as search {name!r} is damaged: the change was written, but the "
+            "checkpointer gives back the search as it was before"
+        )
+    check_search(found.values, name, told=found.metadata)
+    return found
 
 
 # What a killed search had done after its last checkpoint is shown by get_state and dropped by

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from mctsr_graph.benchmark.across import AcrossRuns
 from mctsr_graph.benchmark.comparisons import Comparison
 from mctsr_graph.benchmark.metrics import PassAt, RunMetrics
 from mctsr_graph.benchmark.outcomes import Key
 
 from . import words
+from .conclusions import how_sure
 from .table import Table, names
 
-_COMPARED = ("problems", "difference", "only this", "only that", "p", "p (Holm)", "would show")
+_COMPARED = ("problems", "difference", "only this", "only that", "p", "would show")
 
 
 def _compared(one: Comparison) -> tuple[str, ...]:
@@ -21,8 +19,7 @@ def _compared(one: Comparison) -> tuple[str, ...]:
         words.points(one.difference),
         str(one.only_first),
         str(one.only_second),
-        words.p_value(one.p),
-        words.p_value(one.holm),
+        words.p_value(one.corrected),
         f"{100 * one.shows:.0f}",
         "no difference shown" if one.finding == "not shown" else one.finding,
     )
@@ -34,33 +31,19 @@ def comparisons_table(run: RunMetrics) -> Table:
     return Table(
         "comparisons",
         "Comparisons on the same problems",
-        "Difference of the selected accuracies in points, with a 95 % interval: the wider of a "
-        "paired bootstrap of whole problems and of a score interval. Then the counts of problems "
-        f"on which only one of the two did better, {test}, and its p after Holm's "
-        "correction for all rows. Problems are those on which it is known what both sides spent "
-        "(times seeds); metrics.json names the others. Nothing is called better unless the "
-        "interval leaves 0 out and the corrected p is below 0.05. With as many problems, and as "
-        'many on which the two differ, a difference of "would show" points would be seen four '
-        "times out of five (p below 0.05, uncorrected).",
+        f"{how_sure(run)} Difference of the selected accuracies in points, with an interval: the "
+        "widest of a paired bootstrap of whole problems, of a score interval, and of what "
+        f"{test} does not refuse. Then the counts of problems on which only one of the two did "
+        "better, and p, the smallest chance of error at which the interval leaves 0 out. Interval, "
+        "p and finding of the primary comparisons, one a search, are corrected together "
+        "(Bonferroni); exploratory ones are not corrected, and prove nothing. Problems are "
+        "those on which it is known what both sides spent (times seeds); metrics.json names the "
+        'others. A difference of "would show" points would be seen four times out of five, on as '
+        "many problems of which as many differ.",
         ("this", "against", *_COMPARED, "finding"),
         [
             (words.full_name(one.first), words.full_name(one.second), *_compared(one))
             for one in run.comparisons
-        ],
-    )
-
-
-def across_table(found: Sequence[AcrossRuns]) -> Table:
-    """The comparison of runs."""
-    return Table(
-        "across",
-        "Runs on the same problems",
-        "Each run against the first, by method at the largest budget they share; as the "
-        "comparisons of one run, with one correction for all rows.",
-        ("run", "against", "method", *_COMPARED, "finding"),
-        [
-            (one.this, one.that, words.full_name(one.comparison.first), *_compared(one.comparison))
-            for one in found
         ],
     )
 

@@ -1,7 +1,7 @@
 """How each method looks and is called in every plot.
 
-Colours are from Okabe and Ito's palette, which colour-blind readers can tell apart; each method
-also has a marker of its own, and lines are named where they end instead of in a legend.
+Searches have colours of Okabe and Ito's palette, which colour-blind readers can tell apart; what is
+compared with them is dark, brown or grey. Each method also has a marker of its own and its name.
 """
 
 from __future__ import annotations
@@ -16,11 +16,17 @@ from .drawing import Look
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
 _SEARCHES = [Look(BLUE, "o"), Look(ORANGE, "s"), Look("#009E73", "D"), Look("#B0578D", "P")]
+_GREY = "#66717D"
 _BASELINES = {
-    "cot": Look("#595959", "v"),
-    "self-refine": Look("#9A6B00", "^"),
-    "self-consistency": Look("#3A9BD1", "X"),
-    "best-of-n": Look("#8E6C8A", "p"),
+    "self-consistency": Look("#1F2933", "X"),
+    "best-of-n": Look("#8A6D00", "p"),
+    "cot": Look(_GREY, "v"),
+    "self-refine": Look(_GREY, "^"),
+    "adaptive-consistency": Look(_GREY, "h"),
+    "cisc": Look(_GREY, "d"),
+    "self-certainty": Look(_GREY, "*"),
+    "deepconf": Look(_GREY, "8"),
+    "tournament": Look(_GREY, "<"),
 }
 _LONGEST = 32  # characters of a name; longer ones would leave no room for the drawing
 

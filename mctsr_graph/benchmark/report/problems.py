@@ -10,7 +10,7 @@ from mctsr_graph.benchmark.outcomes import Key, Outcome, outcomes, point_at
 from mctsr_graph.benchmark.records import Attempt, Line, MethodRecord, tree_of
 from mctsr_graph.calls.usage import no_cost
 
-_SIGNS = {"right": "✓", "wrong": "✗", "no_answer": "–", "undecided": "?", "failed": "!"}
+VERDICT_SIGNS = {"right": "✓", "wrong": "✗", "no_answer": "–", "undecided": "?", "failed": "!"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Ending:
     @property
     def sign(self) -> str:
         """The verdict as one character, for those who see no colours."""
-        return _SIGNS[self.outcome.verdict]
+        return VERDICT_SIGNS[self.outcome.verdict]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _ending(line: Line, key: Key, outcome: Outcome) -> Ending:
 
 
 def _node_sign(number: int, attempt: Attempt) -> str:
-    return f"{number} {_SIGNS.get(attempt['verdict'] or '', 'dummy')}"
+    return f"{number} {VERDICT_SIGNS.get(attempt['verdict'] or '', 'dummy')}"
 
 
 def _solution(line: Line, method: MethodRecord) -> dict[str, Any]:

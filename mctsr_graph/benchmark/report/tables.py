@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mctsr_graph.benchmark import refining
 from mctsr_graph.benchmark.metrics import Group, Metrics, RunMetrics
 from mctsr_graph.benchmark.outcomes import VERDICTS, Key
 from mctsr_graph.benchmark.published import MATH_LEVELS, MODEL, SOURCE, Published, published_of
@@ -46,7 +45,6 @@ def facts(run: RunMetrics) -> list[tuple[str, str]]:
         ("Sampling", "follows the seed" if settings["takes_seed"] else "takes no seed"),
         ("Settings", given or "as the profiles have them"),
         *((f"Method {name}", note) for name, note in run.notes),
-        *(("Does refining pay?", sentence) for sentence in refining.told(run.refining)),
         ("Run", f"{settings['run']}, {settings['started']}, mctsr_graph {settings['package']}"),
         *(("Graded by", golds) for golds in [settings.get("golds")] if golds),
         *(("Made with", _made_with(one)) for one in settings.get("environments", [])),

@@ -27,6 +27,11 @@ def method_name(key: Key) -> str:
     return _NAMES.get(key.method, f"MCTSr {key.method}")
 
 
+def plain_name(key: Key) -> str:
+    """Name a method in a sentence: a search by its profile alone."""
+    return _NAMES.get(key.method, key.method)
+
+
 def short_name(key: Key) -> str:
     """Name a method in one word."""
     names = {"cot": "CoT", "self-refine": "refine", "self-consistency": "vote", "best-of-n": "best"}
@@ -48,6 +53,14 @@ def budget_name(key: Key) -> str:
 def full_name(key: Key) -> str:
     """Name a method and its budget."""
     return method_name(key) if key.budget == "own" else f"{method_name(key)}, {budget_name(key)}"
+
+
+def brief_name(key: Key) -> str:
+    """Name a method and its budget in a narrow table: "self-consistency, tokens of tuned"."""
+    if key.budget == "own":
+        return plain_name(key)
+    budget = budget_name(key) if key.against is None else f"{key.budget} of {key.against}"
+    return f"{plain_name(key)}, {budget}" if budget else plain_name(key)
 
 
 def progress(run: RunMetrics) -> str:

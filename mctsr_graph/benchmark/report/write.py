@@ -15,7 +15,9 @@ from mctsr_graph.benchmark.metrics import RunMetrics, distinct, measure
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.records import Line, RunSettings, all_planned
 from mctsr_graph.benchmark.store import RunFolder, read_run
+from mctsr_graph.errors import ConfigError
 
+from .conclusions import conclusions
 from .drawing import Plot
 from .page import Part, write_page
 from .plots import plots
@@ -53,6 +55,18 @@ def measure_runs(
     return [
         (one, measure(one.settings, one, one.attempted(), baseline)) for one in read_runs(folders)
     ]
+
+
+def each_run(folders: Sequence[Path]) -> list[RunLines]:
+    """Read runs, each folder as one of its own, whatever its settings.
+
+    Raises:
+        ConfigError: A folder is no run, or given twice.
+    """
+    seen = [folder.resolve() for folder in folders]
+    if len(set(seen)) < len(seen):
+        raise ConfigError("a run is given twice, allowed folders that differ")
+    return [RunLines(read_run(folder)[0], [folder]) for folder in folders]
 
 
 def read_runs(folders: Sequence[Path]) -> list[RunLines]:
@@ -94,7 +108,9 @@ def write_report(measured: Sequence[tuple[RunLines, RunMetrics]], folder: Path) 
         shown = problems(islice(lines, _MOST_SHOWN), metrics.at_most())
         parts.append(Part(number, metrics, drawn, shown))
     (folder / MARKDOWN).write_text("# MCTSr benchmark\n\n" + "\n".join(texts), "utf-8", "replace")
-    figures = [_plain(metrics) for _, metrics in measured]
+    figures = [
+        {"conclusions": _plain(conclusions(metrics)), **_plain(metrics)} for _, metrics in measured
+    ]
     (folder / FIGURES).write_text(json.dumps(figures, indent=1), "utf-8")
     write_page(folder / PAGE, parts)
     return [folder / PAGE, folder / MARKDOWN, folder / FIGURES, *pictures]

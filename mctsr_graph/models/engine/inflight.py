@@ -6,11 +6,11 @@ import atexit
 import threading
 import weakref
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
 from mctsr_graph.models.engine.batch import Batch
 from mctsr_graph.models.engine.jobs import Job, Question, fail_all
+from mctsr_graph.models.engine.limits import Limits
 from mctsr_graph.models.engine.packed import PackedLinears
 from mctsr_graph.models.engine.prefix import PrefixStore
 from mctsr_graph.models.engine.probe import slots_of
@@ -24,29 +24,6 @@ _GATHER = 0.005  # seconds without a newcomer after which a new batch starts
 # there one newcomer waits for others to share it with, this many steps at most
 _PRICE, _PATIENCE = {"cuda": 1024, "other": 16}, {"cuda": 16, "other": 0}
 _OPEN: weakref.WeakSet[InflightEngine] = weakref.WeakSet()
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Bounds of an engine.
-
-    Attributes:
-        rows: Most sequences that run at once.
-        row_tokens: Most tokens of the running rows, counted as rows times the longest; None
-            takes two thirds of the memory that is free.
-        store_tokens: Most tokens of the prefix store; None takes the last third, 0 has none.
-        prefill_tokens: Most prompt tokens of one forward.
-        idle_seconds: After so long without a request the thread ends and the slots are freed.
-        packed_bytes: On CPU, most bytes of a second copy of the model's matrices, in the layout
-            that is read fastest; 0 has none. It takes half of a forward's time or less.
-    """
-
-    rows: int = 64
-    row_tokens: int | None = None
-    store_tokens: int | None = None
-    prefill_tokens: int = 4096
-    idle_seconds: float = 1.0
-    packed_bytes: int = 2 << 30
 
 
 class InflightEngine:
@@ -90,6 +67,11 @@ class InflightEngine:
         question = Question(ids, tree)
         self._put(question)
         return question.future
+
+    @property
+    def limits(self) -> Limits:
+        """Its bounds."""
+        return self._limits
 
     @property
     def closed(self) -> bool:
@@ -136,7 +118,7 @@ class InflightEngine:
 
         with torch.inference_mode():
             batch = self._batch = self._batch or self._made()
-            most = int(self._limits.packed_bytes)
+            most = self._limits.packed_bytes
             packed = self._packed = self._packed or PackedLinears(self._model, most)
             while self._receive(batch):
                 with packed.used():

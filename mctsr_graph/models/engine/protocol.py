@@ -77,6 +77,13 @@ class TokenTree:
         """Nodes that have children, in order."""
         return sorted({parent for parent in self.parents if parent >= 0})
 
+    def depth(self) -> int:
+        """Tokens of the longest continuation."""
+        depths: list[int] = []
+        for parent in self.parents:
+            depths.append(1 + (depths[parent] if parent >= 0 else 0))
+        return max(depths, default=0)
+
 
 class Engine(Protocol):
     """Runs requests from any thread. A future that is cancelled stops its request."""

@@ -1,0 +1,91 @@
+"""What a search found, as a person and as a program take it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mctsr_graph import ConfigError, MCTSrContext, ScriptedChatModel, Solution, solve
+from mctsr_graph.calls.usage import no_cost
+from mctsr_graph.tree.stop_reasons import STOP_REASONS, stopped_in_words
+
+PAPER = MCTSrContext(profile="paper", max_rollouts=3)
+
+
+@pytest.fixture
+def found(keyed: ScriptedChatModel) -> Solution:
+    """Three rollouts by a model that tells no tokens: 14 calls."""
+    return solve("How many?", keyed, context=PAPER)
+
+
+def test_five_lines_tell_what_a_reader_asks_first(found: Solution) -> None:
+    cost = {**no_cost(), "calls": 14, "input_tokens": 12_000, "output_tokens": 345}
+    told = replace(found, usage={"draft": cost}, cost=0.0125)
+    lines = str(told).splitlines()
+    assert lines[0] == f"Answer: {found.final_answer}"
+    assert lines[1].startswith("Confidence: ")
+    assert lines[2:] == [
+        "Search: 3 rollouts, 4 answers, 14 model calls",
+        "Cost: 12,000 tokens in, 345 out; price 0.0125",
+        "Stopped (max_rollouts): all rollouts that `max_rollouts` allows were made.",
+    ]
+    assert told.summary() == str(told)
+    assert len(repr(told)) < 200
+
+
+def test_what_is_not_known_is_said(found: Solution) -> None:
+    cost = {**no_cost(), "calls": 1, "unmetered_calls": 1, "unpriced_calls": 1}
+    told = replace(
+        found, answer="Hard\nto \x1b[31msay", final_answer=None, choice=None, cost=None,
+        usage={"draft": cost}, stop_reason=None, rollouts=1,
+    )  # fmt: skip
+    assert told.summary().splitlines() == [
+        "Answer: Hard to ?[31msay (states no final answer)",
+        "Confidence: not known, since no final answer is stated",
+        "Search: 1 rollout, 4 answers, 1 model call",
+        "Cost: 0 tokens in, 0 out (not known of 1 call); price not known",
+        "Not over yet.",
+    ]
+    assert told.confidence is None
+    assert replace(told, answer=None).summary().startswith("Answer: none was found\n")
+
+
+def test_confidence_is_that_of_the_choice(found: Solution) -> None:
+    assert found.choice is not None
+    assert found.confidence == found.choice["confidence"]
+    assert found.confidence is not None
+
+
+def test_a_dict_or_json_makes_the_same_solution_again(found: Solution) -> None:
+    assert Solution.from_dict(found.to_dict()) == found
+    assert Solution.from_dict(json.loads(found.to_json())) == found
+    older = {name: value for name, value in found.to_dict().items() if name != "cost"}
+    assert Solution.from_dict(older) == replace(found, cost=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"colour": "red"}, "a solution has the field 'colour', allowed ['problem', "),
+        ({"tree": None}, "a solution has no field 'tree', which it needs"),
+    ],
+)
+def test_a_dict_of_something_else_is_refused(
+    found: Solution, change: dict[str, Any], wrong: str
+) -> None:
+    data = {**found.to_dict(), **change}
+    data = {name: value for name, value in data.items() if value is not None or name == "cost"}
+    with pytest.raises(ConfigError) as told:
+        Solution.from_dict(data)
+    assert wrong in str(told.value)
+
+
+def test_reasons_to_stop_are_told_in_words() -> None:
+    assert stopped_in_words("agreed") == (
+        "Stopped (agreed): the first independent answers all say the same."
+    )
+    assert stopped_in_words("mine") == "Stopped (mine)."  # by a strategy of somebody's own
+    assert all(one.advice for one in STOP_REASONS.values())
