@@ -124,8 +124,8 @@ def test_each_call_can_be_read_again_with_what_was_asked(tmp_path: Path) -> None
     with CallJournal(file) as journal:
         solve("How many?", model, context=context, journal=journal, thread_id="mine")
         [search] = {row[0] for row in journal._connection.execute("SELECT search FROM mctsr_calls")}
-        calls = journal.calls(search)
-        assert journal.calls("another") == []
+        calls = journal.recorded(search)
+        assert journal.recorded("another") == []
     # A draft and its reward; then critique, refinement, and a reward of the new and the old answer
     assert [(call["rollout"], call["role"]) for call in calls] == [
         *[(0, "draft"), (0, "evaluate")],
@@ -144,7 +144,7 @@ def test_each_call_can_be_read_again_with_what_was_asked(tmp_path: Path) -> None
         connection.execute("UPDATE mctsr_calls SET reply = 'x' WHERE role = 'critique'")
     connection.close()
     with CallJournal(file) as journal:
-        kept = journal.calls(search)
+        kept = journal.recorded(search)
     assert [(call["asked"], call["role"]) for call in kept][:2] == [([], "draft"), ([], "evaluate")]
     assert len(kept) == 5
 

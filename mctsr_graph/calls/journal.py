@@ -217,7 +217,7 @@ class CallJournal:
             self._write_taken()
             return self._connection.execute(query, (search,)).fetchone() is not None
 
-    def calls(self, search: str) -> list[Told]:
+    def recorded(self, search: str) -> list[Told]:
         """Every call of a search in order, with what was asked; what cannot be read is left out."""
         query = "SELECT rollout, role, sample, attempt, reply, asked FROM mctsr_calls"
         query += " LEFT JOIN mctsr_prompts USING (request) WHERE search = ?"

@@ -118,8 +118,8 @@ def stored_calls(path: str | Path, stored: StoredSearch) -> list[Told]:
         values = values_of(graph.get_state(_config(stored.thread_id)))
     with CallJournal(path) as journal:
         search, branch = values.get("search") or "", values.get("branch") or ""
-        found = journal.calls(f"{search}/") if search else []
-        edited = journal.calls(f"{search}/{branch}") if branch else []
+        found = journal.recorded(f"{search}/") if search else []
+        edited = journal.recorded(f"{search}/{branch}") if branch else []
     first = min((call["rollout"] for call in edited), default=None)
     own = {(call["rollout"], call["role"]) for call in edited}
     before = [

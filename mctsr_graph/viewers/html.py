@@ -40,7 +40,7 @@ def render_html(solution: Mapping[str, Any], calls: Sequence[Mapping[str, Any]] 
 
     Args:
         solution: The fields of a `Solution`, as its `to_json` gives them.
-        calls: What the model was asked and replied, as `CallJournal.calls` gives it.
+        calls: What the model was asked and replied, as `CallJournal.recorded` gives it.
 
     Returns:
         The whole page, about 0.7 MB beyond its texts.
@@ -175,23 +175,34 @@ def _replayed(solution: Mapping[str, Any]) -> dict[str, Any]:
     return {"steps": list(_packed(steps)), **ended}
 
 
+_SHORT = {
+    **{"index": "i", "task": "t", "act": "a", "node": "n", "parent": "p", "leader": "l"},
+    **{"leader_q": "q", "chance": "c", "price": "d"},
+}
+_COUNTED = {"calls": "k", "tokens": "o", "seconds": "s"}
+
+
 def _packed(steps: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Steps without what goes without saying; `unpacked` of classes.js puts it back."""
-    known = set[str]()  # nodes whose q is known
+    """Steps in few bytes; `unpacked` of classes.js gives them their names back."""
+    known, before = set[str](), dict.fromkeys(_COUNTED, 0)  # nodes whose q is known
     for step in steps:
-        packed = {name: one for name, one in step.items() if one not in (None, [], {})}
-        if packed.pop("known", False):
-            packed["known"] = 1
-        if packed.get("made") == [packed.get("node")]:
-            del packed["made"]
-        elif "node" in packed:
-            packed.setdefault("made", [])
+        packed = {short: step[name] for name, short in _SHORT.items() if step.get(name) is not None}
+        if step["made"] != [step["node"]] and (step["made"] or step["node"] is not None):
+            packed["m"] = step["made"]
+        if step["rewards"]:
+            packed["r"] = {one: len(points) for one, points in step["rewards"].items()}
         # In a deep tree most values have been unknown for long
         values = {i: q for i, q in step["values"].items() if q is not None or i in known}
-        known |= values.keys()
-        known -= {i for i, q in values.items() if q is None}
-        packed |= {"values": {i: q if q is None else round(q, 6) for i, q in values.items()}}
-        yield {name: one for name, one in packed.items() if one != {}}
+        known = (known | values.keys()) - {i for i, q in values.items() if q is None}
+        if values:
+            packed["v"] = {i: q if q is None else round(q, 5) for i, q in values.items()}
+        if not step["known"]:
+            packed["z"] = 1
+        for name, short in _COUNTED.items():
+            now = step[name] or before[name]
+            if now != before[name]:
+                packed[short], before[name] = round(now - before[name], 3), now
+        yield packed
 
 
 _RULES = {
@@ -217,6 +228,9 @@ def _sureness(choice: Mapping[str, Any] | None) -> dict[str, str]:
 def _node(node: Node, classes: dict[str, int]) -> dict[str, Any]:
     """A node without what is empty, and with the number of its class of equal answers."""
     fields = {k: v for k, v in node.items() if v is not None and v is not False}
+    fields["rewards"] = [round(reward, 4) for reward in node["rewards"]]
+    if node["q"] is not None:
+        fields["q"] = round(node["q"], 5)
     del fields["children"]  # the other side of parent
     fields.pop("answer_class", None)  # told as a number
     if (name := class_of(node)) is not None:

@@ -1,10 +1,16 @@
 /* Which answers are equal, and in what order they are named: A is the one that is returned. */
 
-/** A step with what its packing (`_packed` of html.py) has left out. */
-function unpacked(step) {
-  const node = step.node ?? null;
-  const none = { task: null, parent: null, leader: null, leader_q: null, chance: null, calls: null, tokens: null, seconds: null, price: null };
-  return { ...none, rewards: {}, values: {}, made: node === null ? [] : [node], ...step, node, known: Boolean(step.known) };
+const COUNTED = { k: "calls", o: "tokens", s: "seconds" };
+
+/** Steps as `_packed` of html.py made them, with their names and what goes without saying. */
+function unpacked(steps) {
+  const sums = {};
+  return steps.map((step) => {
+    for (const [short, name] of Object.entries(COUNTED)) sums[name] = (sums[name] ?? 0) + (step[short] ?? 0);
+    const { i: index, t: task = null, a: act, n: node = null, p: parent = null, r: rewards = {}, v: values = {}, l: leader = null } = step;
+    const { m: made = node === null ? [] : [node], q: leader_q = null, c: chance = null, d: price = null, z: unknown = 0 } = step;
+    return { index, task, act, node, parent, rewards, values, leader, made, leader_q, chance, price, known: !unknown, ...(unknown ? {} : sums) };
+  });
 }
 
 /** Set `rank` (0 for A; null where no final answer is stated) and `order` of every node. */
@@ -26,6 +32,9 @@ function rankClasses(search, created) {
 
 /** Set `outNow` of every node: whether a person has taken it out of play by now. */
 function markOut(search) {
+  if (search.now === search.last) { // what stands in the tree, also where nothing was recorded
+    for (const node of search.nodes) [node.prunedNow, node.pinnedNow] = [Boolean(node.pruned), Boolean(node.pinned)];
+  }
   const isPinned = search.nodes.some((node) => node.pinnedNow);
   for (const node of search.nodes) { // parents go before children
     node.cutNow = Boolean(node.prunedNow || node.up?.cutNow);

@@ -8,8 +8,8 @@ function itemsBelow(node, { search, collapsed, unfolded, kept }) {
   if (node !== null && (node.fold || collapsed.has(node))) return [];
   const children = node === null ? search.roots : node.children;
   if (children.length < 2) return children;
-  const byRank = (a, b) => (a.rank ?? Infinity) - (b.rank ?? Infinity) || a.index - b.index;
-  const ordered = [...children].sort(byRank);
+  const byRank = (a, b) => (a.rank ?? 1e9) - (b.rank ?? 1e9) || a.index - b.index;
+  const ordered = node === null ? [...children].sort(byRank) : children;
   const groups = Map.groupBy(ordered.filter((child) => child.children.length === 0 && !kept.has(child)),
     (child) => child.rank ?? -1);
   const folds = new Map(); // node -> the fold it is in
@@ -78,7 +78,7 @@ function stack(roots, outlines) {
   return { top: top.map((row) => row - middle), bottom: bottom.map((row) => row - middle) };
 }
 
-const TILE = { least: 4, most: 26, side: 10, head: 24, gap: 8, rows: 7 };
+const TILE = { least: 3, most: 26, side: 10, head: 23, gap: 6, rows: 7 };
 
 /** A tile a node, in rows by class, as large as they fit: {side, rows: [{key, nodes, y}], height}. */
 function tiling(search, width, height) {

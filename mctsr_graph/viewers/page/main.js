@@ -273,7 +273,7 @@ function begin(shown) {
   hearing = new AbortController();
   play(false);
   const created = [...shown.nodes];
-  search = new Search({ ...shown, steps: shown.steps.map(unpacked), calls: unpackedCalls(shown) });
+  search = new Search({ ...shown, steps: unpacked(shown.steps), calls: unpackedCalls(shown) });
   search.seek(search.last);
   markOut(search);
   rankClasses(search, created);

@@ -42,7 +42,7 @@ class Panels {
   }
 
   #answer(node, isRefined) {
-    const text = texted("div", { class: "prose" }, node.answer);
+    const text = texted("div", { class: "prose answer" }, node.answer);
     if (!isRefined) return section("Answer", text, copier("the answer", node.answer));
     const change = changeOf(node, false);
     change.hidden = true;

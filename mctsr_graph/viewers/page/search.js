@@ -70,7 +70,7 @@ class Search {
 
   #advance({ made, rewards, values, act, node }) {
     for (const id of made) this.byId.get(id).shown = true;
-    for (const [id, added] of Object.entries(rewards)) this.byId.get(id).rewardsNow += added.length;
+    for (const [id, added] of Object.entries(rewards)) this.byId.get(id).rewardsNow += added;
     for (const [id, q] of Object.entries(values)) this.byId.get(id).qNow = q;
     if (act === "prune" || act === "restore") this.byId.get(node).prunedNow = act === "prune";
     if (act === "pin" || act === "unpin") this.byId.get(node).pinnedNow = act === "pin";

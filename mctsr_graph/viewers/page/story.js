@@ -23,9 +23,10 @@ class Story {
   /** The panel, up to now. */
   draw() {
     const { search } = this;
-    const steps = turningPoints(search).filter(({ at }) => at <= search.now);
-    const parts = [];
-    if (steps.length === 0) parts.push(...this.#line());
+    const isKnown = search.steps.every(({ known }) => known);
+    const steps = isKnown ? turningPoints(search).filter(({ at }) => at <= search.now) : [];
+    const parts = isKnown ? [] : this.#line();
+    if (isKnown && steps.length === 0) parts.push(note("No answer was found."));
     steps.forEach((step, place) => {
       const isOpen = place < OPEN_STEPS || place >= steps.length - OPEN_STEPS;
       parts.push(this.#step(step, isOpen), this.#meanwhile(step.at + 1, Math.min(step.until, search.now + 1), step.best));
@@ -93,7 +94,6 @@ class Story {
   /** Of a search whose order is not known: the line of refinements that the answer comes from. */
   #line() {
     const path = pathOf(this.search.bestNow()).toReversed();
-    if (path.length === 0) return [note("No answer was found.")];
     return [note("When each answer led is not known of this search. The answer comes from these:"),
       ...path.map((node) => element("section", { class: "step" },
         element("h3", {}, `Node ${node.id}`),
