@@ -50,7 +50,8 @@ def test_solve_prints_answer_tree_and_cost() -> None:
     assert "Answer of rollout 2: \\boxed{2}\n\nFinal answer: 2\n" in result.stdout
     assert "\n0  q " in result.stdout
     assert "*best*" in result.stdout
-    assert "2 rollouts. Stopped (max_rollouts): all rollouts that" in result.stdout
+    assert " in 2 rollouts, " in result.stdout
+    assert "\nStopped (max_rollouts): all rollouts that" in result.stdout
     assert re.search(r"evaluate +│ 5 ", result.stdout)
     assert "rollout 2 of 2: q 54.0, best 2 (q 54.0)" in result.stderr
 

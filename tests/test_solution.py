@@ -24,33 +24,37 @@ def found(keyed: ScriptedChatModel) -> Solution:
 def test_five_lines_tell_what_a_reader_asks_first(found: Solution) -> None:
     cost = {**no_cost(), "calls": 14, "input_tokens": 12_000, "output_tokens": 345}
     told = replace(found, usage={"draft": cost}, cost=0.0125)
-    lines = str(told).splitlines()
-    assert lines[0] == f"Answer: {found.final_answer}"
-    assert lines[1].startswith("Confidence: ")
-    assert lines[2:] == [
-        "Search: 3 rollouts, 4 answers, 14 model calls",
-        "Cost: 12,000 tokens in, 345 out; price 0.0125",
+    told = replace(told, seconds=2.5)
+    says, lines = told.verdict["says"], str(told).splitlines()
+    assert lines == [
+        says["likely"],
+        f"{says['close']} {says['why']}",
+        f"{says['draft']} {says['settled']}",
+        "Cost: 14 calls in 3 rollouts, 12,345 tokens, 2.5 s, price 0.0125.",
         "Stopped (max_rollouts): all rollouts that `max_rollouts` allows were made.",
     ]
+    assert lines[0].startswith(f"{found.final_answer}, ")
     assert told.summary() == str(told)
     assert len(repr(told)) < 200
 
 
 def test_what_is_not_known_is_said(found: Solution) -> None:
     cost = {**no_cost(), "calls": 1, "unmetered_calls": 1, "unpriced_calls": 1}
+    node: Any = {**found.tree["0"], "final_answer": None, "answer_class": None}
     told = replace(
         found, answer="Hard\nto \x1b[31msay", final_answer=None, choice=None, cost=None,
-        usage={"draft": cost}, stop_reason=None, rollouts=1,
+        usage={"draft": cost}, stop_reason=None, rollouts=1, record=[], seconds=None,
+        tree={"0": node}, best="0",
     )  # fmt: skip
     assert told.summary().splitlines() == [
-        "Answer: Hard to ?[31msay (states no final answer)",
-        "Confidence: not known, since no final answer is stated",
-        "Search: 1 rollout, 4 answers, 1 model call",
-        "Cost: 0 tokens in, 0 out (not known of 1 call); price not known",
+        "No final answer is stated, so how likely it is to be right is not known.",
+        "A single draft stated no final answer. When it was settled is not known.",
+        "Cost: 1 call in 1 rollout, tokens not known, price not known.",
         "Not over yet.",
     ]
     assert told.confidence is None
-    assert replace(told, answer=None).summary().startswith("Answer: none was found\n")
+    nothing = replace(told, answer=None, best=None, tree={})
+    assert nothing.summary().startswith("No answer was found.\nCost: 1 call")
 
 
 def test_confidence_is_that_of_the_choice(found: Solution) -> None:

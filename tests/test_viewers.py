@@ -54,7 +54,7 @@ def test_a_tree_is_drawn_with_its_values_and_its_best() -> None:
     }
     assert render_text(tree, "4") == "\n".join(
         [
-            "0  q 36.2  [10, 20]  no final answer",
+            "0  q 36.3  [10, 20]  no final answer",
             "├─ 2  q 60.0  [40]  24",
             "│  └─ 4  q 80.5  [80.5]  24 (same text as 2)  *best*",
             "└─ 3  q -30.0  [-30]  7",
@@ -90,7 +90,7 @@ def test_a_tree_is_drawn_for_mermaid() -> None:
     assert render_mermaid(SMALL, "1") == (
         "flowchart LR\n"
         '    n0["0: 7 #34;or#34; #96;8#96;<br/>q -3.5"]\n'
-        '    n1["1: #36;x#60;y#36;<br/>q 60.2"]\n'
+        '    n1["1: #36;x#60;y#36;<br/>q 60.3"]\n'
         '    n2["2: no final answer<br/>q 0.0"]\n'
         "    n0 ==> n1\n"
         "    n0 --> n2\n"
@@ -116,13 +116,13 @@ def in_terminal(tree: Tree, best: str | None, lines: int | None, width: int = 80
 def test_a_terminal_shows_all_or_what_has_room() -> None:
     assert in_terminal(SMALL, "1", None) == [
         '0  q -3.5  [0]  7 "or" `8`',
-        "├── 1  q 60.2  [0]  $x<y$  *best*",
+        "├── 1  q 60.3  [0]  $x<y$  *best*",
         "└── 2  q 0.0  [0]  no final answer",
     ]
     assert in_terminal(SMALL, "1", 3) == [
         "… 1 more node",
         '└── 0  q -3.5  [0]  7 "or" `8`',
-        "    └── 1  q 60.2  [0]  $x<y$  *best*",
+        "    └── 1  q 60.3  [0]  $x<y$  *best*",
     ]
 
 

@@ -29,9 +29,8 @@ from mctsr_graph.run.estimate import Estimate
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import OnChange, OnEvent, SearchControl
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.viewers.rich_tree import rich_tree
-from mctsr_graph.viewers.text import classes_in_words, points, render_text
+from mctsr_graph.viewers.text import points, render_text
 
 
 @contextmanager
@@ -188,17 +187,16 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
     if solution.answer is not None:
         out.print(solution.answer)
         out.print(f"\nFinal answer: {solution.final_answer or 'none stated'}")
-    if solution.choice is not None and solution.choice["rule"] != "max_q":
-        out.print(f"Answers found: {classes_in_words(solution.choice)}")
+    summary = solution.summary().split("\n")
+    for line in summary[:-2]:
+        out.print(line)
     if show_tree:
         out.print("\nTree (id, q, rewards, final answer)")
         out.print(render_text(solution.tree, solution.best))
     out.print()
     out.print(cost_table(solution.usage))
-    unmetered = total_cost(solution.usage)["unmetered_calls"]
-    if unmetered:
-        out.print(f"The tokens of {unmetered} calls are not known.")
-    out.print(f"{solution.rollouts} rollouts. {stopped_in_words(solution.stop_reason)}")
+    for line in summary[-2:]:  # cost, and why it has stopped
+        out.print(line)
     for failure in solution.failures:
         out.print(f"Failed in rollout {failure['rollout']}: {failure['message']}")
 

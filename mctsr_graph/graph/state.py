@@ -131,6 +131,6 @@ def fresh_state(question: Question) -> MCTSrState:
     unknown = ("answer", "final_answer", "mctsr", "best", "stop_reason", "choice", "drafted")
     counts = ("rollouts", "idle_rollouts", "failed_rollouts", "lost_rollouts")
     known = {"problem": question.text, "attachments": list(question.blocks), "search": ""}
-    grown = {"tree": {}, "record": [], "failures": [], "wave": {}}
+    grown: dict[str, Any] = {"tree": {}, "record": [], "failures": [], "wave": {}}
     state = {**known, **grown, **dict.fromkeys(unknown), **dict.fromkeys(counts, 0)}
     return cast(MCTSrState, {**state, "usage": no_usage(), "seconds": 0.0})

@@ -26,7 +26,6 @@ from mctsr_graph.run.solve import search_for
 from mctsr_graph.run.spec import SolveSpec, ToolOptions, changed
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Block, as_question
-from mctsr_graph.text.reward_scale import RANGE
 
 DESCRIPTION = (
     "Solve a hard problem of mathematics by a search: answers are drafted, criticised, refined "
@@ -48,11 +47,12 @@ def create_mctsr_tool(
 ) -> BaseTool:
     """Make a tool that answers a problem by a search.
 
-    The agent is told the final answer with its derivation, at most 1,500 characters; the
-    message's `artifact` holds the fields of the `Solution` as plain JSON, so that every
-    checkpointer keeps it: `Solution.from_dict(message.artifact)`. It is as large as the texts of
-    the tree. A search that fails is a message with status "error". Each call is a search of its
-    own, apart from the agent's thread and context.
+    The agent is told the final answer with its derivation, at most 1,500 characters, and the
+    verdict: how likely it is, why, and at what cost. The message's `artifact` holds the fields of
+    the `Solution` as plain JSON, so that every checkpointer keeps it:
+    `Solution.from_dict(message.artifact)`. It is as large as the texts of the tree. A search that
+    fails is a message with status "error". Each call is a search of its own, apart from the
+    agent's thread and context.
 
     Events of the search (see `mctsr_graph.graph.events`), with the `tool_call_id` added, go to the
     agent's stream modes "custom" and "tools". Its tokens go to none.
@@ -167,16 +167,11 @@ def _told(solution: Solution) -> tuple[str, dict[str, Any]]:
 
 
 def _summary(solution: Solution, answer: str) -> str:
-    """The final answer, its derivation (the end of a long one), and how good it was judged."""
+    """The final answer, its derivation (the end of a long one), and the verdict."""
     if len(answer) > _MOST_JUSTIFICATION:
         answer = "[...] " + answer[-_MOST_JUSTIFICATION:]
     stated = f"Final answer: {solution.final_answer}\n\n" if solution.final_answer else ""
-    judged = ""
-    if solution.best is not None:
-        q = solution.tree[solution.best]["q"]
-        told = "not judged" if q is None else f"judged {q:.0f} of {RANGE}"
-        judged = f"\n\n(The best of {len(solution.tree)} answers, {told}.)"
-    return f"{stated}{answer}{judged}"
+    return f"{stated}{answer}\n\n({' '.join(solution.verdict['says'].values())})"
 
 
 def _failed(error: Exception) -> ToolException:

@@ -8,13 +8,14 @@ from html import escape
 from typing import Any, Self
 
 from mctsr_graph.calls.request import Failure
-from mctsr_graph.calls.usage import Usage, total_cost
+from mctsr_graph.calls.usage import Usage
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.strategies.choose import Choice
-from mctsr_graph.text.printable import printable, printable_json
+from mctsr_graph.text.printable import printable_json
 from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.tree.tree import Node
+from mctsr_graph.tree.verdict import Verdict, verdict_of
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,8 +43,8 @@ class Solution:
     """Why this answer: the classes of final answers with their votes, rewards and chances."""
     cost: float | None = None
     """Price of all calls in the currency of the prices; None where that of one is not known."""
-    seconds: float = field(default=0.0, compare=False)
-    """Time spent waiting for the model, to a tenth of a second."""
+    seconds: float | None = field(default=None, compare=False)
+    """Time spent waiting for the model, to a tenth of a second; None where it is not known."""
     record: list[Recorded] = field(default_factory=list, compare=False)
     """What each rollout came to, in order (see `mctsr_graph.tree.record`). A search that was stored
     by an earlier version has none, or only the end."""
@@ -60,19 +61,17 @@ class Solution:
         """
         return self.choice["confidence"] if self.choice is not None else None
 
+    @property
+    def verdict(self) -> Verdict:
+        """What the search has come to and how sure that is: figures, and the sentences of it."""
+        return verdict_of(vars(self))
+
     def summary(self) -> str:
-        """Five lines: the answer, how sure it is, what was done, what it cost, and why it ended."""
-        done = f"Search: {_counted(self.rollouts, 'rollout')}, {_counted(len(self.tree), 'answer')}"
-        calls = total_cost(self.usage)["calls"]
-        return "\n".join(
-            [
-                f"Answer: {self._short_answer()}",
-                f"Confidence: {self._how_sure()}",
-                f"{done}, {_counted(calls, 'model call')}",
-                f"Cost: {_cost_in_words(self)}",
-                stopped_in_words(self.stop_reason),
-            ]
-        )
+        """Five lines: the answer and its chance, why it, what a draft said, cost, and the end."""
+        says = self.verdict["says"]
+        topics = (("likely",), ("close", "why"), ("draft", "settled"), ("cost",))
+        lines = [" ".join(says[topic] for topic in line if topic in says) for line in topics]
+        return "\n".join(filter(None, [*lines, stopped_in_words(self.stop_reason)]))
 
     def __str__(self) -> str:
         """The five lines of `summary`."""
@@ -84,18 +83,6 @@ class Solution:
             f"Solution(final_answer={self.final_answer!r}, confidence={self.confidence!r}, "
             f"rollouts={self.rollouts}, nodes={len(self.tree)}, stop_reason={self.stop_reason!r})"
         )
-
-    def _short_answer(self) -> str:
-        if self.answer is None:
-            return "none was found"
-        if self.final_answer is not None:
-            return _one_line(self.final_answer)
-        return f"{_one_line(self.answer)} (states no final answer)"
-
-    def _how_sure(self) -> str:
-        if self.choice is None or self.confidence is None:
-            return "not known, since no final answer is stated"
-        return f"{100 * self.confidence:.0f} %"
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain values, of which JSON can be made; `from_dict` takes them back."""
@@ -132,26 +119,3 @@ class Solution:
             f'<iframe srcdoc="{escape(self.to_html())}" sandbox="allow-scripts" '
             'title="Search tree" style="width: 100%; height: 760px; border: 0"></iframe>'
         )
-
-
-_WIDTH = 100
-
-
-def _one_line(text: str) -> str:
-    """The beginning of a text of a model, without what a terminal would obey."""
-    flat = printable(" ".join(text.split()))
-    return flat if len(flat) <= _WIDTH else f"{flat[: _WIDTH - 3]}..."
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def _cost_in_words(solution: Solution) -> str:
-    """Tokens and money; what is not known is said."""
-    total = total_cost(solution.usage)
-    told = f"{total['input_tokens']:,} tokens in, {total['output_tokens']:,} out"
-    if total["unmetered_calls"]:
-        told += f" (not known of {_counted(total['unmetered_calls'], 'call')})"
-    price = "not known" if solution.cost is None else f"{solution.cost:.6f}".rstrip("0").rstrip(".")
-    return f"{told}; price {price}"

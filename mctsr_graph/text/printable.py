@@ -27,6 +27,12 @@ def printable(text: str, keep: str = "") -> str:
     return text if text.isprintable() else "".join(_seen(c, keep) for c in text)
 
 
+def one_line(text: str, most: int = 60) -> str:
+    """A text of a model on one line of `most` characters, without what a terminal would obey."""
+    flat = printable(" ".join(text.split()))
+    return flat if len(flat) <= most else flat[: most - 3] + "..."
+
+
 def _seen(c: str, keep: str) -> str:
     if c in keep or c.isprintable():
         return c

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from mctsr_graph.text.printable import printable
+from mctsr_graph.text.figures import percent, points
+from mctsr_graph.text.printable import one_line
 from mctsr_graph.tree.tree import Node, roots
+
+__all__ = ["classes_in_words", "label", "one_line", "points", "render_text"]
 
 
 def render_text(tree: Mapping[str, Node], best: str | None = None) -> str:
@@ -55,20 +57,7 @@ def classes_in_words(choice: Mapping[str, Any]) -> str:
     votes = sum(one["votes"] for one in choice["classes"])
     told = []
     for one in choice["classes"][:3]:
-        chance = f"{100 * one['chance']:.0f} %"
+        chance = percent(one["chance"])
         found = f"{one['votes']} of {votes} nodes"
         told.append(f"{one_line(one['final_answer'], 40)} ({found}, chance {chance})")
     return ", ".join(told) or "none that is stated as final"
-
-
-def points(q: float | None) -> str:
-    """A q as people read it, rounded as a page does; a node that was never judged has none."""
-    if q is None:
-        return "-"
-    return str(Decimal(q).quantize(Decimal("0.1"), ROUND_HALF_UP))
-
-
-def one_line(text: str, most: int = 60) -> str:
-    """A text of a model on one line of `most` characters, without what a terminal would obey."""
-    flat = printable(" ".join(text.split()))
-    return flat if len(flat) <= most else flat[: most - 3] + "..."

@@ -2,7 +2,7 @@
 
 const COUNTED = { k: "calls", o: "tokens", s: "seconds" };
 
-/** Steps as `_packed` of html.py made them, with their names and what goes without saying. */
+/** Steps as `_packed` of page_data.py made them, with their names and what goes without saying. */
 function unpacked(steps) {
   const sums = {};
   return steps.map((step) => {

@@ -2,7 +2,7 @@
 
 const ROLES = { draft: "Draft", critique: "Critique", refine: "Refinement", merge: "Merge", evaluate: "Judge", calibrate: "Judge" };
 
-/** Calls as they are packed (`_pooled` of html.py), with their texts. */
+/** Calls as they are packed (`_pooled` of page_data.py), with their texts. */
 function unpackedCalls({ calls = [], texts, nodes }) {
   const textOf = (place) => (typeof place === "number" ? texts[place]
     : nodes[Number(place.slice(1))][place[0] === "a" ? "answer" : "critique"]);

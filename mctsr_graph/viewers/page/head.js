@@ -16,12 +16,18 @@ function showHead(search) {
     fill("copy-answer");
   }
   fill("found-letter", ...(best ? [letter(best.rank)] : []));
-  byId("likely").textContent = says.likely ?? "";
+  byId("likely").textContent = onPage(says.likely ?? "", search.verdict);
   fill("says", ...Object.entries(says).filter(([name]) => name !== "likely")
-    .map(([name, words]) => element("span", { class: `said-${name}` }, `${words} `)));
+    .map(([name, words]) => element("span", { class: `said-${name}` }, `${onPage(words, search.verdict)} `)));
   showChances(search);
   showAbout(search);
   for (const all of document.querySelectorAll(".all")) clamp(all);
+}
+
+/** A sentence of the verdict with its answers in plain words instead of TeX, and a true minus. */
+function onPage(words, { answer, runner_up: next, first }) {
+  const answers = [answer, next, first].filter((one) => one && one.length < 200);
+  return answers.reduce((told, one) => told.replaceAll(one, plain(one)), words).replace(/(?<![\w-])-(?=\d)/g, "−");
 }
 
 function plainProblem(problem) {

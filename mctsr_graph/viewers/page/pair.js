@@ -25,7 +25,7 @@ class Pair {
     return element("section", { class: "side", "aria-label": name },
       element("h3", { dir: "auto" }, name),
       element("p", { class: "turn" }, letter(rank), " ", answer ? texted("span", { class: "said" }, shorten(answer, 120), showAnswer) : "no answer"),
-      element("p", { class: "muted" }, Object.values(says).join(" ")),
+      element("p", { class: "muted" }, onPage(Object.values(says).join(" "), verdict)),
       this.#lane(this.lanes[which]), this.picks[which]);
   }
 

@@ -1,0 +1,149 @@
+"""What a search has come to, and how sure that is: figures, and sentences that everybody says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+from typing_extensions import TypedDict
+
+from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.record import Recorded
+from mctsr_graph.tree.tree import Node
+from mctsr_graph.tree.verdict_words import sentences
+
+Standing = Literal["alone", "clear", "unsure", "close", "behind", "unknown"]
+_CLOSE = 0.2  # less between two chances is close, and so is less than twice the other
+_OFTEN = 2.0
+
+
+class Verdict(TypedDict):
+    """What a search has come to. A page, a terminal and a tool say `says`, and nothing else."""
+
+    answer: str | None
+    """The short answer, or None where none is stated."""
+    chance: float | None
+    """Chance of it to be right, 0 to 1."""
+    nodes: int | None
+    """Nodes that state it, without those whose reply is another's once more."""
+    runner_up: str | None
+    """The likeliest of the other answers."""
+    runner_up_chance: float | None
+    runner_up_nodes: int | None
+    standing: Standing
+    """alone: no other answer was found. clear, close: how far it is ahead. unsure: it is ahead, but
+    hardly likely. behind: another answer is likelier. unknown: nothing tells."""
+    rule: str | None
+    """What has chosen it: the setting `choice`, or the name of a strategy."""
+    first: str | None
+    """What the first draft said: the answer without a search."""
+    first_agrees: bool | None
+    """Whether that is an equal answer; None where there is no draft."""
+    settled: int | None
+    """Model calls after which this answer led until the end; None where that is not known."""
+    calls: int
+    tokens: int
+    """Input and output tokens, as the model reported them."""
+    unmetered_calls: int
+    """Calls that reported none."""
+    seconds: float | None
+    cost: float | None
+    """In the currency of the prices; None where the price of a call is not known."""
+    rollouts: int
+    is_over: bool
+    says: dict[str, str]
+    """The sentences in the order to be shown: likely, close, why, draft, settled, cost. A topic of
+    which nothing can be said is left out."""
+
+
+def verdict_of(found: Mapping[str, Any]) -> Verdict:
+    """Say what a search has come to.
+
+    Args:
+        found: The fields of a `Solution`, as its `to_dict` or `to_json` gives them.
+    """
+    tree, best = found["tree"], found["best"]
+    node = tree[best] if best is not None else None
+    verdict = {
+        "answer": node["final_answer"] if node is not None else found.get("final_answer"),
+        **_standing(found),
+        **_first(tree, node),
+        "settled": _settled(tree, found.get("record") or [], node),
+        "calls": _sum(found, "calls"),
+        "tokens": _sum(found, "input_tokens") + _sum(found, "output_tokens"),
+        "unmetered_calls": _sum(found, "unmetered_calls"),
+        "seconds": found.get("seconds"),
+        "cost": found.get("cost"),
+        "rollouts": found["rollouts"],
+        "is_over": found.get("stop_reason") not in (None, "interrupted"),
+    }
+    return cast(Verdict, {**verdict, "says": sentences(verdict, tree, best)})
+
+
+def _standing(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The class of the answer beside the likeliest other one."""
+    choice, best, record = found.get("choice"), found["best"], found.get("record") or []
+    told: dict[str, Any] = dict.fromkeys(
+        ("chance", "nodes", "runner_up", "runner_up_chance", "runner_up_nodes", "rule")
+    )
+    if choice is None:  # the search is under way: the record tells what was believed last
+        if record and record[-1]["leader"] == best:
+            told["chance"] = record[-1]["chance"]
+        return {**told, "standing": "unknown"}
+    told |= {"chance": choice["confidence"], "rule": choice["rule"]}
+    own = next((one for one in choice["classes"] if best in one["nodes"]), None)
+    if own is None:
+        return {**told, "standing": "unknown"}
+    told["nodes"] = own["votes"]
+    other = next((one for one in choice["classes"] if one is not own), None)
+    if other is not None:
+        told["runner_up"], told["runner_up_chance"] = other["final_answer"], other["chance"]
+        told["runner_up_nodes"] = other["votes"]
+    return {**told, "standing": _how_far(own, other)}
+
+
+def _how_far(own: Mapping[str, Any], other: Mapping[str, Any] | None) -> Standing:
+    if other is None:
+        return "alone"
+    chance, rival = own["chance"], other["chance"]
+    if rival > chance:
+        return "behind"
+    is_near = chance < _OFTEN * rival or chance - rival < _CLOSE
+    if is_near or other["votes"] >= own["votes"]:
+        return "close"
+    return "clear" if chance >= 0.5 else "unsure"
+
+
+def _first(tree: Mapping[str, Node], node: Node | None) -> dict[str, Any]:
+    """What the first draft said, and whether the search has come to the same."""
+    drafts = (one for one in tree.values() if one["parent"] is None and not one["dummy"])
+    first = next(drafts, None)
+    if first is None or node is None or first["rollout"] > 0:
+        return {"first": None, "first_agrees": None}
+    key = class_of(first)
+    return {
+        "first": first["final_answer"],
+        "first_agrees": key is not None and key == class_of(node),
+    }
+
+
+def _settled(tree: Mapping[str, Node], record: Sequence[Recorded], node: Node | None) -> int | None:
+    """The calls after which an answer like that of `node` led until the end."""
+
+    def is_same(leader: str | None) -> bool:
+        if leader is None or node is None:
+            return False
+        own = class_of(node)
+        return leader == node["id"] if own is None else class_of(tree[leader]) == own
+
+    settled = None
+    for row in reversed(record):
+        if not is_same(row["leader"]):
+            return settled
+        settled = row["calls"]
+    # It has led since the record begins, which may be later than the search
+    return settled if record and record[0]["index"] == 0 else None
+
+
+def _sum(found: Mapping[str, Any], count: str) -> int:
+    return sum(cost.get(count, 0) for cost in found["usage"].values())

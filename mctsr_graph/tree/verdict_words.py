@@ -1,0 +1,153 @@
+"""The sentences of a verdict: the same on a page, in a terminal and in a message of a tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mctsr_graph.text.figures import counted, percent, points, price_in_words
+from mctsr_graph.text.printable import one_line
+from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.copies import distinct
+from mctsr_graph.tree.steered import in_play
+from mctsr_graph.tree.tree import Node
+
+RULES = {
+    "max_q": "the highest q",
+    "majority": "most votes",
+    "weighted": "votes, refinements and rewards",
+    "rsa": "most votes in the last population",
+}
+"""What a choice goes by, in words."""
+
+
+def sentences(
+    verdict: Mapping[str, Any], tree: Mapping[str, Node], best: str | None
+) -> dict[str, str]:
+    """What is said of a verdict, by topic; a topic of which nothing is known is left out."""
+    if best is None:
+        told = {"likely": "No answer was found.", "cost": _cost(verdict)}
+        return told
+    told = {
+        "likely": _likely(verdict),
+        "close": _close(verdict),
+        "why": _why(verdict, tree, best),
+        "draft": _draft(verdict),
+        "settled": _settled(verdict),
+        "cost": _cost(verdict),
+    }
+    return {topic: words for topic, words in told.items() if words}
+
+
+def _likely(verdict: Mapping[str, Any]) -> str:
+    chance, rival = verdict["chance"], verdict["runner_up"]
+    if verdict["answer"] is None:
+        return "No final answer is stated, so how likely it is to be right is not known."
+    answer = one_line(verdict["answer"])
+    if chance is None:
+        return f"{answer}; how likely it is to be right is not known."
+    beside = ""
+    if rival is not None:
+        beside = f" (next: {one_line(rival, 40)}, {percent(verdict['runner_up_chance'])})"
+    return f"{answer}, {percent(chance)} likely{beside}."
+
+
+def _close(verdict: Mapping[str, Any]) -> str:
+    standing = verdict["standing"]
+    if standing == "unknown":
+        return ""
+    if standing == "alone":
+        return f"No other answer was found: {counted(verdict['nodes'], 'node')}."
+    sides = f"{counted(verdict['nodes'], 'node')} to {verdict['runner_up_nodes']}"
+    return {
+        "clear": f"Clear: {sides}.",
+        "close": f"Close: {sides}.",
+        "unsure": f"Ahead, but not likely: {sides}.",
+        "behind": f"Another answer is likelier: {sides}.",
+    }[standing]
+
+
+def _why(verdict: Mapping[str, Any], tree: Mapping[str, Node], best: str) -> str:
+    """What has chosen, and what speaks for the answer: who states it, and how it was judged."""
+    rule = verdict["rule"]
+    if rule is None:
+        return ""
+    by = RULES.get(rule, one_line(rule))
+    by += f", {points(tree[best]['q'])}" if rule == "max_q" else ""
+    own = class_of(tree[best])
+    if own is None:
+        return f"Chosen by {by}."
+    told = [*_stated(tree, own), *_judged(tree, own)]
+    return f"Chosen by {by}: {'; '.join(told)}."
+
+
+def _stated(tree: Mapping[str, Node], own: str) -> Iterator[str]:
+    """How many of each kind of answer state it."""
+    counts: dict[str, list[int]] = {}
+    for node in distinct(in_play(tree), "repeats"):
+        if not node["dummy"]:
+            count = counts.setdefault(_kind(node), [0, 0])
+            count[0] += class_of(node) == own
+            count[1] += 1
+    kinds = ("independent answer", "refinement", "merge")
+    told = [f"{counts[one][0]} of {counted(counts[one][1], one)}" for one in kinds if one in counts]
+    if told:
+        yield f"stated by {_listed(told)}"
+
+
+def _kind(node: Node) -> str:
+    if node["parent"] is None:
+        return "independent answer"
+    return "merge" if "parents" in node else "refinement"
+
+
+def _judged(tree: Mapping[str, Node], own: str) -> Iterator[str]:
+    """The mean of the nodes' mean rewards, beside that of the other answers."""
+    means: dict[bool, list[float]] = {True: [], False: []}
+    for node in in_play(tree).values():
+        if node["rewards"] and not node["dummy"]:
+            means[class_of(node) == own].append(sum(node["rewards"]) / len(node["rewards"]))
+    if not means[True]:
+        yield "never judged"
+        return
+    others = f", others {points(_mean(means[False]))}" if means[False] else ""
+    yield f"judged {points(_mean(means[True]))} on average{others}"
+
+
+def _draft(verdict: Mapping[str, Any]) -> str:
+    agrees = verdict["first_agrees"]
+    if agrees is None:
+        return ""
+    if agrees:
+        return "A single draft said the same."
+    if verdict["first"] is None:
+        return "A single draft stated no final answer."
+    return f"A single draft said {one_line(verdict['first'])}."
+
+
+def _settled(verdict: Mapping[str, Any]) -> str:
+    settled, calls = verdict["settled"], verdict["calls"]
+    if settled is None:
+        return "When it was settled is not known."
+    word = "Settled at" if verdict["is_over"] else "It leads since"
+    return f"{word} call {settled:,} of {calls:,}."
+
+
+def _cost(verdict: Mapping[str, Any]) -> str:
+    calls, silent = verdict["calls"], verdict["unmetered_calls"]
+    tokens = "tokens not known"
+    if silent < calls or not calls:
+        tokens = f"{verdict['tokens']:,} tokens"
+        tokens += f" (not known of {counted(silent, 'call')})" if silent else ""
+    told = [f"Cost: {counted(calls, 'call')} in {counted(verdict['rollouts'], 'rollout')}", tokens]
+    if verdict["seconds"] is not None:
+        told.append(f"{verdict['seconds']:,.1f} s")
+    return f"{', '.join(told)}, price {price_in_words(verdict['cost'])}."
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if words[1:] else words[0]
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
