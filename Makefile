@@ -19,7 +19,7 @@ RESOLVE = echo $(TORCH) | $(UV) pip compile --quiet pyproject.toml - --extra $(E
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock check demo test test-newest test-oldest lint format coverage benchmarks \
-	docs studio clean
+	dist docs studio clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,6 +82,9 @@ format: $(READY)  ## Put the code into its standard form
 
 benchmarks: $(READY)  ## Print what a rollout costs as the tree grows
 	$(BIN)/python -m benchmarks.growth
+
+dist: $(READY) $(UV)  ## Build sdist and wheel, and try no extra and each alone; DIST="cli ray" tries these
+	PATH=$(abspath $(BIN)):$$PATH .ci/dist $(UV) $(DIST)
 
 docs: $(READY)  ## Build the documentation as HTML in docs/_build
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build

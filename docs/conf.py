@@ -1,7 +1,14 @@
 """How `make docs` turns these pages into HTML."""
 
 project = "mctsr_graph"
-extensions = ["myst_parser"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
 source_suffix = {".md": "markdown"}
 root_doc = "index"
 exclude_patterns = ["_build"]

@@ -34,6 +34,7 @@ HEAVY = (
     *("test_models_cache", "test_page", "test_studio", "test_benchmark_ray", "test_benchmark_run"),
     *(
         "test_benchmark_report",
+        "test_benchmark_page",
         "test_worker",
         "test_grading",
         "test_answer_classes",

@@ -50,10 +50,12 @@ OUTSIDE = {
     "rich": {"benchmark", "cli", "viewers"},
     "torch": {"models"},
     "transformers": {"models"},
+    "sglang": {"models"},
+    "vllm": {"models"},
 }
 STANDARD_LIBRARY_ONLY = {"errors", "text", "tree", "strategies"}
 OPTIONAL = {"mpmath"}  # imported late, and only if it is there
-LATE = {"mpmath", "torch", "transformers"}
+LATE = {"mpmath", "sglang", "torch", "transformers", "vllm"}
 NEVER = {"sympy", "math_verify", "latex2sympy2_extended"}  # a grader's, which needs the truth
 
 

@@ -264,6 +264,16 @@ def finished(tmp_path: Path, problems: Path, model: Any) -> Path:
     return out
 
 
+def test_a_line_keeps_what_each_rollout_came_to(finished: Path) -> None:
+    for line in sorted_lines(finished):
+        searched = line["methods"]["paper"]
+        selected = str(searched["points"][-1]["selected"])
+        assert [row["index"] for row in searched["record"]] == [0, 1, 2, 3]
+        assert searched["record"][-1]["leader"] == selected == searched["choice"]["node"]
+        assert {row["node"] for row in searched["record"][1:]} == {"1", "2", "3"}
+        assert "record" not in line["methods"]["cot"]
+
+
 def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -34,6 +35,15 @@ from mctsr_graph.errors import ConfigError
 
 from .benchmark_lines import attempt, cot, golden, line, method, point, settings
 from .hostile_texts import TEXTS
+
+PLOTS = (
+    *("differences", "tokens", "rollouts", "redrafting", "refinement", "level"),
+    *("rewards", "samples"),
+)
+TABLES = (
+    *("accuracy", "comparisons", "endings", "cost", "refinement", "redrafting", "judge"),
+    *("samples", "level-selected", "level-oracle"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -199,13 +209,10 @@ def test_a_terminal_obeys_no_text_of_a_run() -> None:
 
 def test_every_plot_is_there(run: RunMetrics) -> None:
     drawn = plots(run)
-    assert [plot.name for plot in drawn] == [
-        "rollouts",
-        "tokens",
-        "rewards",
-        "refinement",
-        "samples",
-    ]
+    assert tuple(plot.name for plot in drawn) == PLOTS
+    narrow = plots(run, narrow=True)
+    assert [plot.name for plot in narrow] == [plot.name for plot in drawn]
+    assert {plot.figure.get_figwidth() < 4 for plot in narrow} == {True}
     assert all(plot.svg.startswith("<svg ") for plot in drawn)
 
 
@@ -218,11 +225,12 @@ def test_names_beside_lines_do_not_touch() -> None:
 
 
 def test_the_papers_curve_stands_beside_ours_and_is_marked(run: RunMetrics) -> None:
-    svg = plots(run)[0].svg
+    svg = next(plot.svg for plot in plots(run) if plot.name == "rollouts")
     assert "published (oracle)" in svg
     assert "Oracle upper bound" in svg
     assert "GPT-4 Turbo (quoted)" in svg
-    assert "published" not in plots(measure(settings("cot", "paper"), golden()))[0].svg
+    other = plots(measure(settings("cot", "paper"), golden()))
+    assert not any("published" in plot.svg for plot in other)
 
 
 def test_a_run_of_one_method_without_tokens_or_rewards_has_fewer_plots() -> None:
@@ -262,10 +270,15 @@ def report(golden_run: Path) -> list[Path]:
 def test_a_report_is_a_folder_of_files(report: list[Path]) -> None:
     assert [file.name for file in report] == [
         *("report.html", "report.md", "metrics.json"),
-        *("rollouts-1.svg", "rollouts-1.png", "tokens-1.svg", "tokens-1.png"),
-        *("rewards-1.svg", "rewards-1.png", "refinement-1.svg", "refinement-1.png"),
-        *("samples-1.svg", "samples-1.png"),
+        *(f"{name}-1.{end}" for name in PLOTS for end in ("svg", "png")),
+        *(f"{name}-1.{end}" for name in TABLES for end in ("csv", "tex")),
     ]
+    tables_ = report[0].parent / "tables"
+    rows = list(csv.reader(io.StringIO((tables_ / "accuracy-1.csv").read_text("utf-8"))))
+    assert rows[0][:4] == ["rollouts", "method", "budget", "selected"]
+    assert rows[1][:4] == ["–", "zero-shot CoT", "its own", "50.0 (15.0 to 85.0)"]
+    latex = (tables_ / "accuracy-1.tex").read_text("utf-8")
+    assert r"-- & zero-shot CoT & its own & 50.0 (15.0 to 85.0)" in latex
     figures = json.loads(report[2].read_text("utf-8"))
     paper = figures[0]["methods"][2]
     assert paper["key"] == {"method": "paper", "budget": "rollouts", "rollouts": 2, "against": None}
@@ -282,7 +295,8 @@ def test_a_report_is_the_same_every_time(
     done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert done.exit_code == 0, done.output
     for file in report:
-        assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+        same = tmp_path / file.relative_to(report[0].parent)
+        assert same.read_bytes() == file.read_bytes()
     assert "25.0 (4.6 to 69.9)" in done.stdout
     assert "At 11 calls paper is not shown to beat self-consistency" in done.stdout
     assert f"{tmp_path}/report.html" in done.stdout.replace("\n", "")
@@ -373,7 +387,8 @@ def opened(browser: Any) -> Iterator[Any]:
 def test_a_tree_is_one_click_away(opened: Any, report: list[Path]) -> None:
     page = opened(report[0])
     assert page.title() == "MCTSr benchmark: sums"
-    assert page.locator("figure svg").count() == 5
+    assert page.locator("figure svg").count() == 2 * len(PLOTS)
+    assert page.locator("figure svg:visible").count() == len(PLOTS)
     page.locator(".problem button[data-tree]").first.click()
     viewer = page.frame_locator("dialog iframe")
     viewer.locator("html[data-ready]").wait_for(state="attached")
@@ -401,7 +416,9 @@ def test_hostile_texts_do_nothing_in_a_browser(opened: Any, hostile_report: Path
     page = opened(hostile_report)
     assert page.locator(".problem").count() == len(TEXTS)
     assert page.locator("h1").inner_text() == TEXTS[0]
-    page.evaluate("document.querySelectorAll('.problem').forEach((one) => { one.open = true; })")
+    page.evaluate(
+        "document.querySelectorAll('.problem details').forEach((one) => { one.open = true; })"
+    )
     assert page.locator(".problem .text").nth(3).text_content() == TEXTS[3]
     for number in range(9):
         page.locator("button[data-tree]").nth(number).evaluate("(button) => button.click()")

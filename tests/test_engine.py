@@ -143,8 +143,11 @@ OTHERS = {
 }
 
 
+ALONE = {"a state of its own", "no cache"}
+
+
 @pytest.mark.parametrize("kind", OTHERS)
-def test_models_that_do_not_see_everything_are_exact_without_a_store(kind: str) -> None:
+def test_models_that_do_not_see_everything_are_exact(kind: str) -> None:
     name, changes = OTHERS[kind]
     model = tiny(name, **changes)
     engine = InflightEngine(model, Limits(**QUICK))
@@ -153,7 +156,7 @@ def test_models_that_do_not_see_everything_are_exact_without_a_store(kind: str) 
     for ids, future in zip(prompts, futures, strict=True):
         wanted = plain(model, ids, 12)
         assert [s.ids for s in future.result(timeout=30)] == [wanted] * 2
-    assert isinstance(engine._batch.memory, SoloMemory)
+    assert isinstance(engine._batch.memory, SoloMemory) == (kind in ALONE)
     engine.close()
 
 

@@ -29,7 +29,8 @@ from mctsr_graph.models.engine.batch import Batch  # noqa: E402
 from mctsr_graph.models.engine.inflight import InflightEngine, Limits  # noqa: E402
 from mctsr_graph.models.engine.jobs import Job, Row  # noqa: E402
 from mctsr_graph.models.engine.packed import PackedLinears  # noqa: E402
-from mctsr_graph.models.engine.probe import slots_of  # noqa: E402
+from mctsr_graph.models.engine.probe import memory_of  # noqa: E402
+from mctsr_graph.models.engine.slot_forward import SlotForward  # noqa: E402
 from mctsr_graph.models.engine.slot_layer import Stacks  # noqa: E402
 from mctsr_graph.models.engine.slots import SlotMemory  # noqa: E402
 
@@ -174,7 +175,7 @@ def test_out_of_memory_takes_slots_back(model: Any, monkeypatch: Any) -> None:
         error = torch.OutOfMemoryError("out of memory")
         spoil(patch, model, lambda *_: error if window.slots > 4 else None)
         with engine._changed:
-            engine._batch.memory._reserve(40, 400)
+            engine._batch.memory.reserve(40, 400)
             futures = submit(engine)
         for future in futures:
             future.result(timeout=30)
@@ -186,7 +187,7 @@ def test_out_of_memory_takes_slots_back(model: Any, monkeypatch: Any) -> None:
 @torch.inference_mode()
 def test_newcomers_wait_for_each_other_where_a_forward_is_dear(model: Any) -> None:
     """Six rows run; each newcomer adds its steps of waiting until they are six, or four its own."""
-    batch = Batch(slots_of(model), 64, 10**6, 4096, 16, patience=4)
+    batch = Batch(memory_of(model), 64, 10**6, 4096, 16, patience=4)
     running = [Job(Request(ids=[i], max_new=99)) for i in range(6)]
     for job in running:
         batch.add(job)
@@ -206,17 +207,17 @@ def test_newcomers_wait_for_each_other_where_a_forward_is_dear(model: Any) -> No
 def test_what_a_failed_move_took_is_given_back(model: Any, monkeypatch: Any) -> None:
     """The first of the stacks has moved to more slots when memory runs out."""
     monkeypatch.setattr(slot_layer, "_STACKS", 2)  # keys and values of one layer each
-    memory = slots_of(model)
+    memory = memory_of(model)
     with monkeypatch.context() as patch:
         patch.setattr(Stacks, "_place", full_after(1, Stacks._place))
         with pytest.raises(torch.OutOfMemoryError):
-            memory._reserve(40, 400)
+            memory.reserve(40, 400)
     assert [stack.shape[1] for stack in memory._stacks] == [40, 0]
     assert memory.forget()
     assert sum(stack.numel() for stack in memory._stacks) == 0
     assert not memory.forget()  # nothing is left to try
     assert memory.join([[1, 2, 3]], 8).shape == (1, VOCABULARY)
-    memory._reserve(40, 400)
+    memory.reserve(40, 400)
     with monkeypatch.context() as patch:
         patch.setattr(Stacks, "_place", full_after(0, Stacks._place))
         assert not memory.forget()  # slots that cannot move are not freed, however often one asks
@@ -339,7 +340,7 @@ FAULTS = [
 # Where the engine's thread can end, before and after its memory is made
 BEFORE = {
     "import": (sys.modules, "torch"),
-    "trial": (inflight, "slots_of"),
+    "trial": (inflight, "memory_of"),
     "packing": (inflight, "PackedLinears"),
 }
 BETWEEN = {
@@ -360,7 +361,7 @@ WITHIN = {
     "prompts": (SlotMemory, "join"),
     "samples of one prompt": (SlotMemory, "fork"),
     "a step": (SlotMemory, "step"),
-    "during a forward": (SlotMemory, "_forward"),
+    "during a forward": (SlotForward, "_run"),
     "scores": (SlotMemory, "score"),
     "sampling": (batches, "draw"),
     "delivering a token": (Row, "add"),

@@ -233,7 +233,7 @@ CALL = '{"name": "multiply", "arguments": {"a": 3, "b": 4}}'
     ],
 )
 def test_tool_calls_are_found(text: str, content: str, count: int) -> None:
-    parsed = parse(text, {"multiply"})
+    parsed = parse(text, {"multiply": {}})
     assert (parsed.content, len(parsed.tool_calls)) == (content, count)
     assert [c["args"] for c in parsed.tool_calls] == [{"a": 3, "b": 4}] * count
     assert len({c["id"] for c in parsed.tool_calls}) == count
@@ -241,7 +241,7 @@ def test_tool_calls_are_found(text: str, content: str, count: int) -> None:
 
 @pytest.mark.parametrize("broken", ['{"name": "multiply", "arg', "nothing", '{"name": 3}', "[1]"])
 def test_broken_tool_calls_are_kept_as_such(broken: str) -> None:
-    parsed = parse(f"<tool_call>{broken}</tool_call>", {"multiply"})
+    parsed = parse(f"<tool_call>{broken}</tool_call>", {"multiply": {}})
     assert (parsed.tool_calls, len(parsed.invalid_tool_calls)) == ([], 1)
 
 

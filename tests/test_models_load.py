@@ -220,8 +220,10 @@ def test_other_value_errors_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("spec", ["openai:gpt-x", "gpt-x"])
 def test_without_langchain(installed: set[str], spec: str) -> None:
     installed.remove("langchain")
-    with pytest.raises(MissingExtraError, match="pip install langchain"):
+    with pytest.raises(MissingExtraError, match="pip install langchain") as told:
         load_model(spec)
+    both = "pip install langchain langchain-openai" in str(told.value)
+    assert both == (spec == "openai:gpt-x")  # whose provider is named
 
 
 def test_an_unknown_provider_without_langchain(

@@ -238,6 +238,9 @@ def test_a_tokenizer_without_a_template_is_refused(
         loaded(saved(model, bare, tmp_path))
     with pytest.raises(ConfigError, match="no chat template"):
         ChatTransformers.from_loaded(model, bare)
+    given = {"chat_template": tokenizer.chat_template}
+    assert loaded(str(tmp_path), **given).invoke("hi") is not None
+    assert ChatTransformers.from_loaded(model, bare, max_tokens=1, **given).invoke("hi") is not None
     old = {"chat_template": tokenizer.chat_template}  # where processors kept it
     (tmp_path / "chat_template.json").write_text(json.dumps(old))
     assert loaded(str(tmp_path)).invoke("hi").content is not None

@@ -10,6 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.models import ChatTransformers, embedded_model
 from tests.engine_models import chatml_tokenizer, tiny
+from tests.scripted_engine import obedient, scripted
 
 pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
@@ -40,7 +41,7 @@ class TestUnit(ChatModelUnitTests):
 class Integration(ChatModelIntegrationTests):
     @property
     def has_tool_calling(self) -> bool:
-        """The template of SmolLM2-135M writes no tools; test_models_calls.py has them."""
+        """The template of SmolLM2-135M writes no tools; `TestScripted` has them."""
         return False
 
     @property
@@ -96,3 +97,24 @@ class TestRandomWeights(Integration):
     @pytest.fixture
     def model(self, random_weights: BaseChatModel) -> BaseChatModel:
         return random_weights
+
+
+class TestScripted(ChatModelIntegrationTests):
+    """All of it, tools and structured output among them, with what a good model would reply."""
+
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return ChatTransformers
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"model_id": TestRandomWeights.folder, "device": "cpu", "max_tokens": 8}
+
+    @property
+    def supports_model_override(self) -> bool:
+        """There is one model."""
+        return False
+
+    @pytest.fixture
+    def model(self, random_weights: BaseChatModel) -> BaseChatModel:
+        return scripted("qwen3", obedient)

@@ -67,7 +67,7 @@ def test_the_models_have_names_of_their_own() -> None:
 def test_the_version_stands_in_one_place_and_has_its_section_of_changes() -> None:
     root = Path(__file__).parent.parent
     built = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
-    assert built["project"]["dynamic"] == ["version"]
+    assert built["project"]["dynamic"] == ["version", "readme", "urls"]
     assert built["tool"]["hatch"]["version"]["path"] == "mctsr_graph/__init__.py"
     released = re.search(r"^## \[(\d.*?)\]", (root / "CHANGELOG.md").read_text("utf-8"), re.M)
     assert released is not None

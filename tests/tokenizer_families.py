@@ -96,12 +96,11 @@ GPT_OSS = (
     "{{ m.content }}<|end|>{% endif %}" + _GENERATE + "<|start|>assistant{% endif %}"
 )
 PHI4 = (
-    _TURNS + "{% if m.role == 'system' and tools %}<|system|>{{ m.content }}<|tool|>"
-    "{{ tools | tojson }}<|/tool|><|end|>{% else %}{{ '<|' + m.role + '|>' }}{{ m.content }}"
+    "{% if tools %}<|system|><|tool|>{{ tools | tojson }}<|/tool|><|end|>{% endif %}"
+    + _TURNS
+    + "{{ '<|' + m.role + '|>' }}{{ m.content }}"
     "{% if m.tool_calls %}<|tool_call|>{% for c in m.tool_calls %}{{ c.function | tojson }}"
-    "{% endfor %}<|/tool_call|>{% endif %}<|end|>{% endif %}"
-    + _GENERATE
-    + "<|assistant|>{% endif %}"
+    "{% endfor %}<|/tool_call|>{% endif %}<|end|>" + _GENERATE + "<|assistant|>{% endif %}"
 )
 COMMAND = (
     "<BOS_TOKEN><|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|>"

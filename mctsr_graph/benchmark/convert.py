@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mctsr_graph.calls.usage import no_cost
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.text.printable import printable
 
 from .metrics import RunMetrics, keys_of
 from .other_logs import inspect_logs, lm_eval_files
 from .outcomes import Key, outcomes, point_at
 from .records import Line
-from .report.table import Table
+from .report.table_files import latex_table, write_csv
 from .report.tables import tables
 from .report.write import RunLines, measure_runs
 
@@ -24,7 +21,6 @@ _WHICH = ("id", "seed", "level", "subject", "method", "budget", "rollouts", "aga
 _WHAT = ("verdict", "measured", "final_answer", "gold", "oracle", "first", "truncated")
 _HOW = ("confidence", "stop_reason", *no_cost(), "seconds", "failures")
 _FIELDS = (*_WHICH, *_WHAT, *_HOW)
-_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
 def convert(run: Path, to: str, out: Path) -> list[Path]:
@@ -68,20 +64,10 @@ def outcome_rows(line: Line, keys: Sequence[Key]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _write_csv(path: Path, head: Sequence[str], rows: Any) -> Path:
+def _write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
     with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(head)
-        writer.writerows(map(_harmless, rows))
+        write_csv(file, head, rows)
     return path
-
-
-def _harmless(row: Any) -> Iterator[Any]:
-    """Cells of which no spreadsheet makes a formula."""
-    for cell in row:
-        is_formula = isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r")
-        is_number = is_formula and re.fullmatch(r"[+-]?[\d.,]+", cell) is not None
-        yield f"'{cell}" if is_formula and not is_number else cell
 
 
 def _latex(lines: RunLines, metrics: RunMetrics, out: Path) -> Iterator[Path]:
@@ -89,33 +75,6 @@ def _latex(lines: RunLines, metrics: RunMetrics, out: Path) -> Iterator[Path]:
         path = out / f"{table.name}.tex"
         path.write_text(latex_table(table), "utf-8", "replace")
         yield path
-
-
-def latex_table(table: Table) -> str:
-    """Write a table for LaTeX with the package booktabs. No cell is taken for a command."""
-    rows = [" & ".join(map(_escaped, row)) + r" \\\\" for row in [table.head, *table.rows]]
-    rows = [row.replace(r" \\\\", r" \\") for row in rows]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{_escaped(table.title)}}}",
-            rf"\begin{{tabular}}{{{'l' * len(table.head)}}}",
-            r"\toprule",
-            rows[0],
-            r"\midrule",
-            *rows[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _escaped(text: str) -> str:
-    plain = printable(" ".join(text.split())).replace("\u2212", "-").replace("\u2013", "--")
-    found = (_LATEX.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in plain)
-    return "".join(found).replace("\u202f", r"\,")
 
 
 def _inspect(lines: RunLines, metrics: RunMetrics, out: Path) -> Iterator[Path]:

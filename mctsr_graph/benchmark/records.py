@@ -20,6 +20,8 @@ from typing_extensions import TypedDict
 
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Cost
+from mctsr_graph.strategies.choose import Choice
+from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.tree import Node, Tree
 
 VERSION: Literal[1] = 1
@@ -158,6 +160,10 @@ class MethodRecord(TypedDict):
     """Replies that could not be had."""
     note: NotRequired[str]
     """What has to be known of how the method was run."""
+    record: NotRequired[list[Recorded]]
+    """Of a search: what each rollout came to; ids of nodes are indices of attempts."""
+    choice: NotRequired[Choice | None]
+    """Of a search: which answer was chosen at its end, and why; None where there was none."""
     error: str | None
     """Why the method gave up; its attempts and points are those made before."""
 

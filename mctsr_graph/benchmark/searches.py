@@ -29,7 +29,7 @@ from .plan import calls_of, is_counted_by_calls
 from .records import OF_BUDGET, Attempt, MethodRecord, Point
 from .votes import majority, weighted
 
-_KEYS = ["tree", "best", "rollouts", "usage", "failures", "stop_reason"]
+_KEYS = ["tree", "best", "rollouts", "usage", "failures", "stop_reason", "record"]
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,11 @@ async def search(
             raise
         return _refused(f"{type(error).__name__}: {error}", code, ledger, rollouts, context)
     attempts = _attempts(values["tree"], ledger)
+    rule = strategy_of(context).rule(context)
     return MethodRecord(
         attempts=attempts,
+        record=values.get("record", []),
+        choice=explain(values["tree"], context, rule, values["best"]),
         points=[_point(count, context, moments, attempts, ledger) for count in rollouts],
         stop_reason=values["stop_reason"] or "max_rollouts",
         failures=values["failures"],

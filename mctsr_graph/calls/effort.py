@@ -45,6 +45,10 @@ def effort_fields(model: Any, level: str, fields: Mapping[str, Any]) -> dict[str
 
 def _of_servers(model: Any, level: str, known: Mapping[str, Any]) -> dict[str, Any] | str:
     """The fields where the class tells little about the model behind it."""
+    if "chat_template_kwargs" in known:  # a model on this machine; a template skips what it lacks
+        own = dict(getattr(model, "chat_template_kwargs", None) or {})
+        words = {} if level == "none" else {"reasoning_effort": level}
+        return {"chat_template_kwargs": {**own, "enable_thinking": level != "none", **words}}
     if "extra_body" in known and _is_told_by_template(model):
         extra = dict(getattr(model, "extra_body", None) or {})
         told = {**extra.get("chat_template_kwargs", {}), "enable_thinking": level != "none"}

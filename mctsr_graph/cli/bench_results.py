@@ -57,8 +57,9 @@ def report_command(
 ) -> None:
     """Make tables, plots and a page of runs, from their lines alone.
 
-    Accuracies with their intervals go to stdout. report.html shows everything, each problem's
-    tree included, and needs nothing else; report.md, metrics.json and the plots lie beside it.
+    What was found goes to stdout, then accuracies with their intervals. report.html shows
+    everything, each problem's tree included, and needs nothing else; report.md, metrics.json, the
+    plots, and the tables as CSV and LaTeX lie beside it.
     """
     err = stderr()
     with explained(err), notes(err):

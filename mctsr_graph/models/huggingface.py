@@ -22,7 +22,7 @@ from langchain_core.runnables.config import (
 )
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.engine.protocol import ContextLengthError
@@ -32,7 +32,7 @@ from mctsr_graph.models.local_model import LocalModel
 from mctsr_graph.models.logit_scores import LogitScores, awaited
 from mctsr_graph.models.pipelines import taken_over
 from mctsr_graph.models.sampling import Sampling
-from mctsr_graph.models.template import prompt_ids, to_chat
+from mctsr_graph.models.template import prompt_ids, template_options, to_chat
 from mctsr_graph.models.tool_calls import forced_name
 from mctsr_graph.models.weights import Weights
 
@@ -51,14 +51,26 @@ class ChatTransformers(BaseChatModel, LocalModel, Sampling, LogitScores):
     whoever changes the weights calls `close` afterwards. Pickled by its settings, it loads again
     where it is unpickled.
 
+    What a model thinks is in `additional_kwargs["reasoning_content"]` of a reply, not in its text.
+
     Attributes:
+        chat_template: A template in place of the tokenizer's; also per call.
+        chat_template_kwargs: More for the template, such as {"enable_thinking": False} or
+            {"reasoning_effort": "low"}; those of a call are added.
         streaming: True lets `invoke` stream inside, False never, as LangChain has it.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", protected_namespaces=())
+    chat_template: str | None = Field(default=None, min_length=1)
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     streaming: bool | None = None
     shares_prompts: ClassVar = True
     """Calls of one prompt compute it once, whether they are one call or several."""
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _free_names(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return template_options(None, given)
 
     @classmethod
     def from_loaded(cls, model: Any, tokenizer: Any, **kwargs: Any) -> ChatTransformers:
@@ -234,6 +246,7 @@ class ChatTransformers(BaseChatModel, LocalModel, Sampling, LogitScores):
         kwargs = {k: v for k, v in {**kwargs, "stop": stop}.items() if v is not None}
         kwargs.pop("stream", None)  # langchain passes it on
         tools, choice = kwargs.pop("tools", None), kwargs.pop("tool_choice", None)
+        options = self._options(kwargs)
         try:
             defaults = {name: getattr(self, name) for name in Sampling.model_fields}
             sampling = Sampling.model_validate({**defaults, **kwargs})
@@ -241,7 +254,18 @@ class ChatTransformers(BaseChatModel, LocalModel, Sampling, LogitScores):
             raise ConfigError(f"wrong setting for a call: {error}") from error
         model, tokenizer = self._load()
         name = self.gguf_file or self.model_id
-        return Exchange(model, tokenizer, name, messages, sampling, tools, choice)
+        return Exchange(model, tokenizer, name, messages, sampling, tools, choice, options)
+
+    def _options(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """What a call gives the chat template; taken out of its settings."""
+        template = kwargs.pop("chat_template", self.chat_template)
+        more = kwargs.pop("chat_template_kwargs", {})
+        if not isinstance(more, dict) or not isinstance(template, str | None):
+            raise ConfigError(
+                f"chat_template is {template!r} and chat_template_kwargs {more!r}; "
+                "allowed a text and a dict"
+            )
+        return template_options(template, {**self.chat_template_kwargs, **more})
 
 
 # What changes no reply, and the token, which nobody is to see

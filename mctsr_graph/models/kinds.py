@@ -105,7 +105,7 @@ def check_template(tokenizer: Any, model_id: str, template: Any = None) -> None:
         raise ConfigError(
             f"the tokenizer of {model_id!r} has no chat template, as those of base models have "
             "none: take a model made for chat (its name often ends in -Instruct, -Chat or -it), or "
-            "set tokenizer.chat_template and give ChatTransformers.from_loaded(model, tokenizer)"
+            "give chat_template="
         )
 
 

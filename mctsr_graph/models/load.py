@@ -206,7 +206,8 @@ def _from_langchain(spec: str, provider: str, kwargs: dict[str, Any]) -> BaseCha
     if provider not in table and (table is not _COMMON or not has_langchain):
         raise UnknownModelError(_unknown(spec, provider, table))
     if not has_langchain:
-        raise MissingExtraError(f"the model {spec!r} needs langchain: pip install langchain")
+        needed = f"langchain {table[provider]}"  # both, or the next call would name the other
+        raise MissingExtraError(f"the model {spec!r} needs langchain: pip install {needed}")
     try:
         return _init_chat_model(spec, kwargs)
     except ImportError as error:

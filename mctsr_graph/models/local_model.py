@@ -11,7 +11,7 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.engine.backends import BACKENDS, backend
 from mctsr_graph.models.engine.limits import Limits
 from mctsr_graph.models.engine.protocol import Engine
-from mctsr_graph.models.reading import described, look, read
+from mctsr_graph.models.reading import described, look, read, tokenizer_of
 from mctsr_graph.models.source import Source
 from mctsr_graph.models.weights import Weights, engine_of
 from mctsr_graph.models.weights_identity import digest_of_folder, digest_of_loaded
@@ -62,11 +62,12 @@ class LocalModel(Source):
             MissingExtraError: A package is missing; the message says what to install.
             ConfigError: The model is of another kind, or a setting is wrong.
         """
+        if self.engine in BACKENDS:
+            backend(self.engine).check(self)
         with self._weights.lock:
             if self._weights.tokenizer is None:
-                self._weights.tokenizer = look(self, self._template)
-        if self.engine in BACKENDS:
-            backend(self.engine).check()
+                here = self.engine not in BACKENDS
+                self._weights.tokenizer = look(self, self._template, here=here)
 
     @property
     def _template(self) -> Any:
@@ -112,5 +113,5 @@ class LocalModel(Source):
     def _read_weights(self) -> tuple[Any, Any]:
         tokenizer = self._weights.tokenizer
         if self.engine in BACKENDS:
-            return tokenizer or look(self, self._template), described(self)
+            return tokenizer or tokenizer_of(self), described(self)
         return read(self, tokenizer, self._template)

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from langchain_core.messages import BaseMessage
 
 from mctsr_graph.models.engine.protocol import ContextLengthError, Engine
+from mctsr_graph.models.reasoning import answer_lead
 from mctsr_graph.models.score import ScoreDistribution, distribution, score_tree
-from mctsr_graph.models.template import TOKENIZER_LOCK, prompt_ids, to_chat
+from mctsr_graph.models.template import TOKENIZER_LOCK, prompt_of, to_chat
 from mctsr_graph.models.weights import window_of
 from mctsr_graph.text import reward_scale
 
@@ -29,6 +30,9 @@ class LogitScores:
         raise NotImplementedError
 
     async def _ready(self) -> None:
+        raise NotImplementedError
+
+    def _options(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
 
     def score(
@@ -63,7 +67,10 @@ class LogitScores:
     def _scoring(self, messages: list[BaseMessage], lead: str, labels: Sequence[float]) -> Any:
         model, tokenizer = self._load()
         with TOKENIZER_LOCK:
-            ids = prompt_ids(tokenizer, to_chat(messages))
+            prompt = prompt_of(tokenizer, to_chat(messages), None, self._options({}))
+            added = [str(token.content) for token in tokenizer.added_tokens_decoder.values()]
+            begun = answer_lead(prompt.tail, added)  # a model that thinks first does not, here
+            ids = prompt.ids + tokenizer(begun, add_special_tokens=False)["input_ids"]
             more, tree, ends = _score_tree(tokenizer, lead, tuple(labels) or reward_scale.labels())
         ids, window = ids + more, window_of(model)
         if window is not None and len(ids) + tree.depth() > window:

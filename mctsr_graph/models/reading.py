@@ -31,12 +31,13 @@ _DTYPES = {
 }
 
 
-def look(source: Source, template: Any = None) -> Any:
+def look(source: Source, template: Any = None, *, here: bool = True) -> Any:
     """Refuse what cannot be loaded, without loading it, and return the tokenizer.
 
     Args:
         source: Where the model is.
         template: A chat template that is used in place of the tokenizer's.
+        here: Whether transformers is to read the weights, too, and not another package.
 
     Returns:
         None for GGUF weights, whose tokenizer is read with them.
@@ -47,8 +48,9 @@ def look(source: Source, template: Any = None) -> Any:
         ConfigError: The model is of another kind, or a setting is wrong.
     """
     with _told(source):
-        device_of(source)
         dtype_of(source, "cpu")
+        if here:
+            device_of(source)
         if source.device_map is not None:
             _needs("device_map", "accelerate")
         if source.gguf_file is not None:
@@ -56,7 +58,8 @@ def look(source: Source, template: Any = None) -> Any:
             return None
         config = _config(source)
         auto_class(config, source)
-        check_quantiser(config, source)
+        if here:
+            check_quantiser(config, source)
         tokenizer = tokenizer_of(source)
         check_template(tokenizer, source.model_id, template)
         return tokenizer

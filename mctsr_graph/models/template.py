@@ -15,12 +15,23 @@ from mctsr_graph.models.chat import Chat, Tools, forms, to_chat
 from mctsr_graph.models.control_tokens import ControlTokens, control_tokens
 from mctsr_graph.models.marked import MARKS, Marked, alignment, marked, quoted
 
-__all__ = ["TOKENIZER_LOCK", "Prompt", "prompt_ids", "prompt_of", "takes_tools", "to_chat"]
+__all__ = [
+    "TOKENIZER_LOCK",
+    "Prompt",
+    "prompt_ids",
+    "prompt_of",
+    "takes_tools",
+    "template_source",
+    "to_chat",
+]
 
 TOKENIZER_LOCK = threading.RLock()
 """Held around every use of a tokenizer: some calls change the shared object for a while."""
 
-OWN_NAMES = ("tools", "tokenize", "add_generation_prompt", "continue_final_message", "conversation")
+_OWN_NAMES = (
+    *("tools", "tokenize", "add_generation_prompt", "continue_final_message", "conversation"),
+    *("chat_template", "messages", "return_dict", "return_tensors", "return_assistant_tokens_mask"),
+)
 """What a call decides, and no `chat_template_kwargs`."""
 _TOLD: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -45,6 +56,20 @@ class _Rendered:
     text: str
     parts: list[str]
     marks: Marked
+
+
+def template_options(template: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a template is given beside the messages and tools.
+
+    Raises:
+        ConfigError: A name is not free.
+    """
+    taken = sorted(set(given) & set(_OWN_NAMES))
+    if taken:
+        raise ConfigError(
+            f"chat_template_kwargs holds {', '.join(taken)}, which a call decides itself"
+        )
+    return {**given, **({"chat_template": template} if template else {})}
 
 
 def takes_tools(tokenizer: Any, options: Mapping[str, Any] | None = None) -> bool:
@@ -98,7 +123,7 @@ def prompt_of(
     Needs `TOKENIZER_LOCK`.
     """
     options = options or {}
-    source = _source(tokenizer, tools, options)
+    source = template_source(tokenizer, tools, options)
     rendered = _accepted(tokenizer, chat, tools, options, source)
     whole = _encoded(tokenizer, rendered.text)["input_ids"]
     frame = _encoded(tokenizer, "".join(rendered.parts), offsets=True)
@@ -182,7 +207,12 @@ def _tell_lost(tokenizer: Any) -> None:
         warnings.warn("the chat template leaves out text that comes with tool calls", stacklevel=2)
 
 
-def _source(tokenizer: Any, tools: Tools | None, options: Mapping[str, Any]) -> str:
+def template_source(tokenizer: Any, tools: Tools | None, options: Mapping[str, Any]) -> str:
+    """The text of the chat template that a call uses.
+
+    Raises:
+        ConfigError: There is none.
+    """
     try:
         return str(tokenizer.get_chat_template(options.get("chat_template"), tools=tools))
     except ValueError as error:

@@ -26,13 +26,21 @@ _TAG = (
 )
 # Each alternative begins with a character without case, by which a search skips the rest; ASCII,
 # else the Kelvin sign would count as a "k"
-_BEGIN = re.compile(
-    rf"(?ai)<{_TAG}>|<\|(?:START_THINKING|inner_prefix|think:start|begin_of_thought)\|>"
-    r"|\[THINK\]|◁think▷|<unused94>|<\|channel(?:>|\|>(?!\s{0,4}final\b))"
+_BEGIN_TAG = (
+    rf"<{_TAG}>|<\|(?:START_THINKING|inner_prefix|think:start|begin_of_thought)\|>"
+    r"|\[THINK\]|◁think▷|<unused94>|<\|channel>"
 )
-_END = re.compile(
-    rf"(?ai)</{_TAG}>|<\|(?:END_THINKING|inner_suffix|think:end|end_of_thought)\|>"
+_END_TAG = (
+    rf"</{_TAG}>|<\|(?:END_THINKING|inner_suffix|think:end|end_of_thought)\|>"
     r"|\[/THINK\]|◁/think▷|<\|START_RESPONSE\|>|<\|begin_of_solution\|>|<unused95>|<channel\|>"
+)
+BEGIN_TAG = re.compile(rf"(?ai){_BEGIN_TAG}")
+"""What opens thinking, other than the channels of gpt-oss."""
+END_TAG = re.compile(rf"(?ai){_END_TAG}")
+"""What closes it."""
+_BEGIN = re.compile(rf"(?ai){_BEGIN_TAG}|<\|channel\|>(?!\s{{0,4}}final\b)")
+_END = re.compile(
+    rf"(?ai){_END_TAG}"
     r"|<\|channel\|>\s{0,4}final\b[^<]{0,80}(?:<\|constrain\|>[^<]{0,80})?<\|message\|>"
 )
 _BARE_BEGIN = re.compile(r"\s*analysis(?=[A-Z])")  # at the beginning only

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import Formatter, MultipleLocator
 
 from mctsr_graph.benchmark.statistics import Interval
 
-INK, FAINT, _GRID = "#1F2933", "#7B8794", "#E4E7EB"
+INK, FAINT, _GRID = "#1F2933", "#5F6B7A", "#E4E7EB"
+_NARROW = 3.7  # inches of a figure on a phone
+_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+_NAME = re.compile(r' id="[A-Za-z0-9]+_\d+"')  # of groups, which nothing refers to
 STYLE: Any = {
     "axes.edgecolor": "#CBD2D9",
     "axes.grid": True,
@@ -56,6 +63,8 @@ class Plot:
     title: str
     note: str
     figure: Figure
+    narrow: bool = False
+    """Whether it is for a phone."""
 
     def __post_init__(self) -> None:
         # Laid out once, here, instead of at each drawing
@@ -66,9 +75,21 @@ class Plot:
     def svg(self) -> str:
         """The figure as an SVG element, the same every time."""
         text = io.StringIO()
-        with matplotlib.rc_context({**STYLE, "svg.hashsalt": self.name}):
+        with matplotlib.rc_context({**STYLE, "svg.hashsalt": f"{self.name} {self.narrow}"}):
             self.figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
         return text.getvalue()[text.getvalue().index("<svg") :]
+
+    def inline(self, number: int) -> str:
+        """The figure for a page, whose style sheet may give each colour another value.
+
+        Args:
+            number: Different from that of all others of this name on the page.
+        """
+        text = _NAME.sub("", self.svg)
+        text = re.sub(r'((?: id="|url\(#|href="#))', rf"\g<1>{self.name}-{number}-", text)
+        text = _COLOUR.sub(lambda found: f"var(--p{found[0][1:]}, {found[0]})", text)
+        label = f"{self.title}. {self.note}"
+        return text.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)
 
     def png(self) -> bytes:
         """The figure as a PNG of 200 dots an inch."""
@@ -94,6 +115,7 @@ class Label:
     text: str
     colour: str
     weight: str = "normal"
+    marker: str = ""
 
 
 @dataclass
@@ -157,16 +179,44 @@ def _start(group: Sequence[float], gap: float) -> float:
     return sum(group) / len(group) - gap * (len(group) - 1) / 2
 
 
-def panels(width: float, height: float, count: int, **more: Any) -> tuple[Figure, list[Axes]]:
-    """Make a figure, in inches, with axes side by side."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, count, squeeze=False, **more)
-    return figure, list(axes[0])
+def name_lines(drawn: Sequence[Panel], narrow: bool) -> None:
+    """Name the lines of panels beside them, or below the figure where there is no room."""
+    if not narrow:
+        for panel in drawn:
+            panel.name_lines()
+        return
+    found = {label.text: label for panel in drawn for label in panel.labels}
+    handles = [
+        Line2D([], [], color=one.colour, marker=one.marker or None, label=one.text)
+        for one in found.values()
+    ]
+    figure: Any = drawn[0].axes.get_figure()
+    figure.legend(handles=handles, loc="outside lower left", frameon=False, handlelength=1.8)
 
 
-def percents() -> FuncFormatter:
-    """Write shares as percents."""
-    return FuncFormatter(lambda share, _: f"{100 * share:.0f} %")
+def panels(
+    width: float, height: float, count: int, *, narrow: bool = False, **more: Any
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure, in inches, with axes side by side; narrow ones stand beneath each other."""
+    size = (_NARROW, height * count) if narrow else (width, height)
+    figure = Figure(figsize=size, layout="constrained")
+    shape = (count, 1) if narrow else (1, count)
+    return figure, list(figure.subplots(*shape, squeeze=False, **more).flat)
+
+
+class Percents(Formatter):
+    """Writes shares as percents, with as many decimals as the steps between ticks need."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Write one."""
+        return self.format_ticks([x])[0]
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """Write all of an axis alike."""
+        exact = (
+            d for d in range(3) if all(abs(round(100 * v, d) - 100 * v) < 1e-6 for v in values)
+        )
+        return [f"{100 * value:.{digits}f} %" for digits in [next(exact, 3)] for value in values]
 
 
 def percent_axis(axes: Axes, values: Iterable[float]) -> None:
@@ -178,7 +228,7 @@ def percent_axis(axes: Axes, values: Iterable[float]) -> None:
     margin = 0.02 * (top - bottom)  # so that no mark at 0 or 100 % is cut in half
     axes.set_ylim(bottom - margin, top + margin)
     axes.yaxis.set_major_locator(MultipleLocator(0.1 if top - bottom > 0.3 else 0.05))
-    axes.yaxis.set_major_formatter(percents())
+    axes.yaxis.set_major_formatter(Percents())
     axes.grid(axis="x", visible=False)
 
 
@@ -199,9 +249,10 @@ def curve(
         [one.value for one in values],
         yerr=errors(values),
         color=look.colour,
+        ecolor=to_rgba(look.colour, 1 if main else 0.4),
         marker=look.marker,
         markersize=6.5,
-        markeredgecolor="white",
+        markeredgecolor="#ffffff",
         markeredgewidth=0.8,
         linewidth=2.2 if main else 1.4,
         linestyle="-" if main else (0, (5, 2)),

@@ -71,6 +71,27 @@ def calibration_table(run: RunMetrics) -> Table:
     )
 
 
+def redrafting_table(run: RunMetrics) -> Table:
+    """Refinements beside fresh drafts."""
+    return Table(
+        "redrafting",
+        "Refining against drafting anew",
+        "Percent of the refinements of wrong answers that are right, and of independent drafts of "
+        "the same problems, each problem as often as it has such refinements.",
+        ("rollouts", "method", "budget", "refined", "of so many", "drafted anew", "of so many"),
+        [
+            (
+                *names(key),
+                words.percent(one.mended),
+                words.count(one.refinements),
+                words.percent(one.fresh),
+                words.count(one.drafts),
+            )
+            for key, one in run.refining.items()
+        ],
+    )
+
+
 def judge_table(run: RunMetrics) -> Table:
     """Rewards against the truth."""
     return Table(

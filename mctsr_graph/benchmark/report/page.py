@@ -19,11 +19,15 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mctsr_graph.benchmark.metrics import RunMetrics
-from mctsr_graph.viewers.html import blank_page, page_data
+from mctsr_graph.viewers.html import blank_page, grammar, page_data
 
 from . import words
+from .conclusions import FINDING_SIGNS, conclusions, how_sure
 from .drawing import Plot
+from .order import by_search
 from .problems import Problem
+from .table import Table
+from .table_files import csv_table, latex_table
 from .tables import facts, tables
 
 _SCRIPT_SOURCE = re.compile(r"script-src ('sha256-[^']+')")
@@ -36,7 +40,8 @@ class Part:
     number: int
     """Different from that of the other parts."""
     metrics: RunMetrics
-    plots: Sequence[Plot]
+    plots: Sequence[tuple[Plot, Plot]]
+    """Each for a wide page and for a phone."""
     problems: Iterable[Problem]
 
 
@@ -55,13 +60,18 @@ def write_page(path: Path, parts: Sequence[Part]) -> None:
     stream = environment.get_template("report.html").stream(
         title=f"MCTSr benchmark: {names}",
         policy=_policy(script, viewer),
-        style=_asset("report.css"),
+        style=grammar() + _asset("report.css"),
         script=script,
         viewer=viewer,
         runs=parts,
         words=words,
+        conclusions=conclusions,
+        how_sure=how_sure,
+        signs=FINDING_SIGNS,
+        by_search=by_search,
         facts=facts,
         tables=tables,
+        files=_files,
         split=_split,
         packed=packed,
         page_data=page_data,
@@ -75,6 +85,19 @@ def _split(cell: str) -> tuple[str, str]:
     """A number and its interval, if the cell is both."""
     value, opening, rest = cell.partition(" (")
     return (value, rest.removesuffix(")")) if opening and " to " in rest else (cell, "")
+
+
+def _files(table: Table) -> list[tuple[str, str, str]]:
+    """A table to take along: kind, name of the file, and the file as an address."""
+    forms = (("CSV", "csv", csv_table(table)), ("LaTeX", "tex", latex_table(table)))
+    return [
+        (kind, f"{table.name}.{end}", f"data:text/plain;base64,{_base64(text)}")
+        for kind, end, text in forms
+    ]
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "replace")).decode()
 
 
 def packed(text: str) -> str:

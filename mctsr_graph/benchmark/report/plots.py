@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from mctsr_graph.benchmark.judge import Judge
-from mctsr_graph.benchmark.metrics import Metrics, RunMetrics
+from mctsr_graph.benchmark.metrics import Metrics, RunMetrics, Spread
 from mctsr_graph.benchmark.published import MODEL, Published, published_of
 from mctsr_graph.benchmark.statistics import Interval
 from mctsr_graph.text.reward_scale import HIGHEST, LOWEST, at
@@ -22,24 +22,33 @@ from .drawing import (
     Label,
     Look,
     Panel,
+    Percents,
     Plot,
     curve,
-    errors,
+    name_lines,
     panels,
     percent_axis,
-    percents,
 )
 from .looks import BLUE, ORANGE, looks_of, name_of
+from .rows import by_level, by_subject, differences, redrafting, refinement
 from .sampling import by_samples, reliability
 
 _NOTHING = Published("", 0, {})
 
 
-def plots(run: RunMetrics) -> list[Plot]:
-    """Every plot of a run for which it has figures."""
+def plots(run: RunMetrics, narrow: bool = False) -> list[Plot]:
+    """Every plot of a run for which it has figures.
+
+    Args:
+        run: What was measured.
+        narrow: Whether to draw them for a phone.
+    """
+    makers = (
+        *(differences, _by_tokens, _by_rollouts, reliability, redrafting, refinement),
+        *(by_level, by_subject, _rewards, by_samples),
+    )
     with matplotlib.rc_context(STYLE):
-        found = [_by_rollouts(run), _by_tokens(run), _rewards(run), _refinement(run)]
-        found += [reliability(run), by_samples(run)]
+        found = [make(run, narrow) for make in makers]
     return [plot for plot in found if plot is not None]
 
 
@@ -53,13 +62,14 @@ def _curves(run: RunMetrics) -> Iterator[tuple[str, list[Metrics]]]:
 
 
 def _label(panel: Panel, x: float, y: float, method: str, look: Look, main: bool) -> None:
-    panel.labels.append(Label(x, y, name_of(method), look.colour, "bold" if main else "normal"))
+    weight = "bold" if main else "normal"
+    panel.labels.append(Label(x, y, name_of(method), look.colour, weight, look.marker))
 
 
-def _by_rollouts(run: RunMetrics) -> Plot:
+def _by_rollouts(run: RunMetrics, narrow: bool) -> Plot:
     published = published_of(run.settings) or _NOTHING
     counts = sorted({0, *(key.rollouts for key in run.methods), *published.accuracy})
-    figure, (left, right) = panels(11.2, 4.8, 2, sharey=True)
+    figure, (left, right) = panels(11.2, 4.4, 2, narrow=narrow, sharey=True)
     ours, bound = Panel(left), Panel(right)
     for panel, title in ((ours, "Accuracy of the answer returned"), (bound, "Oracle upper bound")):
         panel.axes.set_title(title)
@@ -77,21 +87,20 @@ def _by_rollouts(run: RunMetrics) -> Plot:
     _published(ours, bound, published)
     percent_axis(left, shares)
     right.grid(axis="x", visible=False)
-    ours.name_lines()
-    bound.name_lines()
+    name_lines([ours, bound], narrow)
     note = (
-        "Left: the share of problems whose one returned answer is right. Right: the share with "
+        "First the share of problems whose one returned answer is right, then the share with "
         "any right answer in the tree, which cannot be had without the truth. Bars are 95 % "
         "intervals."
     )
     if published.accuracy:
         note += (
             f" The published curve ({published.title}, {published.count:,} problems, {MODEL}) is "
-            "an oracle figure from its first rollout on, so it stands on the right."
+            "an oracle figure from its first rollout on, so it stands with these."
         )
     if published.closed_models:
         note += " Dotted lines: other models as the paper quotes them, with one answer each."
-    return Plot("rollouts", "Accuracy against rollouts", note, figure)
+    return Plot("rollouts", "Accuracy against rollouts", note, figure, narrow)
 
 
 def _rollout_curve(
@@ -127,49 +136,56 @@ def _published(ours: Panel, bound: Panel, published: Published) -> None:
         bound.labels.append(Label(counts[-1], shares[-1], name, "#52606D", "bold"))
 
 
-def _by_tokens(run: RunMetrics) -> Plot | None:
-    figure, (axes,) = panels(9.2, 4.6, 1)
+def _by_tokens(run: RunMetrics, narrow: bool) -> Plot | None:
+    count = len({key.method for key in run.methods})
+    figure, (axes,) = panels(9.2, 3.6 + 0.2 * count if narrow else 4.6, 1, narrow=narrow)
     panel, looks = Panel(axes), looks_of(run)
     shares: list[float] = []
-    for method, found in _curves(run):
-        told = [(one.tokens.mean, one) for one in found if one.tokens and one.tokens.mean > 0]
-        means, metrics = (
-            zip(*sorted(told, key=lambda pair: pair[0]), strict=True) if told else ((), ())
-        )
-        if not metrics:
-            continue
-        main, values = metrics[0].key.searches, [one.selected for one in metrics]
-        curve(axes, means, values, looks[method], main=main)
-        shares += _ends(values)
-        if len(metrics) > 1:
-            _label(panel, means[-1], values[-1].value, method, looks[method], main)
-        else:
-            axes.annotate(
-                name_of(method),
-                (means[0], values[0].value),
-                xytext=(8, -3),
-                textcoords="offset points",
-                color=looks[method].colour,
-                zorder=5,
-            )
+    for method, lines in _at_tokens(run):
+        look, main, end = looks[method], lines[0][0].key.searches, (0.0, 0.0)
+        for line in lines:
+            values = [one.selected for one in line]
+            means = [0.0 if one.tokens is None else one.tokens.mean for one in line]
+            curve(axes, means, values, look, main=main)
+            shares += _ends(values)
+            end = max(end, (means[-1], values[-1].value))
+        _label(panel, *end, method, look, main)
     if not shares:
         return None
     axes.set_xscale("log")
-    _token_axis(axes)
+    _token_axis(axes, narrow)
     percent_axis(axes, shares)
-    axes.set_xlabel("tokens a problem, input and output, mean (logarithmic)")
+    axes.set_xlabel("tokens a problem, mean (logarithmic)")
     axes.set_ylabel("accuracy of the answer returned")
-    panel.name_lines()
+    name_lines([panel], narrow)
     note = (
-        "What an accuracy costs: each point is a method at one budget. Bars are 95 % intervals. "
-        "A method earns its tokens only where it lies above the others at the same place."
+        "What an accuracy costs, in input and output tokens. Methods without a search have a curve "
+        "at the tokens that each search took on the same problems, where these are known: a search "
+        "earns its tokens only where it lies above them. Bars are 95 % intervals."
     )
-    return Plot("tokens", "Accuracy against tokens", note, figure)
+    return Plot("tokens", "Accuracy against tokens", note, figure, narrow)
 
 
-def _token_axis(axes: Axes) -> None:
+def _at_tokens(run: RunMetrics) -> Iterator[tuple[str, list[list[Metrics]]]]:
+    """Lines of each method, by tokens; of a baseline one for each search that it costs as much."""
+    told = [one for one in run.methods.values() if one.tokens and one.tokens.mean > 0]
+    for method in dict.fromkeys(one.key.method for one in told):
+        own = [one for one in told if one.key.method == method]
+        equal = [one for one in own if one.key.budget == "tokens"] or own
+        kinds = dict.fromkeys((one.key.budget, one.key.against) for one in equal)
+        lines = [
+            [one for one in equal if (one.key.budget, one.key.against) == kind] for kind in kinds
+        ]
+        yield (
+            method,
+            [sorted(line, key=lambda one: one.tokens or Spread(0, 0, 0)) for line in lines],
+        )
+
+
+def _token_axis(axes: Axes, narrow: bool) -> None:
     low, high = axes.get_xlim()
-    steps = [digit * 10**power for power in range(9) for digit in (1, 2, 5)]
+    digits = (1,) if narrow and high > 30 * low else (1, 2, 5)
+    steps = [digit * 10**power for power in range(9) for digit in digits]
     axes.set_xticks([step for step in steps if low <= step <= high])
     axes.set_xlim(low, high)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: words.count(number)))
@@ -177,11 +193,14 @@ def _token_axis(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _rewards(run: RunMetrics) -> Plot | None:
-    judged = [(key.method, judge) for key, judge in run.judges.items() if key.budget != "tokens"]
+def _rewards(run: RunMetrics, narrow: bool) -> Plot | None:
+    judges: dict[str, Judge] = {}
+    for key, judge in run.judges.items():
+        judges.setdefault(key.method, judge)  # at the calls of the first search
+    judged = list(judges.items())
     if not judged:
         return None
-    figure, axes = panels(max(4.8, 3.4 * len(judged)), 3.5, len(judged), sharey=True)
+    figure, axes = panels(max(4.8, 3.4 * len(judged)), 3.3, len(judged), narrow=narrow, sharey=True)
     for one, (method, judge) in zip(axes, judged, strict=True):
         one.set_title(name_of(method))
         _histogram(one, judge)
@@ -190,7 +209,7 @@ def _rewards(run: RunMetrics) -> Plot | None:
         "Rewards that the model gave its own answers: those that the grader found right, and the "
         "others, each as a share of its kind. The farther apart, the more the judge knows."
     )
-    return Plot("rewards", "Rewards of right and wrong answers", note, figure)
+    return Plot("rewards", "Rewards of right and wrong answers", note, figure, narrow)
 
 
 def _histogram(axes: Axes, judge: Judge) -> None:
@@ -215,50 +234,10 @@ def _histogram(axes: Axes, judge: Judge) -> None:
     axes.set_xlabel("mean reward of an answer, points")
     axes.set_xlim(LOWEST, HIGHEST)
     axes.set_xticks([at(0.25), at(0.5), at(0.75)])
-    axes.yaxis.set_major_formatter(percents())
+    axes.yaxis.set_major_formatter(Percents())
     axes.grid(axis="x", visible=False)
     axes.margins(y=0.4)  # room for the legend
     axes.set_yticks([share for share in axes.get_yticks() if 0 <= share <= 1])
     area = f"AUC {words.share(judge.auc)}"
     legend = axes.legend(loc="upper left", frameon=False, handlelength=1.6, title=area)
     legend.set_alignment("left")
-
-
-def _refinement(run: RunMetrics) -> Plot | None:
-    refined = [run.methods[key] for key in run.at_most() if any(run.methods[key].refined)]
-    if not refined:
-        return None
-    figure, (axes,) = panels(8.6, 1.4 + 0.55 * len(refined), 1)
-    rows = list(enumerate(reversed(refined)))
-    kinds = (
-        ("wrong answers made right", BLUE, "o", 0.13),
-        ("right answers made wrong", ORANGE, "s", -0.13),
-    )
-    for index, (name, colour, marker, shift) in enumerate(kinds):
-        found = [(row, (one.fix, one.breakage)[index]) for row, one in rows]
-        drawn = [(row + shift, rate) for row, rate in found if rate is not None]
-        rates = [rate for _, rate in drawn]
-        axes.errorbar(
-            [rate.value for rate in rates],
-            [height for height, _ in drawn],
-            xerr=errors(rates),
-            color=colour,
-            marker=marker,
-            markersize=7.5,
-            markeredgecolor="white",
-            elinewidth=2,
-            linestyle="",
-            label=name,
-        )
-    axes.set_yticks([row for row, _ in rows], [name_of(one.key.method) for _, one in rows])
-    axes.set_ylim(-0.5, len(rows) - 0.5)
-    axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(percents())
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel("share of such refinements")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
-    note = (
-        "Refinement earns its calls where it mends more than it spoils. Bars are 95 % intervals, "
-        "wider where several refinements are of one problem."
-    )
-    return Plot("refinement", "What refinement mends and spoils", note, figure)

@@ -10,6 +10,9 @@ from mctsr_graph.benchmark.outcomes import Key, Outcome, outcomes, point_at
 from mctsr_graph.benchmark.records import Attempt, Line, MethodRecord, tree_of
 from mctsr_graph.calls.usage import no_cost
 
+from . import words
+from .order import at_equal_tokens
+
 VERDICT_SIGNS = {"right": "✓", "wrong": "✗", "no_answer": "–", "undecided": "?", "failed": "!"}
 
 
@@ -25,6 +28,8 @@ class Ending:
     """The fields of a `Solution` for a viewer; None for a method without a search."""
     verdicts: str
     """The verdict on each node of that tree, as signs: "0 ✗ · 1 ✓"."""
+    short_name: str
+    """The method in a word, and whose tokens it had where there are several searches."""
 
     @property
     def sign(self) -> str:
@@ -45,39 +50,47 @@ class Problem:
         rights = [ending.outcome.verdict == "right" for ending in self.endings]
         lost = any(one.key.searches and _is_lost(one.outcome) for one in self.endings)
         unclear = any(one.outcome.verdict in ("failed", "undecided") for one in self.endings)
-        words = {
+        kinds = {
             "all-right": all(rights),
             "none-right": not any(rights),
             "mixed": any(rights) and not all(rights),
             "lost": lost,
             "unclear": unclear,
         }
-        return " ".join(word for word, holds in words.items() if holds)
+        return " ".join(word for word, holds in kinds.items() if holds)
 
 
 def problems(lines: Iterable[Line], keys: Sequence[Key]) -> Iterator[Problem]:
-    """Yield each problem with its endings at some budgets; baselines at equal tokens left out."""
-    shown = [key for key in keys if key.budget != "tokens"]
+    """Yield each problem with its endings at some budgets.
+
+    Those at equal calls are left out where the same method has some at equal tokens.
+    """
+    shown = at_equal_tokens(keys)
+    several = len({key.against for key in shown if key.against is not None}) > 1
+    names = [
+        words.short_name(key) + (f" = {key.against}" if several and key.against else "")
+        for key in shown
+    ]
     for line in lines:
-        found = zip(shown, outcomes(line, shown), strict=True)
-        yield Problem(line, [_ending(line, key, outcome) for key, outcome in found])
+        found = zip(shown, names, outcomes(line, shown), strict=True)
+        yield Problem(line, [_ending(line, key, name, outcome) for key, name, outcome in found])
 
 
 def _is_lost(outcome: Outcome) -> bool:
     return outcome.oracle and outcome.verdict != "right"
 
 
-def _ending(line: Line, key: Key, outcome: Outcome) -> Ending:
+def _ending(line: Line, key: Key, name: str, outcome: Outcome) -> Ending:
     method = line["methods"].get(key.method)
     if method is None:
-        return Ending(key, outcome, None, None, "")
+        return Ending(key, outcome, None, None, "", name)
     point = point_at(line, key)
     selected = None if point is None else point["selected"]
     answer = None if selected is None else method["attempts"][selected]["final_answer"]
     if not key.searches or not method["attempts"]:
-        return Ending(key, outcome, answer, None, "")
+        return Ending(key, outcome, answer, None, "", name)
     signs = [_node_sign(number, one) for number, one in enumerate(method["attempts"])]
-    return Ending(key, outcome, answer, _solution(line, method), " · ".join(signs))
+    return Ending(key, outcome, answer, _solution(line, method), " · ".join(signs), name)
 
 
 def _node_sign(number: int, attempt: Attempt) -> str:
@@ -85,10 +98,12 @@ def _node_sign(number: int, attempt: Attempt) -> str:
 
 
 def _solution(line: Line, method: MethodRecord) -> dict[str, Any]:
-    """The whole search, as `Solution.to_json` would give it."""
+    """The whole search, as `Solution.to_json` would give it, and the verdict on each node."""
     last = method["points"][-1] if method["points"] else None
     selected = None if last is None else last["selected"]
     best = None if selected is None else method["attempts"][selected]
+    verdicts = [attempt["verdict"] for attempt in method["attempts"]]
+    nodes = zip(tree_of(method).items(), verdicts, strict=True)
     return {
         "problem": line["problem"],
         "answer": best and best["text"],
@@ -97,6 +112,8 @@ def _solution(line: Line, method: MethodRecord) -> dict[str, Any]:
         "rollouts": 0 if last is None else last["rollouts_made"],
         "usage": {"search": no_cost() if last is None else last["cost"]},
         "stop_reason": method["stop_reason"],
-        "tree": tree_of(method),
+        "tree": {name: {**node, "verdict": verdict} for (name, node), verdict in nodes},
         "failures": method["failures"],
+        "choice": method.get("choice"),
+        "record": method.get("record", []),
     }

@@ -11,7 +11,14 @@ from mctsr_graph.benchmark.records import Environment
 from mctsr_graph.benchmark.statistics import Interval
 
 from . import words
-from .findings import calibration_table, comparisons_table, judge_table, samples_table
+from .findings import (
+    calibration_table,
+    comparisons_table,
+    judge_table,
+    redrafting_table,
+    samples_table,
+)
+from .order import at_equal_tokens
 from .table import Table, names
 
 
@@ -24,6 +31,7 @@ def tables(run: RunMetrics) -> list[Table]:
         _endings(run),
         _cost(run),
         _refinement(run),
+        redrafting_table(run),
         judge_table(run),
         calibration_table(run),
         samples_table(run),
@@ -230,7 +238,7 @@ def _refinement(run: RunMetrics) -> Table:
 
 
 def _groups(run: RunMetrics) -> Iterator[Table]:
-    keys = run.at_most()
+    keys = at_equal_tokens(run.at_most())
     for kind in ("level", "subject"):
         groups = [group for group in run.groups if group.kind == kind]
         yield _group_table(kind, "Selected accuracy", keys, [(g, g.selected) for g in groups])
@@ -247,7 +255,8 @@ def _group_table(
     return Table(
         f"{kind}-{title.split()[0].lower()}",
         f"{title} by {kind}",
-        "Percent of the problems of each row, with 95 % intervals, at the largest budget.",
+        "Percent of the problems of each row, with 95 % intervals, at the largest budget; what "
+        "costs as much as a search at equal tokens, where these are known.",
         (kind, "problems", *(words.full_name(key) for key in keys)),
         [
             (

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from mctsr_graph.benchmark.across import AcrossRuns
 from mctsr_graph.benchmark.comparisons import Comparison
-from mctsr_graph.benchmark.metrics import Metrics, RunMetrics
-from mctsr_graph.benchmark.outcomes import VERDICTS, Key
+from mctsr_graph.benchmark.metrics import RunMetrics
+from mctsr_graph.benchmark.outcomes import VERDICTS
 from mctsr_graph.text.printable import printable
 
 from . import words
 from .conclusions import FINDING_SIGNS, Conclusion, conclusions, finding, how_sure
+from .order import beside, by_search
 from .problems import VERDICT_SIGNS
 
 _WIDEST = 100  # columns; longer lines of prose are hard to read
@@ -39,7 +40,7 @@ def terminal(run: RunMetrics, width: int) -> Iterator[Table | Text]:
     for first in dict.fromkeys(one.first for one in run.comparisons):
         found = [one for one in run.comparisons if one.first == first]
         title = f"{words.brief_name(first)}, less each of ({_SIGNS})"
-        yield _differences(title, [(_beside(one.second, first), one) for one in found])
+        yield _differences(title, [(beside(one.second, first), one) for one in found])
     if run.calibrations:
         yield _calibrations(run)
     yield from _missing(run)
@@ -60,13 +61,6 @@ def across_terminal(found: Sequence[AcrossRuns], width: int) -> Iterator[Table |
 
 def _method(one: AcrossRuns) -> str:
     return words.brief_name(one.comparison.first)
-
-
-def _beside(key: Key, search: Key) -> str:
-    """A method's name where it stands below a search."""
-    if key.against == search.method:
-        return f"{words.plain_name(key)}, equal {key.budget}"
-    return words.brief_name(key)
 
 
 def _prose(one: Conclusion, width: int) -> Table:
@@ -98,28 +92,15 @@ def _table(title: str, first: str, *numbers: str) -> Table:
 def _accuracy(run: RunMetrics) -> Table:
     title = f"\nRight answers, % of {words.count(run.problems)} problems, and 95 % intervals"
     table = _table(title, "method", "right", "oracle", "tokens", "calls")
-    for name, one in _by_search(run):
+    for name, below, one in by_search(run):
         table.add_row(
-            _plain(name),
+            _plain("  " * below + name),
             words.percent(one.selected),
             f"{100 * one.oracle.value:.1f}",
             words.NONE if one.tokens is None else words.count(one.tokens.mean),
             words.count(one.calls.mean, 1),
         )
     return table
-
-
-def _by_search(run: RunMetrics) -> Iterator[tuple[str, Metrics]]:
-    """First methods that belong to no search, then each search with those at its cost."""
-    last = run.at_most()
-    for key in last:
-        if not key.searches and key.against is None:
-            yield words.brief_name(key), run.methods[key]
-    for search in (key for key in run.methods if key.searches):
-        yield words.brief_name(search), run.methods[search]
-        for key in last:
-            if search in last and key.against == search.method:
-                yield f"  {_beside(key, search)}", run.methods[key]
 
 
 def _differences(title: str, rows: Sequence[tuple[str, Comparison]]) -> Table:
@@ -153,8 +134,8 @@ def _endings(run: RunMetrics) -> Table:
     signs = [VERDICT_SIGNS[name] for name in VERDICTS]
     told = [f"{sign} {name.replace('_', ' ')}" for sign, name in zip(signs, VERDICTS, strict=True)]
     table = _table(f"\nHow problems ended ({', '.join(told)})", "method", *signs)
-    for name, one in _by_search(run):
-        table.add_row(_plain(name), *map(words.count, one.verdicts.values()))
+    for name, below, one in by_search(run):
+        table.add_row(_plain("  " * below + name), *map(words.count, one.verdicts.values()))
     return table
 
 

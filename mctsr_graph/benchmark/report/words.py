@@ -34,7 +34,10 @@ def plain_name(key: Key) -> str:
 
 def short_name(key: Key) -> str:
     """Name a method in one word."""
-    names = {"cot": "CoT", "self-refine": "refine", "self-consistency": "vote", "best-of-n": "best"}
+    names = {
+        **{"cot": "CoT", "self-refine": "refine", "self-consistency": "vote", "best-of-n": "best"},
+        **{"adaptive-consistency": "adaptive", "self-certainty": "certainty"},
+    }
     return names.get(key.method, key.method)
 
 

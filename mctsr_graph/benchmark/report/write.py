@@ -22,9 +22,11 @@ from .drawing import Plot
 from .page import Part, write_page
 from .plots import plots
 from .problems import problems
+from .table_files import csv_table, latex_table
+from .tables import tables
 from .text import markdown
 
-PAGE, MARKDOWN, FIGURES = "report.html", "report.md", "metrics.json"
+PAGE, MARKDOWN, FIGURES, TABLES = "report.html", "report.md", "metrics.json", "tables"
 _MOST_SHOWN = 2_000  # problems on the page, which a browser has to open
 _OF_JUDGE = ("auc", "pairwise", "pairs", "answers")  # not each single reward
 
@@ -87,7 +89,7 @@ def read_runs(folders: Sequence[Path]) -> list[RunLines]:
 
 
 def write_report(measured: Sequence[tuple[RunLines, RunMetrics]], folder: Path) -> list[Path]:
-    """Write a page, Markdown, figures as JSON, and each plot as SVG and PNG.
+    """Write a page, Markdown, figures as JSON, plots as SVG and PNG, tables as CSV and LaTeX.
 
     The page shows the first 2,000 problems of a run with their trees; the figures are of all.
 
@@ -99,21 +101,23 @@ def write_report(measured: Sequence[tuple[RunLines, RunMetrics]], folder: Path) 
         The files, the page first.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    parts, texts, pictures = [], [], []
+    parts, texts, pictures, kept = [], [], [], []
     for number, (lines, metrics) in enumerate(measured, 1):
         drawn = plots(metrics)
         saved = [(plot, _save_plot(plot, number, folder)) for plot in drawn]
         pictures += [folder / name for _, names in saved for name in names]
         texts.append(markdown(metrics, [(plot, names[0]) for plot, names in saved]))
+        kept += _save_tables(metrics, number, folder)
         shown = problems(islice(lines, _MOST_SHOWN), metrics.at_most())
-        parts.append(Part(number, metrics, drawn, shown))
+        both = list(zip(drawn, plots(metrics, narrow=True), strict=True))
+        parts.append(Part(number, metrics, both, shown))
     (folder / MARKDOWN).write_text("# MCTSr benchmark\n\n" + "\n".join(texts), "utf-8", "replace")
     figures = [
         {"conclusions": _plain(conclusions(metrics)), **_plain(metrics)} for _, metrics in measured
     ]
     (folder / FIGURES).write_text(json.dumps(figures, indent=1), "utf-8")
     write_page(folder / PAGE, parts)
-    return [folder / PAGE, folder / MARKDOWN, folder / FIGURES, *pictures]
+    return [folder / PAGE, folder / MARKDOWN, folder / FIGURES, *pictures, *kept]
 
 
 def _save_plot(plot: Plot, number: int, folder: Path) -> tuple[str, str]:
@@ -122,6 +126,19 @@ def _save_plot(plot: Plot, number: int, folder: Path) -> tuple[str, str]:
     (folder / f"{name}.svg").write_text(plot.svg, "utf-8")
     (folder / f"{name}.png").write_bytes(plot.png())
     return f"{name}.svg", f"{name}.png"
+
+
+def _save_tables(metrics: RunMetrics, number: int, folder: Path) -> list[Path]:
+    """Save each table as CSV and LaTeX."""
+    under = folder / TABLES
+    under.mkdir(exist_ok=True)
+    found = []
+    for table in tables(metrics):
+        for end, text in (("csv", csv_table(table)), ("tex", latex_table(table))):
+            path = under / f"{table.name}-{number}.{end}"
+            path.write_bytes(text.encode("utf-8", "replace"))
+            found.append(path)
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -2,18 +2,19 @@
 
 A backend is one module in this folder and one line in `BACKENDS`. The module has two functions:
 
-    check() -> None
-        Raise `MissingExtraError` where its package is missing. Called by `load_model`.
+    check(source) -> None
+        Refuse, when `load_model` is called, what cannot work: `MissingExtraError` where its package
+        is missing, `ConfigError` where a setting has no word there (`served.refuse`).
     start(source) -> Engine
-        Read the weights that a `mctsr_graph.models.source.Source` names, and return an `Engine`
-        (`protocol.Engine`): `submit` takes a `Request` of token ids and returns a future of its
-        samples, `score` the log-probabilities of a `TokenTree`, `close` frees everything.
+        Read the weights that the settings (`mctsr_graph.models.source.Source`) name, and return an
+        `Engine` (`protocol.Engine`): `submit` takes a `Request` of token ids and returns a future
+        of its samples, `score` one of the log-probabilities of a `TokenTree`, `close` frees all.
 
-Chat template, tokens, stop texts, tool calls, streaming and the context window are the chat model's
-business: a backend sees token ids only. What it cannot do it refuses by name with a `ConfigError`,
-which fails that request alone. A future that is cancelled stops its request, `on_token` is told
-each token as it comes, and `max_new`, `ends` and `stopped` end a sample, which
-`jobs.Row.add` decides for every engine alike.
+Where the package streams tokens by asyncio, `served.ServedEngine` is that engine, and the module
+gives it a `served.Server` of three methods: the tokens of one sample, the log-probabilities of some
+tokens, and the end. Chat template, stop texts, tool calls and the context window are the chat
+model's business: a backend sees token ids only. `jobs.Row.add` says when a sample ends, for every
+engine alike. What a backend cannot do it refuses by name, which fails that request alone.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.models.engine.protocol import Engine
 from mctsr_graph.text.packages import install_line
 
-BACKENDS: dict[str, str] = {}
+BACKENDS = {"vllm": "vllm_engine", "sglang": "sglang_engine"}
 """Name as `engine=` takes it -> module of this folder."""
 
 
 class Backend(Protocol):
     """What a module of a backend holds."""
 
-    def check(self) -> None:
-        """Raise `MissingExtraError` where its package is missing."""
+    def check(self, source: Any) -> None:
+        """Refuse what cannot work."""
 
     def start(self, source: Any) -> Engine:
         """Read the weights and return what runs them."""

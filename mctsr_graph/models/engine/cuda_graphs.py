@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mctsr_graph.models.engine.decode_attention import decode_attention, suits
+from mctsr_graph.models.engine.layer_kinds import all_plain
 from mctsr_graph.models.engine.protocol import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Graphs:
         quantised = getattr(model, "is_quantized", False)
         one = len(places) == 1 and getattr(model.device, "type", "") == "cuda"
         enabled = one and not quantised
-        return cls(model, enabled=enabled, by_length=enabled and suits(model))
+        return cls(model, enabled=enabled, by_length=enabled and all_plain(model) and suits(model))
 
     def clear(self) -> None:
         """Forget all graphs: what they read has moved."""

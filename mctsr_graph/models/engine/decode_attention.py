@@ -48,10 +48,10 @@ def decode_attention(model: Any, window: Window) -> Iterator[None]:
     meets it has what it had before.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import sdpa_mask
 
     AttentionInterface.register(_NAME, _attend)
-    AttentionMaskInterface.register(_NAME, sdpa_mask)
+    masks: Any = AttentionMaskInterface
+    masks.register(_NAME, masks._global_mapping["sdpa"])
     config = model.config.get_text_config()
     before = config._attn_implementation
     config._attn_implementation = _NAME

@@ -8,16 +8,16 @@ import weakref
 from concurrent.futures import Future
 from typing import Any
 
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.engine.batch import Batch
 from mctsr_graph.models.engine.jobs import Job, Question, fail_all
 from mctsr_graph.models.engine.limits import Limits
 from mctsr_graph.models.engine.packed import PackedLinears
 from mctsr_graph.models.engine.prefix import PrefixStore
-from mctsr_graph.models.engine.probe import slots_of
+from mctsr_graph.models.engine.probe import memory_of
 from mctsr_graph.models.engine.protocol import ENDING, EngineError, Request, Sample, TokenTree
-from mctsr_graph.models.engine.solo import SoloMemory
+from mctsr_graph.models.engine.slots import SlotMemory
 
-_PLENTY = 1 << 40  # tokens, where memory is not ours to count
 _BYTES = 2 << 30  # for keys and values where the device does not tell what is free
 _GATHER = 0.005  # seconds without a newcomer after which a new batch starts
 # What one more forward costs, in tokens: reading the weights; on CUDA hundreds of launches. So
@@ -48,15 +48,18 @@ class InflightEngine:
         self._ending: threading.Thread | None = None  # takes no more work, may still be alive
         self._batch: Batch | None = None
         self._packed: PackedLinears | None = None
+        self._refused: ConfigError | None = None
         _OPEN.add(self)
 
     def submit(self, request: Request) -> Future[list[Sample]]:
         """Queue a request from any thread. Cancelling the future stops it at the next step.
 
-        The future fails with `ContextLengthError` where the request is longer than all memory.
+        The future fails with `ContextLengthError` where the request is longer than all memory, and
+        with `ConfigError` where the model is none that the engine can run.
 
         Raises:
             EngineError: the engine is closed, or there can be no more threads.
+            ConfigError: the model was refused before.
         """
         job = Job(request)
         self._put(job)
@@ -95,6 +98,8 @@ class InflightEngine:
         with self._changed:
             if self._closed or ENDING.is_set():
                 raise EngineError("the engine is closed")
+            if self._refused is not None:
+                raise ConfigError(str(self._refused))
             self._inbox.append(task)
             self._changed.notify_all()
             if self._thread is not None and self._thread.is_alive():  # not alive: after a fork
@@ -154,7 +159,12 @@ class InflightEngine:
             left = self._taken()
             self._batch = None
             self._thread, self._ending = None, self._thread or self._ending
-        fail_all(left, why, error)  # not under the lock: a callback may ask again
+            self._refused = error if isinstance(error, ConfigError) else None
+        # Not under the lock: a callback may ask again
+        if self._refused is not None:
+            fail_all(left, str(error), error, ConfigError)
+        else:
+            fail_all(left, why, error)
         return why
 
     def _taken(self) -> list[Job | Question]:
@@ -164,17 +174,20 @@ class InflightEngine:
         return left
 
     def _made(self) -> Batch:
-        limits, memory = self._limits, slots_of(self._model)
-        room = int(free_bytes(self._model) // memory.token_bytes()) if memory else 0
-        rows = limits.row_tokens or (room * 2 // 3 if memory else _PLENTY)
-        if memory:
+        limits, memory = self._limits, memory_of(self._model)
+        free = free_bytes(self._model)
+        if isinstance(memory, SlotMemory):
+            free -= min(free // 2, (limits.rows + 1) * memory.state_bytes())
+            room = int(free // memory.token_bytes())
             kept = limits.store_tokens if limits.store_tokens is not None else room // 3
-            memory.store = PrefixStore(kept)
+            memory.keep_into(PrefixStore(kept))
+        else:
+            room = int(free // memory.token_bytes())
         device = "cuda" if self._model.device.type == "cuda" else "other"
         return Batch(
-            memory or SoloMemory(self._model),
+            memory,
             limits.rows,
-            rows,
+            limits.row_tokens or room * 2 // 3,
             limits.prefill_tokens,
             _PRICE[device],
             _PATIENCE[device],

@@ -9,6 +9,7 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from mctsr_graph.errors import MCTSrError
 from mctsr_graph.models.engine.protocol import EngineError, Finish, Request, Sample, TokenTree
 
 T = TypeVar("T")
@@ -31,11 +32,16 @@ class Task(Generic[T]):
             self.future.set_exception(error)
 
 
-def fail_all(tasks: Iterable[Task[Any]], why: str, cause: BaseException | None = None) -> None:
-    """Deliver an `EngineError` to each, even where a callback of one raises what ends a thread."""
+def fail_all(
+    tasks: Iterable[Task[Any]],
+    why: str,
+    cause: BaseException | None = None,
+    kind: type[MCTSrError] = EngineError,
+) -> None:
+    """Deliver an error to each, even where a callback of one raises what ends a thread."""
     with contextlib.ExitStack() as stack:
         for task in tasks:
-            error = EngineError(why)  # of its own, as whoever catches it adds notes
+            error = kind(why)  # of its own, as whoever catches it adds notes
             error.__cause__ = cause
             stack.callback(task.fail, error)
 

@@ -1,8 +1,9 @@
 """A store of what the model has computed for the beginnings of earlier prompts.
 
 A radix tree over token ids: each node holds some tokens and their keys and values, so shared
-beginnings are held once and found token by token. Beyond its budget the store forgets the ends
-that were not used for longest.
+beginnings are held once and found token by token. Where a model has states, which are of one
+moment, a beginning is of use only up to a node that has the states of its end. Beyond its budget
+the store forgets the ends that were not used for longest.
 """
 
 from __future__ import annotations
@@ -18,54 +19,83 @@ if TYPE_CHECKING:
 
 
 class _Node:
-    __slots__ = ("children", "kv", "parent", "tokens", "used")
+    __slots__ = ("children", "kv", "parent", "states", "tokens", "used")
 
     def __init__(self, tokens: list[int], kv: KV, parent: _Node | None) -> None:
         self.tokens, self.kv, self.parent = tokens, kv, parent
         self.children: dict[int, _Node] = {}
+        self.states: list[torch.Tensor] | None = None  # after the last of the tokens
         self.used = 0
 
 
 class PrefixStore:
-    """Keys and values by token ids, at most `budget` tokens of them (0: keeps nothing)."""
+    """Keys and values by token ids, at most `budget` tokens of them (0: keeps nothing).
+
+    Beginnings of different sides have nothing in common. States of one moment count as
+    `state_cost` tokens.
+    """
 
     def __init__(self, budget: int) -> None:
         self.budget, self.tokens = budget, 0
-        self._root = _Node([], [], None)
+        self.state_cost = 0
+        self._roots: dict[int, _Node] = {}
         self._clock = 0
 
-    def match(self, ids: Sequence[int]) -> int:
-        """How many tokens at the beginning of `ids` the store knows."""
-        return sum(count for _, count in self._walk(ids))
+    def match(self, ids: Sequence[int], side: int = 0, *, states: bool = False) -> int:
+        """How many tokens at the beginning of `ids` the store knows, with `states` if asked."""
+        return sum(count for _, count in self._known(ids, side, states))
 
-    def lookup(self, ids: Sequence[int]) -> Iterator[KV]:
+    def lookup(self, ids: Sequence[int], side: int = 0, *, states: bool = False) -> Iterator[KV]:
         """Keys and values of the known beginning of `ids`, in pieces, in order."""
-        for node, count in self._touched(ids):
+        for node, count in self._touched(self._known(ids, side, states)):
             yield [part[..., :count, :] for part in node.kv]
 
-    def insert(self, ids: Sequence[int], cut: Callable[[int, int], KV]) -> None:
-        """Add `ids`. `cut(a, b)` gives a copy of the keys and values of tokens a to b."""
-        path = self._touched(ids)
+    def states(self, ids: Sequence[int], side: int = 0) -> list[torch.Tensor]:
+        """The states after the longest beginning that has some; none where there is none."""
+        path = self._known(ids, side, True)
+        return path[-1][0].states or [] if path else []
+
+    def insert(
+        self,
+        ids: Sequence[int],
+        cut: Callable[[int, int], KV],
+        side: int = 0,
+        states: Callable[[], list[torch.Tensor]] | None = None,
+    ) -> None:
+        """Add `ids`. `cut(a, b)` gives a copy of the keys and values of tokens a to b.
+
+        `states` gives a copy of the states after the last of them.
+        """
+        path = self._touched(self._walk(ids, side))
         known = sum(count for _, count in path)
-        if not 0 < len(ids) - known <= self.budget:
+        cost = self.state_cost if states is not None else 0
+        if not ids or len(ids) - known + cost > self.budget:
             return
-        node, count = path[-1] if path else (self._root, 0)
-        if count < len(node.tokens):
+        node, count = path[-1] if path else (self._root(side), 0)
+        if count < len(node.tokens) and (known < len(ids) or states is not None):
             node = self._split(node, count)
-        leaf = _Node(list(ids[known:]), cut(known, len(ids)), node)
-        leaf.used = self._clock
-        node.children[ids[known]] = leaf
-        self.tokens += len(leaf.tokens)
+        if known < len(ids):
+            leaf = _Node(list(ids[known:]), cut(known, len(ids)), node)
+            leaf.used = self._clock
+            node.children[ids[known]] = leaf
+            self.tokens += len(leaf.tokens)
+            node = leaf
+        if states is not None and node.states is None:
+            node.states = states()
+            self.tokens += cost
         self._shrink()
 
     def clear(self) -> None:
         """Forget everything."""
         for node in self._nodes():
             node.parent = None  # a circle, which Python would free only now and then
-        self._root, self.tokens = _Node([], [], None), 0
+        self._roots, self.tokens = {}, 0
 
-    def _walk(self, ids: Sequence[int]) -> list[tuple[_Node, int]]:
-        path, node, at = [], self._root, 0
+    def _root(self, side: int) -> _Node:
+        return self._roots.setdefault(side, _Node([], [], None))
+
+    def _walk(self, ids: Sequence[int], side: int) -> list[tuple[_Node, int]]:
+        path, node, at = [], self._root(side), 0
         while at < len(ids) and ids[at] in node.children:
             node = node.children[ids[at]]
             count = common(node.tokens, ids[at : at + len(node.tokens)])
@@ -75,9 +105,15 @@ class PrefixStore:
                 break
         return path
 
-    def _touched(self, ids: Sequence[int]) -> list[tuple[_Node, int]]:
+    def _known(self, ids: Sequence[int], side: int, states: bool) -> list[tuple[_Node, int]]:
+        """The nodes of a beginning; with `states` only up to one whose end has some."""
+        path = self._walk(ids, side)
+        while states and path and (path[-1][0].states is None or path[-1][1] < _length(path[-1])):
+            path.pop()
+        return path
+
+    def _touched(self, path: list[tuple[_Node, int]]) -> list[tuple[_Node, int]]:
         self._clock += 1
-        path = self._walk(ids)
         for node, _ in path:
             node.used = self._clock
         return path
@@ -99,13 +135,19 @@ class PrefixStore:
             assert leaf.parent is not None
             del leaf.parent.children[leaf.tokens[0]]
             self.tokens -= len(leaf.tokens)
+            if leaf.states is not None:
+                self.tokens -= self.state_cost
 
     def _nodes(self) -> Iterator[_Node]:
-        stack = [*self._root.children.values()]
+        stack = [node for root in self._roots.values() for node in root.children.values()]
         while stack:
             node = stack.pop()
             stack += node.children.values()
             yield node
+
+
+def _length(step: tuple[_Node, int]) -> int:
+    return len(step[0].tokens)
 
 
 def common(a: Sequence[int], b: Sequence[int]) -> int:

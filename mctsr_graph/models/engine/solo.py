@@ -1,21 +1,44 @@
-"""Running rows of a model whose cache cannot be shared: sliding windows, linear attention, ...
+"""Running rows of a model one by one, as `generate` does.
 
-Each row has the model's own kind of cache and its own forwards. Nothing is batched or reused,
-but everything else of the engine works, and the tokens are those of the model.
+For what slots do not suit. Each row has the model's own kind of cache and its own forwards, whose
+arguments the model prepares itself. Nothing is batched, and nothing is reused beyond a row.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mctsr_graph.models.engine.forward_names import ForwardNames, cache_of
+from mctsr_graph.models.engine.rope import LengthRope
+from mctsr_graph.models.engine.slot_scores import read
 
 if TYPE_CHECKING:
     import torch
 
     from mctsr_graph.models.engine.protocol import TokenTree
+
+_TRIED = 64  # tokens of the row by which memory is measured
+GREEDY: dict[str, Any] = {
+    "do_sample": False,
+    "num_beams": 1,
+    "num_return_sequences": 1,
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "top_k": 50,
+    "eos_token_id": (1 << 31) - 1,
+    "pad_token_id": 0,
+}
+"""Settings of `generate` that end nothing early, whatever a model's own say; none of them warns."""
+
+
+@dataclass
+class _Row:
+    """What `generate` would hold of one sequence."""
+
+    options: dict[str, Any]
+    """For the model's next forward, the cache among them."""
 
 
 class SoloMemory:
@@ -24,9 +47,14 @@ class SoloMemory:
     shares = False
 
     def __init__(self, model: Any) -> None:
-        self._model, self._names = model, ForwardNames.of(model)
-        self._caches: list[Any] = []  # None: to be computed again, after a failed forward
+        self._model, self._rope = model, LengthRope(model)
+        self._rows: list[_Row | None] = []  # None: to be computed again, after a failed forward
         self.used: list[int] = []
+
+    def token_bytes(self) -> int:
+        """Bytes that a token of a row takes, measured on a short one; 1 at least."""
+        _, row = self._begun([1] * _TRIED)
+        return max(1, -(-_bytes(row.options) // _TRIED))
 
     def known(self, ids: Sequence[int]) -> int:
         """Nothing is reused."""
@@ -39,14 +67,14 @@ class SoloMemory:
         """Compute each prompt and return the logits after it."""
         import torch
 
-        made = [self._forward(ids, None) for ids in prompts]
-        self._caches += [cache for _, cache in made]
+        made = [self._begun(ids) for ids in prompts]
+        self._rows += [row for _, row in made]
         self.used += map(len, prompts)
         return torch.cat([logits for logits, _ in made])
 
     def fork(self, slot: int, copies: int) -> None:
         """Add copies of a row."""
-        self._caches += [copy.deepcopy(self._caches[slot]) for _ in range(copies)]
+        self._rows += [copy.deepcopy(self._rows[slot]) for _ in range(copies)]
         self.used += [self.used[slot]] * copies
 
     def step(self, lo: int, hi: int, rows: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -54,17 +82,20 @@ class SoloMemory:
         import torch
 
         every = []
-        for slot, row in zip(range(lo, hi), rows, strict=True):
-            cache, self._caches[slot] = self._caches[slot], None
-            fresh = cache is None or self.used[slot] == len(row)
-            logits, cache = self._forward(list(row), None if fresh else cache)
-            self._caches[slot], self.used[slot] = cache, len(row)
+        for slot, ids in zip(range(lo, hi), rows, strict=True):
+            row, self._rows[slot] = self._rows[slot], None
+            if row is None or self.used[slot] != len(ids) - 1:
+                logits, row = self._begun(list(ids))
+            else:
+                logits = self._next(row, ids)
+            self._rows[slot], self.used[slot] = row, len(ids)
             every.append(logits)
         return torch.cat(every)
 
     def leave(self, slot: int, ids: Sequence[int], *, spoilt: bool = False) -> None:
         """Drop a row; the last one moves there."""
-        for rows in (self._caches, self.used):
+        told: list[list[Any]] = [self._rows, self.used]
+        for rows in told:
             rows[slot] = rows[-1]
             rows.pop()
 
@@ -76,31 +107,90 @@ class SoloMemory:
         """Nothing is held beyond the rows."""
 
     def score(self, prompts: Sequence[list[int]], tree: TokenTree) -> list[list[float]]:
-        """Log-probabilities as `SlotMemory.score`, by one forward per inner node."""
+        """Log-probabilities as `SlotMemory.score`: each prompt is computed once."""
         return [self._score(ids, tree) for ids in prompts]
 
     def _score(self, ids: list[int], tree: TokenTree) -> list[float]:
-        after = {}
-        paths = {-1: ids}
-        for node in [-1, *tree.inner()]:
-            if node >= 0:
-                paths[node] = [*paths[tree.parents[node]], tree.tokens[node]]
-            after[node] = self._forward(paths[node], None)[0][0].float().log_softmax(-1)
-        pairs = zip(tree.parents, tree.tokens, strict=True)
-        return [float(after[parent][token]) for parent, token in pairs]
+        logits, row = self._begun(ids)
+        after, rows, paths = {-1: logits[0]}, {-1: row}, {-1: ids}
+        inner = tree.inner()
+        left = {parent: sum(tree.parents[node] == parent for node in inner) for parent in paths}
+        left |= {node: sum(tree.parents[other] == node for other in inner) for node in inner}
+        for node in inner:
+            parent = tree.parents[node]
+            left[parent] -= 1
+            # Each child goes on from a copy, the last one from the row itself
+            rows[node] = copy.deepcopy(rows[parent]) if left[parent] else rows.pop(parent)
+            paths[node] = [*paths[parent], tree.tokens[node]]
+            after[node] = self._next(rows[node], paths[node])[0]
+        return read(after, tree)
 
-    def _forward(self, ids: list[int], cache: Any) -> tuple[torch.Tensor, Any]:
-        """Logits after `ids`, [1, vocabulary], and the cache; with a cache only the last is fed."""
+    def _begun(self, ids: list[int]) -> tuple[torch.Tensor, _Row]:
+        """Logits after a prompt, [1, vocabulary], and what goes on from there."""
         import torch
 
-        device, names = self._model.device, self._names
-        fed = torch.tensor([ids], device=device)
-        options = {"attention_mask": torch.ones_like(fed)}
-        if cache is not None and names.cache:
-            # Without a mask: a state-space model takes one for the tokens fed only
-            fed, options = fed[:, -1:], {names.cache: cache}
-            place = torch.tensor([len(ids) - 1], device=device)
-            places = {"position_ids": place[None], "cache_position": place}
-            options |= {name: value for name, value in places.items() if name in names.every}
-        out = self._model(input_ids=fed, use_cache=True, **options)
-        return out.logits[:, -1], cache_of(out)
+        found: list[tuple[torch.Tensor, _Row]] = []
+
+        def once(model: Any, input_ids: Any, **given: Any) -> Any:
+            """Stands for the way of choosing tokens, which `generate` has made all ready for."""
+            config, options = given.pop("generation_config"), _of_forward(given)
+            out = model._prefill(input_ids, config, options)
+            options = model._update_model_kwargs_for_generation(out, options)
+            found.append((out.logits[:, -1].clone(), _Row(options)))
+            return input_ids
+
+        self._rope.fresh()
+        fed = torch.tensor([ids], device=self._model.device)
+        options = {**GREEDY, "max_new_tokens": 1, "attention_mask": torch.ones_like(fed)}
+        self._model.generate(fed, custom_generate=once, **options)
+        return found[0]
+
+    def _next(self, row: _Row, ids: Sequence[int]) -> torch.Tensor:
+        """Logits after one more token, the last of `ids`."""
+        import torch
+
+        model = self._model
+        self._rope.fresh()
+        fed = torch.tensor([list(ids)], device=model.device)
+        count = 1 if row.options.get("use_cache") else None
+        inputs = model.prepare_inputs_for_generation(fed, next_sequence_length=count, **row.options)
+        out = model(**inputs, return_dict=True)
+        row.options = model._update_model_kwargs_for_generation(out, row.options)
+        logits: torch.Tensor = out.logits[:, -1].clone()
+        return logits
+
+
+def _of_forward(given: dict[str, Any]) -> dict[str, Any]:
+    """Without what is meant for the way of choosing tokens."""
+    other = {
+        "logits_processor",
+        "stopping_criteria",
+        "streamer",
+        "synced_gpus",
+        "assistant_model",
+        "tokenizer",
+        "assistant_tokenizer",
+        "prefix_allowed_tokens_fn",
+    }
+    return {name: value for name, value in given.items() if name not in other}
+
+
+def _bytes(held: Any) -> int:
+    """Bytes of all tensors within dictionaries, sequences and the attributes of caches."""
+    import torch
+
+    seen: set[int] = set()
+
+    def of(one: Any) -> int:
+        if id(one) in seen:
+            return 0
+        seen.add(id(one))
+        if isinstance(one, torch.Tensor):
+            return one.nbytes
+        if isinstance(one, dict):
+            return sum(map(of, one.values()))
+        if isinstance(one, list | tuple):
+            return sum(map(of, one))
+        return of(vars(one)) if hasattr(one, "__dict__") and not callable(one) else 0
+
+    return of(held)

@@ -38,10 +38,20 @@ function filter(run) {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-tree]");
-  if (!button) return;
-  event.preventDefault(); // the button is in a summary, which is to stay as it is
-  openTree(button);
+  if (button) openTree(button);
 });
+// Keys that are pressed inside the frame stay there; its page says when Escape was one of them
+window.addEventListener("message", (event) => {
+  if (event.source === frame.contentWindow && event.data === "mctsr.escape") dialog.close();
+});
+const opened = [];
+window.addEventListener("beforeprint", () => {
+  for (const table of document.querySelectorAll("details.table:not([open])")) {
+    table.open = true;
+    opened.push(table);
+  }
+});
+window.addEventListener("afterprint", () => opened.splice(0).forEach((table) => { table.open = false; }));
 dialog.querySelector("button").addEventListener("click", () => dialog.close());
 dialog.addEventListener("close", () => frame.removeAttribute("srcdoc"));
 for (const run of document.querySelectorAll(".run")) {

@@ -1,0 +1,210 @@
+"""Which causal architectures of the installed transformers run, how, and with which tokens.
+
+Each has a small model with random weights, so that the tokens of `generate` can be asked for:
+
+    python -m benchmarks.architectures [NAME...]
+
+Names are those of `model_type`; without any all are tried. The columns: how the model runs
+(batched, row by row, refused); whether its tokens are those of `generate`; and the CPU time of
+eight rows at once as a share of what `generate` takes for them one by one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.architecture_configs import NONE, names, small_model
+from mctsr_graph.errors import ConfigError
+from mctsr_graph.models.engine.rope import LengthRope
+
+LENGTHS = (1, 300, 7, 33, 150, 12, 70, 3)  # tokens of rows that come at once
+NEW = 12  # tokens of each
+NEAR = 0.3  # logits, in standard deviations, that bfloat16 may take for equal
+_MEMORY = 12 << 30  # bytes of address space for one model
+
+
+def text(length: int, first: int, size: int = 90) -> list[int]:
+    """Token ids without a pattern; those of one `first` share their beginnings."""
+    return [1 + (7 * i * i + 3 * i + first * (1 + i % 5)) % (size - 1) for i in range(length)]
+
+
+class Wanted:
+    """Greedy tokens of `generate` for one prompt alone, and how sure it was of each."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self._rope = model, LengthRope(model)
+        self.seconds = 0.0
+
+    def __call__(self, ids: list[int], count: int = NEW) -> tuple[list[int], Any]:
+        """Tokens and logits [count, vocabulary]."""
+        import torch
+
+        self._rope.fresh()  # as in a new process
+        fed, begun = torch.tensor([ids]), time.process_time()
+        out = self.model.generate(
+            fed,
+            attention_mask=torch.ones_like(fed),
+            max_new_tokens=count,
+            do_sample=False,
+            eos_token_id=(1 << 31) - 1,
+            pad_token_id=0,
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+        self.seconds += time.process_time() - begun
+        return out.sequences[0, len(ids) :].tolist(), torch.cat([x.float() for x in out.logits])
+
+
+def same(found: list[int], wanted: tuple[list[int], Any], *, exact: bool) -> bool:
+    """Whether tokens are equal, or part where two were about as likely in half precision."""
+    tokens, logits = wanted
+    for step, (one, other) in enumerate(zip(found, tokens, strict=True)):
+        if one != other:
+            apart = logits[step][other] - logits[step][one]
+            return not exact and bool(apart <= NEAR * logits[step].std())
+    return True
+
+
+def runs(engine: Any, wanted: Wanted, longest: int, *, exact: bool) -> Iterator[tuple[str, bool]]:
+    """Each way of asking, and whether the tokens were right."""
+    from mctsr_graph.models.engine.protocol import Request
+
+    def right(requests: list[Any]) -> bool:
+        asked = [(request, engine.submit(request)) for request in requests]
+        given = [(request, future.result(timeout=300)) for request, future in asked]
+        return all(
+            same(sample.ids, wanted(request.ids, request.max_new), exact=exact)
+            for request, samples in given
+            for sample in samples
+        )
+
+    lengths = [min(length, longest) for length in LENGTHS]
+    yield "alone", right([Request(ids=text(min(20, longest), 2), max_new=NEW)])
+    yield (
+        "together",
+        right([Request(ids=text(n, i), max_new=NEW) for i, n in enumerate(lengths)]),
+    )
+    yield (
+        "joining",
+        right([Request(ids=text(n, i), max_new=1 + 5 * i) for i, n in enumerate(lengths[:5], 20)]),
+    )
+    base = text(longest - 10, 2)
+    shared = [[*base[:cut], *text(5, 40 + i)] for i, cut in enumerate((0, 9, 120, 121, 200))]
+    shared += [[*base, 1, 2], [*base[: longest // 2], 3]]
+    yield "shared", right([Request(ids=base, max_new=2)])
+    yield "shared", right([Request(ids=ids[:longest], max_new=NEW) for ids in shared])
+    yield "shared", right([Request(ids=ids[:longest], max_new=NEW) for ids in shared])
+    yield "samples", right([Request(ids=text(min(50, longest), 6), n=3, max_new=NEW)])
+
+
+def tried(name: str, dtype: str = "float32") -> dict[str, Any]:
+    """How one architecture does."""
+    import torch
+
+    from mctsr_graph.models.engine.inflight import InflightEngine
+    from mctsr_graph.models.engine.limits import Limits
+    from mctsr_graph.models.engine.solo import SoloMemory
+
+    torch.set_num_threads(1)
+    try:
+        model = small_model(name).to(getattr(torch, dtype))
+        wanted = Wanted(model)
+        wanted(text(40, 1), 2)
+    except Exception as error:  # what the class demands cannot be made small, or it cannot generate
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        return {"name": name, "how": "no small model", "why": NONE.get(name, why)[:100]}
+    told: dict[str, Any] = {"name": name, "class": type(model).__name__}
+    engine = InflightEngine(model, Limits(idle_seconds=5, packed_bytes=0))
+    try:
+        told |= _compared(engine, wanted, model, exact=dtype == "float32")
+        solo = isinstance(engine._batch.memory, SoloMemory) if engine._batch else False
+        told["how"] = "row by row" if solo else "batched"
+    except ConfigError as error:
+        told |= {"how": "refused", "why": str(error)[:100]}
+    except Exception as error:
+        told |= {"how": "different", "why": f"{type(error).__name__}: {error}"[:100]}
+    engine.close()
+    return told
+
+
+def _compared(engine: Any, wanted: Wanted, model: Any, *, exact: bool) -> dict[str, Any]:
+    from mctsr_graph.models.engine.protocol import Request
+
+    longest = longest_of(model)
+    engine.submit(Request(ids=[1, 2, 3])).result(timeout=300)  # the trial of the model
+    wrong = [way for way, right in runs(engine, wanted, longest, exact=exact) if not right]
+    prompts = [text(min(n, longest), 70 + i) for i, n in enumerate(LENGTHS)]
+    begun, wanted.seconds = time.process_time(), 0.0
+    for future in [engine.submit(Request(ids=ids, max_new=NEW)) for ids in prompts]:
+        future.result(timeout=300)
+    ours = time.process_time() - begun
+    for ids in prompts:
+        wanted(ids)
+    return {"wrong": sorted(set(wrong)), "cpu": round(ours / max(wanted.seconds, 1e-9), 2)}
+
+
+def longest_of(model: Any) -> int:
+    """Tokens of the longest prompt that a model has positions for, 300 at most."""
+    told = model.config.get_text_config()
+    limit = getattr(told, "max_position_embeddings", None) or 512
+    rope = str(getattr(told, "rope_parameters", None) or "")
+    return 300 if "dynamic" in rope else min(300, limit - 60)
+
+
+def in_own_process(name: str, dtype: str) -> dict[str, Any]:
+    """As `tried`, where a model that takes all memory or ends the process harms no other."""
+    code = (
+        "import json, resource, sys, benchmarks.architectures as here\n"
+        f"resource.setrlimit(resource.RLIMIT_AS, ({_MEMORY}, {_MEMORY}))\n"
+        f"print(json.dumps(here.tried({name!r}, {dtype!r})))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
+    try:
+        return dict(json.loads(ended.stdout.splitlines()[-1]))
+    except (IndexError, ValueError):
+        return {"name": name, "how": "different", "why": ended.stderr.strip()[-100:] or "it ended"}
+
+
+def row(told: dict[str, Any]) -> str:
+    """One line of the table."""
+    wrong = told.get("wrong")
+    tokens = "" if wrong is None else ("equal" if not wrong else "different: " + " ".join(wrong))
+    cpu = "" if told.get("cpu") is None else f"{told['cpu']:.2f}"
+    return f"| {told['name']} | {told['how']} | {tokens or told.get('why', '')} | {cpu} |"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="model types; all by default")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--json", type=Path, help="append each result to this file")
+    parser.add_argument("--here", action="store_true", help="in this process, not one each")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    print("| architecture | runs | tokens | CPU |\n|---|---|---|---|", flush=True)
+    counts: dict[str, int] = {}
+    for name in options.names or names():
+        found = (tried if options.here else in_own_process)(name, options.dtype)
+        print(row(found), flush=True)
+        counts[found["how"]] = counts.get(found["how"], 0) + 1
+        if options.json:
+            with options.json.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**found, "dtype": options.dtype}) + "\n")
+    print(", ".join(f"{count} {how}" for how, count in sorted(counts.items())))
+    print(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024} MB")
+
+
+if __name__ == "__main__":
+    main()
