@@ -101,15 +101,11 @@ def pages(model: Any, rollouts: int) -> dict[str, str]:
     }
 
 
-def photograph(drawn: dict[str, str], out: Path, pictures: tuple[Picture, ...] = PICTURES) -> None:
-    """Write each picture as a PNG file into a folder."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        sys.exit("no Chromium is installed: apt-get install chromium")
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser = playwright.chromium.launch(executable_path=chromium)
+def photograph(
+    browser: Any, drawn: dict[str, str], out: Path, pictures: tuple[Picture, ...] = PICTURES
+) -> None:
+    """Write each picture as a PNG file into a folder, by a browser of Playwright."""
+    with tempfile.TemporaryDirectory() as folder:
         for name, text in drawn.items():
             Path(folder, f"{name}.html").write_text(text, encoding="utf-8")
         for picture in pictures:
@@ -124,7 +120,6 @@ def photograph(drawn: dict[str, str], out: Path, pictures: tuple[Picture, ...] =
             page.wait_for_timeout(500)  # formulas
             page.screenshot(path=out / f"{picture.name}.png")
             page.close()
-        browser.close()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -140,7 +135,15 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
     model = given.model or ScriptedChatModel(replies=pupil)
-    photograph(pages(model, given.rollouts), given.out)
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("no Chromium is installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium)
+        photograph(browser, pages(model, given.rollouts), given.out)
+        browser.close()
     print("\n".join(str(given.out / f"{picture.name}.png") for picture in PICTURES))
 
 

@@ -27,7 +27,6 @@ def test_pictures_are_drawn_of_any_model(browser: object, tmp_path: Path) -> Non
     drawn = pages(ScriptedChatModel(replies=pupil), rollouts=70)
     assert set(drawn) == {picture.page for picture in PICTURES}
     some = tuple(one._replace(page="tuned") for one in PICTURES[:1])
-    browser.close()  # type: ignore[attr-defined]  # another one is started
-    photograph(drawn, tmp_path, some)
+    photograph(browser, drawn, tmp_path, some)
     data = (tmp_path / "search.png").read_bytes()[SIZE]
     assert (int.from_bytes(data[:4], "big"), int.from_bytes(data[4:], "big")) == (1360, 850)
