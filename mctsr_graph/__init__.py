@@ -33,6 +33,7 @@ from mctsr_graph.run.solve_many import asolve_many, solve_many
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.prices import read_prices
 from mctsr_graph.settings.prior import Prior
+from mctsr_graph.settings.reading import FinalAnswer
 from mctsr_graph.tree.tree import Node
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "ClusterError",
     "ConfigError",
     "Estimate",
+    "FinalAnswer",
     "FingerprintMismatchError",
     "JournalMismatchError",
     "MCTSrContext",

@@ -14,6 +14,7 @@ PUBLIC = [
     "ClusterError",
     "ConfigError",
     "Estimate",
+    "FinalAnswer",
     "FingerprintMismatchError",
     "JournalMismatchError",
     "MCTSrContext",

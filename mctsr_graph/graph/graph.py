@@ -27,9 +27,9 @@ def create_mctsr(model: Model | str | None = None, **options: Unpack[GraphOption
     Args:
         model: A chat model, or a name that `load_model` knows; a name is loaded at the first
             call.
-        **options: `prompts`, `judge`, `judge_model`, `critic_model`, `strategy` and `journal` as in
-            `solve`; `context` are the settings for runs that bring none of their own. With a
-            journal no call that had returned is made again after a crash, whatever the
+        **options: `prompts`, `judge`, `judge_model`, `critic_model`, `strategy`, `final_answer` and
+            `journal` as in `solve`; `context` are the settings for runs that bring none of their
+            own. With a journal no call that had returned is made again after a crash, whatever the
             checkpointer had written. `limits` are what whoever runs the graph may ask for at most,
             by setting, as in `{"max_calls": 100, "width": 8}`: a run that asks for more gets so
             much.

@@ -18,7 +18,6 @@ from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
 from mctsr_graph.strategies.conclude import chosen
-from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
 from mctsr_graph.tree.classes import classified
 from mctsr_graph.tree.copies import as_copy
@@ -37,6 +36,7 @@ async def make_roots(
         `drafted` alone: a step that is gone on with is run anew, and would draft others.
     """
     context, strategy = run.context, services.spec.strategy(run.context)
+    reading = services.spec.reading
     wanted = strategy.roots(context)
     kept = [Reply(**reply) for reply in (fresh["drafted"] or {}).get("replies", [])]
     drafts = kept or await _drafts(services, wanted.drafts, fresh, run)
@@ -62,11 +62,13 @@ async def make_roots(
         earned = rewards(own)
         if earned or later:
             truncated = i < len(written) and written[i].truncated
-            root = _root(tree, answer, earned, truncated, i >= len(written))
+            is_dummy = i >= len(written)
+            stated = None if is_dummy else reading.of(answer)
+            root = _root(tree, answer, stated, earned, truncated, is_dummy)
             if i < len(written) and answer in again:
                 root = as_copy(tree, root)
             tree = merge(tree, [add_child(tree, root)])
-            tree = merge(tree, [classified(tree, root["id"])])
+            tree = merge(tree, [classified(tree, root["id"], reading.comparing)])
             tree = merge(tree, [strategy.backpropagate(tree, root["id"], context)])
     evaluations = [reply for own in judged for reply in own]
     usage = add_usage([fresh["usage"], *({"evaluate": r.cost} for r in evaluations)])
@@ -104,12 +106,19 @@ async def _judged(
     return await services.judge(cases, services.asker(state, run, strict=True), run.way)
 
 
-def _root(tree: Tree, answer: str, earned: list[float], truncated: bool, dummy: bool) -> Node:
+def _root(
+    tree: Tree,
+    answer: str,
+    final_answer: str | None,
+    earned: list[float],
+    truncated: bool,
+    dummy: bool,
+) -> Node:
     return new_node(
         tree,
         parent=None,
         answer=answer,
-        final_answer=None if dummy else extract_final_answer(answer),
+        final_answer=final_answer,
         rewards=earned,
         dummy=dummy,
         truncated=truncated,

@@ -123,8 +123,10 @@ class Nodes:
         idle, failed = state["idle_rollouts"], state["failed_rollouts"]
         leaves, patches = certain_alike(list(state["wave"].values())), []
         seconds, rows = state["seconds"] + longest(leaves), []
+        spec = self.services.spec
+        strategy = spec.strategy(run.context)
         for leaf in leaves:
-            node, patch = grow(tree, leaf, self.services.spec.strategy(run.context), run.context)
+            node, patch = grow(tree, leaf, strategy, run.context, spec.reading)
             before, tree = tree, merge(tree, [patch])
             patches.append(patch)
             best = self._choose(tree, run.context)
@@ -161,7 +163,8 @@ class Nodes:
         last = await judge_the_rest(self.services, state, run)
         tree, usage, judged = last.pop("all"), last["usage"], last.pop("judged")
         strategy, best = self.services.spec.strategy(run.context), self._choose(tree, run.context)
-        told = (strategy, tree, run.context, best, state["answer"])
+        reading = self.services.spec.reading
+        told = (strategy, tree, run.context, best, state["answer"], reading.of)
         found = await run.way.call(conclude, *told) if len(tree) > _LARGE else conclude(*told)
         now = Moment(tree, run.context, best, usage, state["seconds"])
         run.emit(stop_event(now, state["stop_reason"], state["rollouts"]))

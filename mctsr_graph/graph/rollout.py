@@ -10,8 +10,8 @@ from typing_extensions import TypedDict
 from mctsr_graph.calls.request import Failure, Reply
 from mctsr_graph.calls.usage import Role, Usage, no_usage, sum_costs
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.reading import USUAL, FinalAnswer
 from mctsr_graph.strategies.strategy import Strategy
-from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.hostile import is_suspicious
 from mctsr_graph.tree.classes import classified
 from mctsr_graph.tree.copies import as_copy
@@ -158,7 +158,11 @@ def longest(leaves: Iterable[Leaf]) -> float:
 
 
 def grow(
-    tree: Tree, leaf: Leaf, strategy: Strategy, context: MCTSrContext
+    tree: Tree,
+    leaf: Leaf,
+    strategy: Strategy,
+    context: MCTSrContext,
+    reading: FinalAnswer = USUAL,
 ) -> tuple[Node | None, Patch]:
     """Turn a leaf into a node.
 
@@ -175,7 +179,7 @@ def grow(
         grown,
         parent=parent,
         answer=leaf["answer"],
-        final_answer=extract_final_answer(leaf["answer"]),
+        final_answer=reading.of(leaf["answer"]),
         rewards=leaf["rewards"],
         critique=leaf["critique"] or None,
         rollout=leaf["rollout"],
@@ -193,7 +197,8 @@ def grow(
         joined, change = same, add_rewards(grown, same, leaf["rewards"])
     else:
         joined, change = child["id"], add_child(grown, child)
-        change = merge(change, [classified(merge(grown, [change]), child["id"])])
+        whole = merge(grown, [change])
+        change = merge(change, [classified(whole, child["id"], reading.comparing)])
     patch = merge(patch, [change])
     if "steering" in leaf:
         before = tree[joined].get("steering", []) if joined in tree else []

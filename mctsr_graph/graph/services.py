@@ -24,7 +24,6 @@ from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import Case
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.text.final_answer import extract_final_answer
 from mctsr_graph.text.replies import ANSWER_SCHEMA, read_answer, read_text
 
 Shorter = Sequence[Callable[[], list[BaseMessage]]]
@@ -45,14 +44,16 @@ class Services:
         shorter: Shorter = (),
     ) -> Request:
         """The request for a draft, a critique or a refined answer."""
+        reading, is_answer = self.spec.reading, role != "critique"
+        schema = ANSWER_SCHEMA if reading.read is None else reading.schema
         return Request(
             role,
             messages,
-            read_text if role == "critique" else read_answer,
+            read_answer if is_answer and reading.read is None else read_text,
             lambda: say.write_again_messages(self.spec.prompts, messages),
             shorter,
-            lambda text: role == "critique" or extract_final_answer(text) is not None,
-            schema=None if role == "critique" else ANSWER_SCHEMA,
+            lambda text: not is_answer or reading.of(text) is not None,
+            schema=schema if is_answer else None,
             rollout=rollout,
             sample=sample,
         )

@@ -12,11 +12,13 @@ from typing_extensions import TypedDict
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.calls.request import Model
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.graph.forms import asking_for_json
 from mctsr_graph.graph.labels import Label, label_of
 from mctsr_graph.judges import BoundJudge, JudgeLike, bind_judge
 from mctsr_graph.models.load import lazy_model
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.reading import USUAL, FinalAnswer, Read, as_final_answer
 from mctsr_graph.strategies.strategy import Strategy, as_strategy, strategy_of
 
 
@@ -29,6 +31,7 @@ class SearchOptions(TypedDict, total=False):
     judge_model: Model | str | None
     critic_model: Model | str | None
     strategy: Strategy | None
+    final_answer: Read | type | FinalAnswer | None
     journal: CallJournal | None
 
 
@@ -63,6 +66,8 @@ class SearchSpec:
     """Gives the model that writes critiques; None: it is the model of the search."""
     given: Strategy | None = None
     """Decides instead of the profile's strategy."""
+    reading: FinalAnswer = USUAL
+    """Reads the final answers, and says which are equal."""
     journal: CallJournal | None = None
     is_named: bool = False
     """Whether a model is given by its name, and so may have to be loaded."""
@@ -76,9 +81,14 @@ class SearchSpec:
         """
         others = [options.get("judge_model"), options.get("critic_model")]
         is_named = model is None or any(isinstance(one, str) for one in [model, *others])
+        reading = as_final_answer(options.get("final_answer"))
+        prompts = options.get("prompts") or Prompts()
+        if reading.schema is not None:
+            prompts = asking_for_json(prompts, reading.schema)
         return cls(
             model=lazy_model(model),
-            prompts=options.get("prompts") or Prompts(),
+            prompts=prompts,
+            reading=reading,
             bound_judge=bind_judge(options.get("judge"), options.get("judge_model")),
             critic=None if others[1] is None else lazy_model(others[1]),
             given=as_strategy(options.get("strategy")),
@@ -96,6 +106,7 @@ class SearchSpec:
             "judge_model": judge_model,
             "strategy": self.given,
             **({} if self.critic is None else {"critic_model": self.critic()}),
+            **({} if self.reading.is_usual else {"final_answer": self.reading}),
         }
         return {name: label_of(part) for name, part in parts.items()}
 

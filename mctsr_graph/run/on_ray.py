@@ -36,7 +36,7 @@ from mctsr_graph.run.session import need_sqlite
 from mctsr_graph.run.spec import SolveSpec
 from mctsr_graph.settings.question import Question
 
-_SENT = ("context", "prompts", "judge", "judge_model", "critic_model", "strategy")
+_SENT = ("context", "prompts", "judge", "judge_model", "critic_model", "strategy", "final_answer")
 _HERE_ONLY = ("journal", "on_event", "on_change", "control")
 _MOST_STARTS = 3  # of a worker that dies each time
 _PATIENCE = 300  # seconds without any worker

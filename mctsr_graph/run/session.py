@@ -203,7 +203,7 @@ class SearchRun:
             "configurable": {"thread_id": thread_id},
             "tags": [TAG_NOSTREAM],  # nor do its tokens belong into that graph's chat
         }
-        own = self._spec.search.given
+        own, reading = self._spec.search.given, self._spec.search.reading
         if self._saver is not None:
             told = {  # kept with each checkpoint, to take the search up again by
                 "mctsr_version": VERSION,
@@ -212,6 +212,7 @@ class SearchRun:
                 "mctsr_model": self._spec.model_name,
                 **{f"mctsr_{role}": name for role, name in self._spec.other_names.items()},
                 **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
+                **({} if reading.is_usual else {"mctsr_final_answer": "given"}),
                 "mctsr_settings": json.dumps(self._settings),
                 **(self._spec.stage.metadata if self._spec.stage is not None else {}),
             }
@@ -365,7 +366,8 @@ class SearchRun:
         if found.choice is not None:  # how it was chosen, which a view of a file cannot know
             return found
         context, answer = self._spec.context, self._values.get("answer")
-        told = conclude(self._strategy, found.tree, context, found.best, answer)
+        read = self._spec.search.reading.of
+        told = conclude(self._strategy, found.tree, context, found.best, answer, read)
         return replace(found, **told)
 
     def _unexplained(self, stop_reason: str | None) -> Solution:

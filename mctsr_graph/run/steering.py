@@ -42,6 +42,7 @@ from mctsr_graph.run.steering_acts import (
     unpin,
 )
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.reading import FinalAnswer
 from mctsr_graph.strategies.conclude import chosen
 from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.tree.steered import pending
@@ -221,6 +222,8 @@ class _Paused:
                 f"the search decides by the strategy {told['mctsr_strategy']}: steer it with a "
                 "graph that has it"
             )
+        is_known = "mctsr_final_answer" not in told or not asked.spec.reading.is_usual
+        self._reading: FinalAnswer | None = asked.spec.reading if is_known else None
         self._strategy: Strategy = asked.spec.strategy(self._context)
         place = {**config["configurable"]}
         place.pop("checkpoint_id", None)
@@ -258,7 +261,16 @@ class _Paused:
         live = {number: leaf for number, leaf in wave.items() if paused and not leaf["lost"]}
         at = datetime.now(UTC).isoformat(timespec="seconds")
         return act(
-            Paused(self._values["tree"], rollouts, live, self._context, self._strategy, by, at)
+            Paused(
+                self._values["tree"],
+                rollouts,
+                live,
+                self._context,
+                self._strategy,
+                by,
+                at,
+                self._reading,
+            )
         )
 
     def update(self, change: Change) -> dict[str, Any]:

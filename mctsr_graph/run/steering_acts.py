@@ -9,6 +9,7 @@ from typing import Any, cast
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.rollout import Leaf, grow, new_leaf
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.settings.reading import USUAL, FinalAnswer
 from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.text.printable import is_blank
@@ -31,6 +32,8 @@ class Paused:
     strategy: Strategy
     by: str
     at: str
+    reading: FinalAnswer | None = USUAL
+    """Reads final answers; None: the search has one of its own that the graph has not."""
 
     def node(self, node_id: str) -> Node:
         """The node of that id, which must not lie in a pruned branch.
@@ -190,6 +193,11 @@ def add_answer(answer: str, parent: str = "0", reward: float | None = None) -> A
 
     def act(paused: Paused) -> Change:
         below = Task("refine", paused.node(parent)["id"])
+        if paused.reading is None:
+            raise ConfigError(
+                "the search reads final answers in its own way: add an answer by a graph that has "
+                "its final_answer="
+            )
         leaf = new_leaf(paused.rollouts, paused.tree, below)
         leaf = {
             **leaf,
@@ -202,9 +210,13 @@ def add_answer(answer: str, parent: str = "0", reward: float | None = None) -> A
         if not is_on_scale(reward):
             raise ConfigError(f"reward is {reward!r}, allowed {RANGE}")
         judged: Leaf = {**leaf, "rewards": [float(reward)]}
-        return Change(grow(paused.tree, judged, paused.strategy, paused.context)[1])
+        return Change(_grown(paused, judged, paused.reading))
 
     return act
+
+
+def _grown(paused: Paused, leaf: Leaf, reading: FinalAnswer) -> Patch:
+    return grow(paused.tree, leaf, paused.strategy, paused.context, reading)[1]
 
 
 def ask_rewards(node: str) -> Act:

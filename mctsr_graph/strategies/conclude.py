@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from typing_extensions import TypedDict
 
@@ -48,6 +48,7 @@ def conclude(
     context: MCTSrContext,
     best: str | None,
     answer: str | None = None,
+    read: Callable[[str], str | None] = extract_final_answer,
 ) -> Conclusion:
     """Say what a search has come to, and how sure it is.
 
@@ -57,12 +58,14 @@ def conclude(
         context: The settings.
         best: Id of the node that was `chosen`.
         answer: A text that is in no node, returned where nothing could be chosen.
+        read: Reads the final answer of such a text.
     """
+    final_answer = read(answer) if answer and best is None else None
     if best is not None:
-        answer = tree[best]["answer"]
+        answer, final_answer = tree[best]["answer"], tree[best]["final_answer"]
     return Conclusion(
         best=best,
         answer=answer,
-        final_answer=extract_final_answer(answer) if answer else None,
+        final_answer=final_answer,
         choice=explain(tree, context, strategy.rule(context), best) if tree else None,
     )

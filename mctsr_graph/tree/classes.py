@@ -7,7 +7,7 @@ says. A search of before classes were kept has none: there, answers are of one c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from mctsr_graph.text.final_answer import answer_key
@@ -24,8 +24,18 @@ def class_of(node: Node) -> str | None:
     return None if final_answer is None else _known_key(final_answer)
 
 
-def classified(tree: Mapping[str, Node], node_id: str) -> Patch:
-    """The classes that change when a node is the newest of `tree`: its own, seldom others."""
+def classified(
+    tree: Mapping[str, Node], node_id: str, equal: Callable[[str, str], bool] | None = None
+) -> Patch:
+    """The classes that change when a node is the newest of `tree`: its own, seldom others.
+
+    Args:
+        tree: The tree with the node.
+        node_id: The node.
+        equal: Says whether two final answers are equal; None: they are compared as in mathematics.
+    """
+    if equal is not None:
+        return {node_id: {"answer_class": _first_equal(tree, node_id, equal)}}
     # Late: its patterns take a sixth of the time to import this package
     from mctsr_graph.text.equality.classes import classes_of, related
 
@@ -53,3 +63,16 @@ def classified(tree: Mapping[str, Node], node_id: str) -> Patch:
         if one["final_answer"] in changed:
             patch[one["id"]] = {"answer_class": names[one["final_answer"]]}
     return patch
+
+
+def _first_equal(
+    tree: Mapping[str, Node], node_id: str, equal: Callable[[str, str], bool]
+) -> str | None:
+    """The first class whose own final answer is equal to a node's, or a new one of its name."""
+    answer = tree[node_id]["final_answer"]
+    if answer is None:
+        return None
+    others = (class_of(other) for other in tree.values() if other["id"] != node_id)
+    known = dict.fromkeys(name for name in others if name is not None)
+    same = (name for name in known if name == answer or equal(name, answer))
+    return next(same, answer)

@@ -9,6 +9,7 @@ from mctsr_graph.text.figures import counted, percent, points, price_in_words
 from mctsr_graph.text.printable import one_line
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.copies import distinct
+from mctsr_graph.tree.preference import preferred
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node
 
@@ -29,7 +30,7 @@ def sentences(
         told = {"likely": "No answer was found.", "cost": _cost(verdict)}
         return told
     told = {
-        "likely": _likely(verdict),
+        "likely": _likely(verdict, tree, best),
         "close": _close(verdict),
         "why": _why(verdict, tree, best),
         "draft": _draft(verdict),
@@ -39,10 +40,10 @@ def sentences(
     return {topic: words for topic, words in told.items() if words}
 
 
-def _likely(verdict: Mapping[str, Any]) -> str:
+def _likely(verdict: Mapping[str, Any], tree: Mapping[str, Node], best: str) -> str:
     chance, rival = verdict["chance"], verdict["runner_up"]
     if verdict["answer"] is None:
-        return "No final answer is stated, so how likely it is to be right is not known."
+        return _preferred(tree, best)
     answer = one_line(verdict["answer"])
     if chance is None:
         return f"{answer}; how likely it is to be right is not known."
@@ -50,6 +51,17 @@ def _likely(verdict: Mapping[str, Any]) -> str:
     if rival is not None:
         beside = f" (next: {one_line(rival, 40)}, {percent(verdict['runner_up_chance'])})"
     return f"{answer}, {percent(chance)} likely{beside}."
+
+
+def _preferred(tree: Mapping[str, Node], best: str) -> str:
+    """How likely the judge prefers an answer that states no final one to the others."""
+    chances = preferred(tree)  # of equal texts, one is named
+    same = (one for one in chances if tree[one]["answer"] == tree[best]["answer"])
+    own, is_counted = next(same, None), any(node["final_answer"] for node in tree.values())
+    if own is None or is_counted or len(chances) < 2:
+        return "No final answer is stated, so how likely it is to be right is not known."
+    chance = percent(chances[own])
+    return f"No final answer is stated; the judge prefers it to the others by a chance of {chance}."
 
 
 def _close(verdict: Mapping[str, Any]) -> str:
