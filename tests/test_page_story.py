@@ -157,6 +157,7 @@ def test_the_calls_and_the_settings_are_one_click_away(
     names = page.locator("#node .call summary b").all_inner_texts()
     assert names[:3] == ["Critique", "Refinement", "Judge"]
     page.locator("#node .call summary").nth(2).click()
+    page.wait_for_selector("#node .call[open] h4")
     judged = page.locator("#node .call").nth(2).inner_text()
     assert "grade the solution above" in judged
     assert "The sum is not checked. Score: 60" in judged
@@ -168,6 +169,7 @@ def test_the_calls_and_the_settings_are_one_click_away(
     page = opened(drawn.read_text(encoding="utf-8"))
     page.click(card("1"))
     page.locator("#node .call summary").first.click()
+    page.wait_for_selector("#node .call[open] h4")
     assert "not kept" in page.locator("#node .call").first.inner_text()
 
 
