@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= agents,bench,cli,huggingface,providers,ray,dev
+EXTRAS ?= agents,bench,cli,grammar,huggingface,providers,ray,dev
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
