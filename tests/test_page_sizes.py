@@ -231,10 +231,10 @@ def test_every_control_has_a_name_and_is_large_enough(opened: Open, width: int) 
 
 
 def test_one_is_told_of_a_frame_that_escape_is_meant_to_close(opened: Open) -> None:
-    page = opened(
-        f"<!doctype html><meta charset=utf-8>{grown(['96'], 3)._repr_html_()}", ready="iframe"
-    )
-    frame = page.frames[1]
+    shown = grown(["96"], 3)._repr_html_()
+    page = opened(f"<!doctype html><meta charset=utf-8>{shown}", ready="summary")
+    page.click("summary")
+    frame = page.wait_for_selector("iframe").content_frame()
     frame.wait_for_selector("html[data-ready]", state="attached")
     page.evaluate("window.addEventListener('message', (event) => (window.heard = event.data))")
     frame.focus("#plane")
