@@ -333,8 +333,9 @@ def test_hostile_texts_stay_text_and_take_little_time(opened: Open) -> None:
 
 def test_a_notebook_shows_the_page_and_is_out_of_its_reach(opened: Open) -> None:
     shown = grown(TEXTS[:6], 7)._repr_html_()
-    page = opened(f"<!doctype html><meta charset=utf-8>{shown}", ready="iframe")
-    frame = page.frames[1]
+    page = opened(f"<!doctype html><meta charset=utf-8>{shown}", ready="summary")
+    page.click("summary")
+    frame = page.wait_for_selector("iframe").content_frame()
     frame.wait_for_selector("html[data-ready]", state="attached")
     frame.click("#tab-answers")
     assert frame.locator("#answers tbody tr").count() == 6
