@@ -10,13 +10,20 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mctsr_graph.errors import ConfigError, MissingExtraError
-from mctsr_graph.models.kinds import auto_class, check_quantiser, check_template, check_whole
-from mctsr_graph.models.load_errors import load_error, no_weights
+from mctsr_graph.models.kinds import (
+    auto_class,
+    check_attention,
+    check_quantiser,
+    check_template,
+    check_whole,
+)
+from mctsr_graph.models.load_errors import check_gguf, load_error, no_weights
 from mctsr_graph.models.source import Source
 from mctsr_graph.text.packages import install_line
 
@@ -53,13 +60,16 @@ def look(source: Source, template: Any = None, *, here: bool = True) -> Any:
             device_of(source)
         if source.device_map is not None:
             _needs("device_map", "accelerate")
+            _check_map(source)
         if source.gguf_file is not None:
             _needs("GGUF weights", "gguf", "accelerate")
+            check_gguf(source.model_id, source.gguf_file)
             return None
-        config = _config(source)
+        config = _config(source, here=here)
         auto_class(config, source)
         if here:
             check_quantiser(config, source)
+            check_attention(config, source)
         tokenizer = tokenizer_of(source)
         check_template(tokenizer, source.model_id, template)
         return tokenizer
@@ -115,19 +125,25 @@ def tokenizer_of(source: Source) -> Any:
     return made
 
 
-def described(source: Source) -> Any:
-    """Config and generation config, for an engine that reads the weights itself."""
-    from types import SimpleNamespace
+@dataclass(eq=False)
+class Described:
+    """What stands for a model whose weights another package holds."""
 
+    config: Any
+    generation_config: Any
+
+
+def described(source: Source) -> Described:
+    """Config and generation config, for an engine that reads the weights itself."""
     from transformers import GenerationConfig
 
     with _told(source):
-        config = _config(source)
+        config = _config(source, here=False)
         try:
             generation = GenerationConfig.from_pretrained(source.model_id, **source.hub_options())
         except OSError:  # most have none of their own
             generation = GenerationConfig.from_model_config(config)
-        return SimpleNamespace(config=config, generation_config=generation)
+        return Described(config, generation)
 
 
 def device_of(source: Source) -> str:
@@ -145,7 +161,7 @@ def device_of(source: Source) -> str:
     here += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if not torch.cuda.is_available():
         here = [name for name in here if not name.startswith("cuda")]
-    known = kind in ("cpu", "cuda", "mps")
+    known = kind in ("cpu", "cuda", "mps", "meta")  # on the last nothing is computed
     if known and device not in here and not (kind in ("cpu", "mps") and number == "0"):
         raise ConfigError(f"device is {source.device!r}, which is not here, allowed {here}")
     try:
@@ -153,6 +169,14 @@ def device_of(source: Source) -> str:
     except RuntimeError as error:
         raise ConfigError(f"device is {source.device!r}, allowed {here}") from error
     return device
+
+
+def _check_map(source: Source) -> None:
+    """Refuse a map to devices that are not here."""
+    places = source.device_map.values() if isinstance(source.device_map, dict) else ()
+    for place in places:
+        if place != "disk":
+            device_of(source.model_copy(update={"device": Source._as_name(place)}))
 
 
 def dtype_of(source: Source, device: str) -> Any:
@@ -188,7 +212,7 @@ def _placed(source: Source, config: Any, device: str) -> dict[str, Any]:
     return placed
 
 
-def _config(source: Source) -> Any:
+def _config(source: Source, *, here: bool = True) -> Any:
     from transformers import AutoConfig
 
     try:
@@ -200,9 +224,10 @@ def _config(source: Source) -> Any:
         if base is None:
             raise
         _needs(f"the LoRA adapter {source.model_id!r}", "peft")
-        return _config(source.model_copy(update={"model_id": base, "revision": None}))
+        own = source.model_copy(update={"model_id": base, "revision": None})
+        return _config(own, here=here)
     folder = Path(source.model_id, source.subfolder or "")
-    if folder.is_dir() and not any(next(folder.glob(one), None) for one in _WEIGHTS):
+    if here and folder.is_dir() and not any(next(folder.glob(one), None) for one in _WEIGHTS):
         raise no_weights(str(folder))
     return config
 
