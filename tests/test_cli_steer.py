@@ -53,7 +53,7 @@ def file(tmp_path: Path) -> str:
 def test_a_branch_is_pruned_and_the_search_goes_on_without_it(file: str) -> None:
     result = mctsr("steer", file, "prune", "1")
     assert (result.exit_code, result.stderr) == (0, f"Go on with: mctsr resume {file}\n")
-    assert "0  q -8.0  [-20, 28]  0  *best*\n└─ 1  q 25.5" in result.stdout
+    assert "0  0  *best*  q -8.0  [-20, 28]\n└─ 1  1  q 25.5" in result.stdout
     assert "  1 (pruned)\n" in result.stdout
     assert "Final answer: 0" in mctsr("resume", file).stdout
     assert "1  q 25.5  [17, 65, 49, 33]  1  *best*" in mctsr("steer", file, "undo").stdout
@@ -94,9 +94,9 @@ def test_the_judge_is_asked_or_the_person_says(file: str, model: ScriptedChatMod
     assert "7  q 59.0  [59]  5" in result.stdout
     assert [call.role for call in model.calls] == ["evaluate"] * 2
     result = mctsr("steer", file, "answer", "It is \\boxed{6}.", "--reward", "-50")
-    assert "8  q -50.0  [-50]  6" in result.stdout
+    assert "8  6  q -50.0  [-50]" in result.stdout
     result = mctsr("steer", file, "rewards", "8", "--model", "y")
-    assert "8  q -29.5  [-50, 17, 6]  6" in result.stdout
+    assert "8  6  q -29.5  [-50, 17, 6]" in result.stdout
     assert len(model.calls) == 4
 
 
