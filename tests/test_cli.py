@@ -48,7 +48,7 @@ def test_solve_prints_answer_tree_and_cost() -> None:
     )
     assert result.exit_code == 0
     assert "Answer of rollout 2: \\boxed{2}\n\nFinal answer: 2\n" in result.stdout
-    assert "\n0  q " in result.stdout
+    assert "\n0  0  q " in result.stdout
     assert "*best*" in result.stdout
     assert " in 2 rollouts, " in result.stdout
     assert "\nStopped (max_rollouts): all rollouts that" in result.stdout
@@ -437,10 +437,10 @@ def test_a_search_that_gave_up_writes_its_page_too(
 @pytest.mark.parametrize(
     ("arguments", "begins"),
     [
-        ([], "0  q 16.8  [-20, 28]  0\n└─ 1  q 41.5"),
+        ([], "0  0  q 16.8  [-20, 28]\n└─ 1  1  q 41.5"),
         (["--format", "mermaid"], "flowchart LR\n"),
         (["--format", "html"], "<!doctype html>\n"),
-        (["-o", "tree.txt"], "0  q "),
+        (["-o", "tree.txt"], "0  0  q "),
         (["-o", "tree.mmd"], "flowchart LR\n"),
         (["-o", "tree.html"], "<!doctype html>\n"),
         (["-o", "tree.txt", "--format", "html"], "<!doctype html>\n"),

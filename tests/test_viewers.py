@@ -56,9 +56,9 @@ def test_a_tree_is_drawn_with_its_values_and_its_best() -> None:
         [
             "0  no final answer  q 36.3  [10, 20]",
             "├─ 2  24  q 60.0  [40]",
-            "│  └─ 4  24  *best*  q 80.5  [80.5] (same text as 2)",
+            "│  └─ 4  24 (same text as 2)  *best*  q 80.5  [80.5]",
             "└─ 3  7  q -30.0  [-30]",
-            "1  no final answer  q -100.0  [-100] (dummy)",
+            "1  no final answer (dummy)  q -100.0  [-100]",
         ]
     )
 

@@ -50,7 +50,7 @@ def label(node: Node, best: bool) -> str:
     )
     judged = "not judged" if node["q"] is None else f"q {points(node['q'])}  [{rewards}]"
     mark = "  *best*" if best else ""
-    return f"{one_line(node['id'])}  {said}{mark}  {judged}{notes}"
+    return f"{one_line(node['id'])}  {said}{notes}{mark}  {judged}"
 
 
 def classes_in_words(choice: Mapping[str, Any]) -> str:
