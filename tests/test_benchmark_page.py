@@ -42,7 +42,8 @@ def lines() -> list[Line]:
     found = []
     for number in range(12):
         good = "right" if number % 3 else "wrong"
-        tree = [attempt("wrong", -20.0), attempt(good, 40.0, parent=0)]
+        first = attempt("wrong", -20.0, text="It is \\boxed{5}.", final_answer="5")
+        tree = [first, attempt(good, 40.0, parent=0)]
         tuned = [
             point("calls", count, 2, 1, visits=[1, 1], confidence=0.7, cost=cost(7 * count, 900))
             for count in (1, 2)

@@ -23,7 +23,12 @@ PACKAGE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DECLARED = [
     *PACKAGE["build-system"]["requires"],
     *PACKAGE["project"]["dependencies"],
-    *(text for extra in PACKAGE["project"]["optional-dependencies"].values() for text in extra),
+    *(
+        text
+        for name, extra in PACKAGE["project"]["optional-dependencies"].items()
+        if name not in ("sglang", "vllm")  # they bring a torch of their own, and want a GPU
+        for text in extra
+    ),
 ]
 
 

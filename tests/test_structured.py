@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableLambda
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, solve
 from mctsr_graph.calls.structured import has_structured_output, of_form
@@ -128,3 +128,27 @@ def test_openai_is_asked_by_response_format(schema: dict[str, Any]) -> None:
     assert payload["response_format"]["json_schema"]["schema"] == {
         name: value for name, value in schema.items() if name not in ("title", "description")
     }
+
+
+class City(BaseModel):
+    """Of a user's, with one field that is described."""
+
+    name: str = Field(description="in English")
+    people: int
+
+
+def test_a_schema_of_yours_is_asked_for_in_place_of_ours() -> None:
+    def as_city(call: ScriptedCall) -> str:
+        if call.settings.get("response_format") == "City":
+            return '{"people": 3, "name": "Rome"}'
+        return reply(call)
+
+    model = SchemaModel(replies=as_city)
+    context = MCTSrContext(profile="paper", max_rollouts=1, structured_output=True)
+    found = solve("The capital?", model, context=context, final_answer=City)
+    assert (found.answer, found.final_answer) == (
+        '{"people": 3, "name": "Rome"}',
+        '{"name": "Rome", "people": 3}',
+    )
+    asked = next(call.messages[-1].text for call in model.calls if call.role == "draft")
+    assert asked.endswith('of these fields: {"name": "in English", "people": {"type": "integer"}}')

@@ -26,7 +26,11 @@ def of_form(model: Model, schema: dict[str, Any]) -> Model:
 
 def asking_for(messages: list[BaseMessage], schema: dict[str, Any]) -> list[BaseMessage]:
     """The messages, of which the last now asks for JSON of a schema instead of a line of text."""
-    fields = {name: field["description"] for name, field in schema["properties"].items()}
+    # A schema of a user's may describe none of its fields
+    fields = {
+        name: field.get("description") or {key: field[key] for key in field if key != "title"}
+        for name, field in schema.get("properties", {}).items()
+    }
     asked = "Instead of that line, reply as a whole with one JSON object of these fields: "
     last = messages[-1]
     content = f"{last.text}\n{asked}{json.dumps(fields)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -14,9 +14,17 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.control_tokens import control_tokens
-from mctsr_graph.models.engine.protocol import ContextLengthError, Request, Sample
-from mctsr_graph.models.reasoning import Piece, ReplyReader, answer_lead, is_mark, reader_of
-from mctsr_graph.models.sampling import Sampling, processors, resolved
+from mctsr_graph.models.engine.protocol import (
+    ContextLengthError,
+    Request,
+    Sample,
+    TokenChance,
+)
+from mctsr_graph.models.generation import asked_of_engine, limit_of_call, stops_of_call
+from mctsr_graph.models.grammar import Grammar, GrammarKeeper, is_there, schema_of
+from mctsr_graph.models.reasoning import Piece, ReplyReader
+from mctsr_graph.models.reply_text import ReplyText
+from mctsr_graph.models.sampling import Sampling
 from mctsr_graph.models.template import (
     TOKENIZER_LOCK,
     prompt_of,
@@ -29,7 +37,6 @@ from mctsr_graph.models.tool_calls import (
     Parsed,
     forced_name,
     format_of,
-    is_tool_mark,
     parse,
     schemas_of,
 )
@@ -56,39 +63,50 @@ class Exchange:
         tools: list[dict[str, Any]] | None = None,
         choice: Any = None,
         options: Mapping[str, Any] | None = None,
+        given: Collection[str] = (),
     ) -> None:
         self._model, self._tokenizer, self._name = model, tokenizer, name
         self._sampling, self._tools = sampling, None if choice == "none" else tools or None
         self._ends = end_ids(model, tokenizer)
-        self._lead = ""
+        self._close = ""
+        self._stop = stops_of_call(model.generation_config, sampling)
+        self._grammar: Grammar | None = None
         options = options or {}
         with TOKENIZER_LOCK:
             knows = takes_tools(tokenizer, options)
             if self._tools and not knows:
-                raise ConfigError(f"the chat template of {name!r} takes no tools")
+                raise ConfigError(
+                    f"the chat template of {name!r} takes no tools; for structured output, "
+                    "method='json_schema' needs none"
+                )
             chat = to_chat(messages, tools=knows)
             prompt = prompt_of(tokenizer, chat, self._tools, options)
-            self._ids, self._tail = prompt.ids, prompt.tail
+            self._ids, self._text = prompt.ids, ReplyText(tokenizer, prompt.tail)
             if self._tools:
                 self._force(choice, self._tools, options)
+            self._constrain()
         window = window_of(model)
-        self._room = sampling.max_tokens if window is None else window - len(self._ids)
-        if self._room < 1:
+        room = sampling.max_tokens if window is None else window - len(self._ids)
+        if room < 1:
             raise ContextLengthError(f"the prompt has {len(self._ids)} tokens, the window {window}")
+        config = model.generation_config
+        self._most = limit_of_call(config, sampling, given, len(self._ids), window and room)
 
     def request(self, on_token: Callable[[int, int], None] | None = None) -> Request:
         """The request for the engine."""
-        sampling, config = self._sampling, self._model.generation_config
+        sampling = self._sampling
+        told = sampling.logprobs or sampling.top_logprobs
         return Request(
             ids=self._ids,
             n=sampling.n,
-            max_new=min(self._room, sampling.max_tokens),
+            max_new=self._most,
             seed=sampling.seed,
             ends=self._ends,
-            stopped=self._stopped if sampling.stop else None,
+            stopped=self._stopped if self._stop else None,
             on_token=on_token,
-            processors=processors(config),
-            **resolved(sampling, config),
+            own_processors=self._keepers if self._grammar is not None else None,
+            logprobs=sampling.top_logprobs or 0 if told else None,
+            **asked_of_engine(self._model, sampling, self._ids, self._ends, self._most),
         )
 
     def result(self, samples: list[Sample]) -> ChatResult:
@@ -115,7 +133,7 @@ class Exchange:
     def last_chunks(self, samples: list[Sample]) -> Iterator[ChatGenerationChunk]:
         """What is left to show, and the counts."""
         [sample] = samples
-        left = self._stream.rest(self._cut(self._decode(sample.ids)))
+        left = self._stream.rest(self._cut(self._text.decode(sample.ids)))
         pieces = self._reader.push(left) + self._reader.end(cut=sample.finish == "length")
         yield from self._shown(pieces)
         thought, parsed = self._read(sample)
@@ -143,30 +161,11 @@ class Exchange:
 
     @cached_property
     def _stream(self) -> TextStream:
-        return TextStream(self._decode, self._sampling.stop or ())
+        return TextStream(self._text.decode, self._stop)
 
     @cached_property
     def _reader(self) -> ReplyReader:
-        return self._new_reader()
-
-    def _new_reader(self) -> ReplyReader:
-        reader = reader_of(self._tail, self._added.values())
-        reader.push(self._lead)
-        return reader
-
-    @cached_property
-    def _added(self) -> dict[int, str]:
-        every = self._tokenizer.added_tokens_decoder.items()
-        return {i: str(token.content) for i, token in every}
-
-    @cached_property
-    def _hidden(self) -> dict[int, str]:
-        """The special tokens that are no part of any text, nor tell thinking from answer."""
-        every = self._tokenizer.added_tokens_decoder.items()
-        special = {i: self._added[i] for i, token in every if token.special}
-        others = set(self._tokenizer.all_special_ids) - special.keys()
-        special |= {i: str(self._tokenizer.convert_ids_to_tokens(i)) for i in others}
-        return {i: content for i, content in special.items() if not is_mark(content)}
+        return self._text.reader()
 
     def _force(self, choice: Any, tools: list[dict[str, Any]], options: Mapping[str, Any]) -> None:
         """Let the reply begin as a call, where one is demanded."""
@@ -178,59 +177,73 @@ class Exchange:
         known = control_tokens(self._tokenizer, source)
         if tool is not None and known.of(self._encoded(tool)):
             raise ConfigError(f"the name {tool!r} of a tool holds a control token")
-        ends_thought = "" if "<|channel|>" in written.before else self._answer_lead()
-        self._lead = ends_thought + written.lead(tool)
-        self._ids = self._ids + self._encoded(self._lead)
+        ends_thought = "" if "<|channel|>" in written.before else self._text.answer_lead()
+        self._text.lead = ends_thought + written.lead(tool)
+        self._ids = self._ids + self._encoded(self._text.lead)
+        if tool is not None and written.close is not None and is_there():
+            self._close = written.close
+            self._grammar = self._grammar_of(schemas_of(tools)[tool])
 
-    def _answer_lead(self) -> str:
-        return answer_lead(self._tail, self._added.values())
+    def _constrain(self) -> None:
+        """Let the answer be JSON, where that is asked for."""
+        asked = self._sampling.response_format
+        schema = schema_of(asked) if asked is not None else None
+        if schema is not None and self._grammar is None:
+            self._grammar = self._grammar_of(schema)
+
+    def _grammar_of(self, schema: dict[str, Any]) -> Grammar:
+        size = self._model.config.get_text_config().vocab_size
+        return Grammar(self._tokenizer, size, self._ends, schema or {"type": "object"})
+
+    def _keepers(self) -> list[GrammarKeeper]:
+        """What keeps one sample to the grammar, once its thinking is over."""
+        assert self._grammar is not None
+        return [self._grammar.keeper(len(self._ids), self._text.waits())]
 
     def _encoded(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _decode(self, ids: list[int], *, calls: bool = False, special: bool = False) -> str:
-        """The text of ids: without special tokens, but for the marks of thinking and of calls."""
-        hidden = {} if special else self._hidden
-        shown = [i for i in ids if i not in hidden or (calls and is_tool_mark(hidden[i]))]
-        with TOKENIZER_LOCK:
-            return str(self._tokenizer.decode(shown, skip_special_tokens=False))
-
     def _stopped(self, new: list[int]) -> bool:
         # The newest token ends a match and each token is a byte or more, but for a few special ones
-        stop = self._sampling.stop or ()
+        stop = self._stop
         reach = max(len(text.encode()) for text in stop) + 8
-        tail = self._decode(new[-reach:], special=True)
+        tail = self._text.decode(new[-reach:], special=True)
         return any(text in tail for text in stop)
 
     def _read(self, sample: Sample) -> tuple[str, Parsed]:
         """The thought, and the rest taken apart."""
         cut = sample.finish == "length"
-        _, thought, said = self._parts(self._cut(self._decode(sample.ids)), cut=cut)
+        parts = self._text.parts(self._cut(self._text.decode(sample.ids)), cut=cut)
+        plain = Parsed(parts.said, [], [])
         if not self._tools:
-            return thought, Parsed(said, [], [])
-        text = self._cut(self._decode(sample.ids, calls=True))
-        reader, _, whole = self._parts(text, cut=cut, lead=True)
-        parsed = parse(whole, schemas_of(self._tools), reader.calls)
+            return parts.thought, plain
+        text = self._cut(self._text.decode(sample.ids, calls=True))
+        if not cut and self._close and not text.rstrip().endswith(self._close.strip()):
+            text += self._close  # the grammar ends with the arguments
+        whole = self._text.parts(text, cut=cut, lead=True)
+        parsed = parse(whole.said, schemas_of(self._tools), whole.calls)
         found = parsed.tool_calls or parsed.invalid_tool_calls
-        return thought, parsed if found else Parsed(said, [], [])
-
-    def _parts(self, text: str, *, cut: bool, lead: bool = False) -> tuple[ReplyReader, str, str]:
-        """A reader that has read the text, what is thought and what is said."""
-        reader = reader_of(self._tail, self._added.values())
-        before = reader.push(self._lead)
-        pieces = [*(before if lead else ()), *reader.push(text), *reader.end(cut=cut)]
-        thought, said = (
-            "".join(text for kind, text in pieces if kind == wanted)
-            for wanted in ("thought", "said")
-        )
-        return reader, thought, said
+        return parts.thought, parsed if found else plain
 
     def _cut(self, text: str) -> str:
-        found = [at for stop in self._sampling.stop or () if (at := text.find(stop)) >= 0]
+        found = [at for stop in self._stop if (at := text.find(stop)) >= 0]
         return text[: min(found, default=len(text))]
 
     def _info(self, sample: Sample) -> dict[str, Any]:
-        return {"finish_reason": sample.finish, "model_name": self._name}
+        info: dict[str, Any] = {"finish_reason": sample.finish, "model_name": self._name}
+        if sample.chances is not None:
+            pairs = zip(sample.ids, sample.chances, strict=True)
+            info["logprobs"] = {"content": [self._told(token, c) for token, c in pairs]}
+        return info
+
+    def _told(self, token: int, chance: TokenChance) -> dict[str, Any]:
+        """A token's chance, in OpenAI's words."""
+        several = [self._named(i, logprob) for i, logprob in chance.top.items()]
+        return {**self._named(token, chance.logprob), "top_logprobs": several}
+
+    def _named(self, token: int, logprob: float) -> dict[str, Any]:
+        text = self._text.decode([token], special=True)
+        return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
 
     def _usage(self, sample: Sample, thought: str) -> UsageMetadata:
         sent, received = len(self._ids), len(sample.ids)
@@ -238,16 +251,6 @@ class Exchange:
             input_tokens=sent, output_tokens=received, total_tokens=sent + received
         )
         if thought:
-            reasoning = OutputTokenDetails(reasoning=self._thought_tokens(sample.ids))
+            reasoning = OutputTokenDetails(reasoning=self._text.thought_tokens(sample.ids))
             usage["output_token_details"] = reasoning
         return usage
-
-    def _thought_tokens(self, ids: list[int]) -> int:
-        """How many tokens come before the answer begins."""
-        low, high = 0, len(ids)
-        while low < high:
-            middle = (low + high) // 2
-            reader, thought, said = self._parts(self._decode(ids[:middle], calls=True), cut=True)
-            over = said or reader.calls or (thought and not reader.thinking)
-            low, high = (low, middle) if over else (middle + 1, high)
-        return low

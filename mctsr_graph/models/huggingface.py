@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import Any, ClassVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
+from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -32,6 +32,7 @@ from mctsr_graph.models.local_model import LocalModel
 from mctsr_graph.models.logit_scores import LogitScores, awaited
 from mctsr_graph.models.pipelines import taken_over
 from mctsr_graph.models.sampling import Sampling
+from mctsr_graph.models.structured import StructuredOutput
 from mctsr_graph.models.template import prompt_ids, template_options, to_chat
 from mctsr_graph.models.tool_calls import forced_name
 from mctsr_graph.models.weights import Weights
@@ -39,7 +40,7 @@ from mctsr_graph.models.weights import Weights
 __all__ = ["ChatTransformers", "ContextLengthError", "prompt_ids", "to_chat"]
 
 
-class ChatTransformers(BaseChatModel, LocalModel, Sampling, LogitScores):
+class ChatTransformers(StructuredOutput, LocalModel, Sampling, LogitScores):
     """A HuggingFace causal chat model that runs in this process.
 
     `Source` says which model, and where to; `LocalModel` what runs it; `Sampling` holds settings
@@ -254,7 +255,8 @@ class ChatTransformers(BaseChatModel, LocalModel, Sampling, LogitScores):
             raise ConfigError(f"wrong setting for a call: {error}") from error
         model, tokenizer = self._load()
         name = self.gguf_file or self.model_id
-        return Exchange(model, tokenizer, name, messages, sampling, tools, choice, options)
+        given = {*self.model_fields_set, *kwargs}
+        return Exchange(model, tokenizer, name, messages, sampling, tools, choice, options, given)
 
     def _options(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """What a call gives the chat template; taken out of its settings."""

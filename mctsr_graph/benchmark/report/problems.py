@@ -8,7 +8,7 @@ from typing import Any
 
 from mctsr_graph.benchmark.outcomes import Key, Outcome, outcomes, point_at
 from mctsr_graph.benchmark.records import Attempt, Line, MethodRecord, tree_of
-from mctsr_graph.calls.usage import no_cost
+from mctsr_graph.calls.usage import Cost, no_cost
 
 from . import words
 from .order import at_equal_tokens
@@ -90,14 +90,16 @@ def _ending(line: Line, key: Key, name: str, outcome: Outcome) -> Ending:
     if not key.searches or not method["attempts"]:
         return Ending(key, outcome, answer, None, "", name)
     signs = [_node_sign(number, one) for number, one in enumerate(method["attempts"])]
-    return Ending(key, outcome, answer, _solution(line, method), " · ".join(signs), name)
+    return Ending(
+        key, outcome, answer, _solution(line, key.method, method), " · ".join(signs), name
+    )
 
 
 def _node_sign(number: int, attempt: Attempt) -> str:
     return f"{number} {VERDICT_SIGNS.get(attempt['verdict'] or '', 'dummy')}"
 
 
-def _solution(line: Line, method: MethodRecord) -> dict[str, Any]:
+def _solution(line: Line, profile: str, method: MethodRecord) -> dict[str, Any]:
     """The whole search, as `Solution.to_json` would give it, and the verdict on each node."""
     last = method["points"][-1] if method["points"] else None
     selected = None if last is None else last["selected"]
@@ -116,4 +118,11 @@ def _solution(line: Line, method: MethodRecord) -> dict[str, Any]:
         "failures": method["failures"],
         "choice": method.get("choice"),
         "record": method.get("record", []),
+        "seconds": None if last is None else last["seconds"],
+        "cost": None if last is None else _price(last["cost"]),
+        "made_with": {"model": line["model"], "profile": profile, "seed": line["seed"]},
     }
+
+
+def _price(cost: Cost) -> float | None:
+    return None if cost["unpriced_calls"] else cost["price"]

@@ -222,7 +222,7 @@ def _rows(
                 linestyle="",
             )
         _name_rows(axes, names, narrow)
-        axes.set_xlim(0, 1)
+        axes.set_xlim(-0.015, 1.015)  # no mark at 0 or 100 % is cut
         axes.xaxis.set_major_formatter(Percents())
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(unit)

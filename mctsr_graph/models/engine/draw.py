@@ -6,10 +6,12 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mctsr_graph.models.engine.protocol import TokenChance
+
 if TYPE_CHECKING:
     import torch
 
-    from mctsr_graph.models.engine.protocol import Request
+    from mctsr_graph.models.engine.protocol import Processor, Request
 
 
 class Drawing(Protocol):
@@ -17,6 +19,8 @@ class Drawing(Protocol):
 
     request: Request
     rng: random.Random
+    processors: Sequence[Processor]
+    chances: list[TokenChance]
 
     @property
     def ids(self) -> list[int]:
@@ -29,29 +33,42 @@ def draw(logits: torch.Tensor, rows: Sequence[Drawing]) -> list[int]:
     A row draws one number of its own generator per token, so its text does not depend on what
     runs beside it. Reading the result is the step's only wait for the device.
     """
-    logits = _processed(logits, rows)
+    raw, logits = logits, _processed(logits, rows)
     highest, tokens = logits.max(-1)
     hot = [i for i, row in enumerate(rows) if row.request.temperature > 0]
     # Apart, so that whether a row is sorted, and so its draw, never hangs on its company
-    cut = [i for i in hot if rows[i].request.top_k or rows[i].request.top_p < 1]
-    for which, pick in ((cut, _filtered), ([i for i in hot if i not in cut], _unfiltered)):
+    warped = [i for i in hot if rows[i].request.warpers]
+    left = [i for i in hot if i not in warped]
+    cut = [i for i in left if rows[i].request.top_k or rows[i].request.top_p < 1]
+    free = [i for i in left if i not in cut]
+    for which, pick in ((cut, _filtered), (free, _unfiltered), (warped, _warped)):
         if which:
             index = _sent(which, logits.device)
             tokens[index] = pick(logits[index].float(), [rows[i] for i in which])
     result: list[int] = tokens.masked_fill(highest.isnan(), -1).tolist()
+    for i, row in enumerate(rows):
+        if row.request.logprobs is not None:
+            row.chances.append(_chance(raw[i], result[i], row.request.logprobs))
     return result
+
+
+def _chance(logits: torch.Tensor, token: int, most: int) -> TokenChance:
+    logp = logits.float().log_softmax(-1)
+    values, ids = logp.topk(min(most, logp.shape[-1]))
+    top = dict(zip(ids.tolist(), values.tolist(), strict=True))
+    return TokenChance(float(logp[token]), top)
 
 
 def _processed(logits: torch.Tensor, rows: Sequence[Drawing]) -> torch.Tensor:
     import torch
 
-    touched = [i for i, row in enumerate(rows) if row.request.processors]
+    touched = [i for i, row in enumerate(rows) if row.processors]
     if not touched:
         return logits
     logits = logits.clone()
     for i in touched:
         ids = torch.tensor([rows[i].ids], device=logits.device)
-        for process in rows[i].request.processors:
+        for process in rows[i].processors:
             logits[i : i + 1] = process(ids, logits[i : i + 1])
     return logits
 
@@ -69,6 +86,20 @@ def _filtered(logits: torch.Tensor, rows: Sequence[Drawing]) -> torch.Tensor:
     top_p = _sent([one.top_p for one in asked], logits.device)[:, None]
     kept = (chances.cumsum(-1) - chances < top_p) | (rank == 0)
     return order.gather(-1, _inverse(chances * kept, rows))[:, 0]
+
+
+def _warped(logits: torch.Tensor, rows: Sequence[Drawing]) -> torch.Tensor:
+    """Draw as `generate` does, by the filters of transformers, row by row."""
+    import torch
+
+    every = []
+    for i, row in enumerate(rows):
+        ids, scores = torch.tensor([row.ids], device=logits.device), logits[i : i + 1]
+        for warp in row.request.warpers:
+            scores = warp(ids, scores)
+        exact = torch.float32 if logits.device.type == "mps" else torch.float64
+        every.append(_inverse(scores.softmax(-1).to(exact), [row])[:, 0])
+    return torch.cat(every)
 
 
 def _unfiltered(logits: torch.Tensor, rows: Sequence[Drawing]) -> torch.Tensor:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from mctsr_graph.errors import MCTSrError
-from mctsr_graph.models.engine.protocol import EngineError, Finish, Request, Sample, TokenTree
+from mctsr_graph.models.engine.protocol import (
+    EngineError,
+    Finish,
+    Processor,
+    Request,
+    Sample,
+    TokenChance,
+    TokenTree,
+)
 
 T = TypeVar("T")
 
@@ -77,6 +85,12 @@ class Row:
         self.longest = len(self.ids) + job.request.max_new
         seed = job.request.seed
         self.rng = random.Random(None if seed is None else f"{seed}/{sample}")
+        own = job.request.own_processors
+        self.processors: Sequence[Processor] = [
+            *job.request.processors,
+            *(own() if own is not None else ()),
+        ]
+        self.chances: list[TokenChance] = []
 
     def add(self, token: int) -> bool:
         """Append a token. True when the sample ends with it."""
@@ -92,5 +106,6 @@ class Row:
             finish = "stop"
         elif len(new) < request.max_new:
             return False
-        self.job.finish(self.sample, Sample(new, finish))
+        told = None if request.logprobs is None else self.chances
+        self.job.finish(self.sample, Sample(new, finish, told))
         return True

@@ -13,6 +13,9 @@ from mctsr_graph.errors import MCTSrError
 Finish = Literal["stop", "length"]
 
 
+Processor = Callable[[Any, Any], Any]
+
+
 class ContextLengthError(MCTSrError, ValueError):
     """A prompt leaves no room for one new token in the context window or in the memory."""
 
@@ -51,8 +54,27 @@ class Request:
     """Says of the new tokens so far whether they hold a stop text."""
     on_token: Callable[[int, int], None] | None = None
     """Told (sample, token) in the engine's thread; must return at once."""
-    processors: Sequence[Callable[[Any, Any], Any]] = ()
+    processors: Sequence[Processor] = ()
     """transformers' logits processors: called with ids [1, t] and scores [1, vocabulary]."""
+    own_processors: Callable[[], Sequence[Processor]] | None = None
+    """Makes those that keep a state, for each sample anew; they come last."""
+    warpers: Sequence[Processor] = ()
+    """Where they are given, they stand for temperature, top_k and top_p, which they hold."""
+    logprobs: int | None = None
+    """How many of the likeliest tokens are told at each place, beside the one taken."""
+
+
+@dataclass(frozen=True)
+class TokenChance:
+    """Log-probabilities at one place, before any processor, temperature or filter.
+
+    Attributes:
+        logprob: Of the token taken.
+        top: Of the likeliest tokens, by id, the likeliest first.
+    """
+
+    logprob: float
+    top: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -61,6 +83,8 @@ class Sample:
 
     ids: list[int]
     finish: Finish
+    chances: list[TokenChance] | None = None
+    """By token, where `logprobs` were asked for."""
 
 
 @dataclass(frozen=True)

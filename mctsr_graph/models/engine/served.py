@@ -36,6 +36,7 @@ _PROCESSORS = {
     "RepetitionPenaltyLogitsProcessor": ("repetition_penalty", "penalty"),
     "MinPLogitsWarper": ("min_p", "min_p"),
 }
+_BY_SETTING = ("TemperatureLogitsWarper", "TopKLogitsWarper", "TopPLogitsWarper")
 PENALTIES = frozenset(name for name, _ in _PROCESSORS.values())
 
 
@@ -195,8 +196,11 @@ def settings_of(request: Request, engine: str) -> dict[str, Any]:
     """A request's settings by name.
 
     Raises:
-        ConfigError: It asks for a logits processor that has no name in such engines.
+        ConfigError: It asks for what has no name in such engines.
     """
+    if request.own_processors is not None or request.logprobs is not None:
+        asked = "response_format" if request.own_processors is not None else "logprobs"
+        raise ConfigError(f"the engine {engine!r} has no {asked}: take engine='inflight'")
     settings: dict[str, Any] = {
         "max_new": request.max_new,
         "temperature": request.temperature,
@@ -204,8 +208,10 @@ def settings_of(request: Request, engine: str) -> dict[str, Any]:
         "top_k": request.top_k,
         "ends": sorted(request.ends),
     }
-    for process in request.processors:
+    for process in (*request.processors, *request.warpers):
         kind = type(process).__name__
+        if kind in _BY_SETTING:
+            continue
         if kind not in _PROCESSORS:
             raise ConfigError(
                 f"the engine {engine!r} has no {kind}, allowed {', '.join(_PROCESSORS)}: "

@@ -1,0 +1,163 @@
+"""JSON of a schema from random weights: nothing else can come out."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any, Literal
+
+import pytest
+from langchain_core.messages import HumanMessage
+from pydantic import BaseModel, Field
+
+from mctsr_graph.errors import ConfigError, MissingExtraError
+from mctsr_graph.models import ChatTransformers, grammar
+from tests.engine_models import tiny
+from tests.tokenizer_families import family
+
+pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("transformers", reason="transformers is not installed")
+
+
+class Verdict(BaseModel):
+    """A verdict."""
+
+    right: bool
+    score: int = Field(ge=-100, le=100)
+    kind: Literal["sum", "product"]
+    words: str = Field(max_length=8)
+    parts: list[bool] = Field(max_length=3)
+
+
+SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {"name": "v", "schema": Verdict.model_json_schema()},
+}
+
+
+def chat_of(name: str, **settings: Any) -> ChatTransformers:
+    tokenizer = family(name)
+    model = tiny(vocab_size=len(tokenizer) + 5, max_position_embeddings=4096)
+    return ChatTransformers.from_loaded(model, tokenizer, max_tokens=400, **settings)
+
+
+@pytest.fixture
+def library() -> None:
+    pytest.importorskip("llguidance", reason="llguidance is not installed")
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("name", ["qwen3", "mistral", "unigram"])
+def test_the_answer_is_json_of_the_schema(name: str) -> None:
+    chat = chat_of(name, response_format=SCHEMA)
+    greedy = chat.invoke("Is it right?")
+    assert greedy.response_metadata["finish_reason"] == "stop"
+    Verdict.model_validate_json(str(greedy.content))
+    [several] = chat.generate([[HumanMessage("?")]], n=3, temperature=1.5, seed=4).generations
+    found = {Verdict.model_validate_json(each.text).model_dump_json() for each in several}
+    assert len(found) > 1
+    chunks = list(chat.stream("Is it right?"))
+    assert sum(chunks[1:], chunks[0]).content == greedy.content
+
+
+@pytest.mark.usefixtures("library")
+def test_rows_with_and_without_a_grammar_run_together() -> None:
+    chat = chat_of("qwen3")
+    alone = chat.invoke("hi", max_tokens=30).content
+    with chat._engine()._changed:  # type: ignore[attr-defined]  # so that both come in together
+        futures = [
+            chat._engine().submit(chat._exchange([HumanMessage("hi")], None, more).request())
+            for more in ({"max_tokens": 30}, {"response_format": {"type": "json_object"}})
+        ]
+    texts = [chat._load()[1].decode(f.result()[0].ids, skip_special_tokens=True) for f in futures]
+    assert texts[0] == alone
+    assert texts[1].startswith("{")
+
+
+@pytest.mark.usefixtures("library")
+def test_an_object_without_a_schema_and_text() -> None:
+    chat = chat_of("qwen3", temperature=1.0, seed=3)
+    reply = chat.invoke("?", response_format={"type": "json_object"}, max_tokens=200)
+    assert str(reply.content).startswith("{")
+    if reply.response_metadata["finish_reason"] == "stop":
+        assert isinstance(json.loads(str(reply.content)), dict)
+    plain = chat.invoke("?", max_tokens=9).content
+    assert chat.invoke("?", response_format={"type": "text"}, max_tokens=9).content == plain
+
+
+@pytest.mark.usefixtures("library")
+def test_a_thought_that_the_template_opens_comes_before_the_grammar() -> None:
+    chat = chat_of("deepseek_v3", chat_template_kwargs={"thinking": True})
+    tokenizer = chat._load()[1]
+    close = tokenizer.convert_tokens_to_ids("</think>")
+
+    def soon(ids: Any, scores: Any) -> Any:
+        changed = scores.clone()
+        thinks = close not in ids[0].tolist()
+        changed[:, close] = 1e9 if thinks and ids.shape[1] > 40 else -1e9
+        return changed
+
+    reply = chat.invoke("?", response_format=SCHEMA, logits_processor=[soon])
+    assert reply.additional_kwargs["reasoning_content"]
+    Verdict.model_validate_json(str(reply.content))
+
+
+@pytest.mark.usefixtures("library")
+def test_a_demanded_call_has_arguments_of_its_schema() -> None:
+    chat = chat_of("qwen3", temperature=1.2, seed=1)
+    bound = chat.bind_tools([Verdict], tool_choice="Verdict")
+    for seed in range(2):
+        [call] = bound.invoke("Is it right?", seed=seed).tool_calls
+        assert call["name"] == "Verdict"
+        Verdict.model_validate(call["args"])
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("method", ["function_calling", "json_schema"])
+def test_structured_output_cannot_be_invalid(method: str) -> None:
+    chat = chat_of("qwen3", temperature=1.2)
+    for schema in (Verdict, Verdict.model_json_schema()):
+        found = chat.with_structured_output(schema, method=method).invoke("Is it right?")
+        Verdict.model_validate(found if isinstance(found, dict) else found.model_dump())
+    raw = chat.with_structured_output(Verdict, method=method, include_raw=True).invoke("?")
+    assert isinstance(raw["parsed"], Verdict)
+    assert raw["parsing_error"] is None
+
+
+@pytest.mark.usefixtures("library")
+def test_a_model_without_tools_gives_json_all_the_same() -> None:
+    chat = chat_of("unigram")
+    with pytest.raises(ConfigError, match="method='json_schema' needs none"):
+        chat.with_structured_output(Verdict).invoke("?")
+    found = chat.with_structured_output(Verdict, method="json_schema").invoke("?")
+    assert isinstance(found, Verdict)
+    loose = chat.with_structured_output(Verdict, method="json_mode", include_raw=True).invoke("?")
+    assert str(loose["raw"].content).startswith("{")
+    with pytest.raises(ConfigError, match="method is 'x', allowed"):
+        chat.with_structured_output(Verdict, method="x")
+
+
+@pytest.mark.usefixtures("library")
+def test_a_schema_that_cannot_be_kept() -> None:
+    wrong = {"type": "json_schema", "json_schema": {"schema": {"type": "nosuch"}}}
+    with pytest.raises(ConfigError, match="cannot be kept"):
+        chat_of("qwen3").invoke("?", response_format=wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"type": "xml"}, {"type": "json_schema"}, {}])
+def test_a_format_that_is_none(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="response_format is"):
+        chat_of("qwen3").invoke("?", response_format=wrong)
+
+
+def test_a_missing_library_is_named(monkeypatch: Any) -> None:
+    monkeypatch.setattr(grammar, "is_there", lambda: False)
+    with pytest.raises(MissingExtraError, match=r"needs llguidance: pip install .*grammar"):
+        chat_of("qwen3").invoke("?", response_format={"type": "json_object"})
+
+
+def test_without_the_library_a_demanded_call_is_only_begun(monkeypatch: Any) -> None:
+    monkeypatch.setattr("mctsr_graph.models.exchange.is_there", lambda: False)
+    chat = copy.copy(chat_of("qwen3"))
+    exchange = chat.bind_tools([Verdict], tool_choice="any")
+    assert exchange.invoke("?", max_tokens=5).invalid_tool_calls
