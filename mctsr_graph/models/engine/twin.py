@@ -25,8 +25,9 @@ _SIZES: dict[int, str] = {
     "swa_num_key_value_heads num_global_key_value_heads encoder_layers",
     4: "num_attention_heads n_head n_heads num_heads decoder_attention_heads num_experts "
     "encoder_attention_heads num_local_experts n_routed_experts moe_num_experts "
-    "linear_num_value_heads swa_num_attention_heads num_linear_attention_heads",
-    16: "head_dim d_kv qk_nope_head_dim v_head_dim linear_key_head_dim linear_value_head_dim "
+    "linear_num_value_heads linear_num_heads swa_num_attention_heads num_linear_attention_heads",
+    16: "head_dim linear_head_dim d_kv qk_nope_head_dim v_head_dim linear_key_head_dim "
+    "linear_value_head_dim "
     "global_head_dim swa_head_dim swa_v_head_dim kv_channels q_lora_rank kv_lora_rank "
     "attention_head_dim hidden_size_per_layer_input index_head_dim mamba_d_state mamba_head_dim "
     "mamba_d_head state_size qk_rope_head_dim mamba_dt_rank time_step_rank "
