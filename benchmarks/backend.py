@@ -28,6 +28,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 
@@ -153,7 +154,11 @@ def _generate(model: Any, tokenizer: Any, width: int) -> Ask:
 def _ours(model: Any, tokenizer: Any) -> Ask:
     from mctsr_graph.models import ChatTransformers
 
-    chat = ChatTransformers.from_loaded(model, tokenizer, temperature=0)
+    return asked_by(ChatTransformers.from_loaded(model, tokenizer, temperature=0))
+
+
+def asked_by(chat: BaseChatModel) -> Ask:
+    """All conversations at once."""
 
     def ask(conversations: list[list[BaseMessage]], limit: int) -> list[str]:
         async def all_at_once() -> list[AIMessage]:
@@ -193,8 +198,10 @@ def _with_score(reply: AIMessage, config: RunnableConfig) -> AIMessage:
     return reply.model_copy(update={"content": f"{reply.text}{missing}", "response_metadata": {}})
 
 
-def measured(work: Callable[[], list[str]], model: Any) -> dict[str, Any]:
-    """Run it and count."""
+def measured(work: Callable[[], list[str]], model: Any = None) -> dict[str, Any]:
+    """Run it and count; without a model, the time only."""
+    if model is None:
+        return _timed(work)
     counts, original = {"forwards": 0, "tokens_fed": 0}, model.forward
 
     @functools.wraps(original)
@@ -204,22 +211,39 @@ def measured(work: Callable[[], list[str]], model: Any) -> dict[str, Any]:
         return original(*args, **kwargs)
 
     model.forward = forward
+    told = _timed(work)
+    model.forward = original
+    return {**told, **counts}
+
+
+def _timed(work: Callable[[], list[str]]) -> dict[str, Any]:
     wall, cpu = time.perf_counter(), time.process_time()
     texts = work()
     told = {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}
-    model.forward = original
     digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:12]
-    return {**{k: round(v, 2) for k, v in told.items()}, **counts, "texts": digest}
+    return {**{k: round(v, 2) for k, v in told.items()}, "texts": digest}
 
 
 def decoding(model: Any, bandwidth: float, context: int, count: int) -> dict[str, Any]:
     """Tokens a second of our engine after the prefill, alone and as part of the limit."""
     from mctsr_graph.models.engine.limits import Limits
-    from mctsr_graph.models.engine.protocol import Request
     from mctsr_graph.models.weights import engine_of
 
     engine_of(model, Limits()).close()  # that of the other measures
-    engine, told = engine_of(model, Limits()), {}
+    engine = engine_of(model, Limits())
+    told = {}
+    for rows, rate in rates(engine, context, count).items():
+        limit = int(rows) * bandwidth / bytes_read(model, int(rows), context + count // 2)
+        told[rows] = {"tokens_per_s": round(rate, 1), "of_limit": round(rate / limit, 3)}
+    engine.close()
+    return told
+
+
+def rates(engine: Any, context: int, count: int) -> dict[str, float]:
+    """Tokens a second of an engine by its rows, after the prefill."""
+    from mctsr_graph.models.engine.protocol import Request
+
+    told = {}
     for rows in (1, 8, 32, 64):
         for _ in range(2):  # the first time captures graphs
             times: list[float] = []
@@ -237,10 +261,7 @@ def decoding(model: Any, bandwidth: float, context: int, count: int) -> dict[str
                 future.result()
         # From when all rows run until the first one ends, nothing but full steps happens
         steady = times[2 * rows : -rows]
-        rate = (len(steady) - 1) / (steady[-1] - steady[0])
-        limit = rows * bandwidth / bytes_read(model, rows, context + count // 2)
-        told[str(rows)] = {"tokens_per_s": round(rate, 1), "of_limit": round(rate / limit, 3)}
-    engine.close()
+        told[str(rows)] = (len(steady) - 1) / (steady[-1] - steady[0])
     return told
 
 

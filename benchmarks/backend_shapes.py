@@ -36,7 +36,7 @@ def load(shape: str | None, device: str, tokenizer: str | None = None) -> tuple[
     With a shape, `tokenizer` is the folder or hub id of one; None has one token a byte.
     """
     if shape is not None:
-        return _random(shape, device), _named(tokenizer) if tokenizer else _tokenizer()
+        return _random(shape, device), _named(tokenizer) if tokenizer else byte_tokenizer()
     from mctsr_graph.models import embedded_model
 
     chat = embedded_model(device=device, dtype="float32")
@@ -45,13 +45,20 @@ def load(shape: str | None, device: str, tokenizer: str | None = None) -> tuple[
     return chat._load()
 
 
+def config_of(shape: str) -> Any:
+    """The configuration of a Llama of this shape."""
+    from transformers import LlamaConfig
+
+    settings: dict[str, Any] = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
+    return LlamaConfig(**settings, **SHAPES[shape], architectures=["LlamaForCausalLM"])
+
+
 def _random(shape: str, device: str) -> Any:
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaForCausalLM
 
     torch.manual_seed(0)
-    settings: dict[str, Any] = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
-    config = LlamaConfig(**settings, **SHAPES[shape])
+    config = config_of(shape)
     made: Any = LlamaForCausalLM
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     before = torch.get_default_dtype()
@@ -69,7 +76,7 @@ def _named(tokenizer: str) -> Any:
     return AutoTokenizer.from_pretrained(tokenizer)
 
 
-def _tokenizer() -> Any:
+def byte_tokenizer() -> Any:
     """One token a byte, and ChatML."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

@@ -332,6 +332,9 @@ def test_a_request_that_fails_fails_alone(folder: str, engine: str, tmp_path: Pa
     config = chat._load()[0].generation_config
     config.repetition_penalty = 1.2
     assert chat.invoke("hi").content is not None
+    config.guidance_scale = 2.0
+    with pytest.warns(UserWarning, match="guidance_scale=2.0, which is not honoured"):
+        chat.invoke("hi")
     config.no_repeat_ngram_size = 2
     with pytest.raises(ConfigError, match=f"{engine}.*NoRepeatNGram.*RepetitionPenalty"):
         chat.invoke("hi")

@@ -152,7 +152,7 @@ def test_a_format_that_is_none(wrong: dict[str, Any]) -> None:
 
 def test_a_missing_library_is_named(monkeypatch: Any) -> None:
     monkeypatch.setattr(grammar, "is_there", lambda: False)
-    with pytest.raises(MissingExtraError, match=r"mctsr-graph\[grammar\]"):
+    with pytest.raises(MissingExtraError, match=r"needs llguidance: pip install .*grammar"):
         chat_of("qwen3").invoke("?", response_format={"type": "json_object"})
 
 

@@ -93,3 +93,15 @@ def test_reasons_to_stop_are_told_in_words() -> None:
     )
     assert stopped_in_words("mine") == "Stopped (mine)."  # by a strategy of somebody's own
     assert all(one.advice for one in STOP_REASONS.values())
+
+
+def test_a_notebook_shows_the_tree_without_a_script(found: Solution) -> None:
+    node: Any = {**found.tree["0"], "final_answer": "</pre><script>alert(1)</script>"}
+    hostile = replace(found, tree={**found.tree, "0": node})
+    static, _, page = hostile._repr_html_().partition("<details>")
+    assert found.summary().splitlines()[-1] in static
+    assert static.count("<") == 2  # the opening and the closing pre
+    assert "0  q " in static
+    assert "*best*" in static
+    assert page.startswith("<summary>The search as a page</summary><iframe ")
+    assert 'sandbox="allow-scripts"' in page

@@ -17,7 +17,17 @@ _HTML = re.compile(
     r"|sub|sup|table|tbody|td|tfoot|th|thead|tr|u|ul)>"
 )
 _BRACKETED = re.compile(r"[<\[{◁【|｜].*[>\]}▷】|｜]", re.DOTALL)
+_ADDED: weakref.WeakKeyDictionary[Any, tuple[int, dict[int, Any]]] = weakref.WeakKeyDictionary()
 _KNOWN: weakref.WeakKeyDictionary[Any, dict[Any, ControlTokens]] = weakref.WeakKeyDictionary()
+
+
+def added_tokens(tokenizer: Any) -> dict[int, Any]:
+    """The added tokens of a tokenizer by id; some have thousands, so they are asked for once."""
+    size, found = _ADDED.get(tokenizer, (-1, {}))
+    if size != len(tokenizer):
+        size, found = len(tokenizer), dict(tokenizer.added_tokens_decoder)
+        _ADDED[tokenizer] = size, found
+    return found
 
 
 def control_tokens(tokenizer: Any, template: str, written: Iterable[int] = ()) -> ControlTokens:
@@ -32,7 +42,7 @@ def control_tokens(tokenizer: Any, template: str, written: Iterable[int] = ()) -
     Needs `TOKENIZER_LOCK`.
     """
     known = _KNOWN.setdefault(tokenizer, {})
-    added = tokenizer.added_tokens_decoder
+    added = added_tokens(tokenizer)
     more = frozenset(i for i in written if i in added and _has_letters(str(added[i].content)))
     key = (template, len(added), more)
     if key not in known:
@@ -45,8 +55,9 @@ def _contents(tokenizer: Any, template: str, written: frozenset[int]) -> dict[in
 
     Added tokens for runs of spaces, words and HTML are text of anyone.
     """
-    added = {i: str(token.content) for i, token in tokenizer.added_tokens_decoder.items()}
-    flagged = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    every_added = added_tokens(tokenizer).items()
+    added = {i: str(token.content) for i, token in every_added}
+    flagged = {i for i, token in every_added if token.special}
     special = {*flagged, *tokenizer.all_special_ids}
     every = {**{i: str(tokenizer.convert_ids_to_tokens(i)) for i in special}, **added}
     found = {}

@@ -11,6 +11,7 @@ from typing import Any
 
 from mctsr_graph.errors import ConfigError, MissingExtraError
 from mctsr_graph.models.engine.protocol import EngineError
+from mctsr_graph.text.packages import install_line
 
 _FORMS = (
     '{"type": "json_schema", "json_schema": {"schema": ...}}, {"type": "json_object"}, '
@@ -63,9 +64,7 @@ class Grammar:
         self, tokenizer: Any, size: int, ends: Iterable[int], schema: dict[str, Any]
     ) -> None:
         if not is_there():
-            raise MissingExtraError(
-                'response_format needs llguidance: pip install "mctsr-graph[grammar]"'
-            )
+            raise MissingExtraError(f"response_format needs llguidance: {install_line('grammar')}")
         matcher = import_module("llguidance").LLMatcher
         self._matcher, self._ends = matcher, sorted(ends)
         self._tokenizer = _tokenizer(tokenizer, size, self._ends)

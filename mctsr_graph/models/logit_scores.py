@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from langchain_core.messages import BaseMessage
 
+from mctsr_graph.models.control_tokens import added_tokens
 from mctsr_graph.models.engine.protocol import ContextLengthError, Engine
 from mctsr_graph.models.reasoning import answer_lead
 from mctsr_graph.models.score import ScoreDistribution, distribution, score_tree
@@ -68,7 +69,7 @@ class LogitScores:
         model, tokenizer = self._load()
         with TOKENIZER_LOCK:
             prompt = prompt_of(tokenizer, to_chat(messages), None, self._options({}))
-            added = [str(token.content) for token in tokenizer.added_tokens_decoder.values()]
+            added = [str(token.content) for token in added_tokens(tokenizer).values()]
             begun = answer_lead(prompt.tail, added)  # a model that thinks first does not, here
             ids = prompt.ids + tokenizer(begun, add_special_tokens=False)["input_ids"]
             more, tree, ends = _score_tree(tokenizer, lead, tuple(labels) or reward_scale.labels())

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def look(source: Source, template: Any = None, *, here: bool = True) -> Any:
         if source.gguf_file is not None:
             _needs("GGUF weights", "gguf", "accelerate")
             return None
-        config = _config(source)
+        config = _config(source, here=here)
         auto_class(config, source)
         if here:
             check_quantiser(config, source)
@@ -115,19 +116,25 @@ def tokenizer_of(source: Source) -> Any:
     return made
 
 
-def described(source: Source) -> Any:
-    """Config and generation config, for an engine that reads the weights itself."""
-    from types import SimpleNamespace
+@dataclass(eq=False)
+class Described:
+    """What stands for a model whose weights another package holds."""
 
+    config: Any
+    generation_config: Any
+
+
+def described(source: Source) -> Described:
+    """Config and generation config, for an engine that reads the weights itself."""
     from transformers import GenerationConfig
 
     with _told(source):
-        config = _config(source)
+        config = _config(source, here=False)
         try:
             generation = GenerationConfig.from_pretrained(source.model_id, **source.hub_options())
         except OSError:  # most have none of their own
             generation = GenerationConfig.from_model_config(config)
-        return SimpleNamespace(config=config, generation_config=generation)
+        return Described(config, generation)
 
 
 def device_of(source: Source) -> str:
@@ -188,7 +195,7 @@ def _placed(source: Source, config: Any, device: str) -> dict[str, Any]:
     return placed
 
 
-def _config(source: Source) -> Any:
+def _config(source: Source, *, here: bool = True) -> Any:
     from transformers import AutoConfig
 
     try:
@@ -200,9 +207,10 @@ def _config(source: Source) -> Any:
         if base is None:
             raise
         _needs(f"the LoRA adapter {source.model_id!r}", "peft")
-        return _config(source.model_copy(update={"model_id": base, "revision": None}))
+        own = source.model_copy(update={"model_id": base, "revision": None})
+        return _config(own, here=here)
     folder = Path(source.model_id, source.subfolder or "")
-    if folder.is_dir() and not any(next(folder.glob(one), None) for one in _WEIGHTS):
+    if here and folder.is_dir() and not any(next(folder.glob(one), None) for one in _WEIGHTS):
         raise no_weights(str(folder))
     return config
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from mctsr_graph.models.control_tokens import added_tokens
 from mctsr_graph.models.reasoning import ReplyReader, answer_lead, is_mark, reader_of
 from mctsr_graph.models.template import TOKENIZER_LOCK
 from mctsr_graph.models.text_stream import TextStream
@@ -101,13 +102,13 @@ class ReplyText:
 
     @cached_property
     def _added(self) -> dict[int, str]:
-        every = self._tokenizer.added_tokens_decoder.items()
+        every = added_tokens(self._tokenizer).items()
         return {i: str(token.content) for i, token in every}
 
     @cached_property
     def _hidden(self) -> dict[int, str]:
         """The special tokens that are no part of any text, nor tell thinking from answer."""
-        every = self._tokenizer.added_tokens_decoder.items()
+        every = added_tokens(self._tokenizer).items()
         special = {i: self._added[i] for i, token in every if token.special}
         others = set(self._tokenizer.all_special_ids) - special.keys()
         special |= {i: str(self._tokenizer.convert_ids_to_tokens(i)) for i in others}

@@ -28,7 +28,7 @@ class Sampling(BaseModel):
         top_logprobs: So many of the likeliest tokens are told, too.
         response_format: {"type": "json_schema", "json_schema": {"schema": ...}} or
             {"type": "json_object"}, as OpenAI has it: the answer cannot be anything else, though
-            `max_tokens` may cut it. Needs `pip install "mctsr-graph[grammar]"`.
+            `max_tokens` may cut it. Needs the extra "grammar".
         logits_processor: Of transformers, or anything called like one, with the ids of one row
             [1, tokens] and its scores [1, vocabulary]; called in the engine's thread.
     """

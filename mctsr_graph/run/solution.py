@@ -50,6 +50,10 @@ class Solution:
     """What each rollout came to, in order (see `mctsr_graph.tree.record`). A search that was stored
     by an earlier version has none, or only the end."""
 
+    made_with: dict[str, Any] = field(default_factory=dict, compare=False)
+    """The model and judge by name, the profile, the settings that were given, the seed, and the
+    version of this package; of a stored search also when it was begun and last written."""
+
     @property
     def confidence(self) -> float | None:
         """Chance of the answer to be right, 0 to 1, as far as the search can tell.
@@ -122,8 +126,16 @@ class Solution:
         return render_html(asdict(self))
 
     def _repr_html_(self) -> str:
-        """The page inside a notebook, from which it can reach nothing."""
+        """For a notebook: summary and tree as text, and the page behind a click.
+
+        The text shows where scripts are not trusted, too. The page can reach nothing from there.
+        """
+        from mctsr_graph.viewers.text import render_text
+
+        drawn = escape(f"{self.summary()}\n\n{render_text(self.tree, self.best)}")
         return (
-            f'<iframe srcdoc="{escape(self.to_html())}" sandbox="allow-scripts" '
-            'title="Search tree" style="width: 100%; height: 760px; border: 0"></iframe>'
+            '<pre style="max-height: 30em; overflow: auto; white-space: pre-wrap">'
+            f"{drawn}</pre><details><summary>The search as a page</summary>"
+            f'<iframe loading="lazy" srcdoc="{escape(self.to_html())}" sandbox="allow-scripts" '
+            'title="Search tree" style="width: 100%; height: 760px; border: 0"></iframe></details>'
         )

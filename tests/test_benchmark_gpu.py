@@ -1,0 +1,53 @@
+"""The benchmark of a GPU: what it makes of its parts, and what it says of missing ones."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from typing import Any
+
+import pytest
+
+from benchmarks import backend_gpu
+from benchmarks.backend_gpu import ratios, run
+
+
+def test_ratios_are_those_of_the_walls_and_the_rates() -> None:
+    ours = {"one_problem": {"wall_s": 1.6}, "search": {"wall_s": 3.0}}
+    decoded = {"1": {"tokens_per_s": 200.0, "of_limit": 0.7}, "8": {"tokens_per_s": 1200.0}}
+    decoded["8"]["of_limit"] = 0.66
+    theirs = {"one_problem": {"wall_s": 40.0}, "search": {"wall_s": 31.5}}
+    vllm = {"decoding": {"8": {"tokens_per_s": 1500.0}}}
+    parts = {"inflight": {**ours, "decoding": decoded}, "chat_huggingface": theirs, "vllm": vllm}
+    assert ratios(parts) == {
+        "one_problem_times_faster_than_chat_huggingface": 25.0,
+        "search_times_faster_than_chat_huggingface": 10.5,
+        "of_bandwidth_limit": {"1": 0.7, "8": 0.66},
+        "decoding_beside_vllm": {"8": 0.8},
+    }
+    assert ratios({}) == {"of_bandwidth_limit": {}, "decoding_beside_vllm": {}}
+
+
+def test_a_part_that_fails_is_named_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ran(words: list[str], *, timeout: float, **_: Any) -> subprocess.CompletedProcess[str]:
+        name = words[-1]
+        if name == "chat_huggingface":
+            raise subprocess.TimeoutExpired(words, timeout)
+        failed = name == "generate_padded"
+        out = 'noise\n{"backend": "inflight"}\n'
+        return subprocess.CompletedProcess(words, int(failed), out, "out of memory" * failed)
+
+    monkeypatch.setattr(backend_gpu.subprocess, "run", ran)
+    monkeypatch.setattr(backend_gpu, "find_spec", lambda name: None)
+    monkeypatch.setattr(backend_gpu, "_device", lambda name: "NVIDIA H200")
+    given = {"device": "cuda", "shape": "tiny", "seconds": 100, "context": 8, "tokens": 4}
+    found = run(argparse.Namespace(**given))
+    assert found["parts"] == {"inflight": {"backend": "inflight"}}
+    assert found["missed"] == {
+        "chat_huggingface": "did not end within 100 s",
+        "generate_padded": "ended with 1: out of memory",
+        "vllm": "not installed",
+    }
+    assert (found["device"], found["bandwidth_tb_s"]) == ("NVIDIA H200", 4.8)
+    nothing = run(argparse.Namespace(**{**given, "seconds": 0}))
+    assert nothing["missed"]["inflight"] == "no time was left"
