@@ -171,7 +171,7 @@ function someOf(rows, most, more) {
   return button(`Show all ${count(rows.length)}`, more, { class: "more" });
 }
 
-const VERDICTS = { right: "✓ right", wrong: "✗ wrong", undecided: "? undecided" };
+const VERDICTS = { right: "✓ right", wrong: "✗ wrong", no_answer: "– no answer", undecided: "? undecided" };
 
 /** What a reader should know of a node at a glance, in a few words. */
 function signsOf(node) {
