@@ -19,7 +19,7 @@ RESOLVE = echo $(TORCH) | $(UV) pip compile --quiet pyproject.toml - --extra $(E
 
 .DEFAULT_GOAL := help
 .PHONY: help install lock check demo test test-newest test-oldest lint format coverage benchmarks \
-	dist docs studio clean
+	dist docs pictures studio clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,9 @@ benchmarks: $(READY)  ## Print what a rollout costs as the tree grows
 
 dist: $(READY) $(UV)  ## Build sdist and wheel, and try no extra and each alone; DIST="cli ray" tries these
 	PATH=$(abspath $(BIN)):$$PATH .ci/dist $(UV) $(DIST)
+
+pictures: $(READY)  ## Draw the pictures of README and docs anew (MCTSR_MODEL names the model)
+	$(BIN)/python -m benchmarks.pictures $(ARGS)
 
 docs: $(READY)  ## Build the documentation as HTML in docs/_build
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build

@@ -112,6 +112,33 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture
+def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open a page; at the end it must have said nothing to the console and asked for nothing."""
+    said: list[str] = []
+    contexts: list[Any] = []
+
+    def open_page(html: str, ready: str = "html[data-ready]", **how: Any) -> Any:
+        file = tmp_path / "page.html"
+        file.write_text(html, encoding="utf-8")
+        context = browser.new_context(**how)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)  # what takes a second or two
+        page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(file.as_uri())
+        page.on("request", lambda request: said.append(request.url))
+        page.wait_for_selector(ready, state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    # KaTeX's fonts lie in the page itself
+    assert [text for text in said if not text.startswith("data:font/woff2")] == []
+
+
 def keyed_reply(call: ScriptedCall) -> str:
     """A reply that depends on role, rollout and sample only, not on the order of calls."""
     if call.role == "evaluate":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -115,6 +116,37 @@ def test_an_edited_checkpoint_needs_a_branch_of_its_own(tmp_path: Path) -> None:
         branched = graph.update_state(past.config, {**edit, "branch": "zero"})
         graph.invoke(None, branched, context=context)
         assert graph.get_state(config).values["tree"]["1"]["critique"] == "Think of zero."
+
+
+def test_each_call_can_be_read_again_with_what_was_asked(tmp_path: Path) -> None:
+    context = MCTSrContext(profile="paper", max_rollouts=1)
+    file, model = tmp_path / "calls.db", ScriptedChatModel(replies=keyed_reply)
+    with CallJournal(file) as journal:
+        solve("How many?", model, context=context, journal=journal, thread_id="mine")
+        [search] = {row[0] for row in journal._connection.execute("SELECT search FROM mctsr_calls")}
+        calls = journal.recorded(search)
+        assert journal.recorded("another") == []
+    # A draft and its reward; then critique, refinement, and a reward of the new and the old answer
+    assert [(call["rollout"], call["role"]) for call in calls] == [
+        *[(0, "draft"), (0, "evaluate")],
+        *[(1, "critique"), (1, "refine"), (1, "evaluate"), (1, "evaluate")],
+    ]
+    draft, critique = calls[0], calls[2]
+    assert [who for who, _ in draft["asked"]] == ["System", "Asked"]
+    assert draft["asked"][1][1].startswith("How many?")
+    assert (critique["text"], critique["asked"][2]) == (
+        "Flaw number 1.",
+        ["Answered before", draft["text"]],
+    )
+    # One that was recorded before prompts were, and one that is damaged
+    with sqlite3.connect(file) as connection:
+        connection.execute("DELETE FROM mctsr_prompts")
+        connection.execute("UPDATE mctsr_calls SET reply = 'x' WHERE role = 'critique'")
+    connection.close()
+    with CallJournal(file) as journal:
+        kept = journal.recorded(search)
+    assert [(call["asked"], call["role"]) for call in kept][:2] == [([], "draft"), ([], "evaluate")]
+    assert len(kept) == 5
 
 
 # --------------------------------------------------------------------------- one runner

@@ -149,12 +149,18 @@ def test_settings_as_people_write_them(folder: str, settings: dict[str, Any]) ->
         ({"dtype": "float33"}, "dtype is 'float33', allowed"),
         ({"dtype": "fp16", "torch_dtype": "bf16"}, "dtype is 'fp16' and torch_dtype 'bf16'"),
         ({"revision": "a", "model_kwargs": {"revision": "b"}}, "model_kwargs['revision'] 'b'"),
+        ({"device": "meta"}, "device is 'meta', which is not here, allowed ['cpu'"),
+        ({"device_map": {"": 99}}, "device is 'cuda:99', which is not here, allowed ['cpu'"),
+        ({"device_map": {"model": "cpu", "lm_head": "gpu"}}, "device is 'gpu', allowed"),
+        ({"attn_implementation": "nope"}, 'attn_implementation="nope"'),
+        ({"gguf_file": "no.gguf"}, "there is no file or folder"),
+        ({"gguf_file": "config.json"}, "is no GGUF file"),
         ({"temprature": 1}, "temprature"),
         ({"temperature": -1}, "temperature"),
     ],
 )
 def test_a_wrong_setting_is_told_at_once(folder: str, settings: Any, words: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises((ConfigError, UnknownModelError)) as caught:
         loaded(folder, **settings)
     assert words in str(caught.value)
 
@@ -288,6 +294,19 @@ def test_folders_that_hold_no_model(folder: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(MCTSrError, match="config"):
         loaded(str(tmp_path))
+
+
+def test_a_folder_without_a_tokenizer(folder: str, tmp_path: Path) -> None:
+    bare = edited(folder, tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(UnknownModelError, match=r"no tokenizer that can be read.*tokenizer\.json"):
+        loaded(bare)
+
+
+def test_what_is_no_model_is_refused(tokenizer: Any) -> None:
+    for wrong in (None, "model", tokenizer):
+        with pytest.raises(ConfigError, match="which is none of transformers"):
+            ChatTransformers.from_loaded(wrong, tokenizer)
 
 
 def test_weights_that_cannot_be_read_are_told_by_this_package(folder: str, tmp_path: Path) -> None:

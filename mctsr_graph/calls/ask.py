@@ -25,7 +25,7 @@ from mctsr_graph.calls.cost import cost_told
 from mctsr_graph.calls.error_kinds import classify
 from mctsr_graph.calls.finish_reason import REFUSED, TRUNCATED, is_repetitive, reason_of
 from mctsr_graph.calls.independence import Sample, sample_of
-from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
+from mctsr_graph.calls.journal import CallJournal, Slot, hashed
 from mctsr_graph.calls.outage import Absence
 from mctsr_graph.calls.pace import Pace, pace_of
 from mctsr_graph.calls.request import (
@@ -417,7 +417,7 @@ class Asker:
         settings = {"temperature": 0.95, **settings}
         if "seed" not in getattr(type(innermost(self.model)), "model_fields", {}):
             settings = {name: value for name, value in settings.items() if name != "seed"}
-        return slot, hash_request(messages, settings)
+        return slot, hashed(messages, settings)
 
     def _settings(self, request: Request, attempt: int, limit: int | None = None) -> dict[str, Any]:
         """What is asked of the model beside the messages; `limit` goes before a limit of tokens."""

@@ -11,12 +11,13 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage
+from typing_extensions import TypedDict
 
 from mctsr_graph.calls.finish_reason import model_told, reason_of
 from mctsr_graph.calls.logprobs import TOKENS
@@ -32,7 +33,9 @@ CREATE TABLE IF NOT EXISTS mctsr_calls (
     request TEXT NOT NULL, reply TEXT NOT NULL,
     PRIMARY KEY (search, rollout, role, sample, attempt)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mctsr_prompts (request TEXT PRIMARY KEY, asked BLOB) WITHOUT ROWID;
 """
+_ASKS = {"system": "System", "human": "Asked", "ai": "Answered before"}
 
 
 class Slot(NamedTuple):
@@ -43,6 +46,27 @@ class Slot(NamedTuple):
     role: str
     sample: int
     attempt: int
+
+
+class Asked(str):
+    """The hash of a request that also tells its words, so that they can be shown."""
+
+    words: list[list[str]]
+    """Who says what, in order: "System", "Asked" or "Answered before", and the text."""
+
+
+class Told(TypedDict):
+    """A call as it is recorded, for a person to read."""
+
+    rollout: int
+    role: str
+    sample: int
+    attempt: int
+    """0, or how often it had been asked before to no use."""
+    text: str
+    """The reply."""
+    asked: list[list[str]]
+    """Who said what before; nothing where it was not kept."""
 
 
 class CallJournal:
@@ -56,8 +80,8 @@ class CallJournal:
     def __init__(self, path: str | Path) -> None:
         self._path = path
         self._is_closed = False
-        self._taken: dict[object, list[tuple[Any, ...]]] = {}
-        """Rows that are still to be written."""
+        self._taken: dict[object, tuple[list[tuple[Any, ...]], list[Asked]]] = {}
+        """Rows that are still to be written, and what was asked."""
         self._open = ExitStack()
         self._shared, self._lock = self._open.enter_context(shared(path, _SCHEMA))
 
@@ -159,26 +183,31 @@ class CallJournal:
 
         If that is never called, for the task that would do so is cancelled, `close` records it.
         """
-        key, rows = object(), [(*one[0], one[1], _told(*one)) for one in replies]
-        self._taken[key] = rows
+        key, rows = object(), [(*one[0], str(one[1]), _told(*one)) for one in replies]
+        asked = [one[1] for one in replies if isinstance(one[1], Asked)]
+        self._taken[key] = rows, asked
 
         def write() -> None:
             with self._turn():
                 if key in self._taken:
-                    self._write(rows)
+                    self._write(rows, asked)
                     del self._taken[key]
 
         return write
 
     def _write_taken(self) -> None:
-        for key, rows in list(self._taken.items()):
-            self._write(rows)
+        for key, taken in list(self._taken.items()):
+            self._write(*taken)
             del self._taken[key]
 
-    def _write(self, rows: list[tuple[Any, ...]]) -> None:
+    def _write(self, rows: list[tuple[Any, ...]], asked: Sequence[Asked]) -> None:
+        prompts = [(str(one), _packed(one.words)) for one in asked]
         with self._connection:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO mctsr_calls VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+            )
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO mctsr_prompts VALUES (?, ?)", prompts
             )
 
     def holds(self, search: str) -> bool:
@@ -188,12 +217,41 @@ class CallJournal:
             self._write_taken()
             return self._connection.execute(query, (search,)).fetchone() is not None
 
+    def recorded(self, search: str) -> list[Told]:
+        """Every call of a search in order, with what was asked; what cannot be read is left out."""
+        query = "SELECT rollout, role, sample, attempt, reply, asked FROM mctsr_calls"
+        query += " LEFT JOIN mctsr_prompts USING (request) WHERE search = ?"
+        query += " ORDER BY rollout, role = 'evaluate', role = 'refine', role, sample, attempt"
+        with self._turn():
+            self._write_taken()
+            rows = self._connection.execute(query, (search,)).fetchall()
+        found = []
+        for rollout, role, sample, attempt, reply, asked in rows:
+            with suppress(ValueError, TypeError, LookupError, zlib.error):
+                text = str(json.loads(reply)["text"])
+                words = json.loads(zlib.decompress(asked)) if asked is not None else []
+                found.append(
+                    Told(
+                        rollout=rollout,
+                        role=role,
+                        sample=sample,
+                        attempt=attempt,
+                        text=text,
+                        asked=words,
+                    )
+                )
+        return found
+
     def count(self) -> int:
         """Number of calls recorded."""
         with self._turn():
             self._write_taken()
             row = self._connection.execute("SELECT COUNT(*) FROM mctsr_calls").fetchone()
         return int(row[0])
+
+
+def _packed(words: list[list[str]]) -> bytes:
+    return zlib.compress(json.dumps(words).encode())
 
 
 def _told(slot: Slot, request: str, reply: AIMessage) -> str:
@@ -206,6 +264,13 @@ def _told(slot: Slot, request: str, reply: AIMessage) -> str:
 
 def _checksum(slot: Slot, request: str, told: dict[str, Any]) -> int:
     return zlib.crc32(json.dumps([*slot[1:], request, told], sort_keys=True).encode())
+
+
+def hashed(messages: Sequence[BaseMessage], settings: dict[str, Any]) -> Asked:
+    """The hash of a request, with its words."""
+    request = Asked(hash_request(messages, settings))
+    request.words = [[_ASKS.get(one.type, one.type), str(one.text)] for one in messages]
+    return request
 
 
 def hash_request(messages: Sequence[BaseMessage], settings: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The commands on searches that a file keeps: `mctsr list`, `learn` and `view`."""
+"""The commands on searches that a file keeps: `mctsr list` and `learn`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from mctsr_graph.cli.common import chosen, explained, searches_in
+from mctsr_graph.cli.common import explained, searches_in
 from mctsr_graph.cli.streams import raw, stderr, stdout
-from mctsr_graph.cli.terminal import VIEWS, open_page, view
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.run.learn_prior import learn_prior, refining_learnt
 from mctsr_graph.strategies.tuned.refining import told
@@ -78,48 +77,3 @@ def learn_command(
         prior = learn_prior(solutions)
         raw(json.dumps(asdict(prior)) + "\n")
         err.print(f"note: {told(refining_learnt(solutions, prior))}", markup=False)
-
-
-def view_command(
-    file: FileArgument,
-    search: Annotated[
-        str | None,
-        typer.Option(
-            "--search", "--thread", help="Which search, by the beginning of its id in `mctsr list`."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file, not to stdout.")
-    ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="text, mermaid or html. By default as the file is named.",
-            autocompletion=lambda: list(VIEWS),
-        ),
-    ] = None,
-    opens: Annotated[
-        bool,
-        typer.Option(
-            "--open",
-            help="Open the page in your browser. Without --output it is a temporary file.",
-        ),
-    ] = False,
-) -> None:
-    """Draw a search: its tree as text or Mermaid, or all of it as one HTML page.
-
-    Without --search it is the file's only search, or else its only unfinished one.
-    """
-    err = stderr()
-    with explained(err, False, False):
-        if opens and kind not in (None, "html"):
-            raise ConfigError(f"--format is {kind!r}, allowed 'html' with --open")
-        stored = chosen(file, search)
-        from mctsr_graph.run.stored import stored_solution
-
-        solution = stored_solution(file, stored)
-        if opens:
-            open_page(err, solution, output)
-        else:
-            view(solution, kind, output)

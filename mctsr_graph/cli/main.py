@@ -19,7 +19,7 @@ from mctsr_graph.cli.bench_results import export_command
 from mctsr_graph.cli.common import EXIT_CODES, WORK_EXIT_CODES, chosen, explained, model_for
 from mctsr_graph.cli.doctor import doctor_command
 from mctsr_graph.cli.explain import settings_command
-from mctsr_graph.cli.kept import FileArgument, learn_command, list_command, view_command
+from mctsr_graph.cli.kept import FileArgument, learn_command, list_command
 from mctsr_graph.cli.many import many_command
 from mctsr_graph.cli.options import (
     EffortOption,
@@ -43,6 +43,7 @@ from mctsr_graph.cli.terminal import (
     show_interrupted,
     watching,
 )
+from mctsr_graph.cli.view import view_command
 from mctsr_graph.errors import (
     ConfigError,
     SearchFailedError,

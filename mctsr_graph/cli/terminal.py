@@ -6,10 +6,8 @@ import json
 import logging
 import shlex
 import signal
-import tempfile
 import time
 import warnings
-import webbrowser
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,14 +22,13 @@ from rich.text import Text
 
 from mctsr_graph.calls import outage
 from mctsr_graph.calls.usage import Usage, price_told, total_cost
-from mctsr_graph.cli.streams import raw, raw_page, stdout
+from mctsr_graph.cli.streams import raw, stdout
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.events import Best, Event, RolloutEvent
 from mctsr_graph.run.estimate import Estimate
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import OnChange, OnEvent, SearchControl
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.viewers.mermaid import render_mermaid
 from mctsr_graph.viewers.rich_tree import rich_tree
 from mctsr_graph.viewers.text import points, render_text
 
@@ -218,71 +215,24 @@ def show_estimate(estimated: Estimate, as_json: bool) -> None:
 def check_page(file: Path | None) -> None:
     """Refuse a file for a page that cannot be written, before a search costs anything."""
     if file is not None:
-        with _written("--html", file):
+        with written("--html", file):
             file.touch()
 
 
 def save_page(solution: Solution, file: Path | None) -> None:
     """Write a search as one HTML page, if a file is named."""
     if file is not None:
-        with _written("--html", file):
+        with written("--html", file):
             file.write_text(solution.to_html(), encoding="utf-8")
 
 
 @contextmanager
-def _written(option: str, file: Path) -> Iterator[None]:
+def written(option: str, file: Path) -> Iterator[None]:
+    """Turn a failure to write the file of an option into a ConfigError that names both."""
     try:
         yield
     except OSError as error:
         raise ConfigError(f"{option} is {str(file)!r}: {error.strerror}") from None
-
-
-VIEWS: dict[str, Callable[[Solution], str]] = {
-    "text": lambda solution: render_text(solution.tree, solution.best) + "\n",
-    "mermaid": lambda solution: render_mermaid(solution.tree, solution.best),
-    "html": Solution.to_html,
-}
-"""How a search can be drawn, by the names of --format."""
-
-
-def open_page(err: Console, solution: Solution, file: Path | None) -> None:
-    """Write a search as a page, and show it in the user's browser.
-
-    Raises:
-        ConfigError: the file cannot be written.
-    """
-    if file is None:
-        with _written("the temporary folder", Path(tempfile.gettempdir())):
-            file = Path(tempfile.mkdtemp(prefix="mctsr-")) / "search.html"
-    with _written("--output", file):
-        file.write_text(solution.to_html(), encoding="utf-8")
-    if webbrowser.open(file.resolve().as_uri()):
-        err.print(f"opened {file}")
-    else:
-        err.print(f"note: there is no browser to open; the page is {file}")
-
-
-def view(solution: Solution, kind: str | None, file: Path | None) -> None:
-    """Draw a search as text, Mermaid or HTML, into a file or on stdout.
-
-    Raises:
-        ConfigError: the kind is unknown, or the file cannot be written.
-    """
-    by_suffix = {".html": "html", ".htm": "html", ".mmd": "mermaid"}
-    kind = kind or by_suffix.get(file.suffix if file is not None else "", "text")
-    if kind not in VIEWS:
-        allowed = ", ".join(repr(name) for name in VIEWS)
-        raise ConfigError(f"--format is {kind!r}, allowed {allowed}")
-    out = stdout()
-    if file is not None:
-        with _written("--output", file):
-            file.write_text(VIEWS[kind](solution), encoding="utf-8")
-    elif kind == "html":
-        raw_page(VIEWS[kind](solution))
-    elif kind == "text" and out.is_terminal:
-        out.print(rich_tree(solution.tree, solution.best), soft_wrap=False)
-    else:
-        out.out(VIEWS[kind](solution), highlight=False, end="")
 
 
 def cost_table(usage: Usage) -> Table:

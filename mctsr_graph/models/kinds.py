@@ -70,6 +70,8 @@ def check_class(model: Any) -> None:
         ConfigError: It is an encoder-decoder, or has no head.
     """
     name = type(model).__name__
+    if not hasattr(model, "config") or not callable(getattr(model, "eval", None)):
+        raise ConfigError(f"the model is a {name}, which is none of transformers; {_WANTED}")
     if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
         raise ConfigError(f"the model is a {name}, an encoder-decoder; {_WANTED}")
     generates = getattr(model, "can_generate", None)
@@ -130,3 +132,19 @@ def check_quantiser(config: Any, source: Source) -> None:
             f"the quantised weights of {source.model_id!r} cannot be read here: {error}; "
             f"kinds that transformers knows: {known}"
         ) from error
+
+
+def check_attention(config: Any, source: Source) -> None:
+    """Refuse a kind of attention that is not here, on a model without weights.
+
+    Raises:
+        ImportError: It needs a package.
+        ValueError: There is none of that name.
+    """
+    import torch
+    import transformers
+
+    if source.attn_implementation is not None and not source.trust_remote_code:
+        made: Any = getattr(transformers, auto_class(config, source))
+        with torch.device("meta"):
+            made.from_config(config, attn_implementation=source.attn_implementation)

@@ -72,6 +72,11 @@ def _of_files(own: str, page: str, error: BaseException, names: str, said: str) 
             f"folder that holds it, or check the network, HF_HUB_OFFLINE and local_files_only "
             f"({_first_line(said)})"
         )
+    if "backend tokenizer" in said:
+        return UnknownModelError(
+            f"{own} has no tokenizer that can be read here: it wants a tokenizer.json, or the "
+            "package that reads its own kind (pip install sentencepiece tiktoken)"
+        )
     if "does not appear to have" in said:
         return UnknownModelError(f"{own} lacks a file: {_first_line(said)}; see {page}")
     if "Unrecognized model" in said or "config.json" in said:
@@ -99,6 +104,22 @@ def no_weights(folder: str) -> UnknownModelError:
         f"the folder {folder!r} holds no weights, allowed *.safetensors or pytorch_model*.bin "
         f"beside config.json, or name a .gguf file; it holds {held}"
     )
+
+
+def check_gguf(folder: str, file: str) -> None:
+    """Refuse, in a folder of this machine, what is no GGUF file.
+
+    Raises:
+        UnknownModelError: It is not there, or another kind of file.
+    """
+    path = os.path.join(folder, file)
+    if not os.path.isdir(folder):
+        return
+    if not os.path.isfile(path):
+        raise no_folder(path)
+    with open(path, "rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise UnknownModelError(f"{path!r} is no GGUF file, as its first bytes say")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -16,8 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from mctsr_graph.errors import ConfigError, MissingExtraError
-from mctsr_graph.models.kinds import auto_class, check_quantiser, check_template, check_whole
-from mctsr_graph.models.load_errors import load_error, no_weights
+from mctsr_graph.models.kinds import (
+    auto_class,
+    check_attention,
+    check_quantiser,
+    check_template,
+    check_whole,
+)
+from mctsr_graph.models.load_errors import check_gguf, load_error, no_weights
 from mctsr_graph.models.source import Source
 from mctsr_graph.text.packages import install_line
 
@@ -54,13 +60,16 @@ def look(source: Source, template: Any = None, *, here: bool = True) -> Any:
             device_of(source)
         if source.device_map is not None:
             _needs("device_map", "accelerate")
+            _check_map(source)
         if source.gguf_file is not None:
             _needs("GGUF weights", "gguf", "accelerate")
+            check_gguf(source.model_id, source.gguf_file)
             return None
         config = _config(source, here=here)
         auto_class(config, source)
         if here:
             check_quantiser(config, source)
+            check_attention(config, source)
         tokenizer = tokenizer_of(source)
         check_template(tokenizer, source.model_id, template)
         return tokenizer
@@ -152,7 +161,7 @@ def device_of(source: Source) -> str:
     here += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if not torch.cuda.is_available():
         here = [name for name in here if not name.startswith("cuda")]
-    known = kind in ("cpu", "cuda", "mps")
+    known = kind in ("cpu", "cuda", "mps", "meta")  # on the last nothing is computed
     if known and device not in here and not (kind in ("cpu", "mps") and number == "0"):
         raise ConfigError(f"device is {source.device!r}, which is not here, allowed {here}")
     try:
@@ -160,6 +169,14 @@ def device_of(source: Source) -> str:
     except RuntimeError as error:
         raise ConfigError(f"device is {source.device!r}, allowed {here}") from error
     return device
+
+
+def _check_map(source: Source) -> None:
+    """Refuse a map to devices that are not here."""
+    places = source.device_map.values() if isinstance(source.device_map, dict) else ()
+    for place in places:
+        if place != "disk":
+            device_of(source.model_copy(update={"device": Source._as_name(place)}))
 
 
 def dtype_of(source: Source, device: str) -> Any:

@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import lru_cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, cast
 
@@ -18,7 +20,7 @@ from langgraph.errors import GraphBubbleUp, GraphDrained
 from langgraph.types import StateSnapshot, StreamMode
 
 from mctsr_graph.calls.journal import CallJournal
-from mctsr_graph.calls.request import Model
+from mctsr_graph.calls.request import Model, model_name
 from mctsr_graph.calls.usage import add_usage, price_told
 from mctsr_graph.errors import (
     CheckpointError,
@@ -98,6 +100,7 @@ class SearchRun:
         self.graph: Graph = graph.compile(checkpointer=saver, name="mctsr")
         self.thread_id = spec.thread_id or spec.identity.digest
         self._settings = _kept(spec.context)
+        self._made_with = _made_with(spec, self._settings)
         self._input: MCTSrInput | None = {"problem": spec.question.content}
         self._is_over = False
         self._values: dict[str, Any] = {}
@@ -205,6 +208,7 @@ class SearchRun:
             told = {  # kept with each checkpoint, to take the search up again by
                 "mctsr_version": VERSION,
                 "mctsr_fingerprint": self._spec.identity.digest,
+                "mctsr_package": package_version(),
                 "mctsr_model": self._spec.model_name,
                 **{f"mctsr_{role}": name for role, name in self._spec.other_names.items()},
                 **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
@@ -386,6 +390,7 @@ class SearchRun:
             failures=values.get("failures") or [],
             record=values.get("record") or [],
             seconds=round(values.get("seconds") or 0.0, 1),
+            made_with=self._made_with,
         )
 
 
@@ -432,6 +437,25 @@ def _kept(context: MCTSrContext) -> dict[str, Any]:
         "profile": context.profile,
         **context.model_dump(mode="json", exclude_unset=True),
     }
+
+
+def _made_with(spec: SolveSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a person may want to know of how a search was made."""
+    own = spec.search.given
+    return {
+        "model": spec.model_name or model_name(spec.search.model()),
+        **spec.other_names,
+        **({"strategy": type(own).__qualname__} if own is not None else {}),
+        "seed": spec.context.seed,
+        **settings,
+        "version": package_version(),
+    }
+
+
+@lru_cache
+def package_version() -> str:
+    """The version of this package, as it is installed."""
+    return version("mctsr-graph")
 
 
 def _told(found: StateSnapshot) -> dict[str, Any]:

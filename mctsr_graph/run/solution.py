@@ -50,6 +50,10 @@ class Solution:
     """What each rollout came to, in order (see `mctsr_graph.tree.record`). A search that was stored
     by an earlier version has none, or only the end."""
 
+    made_with: dict[str, Any] = field(default_factory=dict, compare=False)
+    """The model and judge by name, the profile, the settings that were given, the seed, and the
+    version of this package; of a stored search also when it was begun and last written."""
+
     @property
     def confidence(self) -> float | None:
         """Chance of the answer to be right, 0 to 1, as far as the search can tell.

@@ -6,11 +6,14 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.types import StateSnapshot
 
+from mctsr_graph.calls.journal import CallJournal, Told
 from mctsr_graph.errors import CheckpointError
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.identity_v1 import shown_context
@@ -96,7 +99,57 @@ def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
         values = values_of(found)
         check_search(values, stored.thread_id, told=found.metadata)
         search.hold(values)
-        return search.so_far(stored.stop_reason)
+        so_far = search.so_far(stored.stop_reason)
+        seed = so_far.made_with["seed"]
+        return replace(so_far, made_with={"seed": seed, **_made(stored, saver, found)})
+
+
+def stored_calls(path: str | Path, stored: StoredSearch) -> list[Told]:
+    """Every call of a search that a file holds, in order: what was asked, and the reply.
+
+    What a person's edit has replaced is left out. Files written by earlier versions hold the
+    replies alone.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    with _existing(path) as saver:
+        graph = create_mctsr(ScriptedChatModel(replies=[])).compile(checkpointer=saver)
+        values = values_of(graph.get_state(_config(stored.thread_id)))
+    with CallJournal(path) as journal:
+        search, branch = values.get("search") or "", values.get("branch") or ""
+        found = journal.recorded(f"{search}/") if search else []
+        edited = journal.recorded(f"{search}/{branch}") if branch else []
+    first = min((call["rollout"] for call in edited), default=None)
+    own = {(call["rollout"], call["role"]) for call in edited}
+    before = [
+        call
+        for call in found
+        if first is None
+        or call["rollout"] < first
+        or (call["rollout"] == first and (first, call["role"]) not in own)
+    ]
+    return [*before, *edited]
+
+
+def _made(stored: StoredSearch, saver: SqliteFileSaver, found: StateSnapshot) -> dict[str, Any]:
+    """What a stored search was made with."""
+    told: Mapping[str, Any] = found.metadata or {}
+    query = "SELECT MIN(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ''"
+    first = saver.conn.execute(query, (stored.thread_id,)).fetchone()[0]
+    begun = saver.get_tuple(
+        {"configurable": {"thread_id": stored.thread_id, "checkpoint_id": first}}
+    )
+    known = {
+        "model": stored.model or "given as an object",
+        **stored.other_models,
+        "strategy": told.get("mctsr_strategy"),
+        **stored.settings,
+        "version": told.get("mctsr_package") or "not kept",
+        "begun": begun.checkpoint["ts"][:19] if begun is not None else None,
+        "ended": (found.created_at or "")[:19],
+    }
+    return {name: value for name, value in known.items() if value}
 
 
 @contextmanager

@@ -12,36 +12,62 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from mctsr_graph.text.final_answer import clean_text
 from mctsr_graph.text.printable import escaped
-from mctsr_graph.text.reward_scale import HIGHEST, LOWEST
-from mctsr_graph.tree.classes import class_of
-from mctsr_graph.tree.record import replay
-from mctsr_graph.tree.tree import Node
-from mctsr_graph.tree.verdict import verdict_of
-from mctsr_graph.viewers.text import classes_in_words
+from mctsr_graph.viewers.page_data import data_of
+from mctsr_graph.viewers.pair import differing, lanes, parting, shared_classes
 
-_SCRIPTS = ("search.js", "text.js", "panels.js", "tree.js", "main.js")
+_SCRIPTS = (
+    *("search.js", "classes.js", "layout.js", "text.js", "words.js", "diff.js", "story.js"),
+    *("evidence.js", "panels.js", "overview.js", "tree.js", "head.js", "pair.js", "main.js"),
+)
 _FONT = re.compile(r"src:url\(fonts/([\w-]+\.woff2)\)[^;}]*")
 MARK = "<!-- data -->"
 """Where a `blank_page` takes its data."""
 _MARKUP = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}
 
 
-def render_html(solution: Mapping[str, Any]) -> str:
-    """Draw a search as a page with its tree, texts, rollouts, answers and cost.
+def render_html(solution: Mapping[str, Any], calls: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Draw a search as a page: how it got there, its tree, texts, rollouts, answers and cost.
 
     Args:
         solution: The fields of a `Solution`, as its `to_json` gives them.
+        calls: What the model was asked and replied, as `CallJournal.recorded` gives it.
 
     Returns:
         The whole page, about 0.7 MB beyond its texts.
     """
-    return blank_page().replace(MARK, page_data(solution))
+    return blank_page().replace(MARK, page_data(solution, calls))
+
+
+def render_pair(
+    solutions: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    calls: Sequence[Sequence[Mapping[str, Any]]] = ((), ()),
+) -> str:
+    """Draw two searches of one problem as a page that says where they part.
+
+    Args:
+        solutions: The fields of both.
+        names: What to call them.
+        calls: Of each, as `render_html` takes them.
+    """
+    first, second = solutions
+    shared = shared_classes(first, second)
+    made = [sum(cost["calls"] for cost in one["usage"].values()) for one in solutions]
+    told = {
+        "searches": [data_of(one, own, shared) for one, own in zip(solutions, calls, strict=True)],
+        "names": list(names),
+        "parting": parting(first, second, names, for_page=True),
+        "differing": differing(first, second),
+        "lanes": [lanes(one, shared, own) for one, own in zip(solutions, made, strict=True)],
+        "calls": max(1, *made),
+    }
+    return blank_page().replace(MARK, _json(told))
 
 
 def blank_page() -> str:
@@ -65,61 +91,9 @@ def grammar() -> str:
     return _asset("page/grammar.css")
 
 
-def page_data(solution: Mapping[str, Any]) -> str:
+def page_data(solution: Mapping[str, Any], calls: Sequence[Mapping[str, Any]] = ()) -> str:
     """A search as JSON for a `blank_page`. It has no "<", so it stays where it is put."""
-    return _json(_data(solution))
-
-
-def _data(solution: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page's script is given."""
-    shown = ("problem", "final_answer", "best", "rollouts", "usage", "stop_reason", "failures")
-    classes: dict[str, int] = {}
-    return {
-        **{key: solution[key] for key in shown},
-        **_replayed(solution),
-        "scale": [LOWEST, HIGHEST],
-        "more": _sureness(solution.get("choice")),
-        "nodes": [_node(node, classes) for node in solution["tree"].values()],
-    }
-
-
-def _replayed(solution: Mapping[str, Any]) -> dict[str, Any]:
-    """What was when, the verdict, and the classes as the search itself has counted them."""
-    choice, tree, record = solution.get("choice"), solution["tree"], solution.get("record") or []
-    chance = choice["confidence"] if choice is not None else None
-    steps = replay(tree, record, solution["rollouts"], solution["best"], chance)
-    ended = {"classes": choice["classes"], "chosen": choice["node"]} if choice is not None else {}
-    return {"steps": steps, "verdict": verdict_of(solution), **ended}
-
-
-_RULES = {
-    "max_q": "the highest q",
-    "majority": "most votes",
-    "weighted": "votes, refinements and rewards",
-    "rsa": "most votes in the last population",
-}
-
-
-def _sureness(choice: Mapping[str, Any] | None) -> dict[str, str]:
-    """How sure the search is of its answer, and why it is this one, in words."""
-    if choice is None:
-        return {}
-    sure = choice["confidence"]
-    return {
-        **({"confidence": f"{100 * sure:.0f} %"} if sure is not None else {}),
-        "chosen by": _RULES.get(choice["rule"], choice["rule"]),
-        "answers": classes_in_words(choice),
-    }
-
-
-def _node(node: Node, classes: dict[str, int]) -> dict[str, Any]:
-    """A node without what is empty, and with the number of its class of equal answers."""
-    fields = {k: v for k, v in node.items() if v is not None and v is not False}
-    del fields["children"]  # the other side of parent
-    fields.pop("answer_class", None)  # told as a number
-    if (name := class_of(node)) is not None:
-        fields["class"] = classes.setdefault(name, len(classes))
-    return fields
+    return _json(data_of(solution, calls))
 
 
 def _json(value: Any) -> str:

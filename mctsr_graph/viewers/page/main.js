@@ -1,16 +1,13 @@
 /* What the reader looks at, and what changes it. */
 
-const FEW_NODES = 60; // more are drawn with what lies off the best path collapsed
+const FEW_NODES = 60; // more are shown as an overview first, and with what lies off the best path collapsed
+const MOST_SHOWN = 60; // nodes that were looked for whose branches are opened
 const REPLAY_SECONDS = 20;
 
-const search = new Search(JSON.parse(document.getElementById("search").textContent));
-const looking = {
-  rollout: search.last, selected: null, collapsed: new Set(), marked: new Set(), tab: "node",
-};
-const tree = new TreeView(search, { onSelect: (node) => select(node), onToggle: toggle });
-const panels = new Panels(search, { onSelect: select, onSeek: goTo });
-const slider = document.getElementById("slider");
+const data = JSON.parse(byId("search").textContent);
+let search, tree, panels, looking;
 let player = null;
+let hearing = new AbortController();
 
 function select(node, marked = []) {
   looking.selected = node;
@@ -19,6 +16,22 @@ function select(node, marked = []) {
   redraw();
   if (node) tree.reveal(node);
   if (marked.length === 0) openTab("node");
+  if (node) remember(node);
+}
+
+/** The address names the node that is looked at, so that it can be sent. */
+function remember(node) {
+  try {
+    history.replaceState(null, "", `#node-${encodeURIComponent(node.id)}`);
+  } catch {
+    // a frame has no address
+  }
+}
+
+/** The node that the address names, if there is one. */
+function addressed() {
+  const id = /^#node-(.+)$/.exec(location.hash)?.[1];
+  return search.nodes.find((node) => encodeURIComponent(node.id) === id || node.id === id) ?? null;
 }
 
 function toggle(node) {
@@ -28,6 +41,11 @@ function toggle(node) {
   if (hidden) looking.selected = node;
   redraw();
   tree.reveal(node);
+}
+
+function unfold(fold) {
+  looking.unfolded.add(fold.fold);
+  redraw();
 }
 
 /** Collapse what lies off some nodes' paths, if there is much of it. */
@@ -40,11 +58,12 @@ function tidy(...nodes) {
   }
 }
 
-function seek(rollout) {
-  looking.rollout = Math.max(0, Math.min(search.last, rollout));
-  search.seek(looking.rollout);
-  const { node } = search.history[looking.rollout];
-  const atEnd = looking.rollout === search.last;
+function seek(at) {
+  looking.at = Math.max(0, Math.min(search.last, at));
+  search.seek(looking.at);
+  markOut(search);
+  const { node } = search.history[looking.at];
+  const atEnd = looking.at === search.last;
   looking.marked.clear();
   if (search.nodes.length > FEW_NODES) tidy(search.bestNow(), node);
   if (!looking.selected?.shown || !atEnd) looking.selected = node ?? search.bestNow();
@@ -53,43 +72,50 @@ function seek(rollout) {
 }
 
 /** Seek on somebody's wish, which ends a replay under way. */
-function goTo(rollout) {
+function goTo(at) {
   play(false);
-  seek(rollout);
+  seek(at);
 }
 
 function redraw() {
-  const { rollout, collapsed, selected, marked } = looking;
-  const replaying = rollout < search.last;
-  tree.draw({ collapsed, selected, marked, fresh: replaying ? search.history[rollout].node : null });
+  const { at, selected, whole } = looking;
+  const isReplay = at < search.last;
+  const kept = new Set([search.bestNow(), selected].flatMap((node) => pathOf(node)));
+  if (looking.matches && looking.matches.size <= MOST_SHOWN) {
+    for (const node of looking.matches) {
+      kept.add(node);
+      for (let up = node.up; up; up = up.up) looking.collapsed.delete(up);
+    }
+  }
+  tree.draw({ ...looking, kept, fresh: isReplay ? search.history[at].node : null });
   panels.node(selected);
   if (looking.tab !== "node") panels[looking.tab]();
-  slider.value = rollout;
-  document.getElementById("expand").textContent = collapsed.size > 0 ? "Expand" : "Collapse";
+  byId("slider").value = at;
+  byId("expand").textContent = looking.collapsed.size > 0 ? "Expand" : "Collapse";
+  for (const [id, on] of [["as-tree", !whole], ["as-whole", whole]]) byId(id).setAttribute("aria-pressed", on);
+  for (const id of ["expand", "fit", "zoom-in", "zoom-out"]) byId(id).disabled = whole;
   const best = search.bestNow();
-  const found = best ? `best ${shorten(best.final_answer ?? "without a final answer", 40)}`
-    + `, q ${points(best.qNow)}` : "no answer yet";
-  slider.setAttribute("aria-valuetext", `rollout ${rollout} of ${search.last}: ${found}`);
-  document.getElementById("moment").replaceChildren(
-    element("b", {}, rollout === 0 ? "roots" : `rollout ${search.steps[rollout].index}`), ` of ${search.rollouts}`);
-  const unknown = rollout < search.last && !search.steps[rollout].known; // stored before there was a record
-  document.getElementById("moment").append(unknown ? element("small", {}, "what led is not known") : "");
-  document.getElementById("cursor").style.left = `${(100 * rollout) / Math.max(1, search.last)}%`;
+  const { index, known } = search.steps[at];
+  const found = best ? `answer ${inWords(best)}` : "no answer yet";
+  byId("slider").setAttribute("aria-valuetext", `rollout ${index} of ${search.rollouts}: ${found}`);
+  byId("moment").replaceChildren(element("b", {}, index === 0 ? "roots" : `rollout ${count(index)}`), ` of ${count(search.rollouts)}`,
+    ...(!known && isReplay ? [element("small", {}, "what led is not known")] : []));
+  byId("cursor").style.left = `${(100 * at) / Math.max(1, search.last)}%`;
 }
 
 function play(wanted) {
   clearInterval(player);
   player = null;
-  const start = document.getElementById("play");
+  const start = byId("play");
   start.textContent = wanted ? "❚❚" : "▶";
   start.setAttribute("aria-label", wanted ? "Pause the replay" : "Replay the search");
   if (!wanted) return;
-  if (looking.rollout === search.last) seek(0);
+  if (looking.at === search.last) seek(0);
   const step = Math.max(1, Math.round(search.last / 100));
   const pause = Math.max(150, Math.min(600, (1000 * REPLAY_SECONDS * step) / search.last));
   player = setInterval(() => {
-    seek(looking.rollout + step);
-    if (looking.rollout === search.last) play(false);
+    seek(looking.at + step);
+    if (looking.at === search.last) play(false);
   }, pause);
 }
 
@@ -99,9 +125,27 @@ function openTab(name) {
     const open = tab.getAttribute("aria-controls") === name;
     tab.setAttribute("aria-selected", open);
     tab.tabIndex = open ? 0 : -1;
-    document.getElementById(tab.getAttribute("aria-controls")).hidden = !open;
+    byId(tab.getAttribute("aria-controls")).hidden = !open;
   }
   if (name !== "node") panels[name]();
+  byId(name).scrollTop = 0;
+}
+
+/** Show what is looked for; with `next` go to the next of it. */
+function find(next = false) {
+  const matches = filterOf(search, byId("find").value, byId("kind").value);
+  looking.matches = matches;
+  const shown = matches && [...matches].filter((node) => node.shown);
+  byId("matches").textContent = shown ? `${count(shown.length)} of ${count(search.nodes.length)}` : "";
+  if (next && shown?.length > 0) {
+    const at = shown.indexOf(looking.selected);
+    select(shown[(at + 1) % shown.length]);
+  } else redraw();
+}
+
+function onClass(rank) {
+  byId("kind").value = `=${classMark(rank)}`;
+  find();
 }
 
 function onTreeKey(event) {
@@ -109,12 +153,16 @@ function onTreeKey(event) {
   const node = looking.selected ?? search.bestNow();
   const closed = node && looking.collapsed.has(node);
   const child = node?.children.find((one) => one.shown);
-  const go = (to) => to && select(to);
+  const go = (to) => {
+    if (to?.fold) looking.unfolded.add(to.fold);
+    if (to) select(to.fold ? to.nodes.find((one) => one.shown) : to);
+  };
+  const aside = (way) => (looking.whole ? inOrder(node, way) : tree.beside(node, way));
   const keys = {
     ArrowLeft: () => go(node?.up),
-    ArrowRight: () => (closed ? toggle(node) : go(child)),
-    ArrowUp: () => go(tree.beside(node, -1)),
-    ArrowDown: () => go(tree.beside(node, 1)),
+    ArrowRight: () => (closed && !looking.whole ? toggle(node) : go(child)),
+    ArrowUp: () => go(aside(-1)),
+    ArrowDown: () => go(aside(1)),
     Enter: () => node && toggle(node),
     " ": () => node && toggle(node),
     Home: () => go(search.roots[0]),
@@ -129,6 +177,10 @@ function onTreeKey(event) {
   keys[event.key]();
 }
 
+function inOrder(node, way) {
+  return search.nodes.find((other) => other.shown && other.order === (node?.order ?? -1) + way);
+}
+
 function onTabKey(event) {
   const tabs = [...document.querySelectorAll("[role=tab]")];
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -138,43 +190,37 @@ function onTabKey(event) {
   openTab(next.getAttribute("aria-controls"));
 }
 
-/** The head of the page: the problem, what was found, and how. */
-function showHead() {
-  const best = search.bestNow();
-  const tokens = Object.values(search.usage)
-    .reduce((sum, cost) => sum + cost.input_tokens + cost.output_tokens, 0);
-  const calls = Object.values(search.usage).reduce((sum, cost) => sum + cost.calls, 0);
-  document.title = `${shorten(search.problem, 60)} – MCTSr`;
-  showText(document.getElementById("problem"), search.problem);
-  document.getElementById("found").append(best ? said(best) : "no answer");
-  const facts = [["q", best && points(best.qNow)], ["nodes", count(search.nodes.length)],
-    ["rollouts", count(search.rollouts)], ["calls", count(calls)], ["tokens", count(tokens)],
-    ["stopped by", (search.stop_reason ?? "not yet").replaceAll("_", " ")],
-    ...Object.entries(search.more).map(([name, value]) => [name, shorten(String(value), 80)])];
-  document.getElementById("facts").append(...facts.filter(([, value]) => value !== null).map(
-    ([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+/** Escape undoes what stands in the way: the drawer (by itself), what is looked for, the frame. */
+function onEscape(event) {
+  if (event.key !== "Escape" || byId("about").open) return;
+  if (looking.matches || byId("find").value) {
+    byId("find").value = "";
+    byId("kind").value = "all";
+    find();
+  } else if (parent !== window) parent.postMessage("mctsr.escape", "*"); // whoever shows this page may close it
 }
 
-/** A line of the best q so far, over a dot for each new node. */
-function drawChart() {
-  const { history, last } = search;
-  const [least, most] = span(history.flatMap(({ node, q, bestQ }) =>
-    [node && !node.dummy ? q : bestQ, bestQ]));
-  const x = (rollout) => (1000 * rollout) / Math.max(1, last);
-  const y = (q) => 96 - (92 * (q - least)) / Math.max(1e-9, most - least);
-  const dots = history.flatMap(({ node, q }, rollout) =>
-    node && !node.dummy && q !== null ? [`M${x(rollout)} ${y(q)}h0`] : []);
-  const line = history.flatMap(({ bestQ }, rollout) =>
-    bestQ === null ? [] : [`${x(rollout)} ${y(bestQ)}`]);
-  document.querySelector(".chart").classList.toggle("dense", last > 150);
-  document.getElementById("dots").setAttribute("d", dots.join(""));
-  document.getElementById("line").setAttribute("d", line.length ? `M${line.join("L")}` : "");
+/** All of the search on paper, not only the tab that is open. */
+function onPrint() {
+  panels.long = true;
+  for (const name of ["how", "answers", "rollouts", "cost"]) panels[name]();
+  document.documentElement.classList.add("printing");
+  if (!looking.whole) tree.fit();
+  redraw();
+}
+
+function offPrint() {
+  panels.long = false;
+  document.documentElement.classList.remove("printing");
+  redraw();
 }
 
 function listen() {
-  const on = (id, type, act) => document.getElementById(id).addEventListener(type, act);
+  const { signal } = hearing;
+  const hear = (target, type, act) => target.addEventListener(type, act, { signal });
+  const on = (id, type, act) => hear(byId(id), type, act);
   on("plane", "keydown", onTreeKey);
-  on("slider", "input", () => goTo(Number(slider.value)));
+  on("slider", "input", () => goTo(Number(byId("slider").value)));
   on("play", "click", () => play(player === null));
   on("zoom-in", "click", () => tree.zoom(ZOOM.step));
   on("zoom-out", "click", () => tree.zoom(1 / ZOOM.step));
@@ -186,27 +232,70 @@ function listen() {
     redraw();
     tree.fit();
   });
+  for (const [id, whole] of [["as-tree", false], ["as-whole", true]]) {
+    on(id, "click", () => {
+      looking.whole = whole;
+      redraw();
+      if (!whole) tree.begin(looking.selected);
+    });
+  }
+  on("find", "input", () => find());
+  on("find", "keydown", (event) => event.key === "Enter" && find(true));
+  on("kind", "change", () => find());
+  on("open-about", "click", () => byId("about").showModal());
+  on("close-about", "click", () => byId("about").close());
+  hear(document, "keydown", onEscape);
+  hear(window, "hashchange", () => addressed() && select(addressed()));
+  hear(window, "beforeprint", onPrint);
+  hear(window, "afterprint", offPrint);
+  hear(window, "resize", () => looking.whole && redraw());
   for (const tab of document.querySelectorAll("[role=tab]")) {
-    tab.addEventListener("click", () => openTab(tab.getAttribute("aria-controls")));
-    tab.addEventListener("keydown", onTabKey);
+    hear(tab, "click", () => openTab(tab.getAttribute("aria-controls")));
+    hear(tab, "keydown", onTabKey);
   }
 }
 
-function begin() {
-  const [least, most] = search.range.map(points);
-  document.getElementById("least").textContent = least;
-  document.getElementById("most").textContent = most;
-  slider.max = search.last;
+/** The kinds of nodes that can be looked for. */
+function offerKinds() {
+  const kinds = [["all", "All nodes"], ["unjudged", "Not judged"], ["person", "By a person"], ["repeat", "Repeats"], ["cut", "Cut off"]];
+  const ranks = [...new Set(search.nodes.map((node) => node.rank))].sort((a, b) => (a ?? 1e9) - (b ?? 1e9));
+  for (const rank of ranks.filter((one) => one === null || one < 6)) {
+    const node = search.nodes.find((one) => one.rank === rank);
+    kinds.push([`=${classMark(rank)}`, rank === null ? "No final answer" : `${letterOf(rank)}: ${shorten(inWords(node), 24)}`]);
+  }
+  if (ranks.some((rank) => rank > 5)) kinds.push(["=rest", "Other answers"]);
+  byId("kind").replaceChildren(...kinds.map(([value, words]) => element("option", { value }, words)));
+}
+
+/** Show a search from its end. */
+function begin(shown) {
+  hearing.abort();
+  hearing = new AbortController();
+  play(false);
+  const created = [...shown.nodes];
+  search = new Search({ ...shown, steps: unpacked(shown.steps), calls: unpackedCalls(shown) });
   search.seek(search.last);
-  showHead();
-  drawChart();
+  markOut(search);
+  rankClasses(search, created);
+  looking = {
+    at: search.last, selected: search.bestNow(), collapsed: new Set(), unfolded: new Set(), marked: new Set(), matches: null,
+    tab: "how", whole: search.nodes.length > FEW_NODES,
+  };
+  tree = new TreeView(search, { onSelect: (node) => select(node), onToggle: toggle, onUnfold: unfold, signal: hearing.signal });
+  panels = new Panels(search, { onSelect: select, onSeek: goTo, onClass });
+  [byId("least").textContent, byId("most").textContent] = search.scale.map(signed);
+  byId("slider").max = search.last;
+  showHead(search);
+  drawChart(search);
+  offerKinds();
   listen();
-  looking.selected = search.bestNow();
   tidy(looking.selected);
   redraw();
-  openTab("node");
+  openTab("how");
   tree.begin(looking.selected);
+  if (addressed()) select(addressed());
   document.documentElement.dataset.ready = "";
 }
 
-begin();
+if (data.searches) new Pair(data, begin).pick(0);
+else begin(data);

@@ -1,131 +1,129 @@
 /* What stands beside the tree: the node that is looked at, and the tables. */
 
-/** Make an element. Text among its children stays text. */
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value !== null && value !== false) made.setAttribute(key, value === true ? "" : value);
-  }
-  made.append(...children);
-  return made;
-}
-
-/** Colour an element by q: 0 at the least q of the tree, 1 at the highest. */
-function colour(target, q, [least, most]) {
-  const t = most > least ? Math.max(0, Math.min(1, (q - least) / (most - least))) : 0.5;
-  target.style.setProperty("--t", q === null ? 0.5 : t.toFixed(3));
-}
-
-function points(value) {
-  return value === null || !Number.isFinite(value) ? "–" : signed(value.toFixed(1));
-}
-
-function signed(number) {
-  return String(number).replace("-", "−");
-}
-
-function count(value) {
-  return value.toLocaleString("en");
-}
-
-function shorten(text, most) {
-  const flat = text.slice(0, 4 * most).replace(/\s+/g, " ").trim();
-  return flat.length > most ? `${flat.slice(0, most - 1)}…` : flat;
-}
-
-function texted(name, attributes, text, show = showText) {
-  const made = element(name, { dir: "auto", ...attributes });
-  show(made, text);
-  return made;
-}
-
-function said(node) {
-  if (node.final_answer === undefined) return element("span", { class: "muted" }, "none stated");
-  return texted("span", { class: "said" }, shorten(node.final_answer, 120), showAnswer);
-}
-
-/** The ids of what a node was made from, and an arrow. */
-function madeFrom(node) {
-  const ids = node.merges.length > 0 ? node.merges.map((other) => other.id) : node.up ? [node.up.id] : [];
-  return ids.length > 0 ? `${ids.join(" + ")} → ` : "";
-}
+const FEW_ROWS = 150; // of a table, until all are asked for
 
 class Panels {
-  constructor(search, { onSelect, onSeek }) {
-    this.search = search;
-    this.onSelect = onSelect;
-    this.onSeek = onSeek;
+  constructor(search, { onSelect, onSeek, onClass }) {
+    Object.assign(this, { search, onSelect, onSeek, onClass });
+    this.story = new Story(search, onSelect);
+    this.long = false; // whether tables show all their rows
+  }
+
+  how() {
+    this.story.draw();
   }
 
   /** All about one node. */
   node(node) {
-    const panel = document.getElementById("node");
-    if (node === null) return panel.replaceChildren(note("Choose a node of the tree."));
+    const panel = byId("node");
+    if (!node) return panel.replaceChildren(note("Choose a node of the tree."));
     const rewards = node.rewards.slice(0, node.rewardsNow);
     const figures = [["q", points(node.qNow)], ["mean", points(mean(rewards))],
       ["visits", rewards.length], ["depth", node.depth], ["rollout", node.rollout || "root"]];
-    panel.replaceChildren(
-      element("h2", {}, `Node ${node.id}`, ...this.#badges(node)),
+    const isRefined = node.up !== null && node.merges.length === 0;
+    panel.replaceChildren(...[
+      element("h2", {}, `Node ${node.id}`, letter(node.rank), ...this.#badges(node)),
       element("dl", { class: "figures" }, ...figures.map(([name, value]) =>
         element("div", {}, element("dt", {}, name), element("dd", {}, String(value))))),
       this.#rewards(rewards),
       this.#family(node),
-      section("Final answer", element("div", { class: "final" }, said(node))),
-      section("Answer", texted("div", { class: "prose" }, node.answer)),
-      ...(node.critique === undefined ? [] : [section(
-        `Critique of node ${node.parent} that led to it`,
-        texted("div", { class: "prose critique" }, node.critique))]),
-      ...(node.steering ? [section("Done by people", element("ul", {}, ...node.steering.map(
-        ({ action, by, at }) => element("li", {}, shorten(`${action}: ${by}, ${at}`, 200)))))] : []),
-    );
-    panel.scrollTop = 0;
+      section("Final answer", element("div", { class: "final" },
+        node.final_answer === undefined ? said(node) : texted("span", {}, node.final_answer, showAnswer)),
+      ...(node.final_answer === undefined ? [] : [copier("the final answer", node.final_answer)])),
+      node.critique === undefined ? null : section(
+        isRefined ? `Critique of node ${node.up.id} that led to it` : "Critique that led to it",
+        texted("div", { class: "prose critique" }, node.critique), copier("the critique", node.critique)),
+      this.#answer(node, isRefined),
+      node.steering ? section("Done by people", element("ul", {}, ...node.steering.map(
+        ({ action, by, at }) => element("li", { dir: "auto" }, shorten(`${action}: ${by}, ${at}`, 200))))) : null,
+      callsOf(this.search, node),
+    ].filter((part) => part !== null));
+    return undefined;
+  }
+
+  #answer(node, isRefined) {
+    const text = texted("div", { class: "prose answer" }, node.answer);
+    if (!isRefined) return section("Answer", text, copier("the answer", node.answer));
+    const change = changeOf(node, false);
+    change.hidden = true;
+    const views = [["As it is", text], ["What it changed", change]].map(([name, view]) => {
+      const made = button(name, () => {
+        if (view === change && change.childNodes.length === 0) change.show();
+        for (const [other, its] of views) {
+          other.setAttribute("aria-pressed", other === made);
+          its.hidden = other !== made;
+        }
+      }, { "aria-pressed": String(view === text), class: "pick" });
+      return [made, view];
+    });
+    return section("Answer", element("div", { class: "picks" }, ...views.map(([made]) => made)), text, change,
+      copier("the answer", node.answer));
   }
 
   /** The rollouts up to now, the latest first. */
   rollouts() {
     const { history, now } = this.search;
     const failures = Map.groupBy(this.search.failures, (failure) => failure.rollout);
-    const rows = history.slice(0, now + 1).map((entry, rollout) => {
-      const { node } = entry;
-      const go = button(rollout === 0 ? "roots" : `${rollout}`, () => this.onSeek(rollout));
-      go.setAttribute("aria-label", `Show the search after rollout ${rollout}`);
-      if (node === null) {
-        const why = (failures.get(rollout) ?? []).map((f) => `${f.role}: ${f.code}`).join(", ");
-        const cell = element("td", { colspan: 4, class: "muted" }, why || "no new node");
-        return element("tr", { class: "failed" }, element("th", { scope: "row" }, go), cell);
-      }
-      const best = entry.best === node ? "★ " : "";
-      return element("tr", { class: rollout === now ? "now" : null },
-        element("th", { scope: "row" }, go),
-        element("td", { class: "step" }, madeFrom(node), this.#link(node)),
-        element("td", {}, said(node)),
-        element("td", { class: "number" }, this.#chip(entry.q)),
-        element("td", { class: "number" }, `${best}${points(entry.bestQ)}`));
-    });
-    const head = ["#", "node", "answer", "q then", "best q"];
-    fill("rollouts", table(head, rows.reverse(), [3, 4]), note("q then: of the new node, when it "
-      + "was made. ★: it was the best then."));
+    const from = this.long ? 0 : Math.max(0, now + 1 - FEW_ROWS);
+    const rows = history.slice(from, now + 1).map((entry, place) =>
+      this.#rollout(entry, from + place, failures)).reverse();
+    const head = ["#", "what", "answer", "q then", "answer then"];
+    fill("rollouts", element("h2", { class: "on-paper" }, "Rollouts"), table(head, rows, [3]),
+      this.#more(from > 0, now + 1, "rollouts"),
+      note("q then: of the new node, when it was made. Answer then: what would have been returned, and its chance."));
+  }
+
+  #rollout({ node, q, best, chance, step }, at, failures) {
+    const index = step?.index ?? at;
+    const go = button(index === 0 ? "roots" : `${index}`, () => this.onSeek(at),
+      { "aria-label": `Show the search after rollout ${index}` });
+    const now = at === this.search.now ? "now" : null;
+    const row = (...cells) => element("tr", { class: now }, element("th", { scope: "row" }, go), ...cells);
+    const then = element("td", {}, ...(best ? [letter(best.rank), " ",
+      element("span", { class: "muted" }, chance === null || chance === undefined ? "" : percent(chance))] : ["–"]));
+    if (!node) {
+      const refined = this.search.nodes.find(({ id }) => id === step?.parent);
+      const why = (failures.get(index) ?? []).map((f) => `${f.role}: ${f.code}`).join(", ") || "no new node";
+      return row(element("td", { class: "what" }, ...(refined ? [this.#link(refined), " → ×"] : ["×"])),
+        element("td", { colspan: 2, class: "muted" }, why), then);
+    }
+    return row(element("td", { class: "what" }, ...this.#madeFrom(node), this.#link(node)),
+      element("td", {}, letter(node.rank), " ", said(node)),
+      element("td", { class: "number" }, this.#chip(q)), then);
   }
 
   /** The classes of equal answers up to now, with their votes. */
   answers() {
-    const classes = this.search.answersNow();
-    const votesOf = (nodes) => nodes.filter((node) => node.repeats === undefined).length;
-    const voters = classes.reduce((sum, [key, nodes]) => sum + (key < 0 ? 0 : votesOf(nodes)), 0);
-    const rows = classes.map(([key, nodes]) => {
-      const votes = key < 0 ? element("span", { class: "muted" }, `(${nodes.length})`)
-        : bar(votesOf(nodes), voters);
-      const rewards = nodes.flatMap((node) => node.rewards.slice(0, node.rewardsNow));
-      return element("tr", { class: nodes.includes(this.search.bestNow()) ? "now" : null },
+    const { search } = this;
+    const atEnd = search.now === search.last && search.classes;
+    const classes = search.answersNow();
+    const votesOf = (nodes) => nodes.filter((node) => node.repeats === undefined && !node.outNow).length;
+    const voters = classes.reduce((sum, [, nodes]) => sum + (nodes[0].rank === null ? 0 : votesOf(nodes)), 0);
+    const rows = classes.map(([, nodes]) => {
+      const known = atEnd ? search.classes.find((one) => nodes.some(({ id }) => one.nodes.includes(id))) : null;
+      const { rank } = nodes[0];
+      const votes = known?.votes ?? votesOf(nodes);
+      const chance = element("td", {}, known ? percent(known.chance) : "–");
+      return element("tr", { class: nodes.includes(search.bestNow()) ? "now" : null },
+        element("td", {}, this.#filter(rank)),
         element("th", { scope: "row" }, said(nodes[0])),
-        element("td", {}, votes),
-        element("td", { class: "number" }, this.#chip(nodes[0].qNow)),
-        element("td", { class: "number" }, points(mean(rewards))),
+        ...(atEnd ? [chance] : []),
+        element("td", {}, rank === null ? element("span", { class: "muted" }, `(${nodes.length})`) : bar(votes, voters)),
+        element("td", { class: "number" }, points(known ? known.reward : mean(nodes.flatMap((node) => meanNow(node) ?? [])))),
         element("td", {}, this.#link(nodes[0], nodes)));
     });
-    const head = ["answer", "votes", "best q", "mean", "node"];
-    fill("answers", table(head, rows, [2, 3]), note("A vote is a node that states the answer, if its reply is no copy of another's; "
-      + "answers that are plainly equal, such as 0.5 and 1/2, are one. The mean is that of all their rewards."));
+    const head = ["class", "answer", ...(atEnd ? ["chance"] : []), "votes", "reward", "node"];
+    const shown = this.long ? rows : rows.slice(0, FEW_ROWS);
+    fill("answers", element("h2", { class: "on-paper" }, "Answers"), table(head, shown, [atEnd ? 4 : 3]),
+      this.#more(shown.length < rows.length, rows.length, "answers"),
+      note("A vote is a node that states the answer, if it is in play and its reply is no copy of another's; answers that are "
+        + "plainly equal, such as 0.5 and 1/2, are one. Reward: the mean of the nodes' mean rewards."));
+  }
+
+  #filter(rank) {
+    const made = button("", () => this.onClass(rank), { class: "link bare", "aria-label": `Show only answer ${letterOf(rank)}` });
+    made.append(letter(rank));
+    return made;
   }
 
   /** Calls, tokens and money by role, and what could not be had. */
@@ -149,20 +147,32 @@ class Panels {
     const failures = this.search.failures.map((failure) => element("li", {},
       element("b", {}, failure.rollout ? `Rollout ${failure.rollout}` : "Roots"),
       ` ${failure.role}, ${failure.code}: `, shorten(failure.message, 300)));
-    fill("cost",
+    const { rollouts, nodes, stop_reason: reason } = this.search;
+    fill("cost", element("h2", { class: "on-paper" }, "Cost"),
+      element("p", { class: "family" }, `${several(rollouts, "rollout")}, ${several(nodes.length, "node")}. `
+        + `Stopped by: ${(reason ?? "not yet").replaceAll("_", " ")}.`),
       table(["role", "calls", "tokens in", "cached", "tokens out", "thinking", "price"], rows,
         [1, 2, 3, 4, 5, 6]),
-      ...(unmetered ? [note(`The tokens of ${count(unmetered)} calls are not known.`)] : []),
-      ...(failures.length ? [section(`${count(failures.length)} replies could not be had`,
+      ...(unmetered ? [note(`The tokens of ${several(unmetered, "call")} are not known.`)] : []),
+      ...(failures.length ? [section(failures.length === 1 ? "1 reply could not be had" : `${count(failures.length)} replies could not be had`,
         element("ul", { class: "failures" }, ...failures))] : []));
+  }
+
+  #more(isCut, all, what) {
+    if (!isCut) return null;
+    return button(`Show all ${count(all)} ${what}`, () => {
+      this.long = true;
+      this[what]();
+    }, { class: "more" });
   }
 
   #badges(node) {
     const badges = [];
-    if (node === this.search.bestNow()) badges.push(["best", "★ best"]);
+    if (node === this.search.bestNow()) badges.push(["best", "★ the answer"]);
     if (node.dummy) badges.push(["", "dummy"]);
-    if (node.pruned) badges.push(["warn", "pruned"]);
-    if (node.pinned) badges.push(["", "pinned"]);
+    if (node.prunedNow) badges.push(["warn", "pruned"]);
+    else if (isOut(node)) badges.push(["warn", "out of play"]);
+    if (node.pinnedNow) badges.push(["best", "pinned"]);
     if (node.truncated) badges.push(["warn", "cut off"]);
     if (node.suspicious) badges.push(["warn", "suspicious"]);
     if (node.duplicate_of !== undefined) badges.push(["", `same text as ${node.duplicate_of}`]);
@@ -170,18 +180,17 @@ class Panels {
   }
 
   #rewards(rewards) {
-    const [lowest, highest] = this.search.scale;
     const marks = rewards.map((reward) => {
       const mark = element("i", {});
-      mark.style.left = `${Math.max(0, Math.min(100, (100 * (reward - lowest)) / (highest - lowest)))}%`;
+      mark.style.left = `${100 * onScale(reward, this.search.scale)}%`;
       return mark;
     });
     const list = rewards.map((reward) => signed(Math.round(reward * 100) / 100)).join(", ");
+    const words = rewards.length === 0 ? "never judged" : `${rewards.length === 1 ? "reward" : "rewards"} ${list}`;
     return element("div", { class: "rewards" },
-      element("div", { class: "axis", role: "img", "aria-label": `Rewards: ${list}` }, ...marks),
-      element("div", { class: "ends" }, element("span", {}, signed(lowest)),
-        element("span", {}, `${rewards.length === 1 ? "reward" : "rewards"} ${list}`),
-        element("span", {}, signed(highest))));
+      element("div", { class: "axis", role: "img", "aria-label": rewards.length === 0 ? "Never judged" : `Rewards: ${list}` }, ...marks),
+      element("div", { class: "ends" }, element("span", {}, signed(this.search.scale[0])),
+        element("span", {}, words), element("span", {}, signed(this.search.scale[1]))));
   }
 
   #family(node) {
@@ -198,46 +207,25 @@ class Panels {
     return element("p", { class: "family" }, ...links);
   }
 
+  /** The nodes that a node was made from, and an arrow. */
+  #madeFrom(node) {
+    const from = node.merges.length > 0 ? node.merges : node.up ? [node.up] : [];
+    const links = from.flatMap((one, place) => [place > 0 ? " + " : "", this.#link(one)]);
+    return from.length > 0 ? [...links, " → "] : [];
+  }
+
   #link(node, marked = []) {
-    const link = button(node.id, () => this.onSelect(node, marked));
-    link.setAttribute("aria-label", `Node ${node.id}`);
-    return link;
+    return button(node.id, () => this.onSelect(node, marked), { "aria-label": `Node ${node.id}` });
   }
 
   #chip(q) {
-    const chip = element("span", { class: "chip" }, points(q));
-    colour(chip, q, this.search.range);
+    const chip = element("span", { class: "chip" }, element("i", { class: "value" }), points(q));
+    colour(chip.firstChild, q, this.search.scale);
     return chip;
   }
 }
 
-function button(text, onClick) {
-  const made = element("button", { type: "button", class: "link" }, text);
-  made.addEventListener("click", onClick);
-  return made;
-}
-
-function bar(value, total) {
-  const made = element("span", { class: "bar" }, count(value));
-  made.style.setProperty("--share", total > 0 ? value / total : 0);
-  return made;
-}
-
-function note(text) {
-  return element("p", { class: "muted note" }, text);
-}
-
-function section(title, ...children) {
-  return element("section", {}, element("h3", {}, title), ...children);
-}
-
-function fill(id, ...children) {
-  document.getElementById(id).replaceChildren(...children);
-}
-
-function table(head, rows, numbers = []) {
-  const cells = head.map((text, place) =>
-    element("th", { scope: "col", class: numbers.includes(place) ? "number" : null }, text));
-  return element("div", { class: "scroll" }, element("table", {},
-    element("thead", {}, element("tr", {}, ...cells)), element("tbody", {}, ...rows)));
+/** The mean of a node's rewards by now; null without any. */
+function meanNow(node) {
+  return node.rewardsNow > 0 ? mean(node.rewards.slice(0, node.rewardsNow)) : null;
 }

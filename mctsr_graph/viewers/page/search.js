@@ -70,7 +70,7 @@ class Search {
 
   #advance({ made, rewards, values, act, node }) {
     for (const id of made) this.byId.get(id).shown = true;
-    for (const [id, added] of Object.entries(rewards)) this.byId.get(id).rewardsNow += added.length;
+    for (const [id, added] of Object.entries(rewards)) this.byId.get(id).rewardsNow += added;
     for (const [id, q] of Object.entries(values)) this.byId.get(id).qNow = q;
     if (act === "prune" || act === "restore") this.byId.get(node).prunedNow = act === "prune";
     if (act === "pin" || act === "unpin") this.byId.get(node).pinnedNow = act === "pin";
@@ -111,53 +111,4 @@ function pathOf(node) {
 
 function descendants(node) {
   return preorder(node.children);
-}
-
-const CARD = { width: 156, height: 46, across: 46, down: 16 };
-
-/** Place the nodes that no collapsed node hides: roots at the left, nothing over anything. */
-function layout(search, collapsed) {
-  const childrenOf = (node) => (collapsed.has(node) ? [] : node.children);
-  const placed = preorder(search.roots, childrenOf);
-  const outlines = new Map();
-  for (const node of placed.toReversed()) {
-    const { top, bottom } = stack(childrenOf(node), outlines);
-    outlines.set(node, { top: [0, ...top], bottom: [0, ...bottom] });
-  }
-  const whole = stack(search.roots, outlines);
-  const first = Math.min(0, ...whole.top);
-  for (const node of placed) {
-    node.x = node.up === null ? 0 : node.up.x + CARD.width + CARD.across;
-    const middle = node.up === null ? -first * (CARD.height + CARD.down) : node.up.y;
-    node.y = middle + node.beside * (CARD.height + CARD.down);
-  }
-  const rows = Math.max(0, ...whole.bottom) - first;
-  return {
-    placed,
-    width: whole.top.length * (CARD.width + CARD.across) - CARD.across,
-    height: rows * (CARD.height + CARD.down) + CARD.height,
-  };
-}
-
-/**
- * Stack subtrees as close as they go (Reingold and Tilford), and note how many rows each one's
- * root is `beside` their middle. Returns the first and the last row that each column takes.
- */
-function stack(roots, outlines) {
-  const top = [];
-  const bottom = [];
-  for (const root of roots) {
-    const own = outlines.get(root);
-    root.beside = top.length === 0 ? 0 : -Infinity;
-    for (let column = 0; column < Math.min(own.top.length, top.length); column++) {
-      root.beside = Math.max(root.beside, bottom[column] + 1 - own.top[column]);
-    }
-    own.top.forEach((row, column) => {
-      if (column >= top.length) top.push(row + root.beside);
-      bottom[column] = own.bottom[column] + root.beside;
-    });
-  }
-  const middle = roots.length === 0 ? 0 : (roots[0].beside + roots.at(-1).beside) / 2;
-  for (const root of roots) root.beside -= middle;
-  return { top: top.map((row) => row - middle), bottom: bottom.map((row) => row - middle) };
 }

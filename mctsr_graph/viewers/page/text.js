@@ -59,7 +59,7 @@ class Pen {
   #since = performance.now();
   #timer = null;
   #eyes = new IntersectionObserver((seen) => {
-    for (const { target, isIntersecting } of seen) {
+    for (const { target, isIntersecting } of seen.toReversed()) { // the last is drawn first
       if (isIntersecting) this.#waiting.add(target);
       else this.#waiting.delete(target);
     }
@@ -78,7 +78,7 @@ class Pen {
     const wait = this.#refilled() > 0 ? 0 : -this.#left / SHARE;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      for (const place of this.#waiting) {
+      for (const place of [...this.#waiting].toReversed()) { // what was opened last goes first
         this.#waiting.delete(place);
         this.#eyes.unobserve(place);
         if (!place.isConnected) continue;

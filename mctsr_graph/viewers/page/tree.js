@@ -1,55 +1,45 @@
-/* The picture of the tree: cards on a plane that can be moved and zoomed. */
+/* The picture of the tree: cards on a plane that can be moved and zoomed, or the overview of it. */
 
-const ZOOM = { least: 0.03, most: 2, step: 1.25, far: 0.42 };
-const MARGIN = 28; // pixels around the tree when it is fitted
+const ZOOM = { least: 0.02, most: 2, step: 1.25, near: 0.86, far: 0.42 };
+const MARGIN = 24; // pixels around the tree when it is fitted
 
 class TreeView {
-  constructor(search, { onSelect, onToggle }) {
-    this.search = search;
-    this.onSelect = onSelect;
-    this.onToggle = onToggle;
-    this.plane = document.getElementById("plane");
-    this.cards = document.getElementById("cards");
-    this.world = document.getElementById("world");
-    this.made = new Map(); // node -> its element
+  constructor(search, { onSelect, onToggle, onUnfold, signal }) {
+    Object.assign(this, { search, onSelect, onToggle, onUnfold, signal });
+    this.plane = byId("plane");
+    this.cards = byId("cards");
+    this.world = byId("world");
+    this.overview = new Overview(search);
+    this.made = new Map(); // node or key of a fold -> its element
     this.at = { x: 0, y: 0, scale: 1 };
     this.pointers = new Map();
     this.#listen();
   }
 
-  /** Draw the tree as it is now. */
-  draw({ collapsed, selected, fresh, marked }) {
-    const { placed, width, height } = layout(this.search, collapsed);
-    const shown = placed.filter((node) => node.shown);
-    Object.assign(this, { width, height, shown, selected });
-    const best = new Set(pathOf(this.search.bestNow()));
-    const cards = shown.map((node) => {
-      const card = this.#card(node);
-      const hidden = collapsed.has(node) ? descendants(node).filter((n) => n.shown).length : 0;
-      this.#update(card, node, {
-        hidden, selected: node === selected, fresh: node === fresh, onBest: best.has(node),
-        best: node === this.search.bestNow(), marked: marked.has(node),
-      });
-      return card;
-    });
-    this.cards.replaceChildren(...cards);
-    this.#drawEdges(shown, best);
-    this.cards.classList.toggle("still", shown.length > 150);
-    this.focusCard();
+  /** Draw the search as it is now. */
+  draw(how) {
+    this.how = how;
+    this.plane.classList.toggle("whole", how.whole);
+    byId("world").hidden = how.whole;
+    byId("overview").hidden = !how.whole;
+    const { placed, width, height } = layout({ ...how, search: this.search });
+    const shown = placed.filter((item) => (item.fold ? item.nodes.some((node) => node.shown) : item.shown));
+    this.path = new Set(pathOf(this.search.bestNow()));
+    Object.assign(this, { width, height, shown });
+    if (how.whole) this.overview.draw(how);
+    else {
+      this.#drawEdges();
+      this.#paint();
+    }
+    this.#name();
   }
 
-  focusCard() {
-    const id = this.selected && this.shown.includes(this.selected) ? cardId(this.selected) : "";
-    if (id) this.plane.setAttribute("aria-activedescendant", id);
-    else this.plane.removeAttribute("aria-activedescendant");
-  }
-
-  /** Show the whole tree, or as much as can be read, around the best node. */
+  /** Show the whole tree. */
   fit() {
     const { clientWidth, clientHeight } = this.plane;
     const across = (clientWidth - 2 * MARGIN) / this.width;
     const down = (clientHeight - 2 * MARGIN) / this.height;
-    const scale = Math.max(ZOOM.least, Math.min(1.1, across, down));
+    const scale = Math.min(1.1, across, down);
     this.#move({
       scale,
       x: (clientWidth - this.width * scale) / 2,
@@ -57,21 +47,21 @@ class TreeView {
     });
   }
 
-  /** Fit; but where that is too small to read, go to a node at a readable size. */
+  /** Fit; where nothing could be read then, show the path from the root to a node. */
   begin(node) {
     this.fit();
-    if (this.at.scale < ZOOM.far && node) {
-      const scale = 0.62;
-      const { clientWidth, clientHeight } = this.plane;
-      const path = pathOf(node).length * (CARD.width + CARD.across) * scale;
-      const x = path < clientWidth - 2 * MARGIN
-        ? (clientWidth - path) / 2 : clientWidth * 0.7 - (node.x + CARD.width) * scale;
-      this.#move({ scale, x, y: clientHeight / 2 - (node.y + CARD.height / 2) * scale });
-    }
+    if (this.at.scale >= ZOOM.far || !node) return;
+    const { clientWidth, clientHeight } = this.plane;
+    const path = pathOf(node);
+    const width = path.length * (CARD.width + CARD.across) - CARD.across;
+    const scale = Math.max(ZOOM.far, Math.min(0.95, (clientWidth - 2 * MARGIN) / width));
+    this.#move({ scale, x: MARGIN, y: clientHeight / 2 - (path.at(-1).y + CARD.height / 2) * scale });
+    this.reveal(node);
   }
 
   zoom(factor, at = [this.plane.clientWidth / 2, this.plane.clientHeight / 2]) {
-    const scale = Math.max(ZOOM.least, Math.min(ZOOM.most, this.at.scale * factor));
+    const whole = Math.min(this.plane.clientWidth / this.width, this.plane.clientHeight / this.height);
+    const scale = Math.max(Math.min(ZOOM.least, whole / 2), Math.min(ZOOM.most, this.at.scale * factor));
     const change = scale / this.at.scale;
     this.#move({
       scale,
@@ -82,6 +72,7 @@ class TreeView {
 
   /** Move just so far that a node can be seen. */
   reveal(node) {
+    if (node.x === undefined || this.how.whole) return;
     const { x, y, scale } = this.at;
     const into = (from, size, room) => {
       if (from < MARGIN) return MARGIN - from;
@@ -101,102 +92,182 @@ class TreeView {
     return ahead.sort((a, b) => Math.abs(a.y - node.y) - Math.abs(b.y - node.y))[0] ?? null;
   }
 
+  /** Say to a screen reader which node is selected, also where no card of it is drawn. */
+  #name() {
+    const { selected } = this.how;
+    const here = byId("here");
+    const card = selected && this.made.get(selected);
+    const isDrawn = card?.isConnected && !this.how.whole;
+    here.hidden = !selected || isDrawn;
+    if (selected) here.setAttribute("aria-label", nameOf(selected, this.search));
+    if (selected) this.plane.setAttribute("aria-activedescendant", isDrawn ? card.id : here.id);
+    else this.plane.removeAttribute("aria-activedescendant");
+  }
+
   #move(at) {
     this.at = at;
     this.world.style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.scale})`;
-    this.plane.classList.toggle("far", at.scale < ZOOM.far);
     this.world.style.setProperty("--scale", at.scale);
+    const level = at.scale < ZOOM.far ? "far" : at.scale < ZOOM.near ? "middle" : "near";
+    this.plane.dataset.level = level;
     const grid = 24 * at.scale * 2 ** Math.max(0, Math.ceil(Math.log2(0.6 / at.scale)));
     this.plane.style.backgroundSize = `${grid}px ${grid}px`;
     this.plane.style.backgroundPosition = `${at.x}px ${at.y}px`;
+    if (!this.how.whole) this.#paint();
+    this.#name();
   }
 
-  #card(node) {
-    if (this.made.has(node)) return this.made.get(node);
-    const card = element("div", { class: "card", role: "treeitem", id: cardId(node) });
-    const label = element("span", { class: "label", dir: "auto" });
-    if (node.final_answer !== undefined) showAnswer(label, shorten(node.final_answer, 80));
-    else label.append(element("i", {}, node.dummy ? "I don’t know" : "no final answer"));
-    card.append(
-      element("span", { class: "q" }),
-      element("span", { class: "words" }, label, element("span", { class: "id" })),
-      element("span", { class: "toggle", "aria-hidden": "true" }),
-    );
-    card.classList.toggle("dummy", Boolean(node.dummy));
-    card.classList.toggle("pruned", Boolean(node.pruned));
-    card.node = node;
-    this.made.set(node, card);
+  /** Cards where they can be seen and read; blocks where they would be too small to read. */
+  #paint() {
+    const { x, y, scale } = this.at;
+    const isFar = scale < ZOOM.far;
+    const [right, bottom] = [this.plane.clientWidth, this.plane.clientHeight];
+    const isSeen = (item) => item.x * scale + x < right + 80 && (item.x + CARD.width) * scale + x > -80
+      && item.y * scale + y < bottom + 80 && (item.y + CARD.height) * scale + y > -80;
+    const cards = isFar ? [] : this.shown.filter(isSeen).map((item) => this.#card(item));
+    if (cards.length !== this.cards.children.length || cards.some((card, at) => card !== this.cards.children[at])) {
+      this.cards.replaceChildren(...cards);
+    }
+    this.#drawBlocks(isFar ? this.shown : []);
+  }
+
+  #drawBlocks(items) {
+    const paths = new Map();
+    const best = this.search.bestNow();
+    const { width, height } = CARD;
+    const add = (key, item) =>
+      paths.set(key, `${paths.get(key) ?? ""}M${item.x} ${item.y}h${width}v${height}h${-width}z`);
+    for (const item of items) {
+      add(classMark(item.rank), item);
+      if (item === this.how.selected) add("chosen", item);
+      else if (item === best) add("best", item);
+    }
+    byId("blocks").replaceChildren(...[...paths].map(([key, d]) => svg("path",
+      key === "chosen" || key === "best" ? { class: key, d } : { class: "block", "data-class": key, d })));
+  }
+
+  #card(item) {
+    const key = item.fold ?? item;
+    if (!this.made.has(key)) {
+      const card = element("div", { class: "card", role: "treeitem", id: `card-${this.made.size}` },
+        letter(item.rank),
+        element("span", { class: "words" }, element("span", { class: "label", dir: "auto" }, inWords(item.nodes?.[0] ?? item)),
+          element("span", { class: "id" })),
+        element("span", { class: "toggle", "aria-hidden": "true" }),
+        element("span", { class: "value" }, element("i", {})));
+      this.made.set(key, card);
+    }
+    const card = this.made.get(key);
+    card.item = item;
+    if (card.drawn !== this.how) (item.fold ? this.#updateFold : this.#update).call(this, card, item);
+    card.drawn = this.how;
+    card.style.transform = `translate(${item.x}px, ${item.y}px)`;
     return card;
   }
 
-  #update(card, node, { hidden, selected, fresh, best, onBest, marked }) {
-    const [q, words, toggle] = card.children;
-    const children = node.children.filter((child) => child.shown).length;
-    card.style.transform = `translate(${node.x}px, ${node.y}px)`;
-    colour(card, node.qNow, this.search.range);
-    q.textContent = points(node.qNow);
-    words.lastChild.textContent = best ? `★ best · ${node.id}` : `node ${node.id}`;
-    toggle.textContent = hidden > 0 ? `+${hidden}` : "−";
-    toggle.hidden = children === 0;
-    for (const [name, on] of Object.entries({ selected, fresh, best, onBest, marked })) {
-      card.classList.toggle(name, on);
-    }
-    card.classList.toggle("closed", hidden > 0);
-    card.setAttribute("aria-level", node.depth + 1);
-    card.setAttribute("aria-selected", selected);
-    if (children > 0) card.setAttribute("aria-expanded", hidden === 0);
-    else card.removeAttribute("aria-expanded");
-    const said = node.final_answer ?? (node.dummy ? "dummy" : "no final answer");
-    card.setAttribute("aria-label",
-      `node ${node.id}${best ? ", best" : ""}, q ${points(node.qNow)}, ${shorten(said, 80)}`);
+  #updateFold(card, fold) {
+    const { matches } = this.how;
+    const shown = fold.nodes.filter((node) => node.shown);
+    card.className = "card fold";
+    card.querySelector(".id").textContent = `${shown.length} nodes`;
+    card.querySelector(".toggle").textContent = `+${shown.length}`;
+    card.querySelector(".value").hidden = true;
+    card.classList.toggle("faint", Boolean(matches) && !shown.some((node) => matches.has(node)));
+    const words = inWords(fold.nodes[0]);
+    card.setAttribute("aria-label", `${shown.length} nodes beside each other: ${words}`);
+    card.setAttribute("aria-expanded", false);
+    card.setAttribute("aria-level", fold.nodes[0].depth + 1);
   }
 
-  #drawEdges(shown, best) {
+  #update(card, node) {
+    const { collapsed, selected, fresh, marked, matches } = this.how;
+    const best = node === this.search.bestNow();
+    const children = node.children.filter((child) => child.shown).length;
+    const hidden = collapsed.has(node) ? descendants(node).filter((one) => one.shown).length : 0;
+    const on = {
+      selected: node === selected, fresh: node === fresh, best, onBest: this.path.has(node), dummy: node.dummy,
+      marked: marked.has(node), closed: hidden > 0, out: isOut(node), faint: matches && !matches.has(node),
+    };
+    card.className = ["card", ...Object.keys(on).filter((name) => on[name])].join(" ");
+    card.querySelector(".id").textContent = [best ? `★ ${node.id}` : `node ${node.id}`, ...signsOf(node)].join(" · ");
+    const toggle = card.querySelector(".toggle");
+    toggle.textContent = hidden > 0 ? `+${hidden}` : "−";
+    toggle.hidden = children === 0;
+    const value = card.querySelector(".value");
+    colour(value, node.qNow, this.search.scale);
+    if (node.qNow !== null) {
+      const place = 100 * onScale(node.qNow, this.search.scale);
+      value.firstChild.style.left = `${Math.min(50, place)}%`;
+      value.firstChild.style.width = `${Math.abs(place - 50)}%`;
+    }
+    card.setAttribute("aria-level", node.depth + 1);
+    card.setAttribute("aria-selected", node === selected);
+    if (children > 0) card.setAttribute("aria-expanded", hidden === 0);
+    else card.removeAttribute("aria-expanded");
+    card.setAttribute("aria-label", nameOf(node, this.search));
+  }
+
+  #drawEdges() {
     const middle = CARD.height / 2;
-    const edge = (node, other = node.up) => {
+    const edge = (item, other = item.up) => {
       const from = [other.x + CARD.width, other.y + middle];
       const half = CARD.across / 2;
-      return `M${from[0]} ${from[1]}C${from[0] + half} ${from[1]} ${node.x - half} `
-        + `${node.y + middle} ${node.x} ${node.y + middle}`;
+      return `M${from[0]} ${from[1]}C${from[0] + half} ${from[1]} ${item.x - half} `
+        + `${item.y + middle} ${item.x} ${item.y + middle}`;
     };
-    const below = shown.filter((node) => node.up !== null);
-    const onBest = below.filter((node) => best.has(node));
-    const merging = below.flatMap((node) => node.merges.slice(1)
-      .filter((other) => shown.includes(other)).map((other) => edge(node, other)));
-    document.getElementById("edges").setAttribute("d", below.map((node) => edge(node)).join(""));
-    document.getElementById("merge-edges").setAttribute("d", merging.join(""));
-    document.getElementById("best-edges").setAttribute("d", onBest.map((node) => edge(node)).join(""));
+    const seen = new Set(this.shown);
+    const below = this.shown.filter((item) => item.up !== null);
+    const merging = below.flatMap((item) => (item.merges ?? []).slice(1)
+      .filter((other) => seen.has(other)).map((other) => edge(item, other)));
+    const onBest = below.filter((item) => this.path.has(item));
+    byId("edges").setAttribute("d", below.map((item) => edge(item)).join(""));
+    byId("merge-edges").setAttribute("d", merging.join(""));
+    byId("best-edges").setAttribute("d", onBest.map((item) => edge(item)).join(""));
+  }
+
+  /** What lies under the pointer: a node or a fold. */
+  #under(event, [x, y]) {
+    if (this.how.whole) {
+      const { scrollLeft, scrollTop } = byId("overview");
+      return this.overview.nodeAt(x + scrollLeft, y + scrollTop);
+    }
+    const card = event.target.closest(".card");
+    if (card || this.at.scale >= ZOOM.far) return card?.item ?? null;
+    const [left, top] = [(x - this.at.x) / this.at.scale, (y - this.at.y) / this.at.scale];
+    return this.shown.find((item) => left >= item.x && left <= item.x + CARD.width
+      && top >= item.y && top <= item.y + CARD.height) ?? null;
   }
 
   #listen() {
     const { plane } = this;
+    const on = (type, act, how = {}) => plane.addEventListener(type, act, { signal: this.signal, ...how });
     const place = (event) => {
       const box = plane.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
     };
-    plane.addEventListener("wheel", (event) => {
+    on("wheel", (event) => {
+      if (this.how.whole) return;
       event.preventDefault();
       this.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), place(event));
     }, { passive: false });
-    plane.addEventListener("pointerdown", (event) => {
+    on("pointerdown", (event) => {
       if (event.button === 0) this.pointers.set(event.pointerId, place(event));
       this.dragged = 0;
     });
-    plane.addEventListener("pointermove", (event) => {
-      if (this.pointers.has(event.pointerId)) this.#drag(event, place(event));
+    on("pointermove", (event) => {
+      if (this.pointers.has(event.pointerId) && !this.how.whole) this.#drag(event, place(event));
     });
-    for (const end of ["pointerup", "pointercancel"]) {
-      plane.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
-    }
-    plane.addEventListener("click", (event) => {
-      const node = event.target.closest(".card")?.node;
-      if (this.dragged > 5 || node === undefined) return;
-      if (event.target.closest(".toggle")) this.onToggle(node);
-      else this.onSelect(node);
+    for (const end of ["pointerup", "pointercancel"]) on(end, (event) => this.pointers.delete(event.pointerId));
+    on("click", (event) => {
+      const item = this.#under(event, place(event));
+      if (this.dragged > 5 || item === null) return;
+      if (item.fold) this.onUnfold(item);
+      else if (event.target.closest(".toggle")) this.onToggle(item);
+      else this.onSelect(item);
     });
-    plane.addEventListener("dblclick", (event) => {
-      const node = event.target.closest(".card")?.node;
-      if (node !== undefined) this.onToggle(node);
+    on("dblclick", (event) => {
+      const item = event.target.closest(".card")?.item;
+      if (item !== undefined && !item.fold) this.onToggle(item);
     });
   }
 
@@ -216,8 +287,4 @@ class TreeView {
     }
     this.pointers.set(event.pointerId, [x, y]);
   }
-}
-
-function cardId(node) {
-  return `card-${node.index}`;
 }
