@@ -49,6 +49,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "layer_types": ["full_attention", "sliding_attention"],
         },
     ),
+    "bert+decoder": ("bert", {"is_decoder": True}),
     "mistral+window": ("mistral", {"sliding_window": 8}),
     "mixtral+window": ("mixtral", {"sliding_window": 8}),
     "phi3+window": ("phi3", {"sliding_window": 8}),
@@ -127,10 +128,16 @@ def small_model(name: str) -> Any:
 
     kind, more = VARIANTS.get(name, (name, {}))
     long = dict.fromkeys(_LONG, POSITIONS)
-    config = shrunk(CONFIG_MAPPING[kind](), {**long, **MORE.get(kind, {}), **more})
+    config = CONFIG_MAPPING[kind]()
     found: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    if not isinstance(config, found.config_class):  # of pictures and text: the class reads text
+        config = config.get_text_config()
+    config = shrunk(config, {**long, **MORE.get(kind, {}), **more})
     with torch.device("meta"):
         size = sum(p.numel() for p in found._from_config(config).parameters())
     if size > 20_000_000:
         raise ValueError(f"{size} parameters")
-    return made(found, config)
+    model = made(found, config)
+    # Some ban or force tokens, which is the business of whoever asks the engine
+    model.generation_config = type(model.generation_config)()
+    return model

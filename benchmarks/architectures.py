@@ -27,7 +27,7 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.engine.rope import LengthRope
 
 LENGTHS = (1, 300, 7, 33, 150, 12, 70, 3)  # tokens of rows that come at once
-NEW = 12  # tokens of each
+NEW = 8  # tokens of each
 NEAR = 0.3  # logits, in standard deviations, that bfloat16 may take for equal
 _MEMORY = 12 << 30  # bytes of address space for one model
 
@@ -43,9 +43,16 @@ class Wanted:
     def __init__(self, model: Any) -> None:
         self.model, self._rope = model, LengthRope(model)
         self.seconds = 0.0
+        self._known: dict[tuple[int, ...], tuple[list[int], Any]] = {}
 
     def __call__(self, ids: list[int], count: int = NEW) -> tuple[list[int], Any]:
         """Tokens and logits [count, vocabulary]."""
+        tokens, logits = self._known.get(tuple(ids), ([], None))
+        if len(tokens) < count:
+            tokens, logits = self._known[tuple(ids)] = self._asked(ids, count)
+        return tokens[:count], logits[:count]
+
+    def _asked(self, ids: list[int], count: int) -> tuple[list[int], Any]:
         import torch
 
         self._rope.fresh()  # as in a new process
@@ -74,36 +81,60 @@ def same(found: list[int], wanted: tuple[list[int], Any], *, exact: bool) -> boo
     return True
 
 
-def runs(engine: Any, wanted: Wanted, longest: int, *, exact: bool) -> Iterator[tuple[str, bool]]:
-    """Each way of asking, and whether the tokens were right."""
-    from mctsr_graph.models.engine.protocol import Request
+class Trial:
+    """Ways of asking an engine, each beside `generate`."""
 
-    def right(requests: list[Any]) -> bool:
-        asked = [(request, engine.submit(request)) for request in requests]
-        given = [(request, future.result(timeout=300)) for request, future in asked]
+    def __init__(self, engine: Any, wanted: Wanted, *, exact: bool) -> None:
+        self._engine, self._wanted, self._exact = engine, wanted, exact
+        self._longest = longest_of(wanted.model)
+
+    def wrong(self) -> list[str]:
+        """The ways that gave other tokens."""
+        return sorted({way for way, requests in self._ways() if not self._right(requests)})
+
+    def cpu(self) -> float:
+        """CPU time of eight rows at once, as a share of what `generate` takes one by one."""
+        prompts = [text(n, 70 + i) for i, n in enumerate(self._lengths())]
+        begun, self._wanted.seconds = time.process_time(), 0.0
+        self._answers([self._request(ids) for ids in prompts])
+        ours = time.process_time() - begun
+        for ids in prompts:
+            self._wanted(ids)
+        return ours / max(self._wanted.seconds, 1e-9)
+
+    def _ways(self) -> Iterator[tuple[str, list[Any]]]:
+        longest, lengths = self._longest, self._lengths()
+        yield "alone", [self._request(text(min(20, longest), 2))]
+        yield "together", [self._request(text(n, i)) for i, n in enumerate(lengths)]
+        rows = enumerate(lengths[:4], 20)
+        yield "joining", [self._request(text(n, i), 1 + 4 * (i - 20)) for i, n in rows]
+        base = text(longest - 10, 2)
+        shared = [[*base[:cut], *text(5, 40 + cut)][:longest] for cut in (9, 120, 121)]
+        shared += [[*base, 1, 2], [*base[: longest // 2], 3]]
+        yield "shared", [self._request(base, 2)]
+        yield "shared", [self._request(ids) for ids in shared]
+        yield "shared", [self._request(ids) for ids in shared]
+        yield "samples", [self._request(text(min(50, longest), 6), n=3)]
+
+    def _lengths(self) -> list[int]:
+        return [min(length, self._longest) for length in LENGTHS]
+
+    def _request(self, ids: list[int], new: int = NEW, n: int = 1) -> Any:
+        from mctsr_graph.models.engine.protocol import Request
+
+        return Request(ids=ids, n=n, max_new=new)
+
+    def _answers(self, requests: list[Any]) -> list[Any]:
+        asked = [self._engine.submit(request) for request in requests]
+        return [future.result(timeout=300) for future in asked]
+
+    def _right(self, requests: list[Any]) -> bool:
+        answers = zip(requests, self._answers(requests), strict=True)
         return all(
-            same(sample.ids, wanted(request.ids, request.max_new), exact=exact)
-            for request, samples in given
+            same(sample.ids, self._wanted(one.ids, one.max_new), exact=self._exact)
+            for one, samples in answers
             for sample in samples
         )
-
-    lengths = [min(length, longest) for length in LENGTHS]
-    yield "alone", right([Request(ids=text(min(20, longest), 2), max_new=NEW)])
-    yield (
-        "together",
-        right([Request(ids=text(n, i), max_new=NEW) for i, n in enumerate(lengths)]),
-    )
-    yield (
-        "joining",
-        right([Request(ids=text(n, i), max_new=1 + 5 * i) for i, n in enumerate(lengths[:5], 20)]),
-    )
-    base = text(longest - 10, 2)
-    shared = [[*base[:cut], *text(5, 40 + i)] for i, cut in enumerate((0, 9, 120, 121, 200))]
-    shared += [[*base, 1, 2], [*base[: longest // 2], 3]]
-    yield "shared", right([Request(ids=base, max_new=2)])
-    yield "shared", right([Request(ids=ids[:longest], max_new=NEW) for ids in shared])
-    yield "shared", right([Request(ids=ids[:longest], max_new=NEW) for ids in shared])
-    yield "samples", right([Request(ids=text(min(50, longest), 6), n=3, max_new=NEW)])
 
 
 def tried(name: str, dtype: str = "float32") -> dict[str, Any]:
@@ -112,6 +143,7 @@ def tried(name: str, dtype: str = "float32") -> dict[str, Any]:
 
     from mctsr_graph.models.engine.inflight import InflightEngine
     from mctsr_graph.models.engine.limits import Limits
+    from mctsr_graph.models.engine.protocol import Request
     from mctsr_graph.models.engine.solo import SoloMemory
 
     torch.set_num_threads(1)
@@ -125,7 +157,9 @@ def tried(name: str, dtype: str = "float32") -> dict[str, Any]:
     told: dict[str, Any] = {"name": name, "class": type(model).__name__}
     engine = InflightEngine(model, Limits(idle_seconds=5, packed_bytes=0))
     try:
-        told |= _compared(engine, wanted, model, exact=dtype == "float32")
+        engine.submit(Request(ids=[1, 2, 3])).result(timeout=300)  # the trial of the model
+        trial = Trial(engine, wanted, exact=dtype == "float32")
+        told |= {"wrong": trial.wrong(), "cpu": round(trial.cpu(), 2)}
         solo = isinstance(engine._batch.memory, SoloMemory) if engine._batch else False
         told["how"] = "row by row" if solo else "batched"
     except ConfigError as error:
@@ -134,22 +168,6 @@ def tried(name: str, dtype: str = "float32") -> dict[str, Any]:
         told |= {"how": "different", "why": f"{type(error).__name__}: {error}"[:100]}
     engine.close()
     return told
-
-
-def _compared(engine: Any, wanted: Wanted, model: Any, *, exact: bool) -> dict[str, Any]:
-    from mctsr_graph.models.engine.protocol import Request
-
-    longest = longest_of(model)
-    engine.submit(Request(ids=[1, 2, 3])).result(timeout=300)  # the trial of the model
-    wrong = [way for way, right in runs(engine, wanted, longest, exact=exact) if not right]
-    prompts = [text(min(n, longest), 70 + i) for i, n in enumerate(LENGTHS)]
-    begun, wanted.seconds = time.process_time(), 0.0
-    for future in [engine.submit(Request(ids=ids, max_new=NEW)) for ids in prompts]:
-        future.result(timeout=300)
-    ours = time.process_time() - begun
-    for ids in prompts:
-        wanted(ids)
-    return {"wrong": sorted(set(wrong)), "cpu": round(ours / max(wanted.seconds, 1e-9), 2)}
 
 
 def longest_of(model: Any) -> int:

@@ -154,6 +154,48 @@ def test_a_failed_step_leaves_no_state_half_changed(monkeypatch: Any, step: int)
     engine.close()
 
 
+class Adapted(torch.nn.Module):
+    """As PEFT wraps a model: all that it has not itself is the model's."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.base = model
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.base(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("base"), name)
+
+
+def test_a_model_with_adapters_runs_as_the_one_within() -> None:
+    model = Adapted(small_model("gemma2"))
+    with torch.inference_mode():
+        assert probe.way_of(model) == probe.way_of(model.base) != probe.Way(slots=False)
+        assert not isinstance(probe.memory_of(model), SoloMemory)
+
+
+def test_what_moves_inputs_to_a_device_stays_where_codes_depend_on_length() -> None:
+    """As accelerate does it, by a forward of the module's own."""
+    model, seen = small_model("phi3+longrope"), []
+    [rotary] = [m for m in model.modules() if getattr(m, "rope_type", None) == "longrope"]
+    original = rotary.forward
+
+    def moved(*args: Any, **kwargs: Any) -> Any:
+        seen.append(1)
+        return original(*args, **kwargs)
+
+    rotary.forward = moved
+    engine = InflightEngine(model, Limits(idle_seconds=0.2))
+    engine.submit(Request(ids=TEXT[:50], max_new=2)).result(timeout=60)
+    engine.close()
+    assert seen
+    assert rotary.forward is moved
+
+
 def test_memory_is_counted_for_rows_alone_as_well() -> None:
     """Two layers of keys and values, 4 heads of 16 numbers of 4 bytes."""
     memory = SoloMemory(small_model("gpt_neo"))

@@ -178,16 +178,16 @@ class InflightEngine:
         free = free_bytes(self._model)
         if isinstance(memory, SlotMemory):
             free -= min(free // 2, (limits.rows + 1) * memory.state_bytes())
-            room = int(free // memory.token_bytes())
+        room = int(free // memory.token_bytes())
+        if isinstance(memory, SlotMemory):
             kept = limits.store_tokens if limits.store_tokens is not None else room // 3
             memory.keep_into(PrefixStore(kept))
-        else:
-            room = int(free // memory.token_bytes())
+            room = room * 2 // 3
         device = "cuda" if self._model.device.type == "cuda" else "other"
         return Batch(
             memory,
             limits.rows,
-            limits.row_tokens or room * 2 // 3,
+            limits.row_tokens or room,
             limits.prefill_tokens,
             _PRICE[device],
             _PATIENCE[device],

@@ -14,7 +14,7 @@ from mctsr_graph.models.engine.rope import LengthRope
 from mctsr_graph.models.engine.slot_layer import Window
 from mctsr_graph.models.engine.slots import SlotMemory, Way
 from mctsr_graph.models.engine.solo import SoloMemory
-from mctsr_graph.models.engine.trial import LENGTHS, Wanted, agrees
+from mctsr_graph.models.engine.trial import LENGTHS, Wanted, agrees, begins
 from mctsr_graph.models.engine.twin import lengths_in, twin_of
 
 _log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ def memory_of(model: Any) -> SlotMemory | SoloMemory:
 
 def way_of(model: Any) -> Way | None:
     """The first way that agrees with `generate` beyond every length; None where none does."""
+    model = within(model)
     config = getattr(model, "config", None)
     if config is None or not hasattr(model, "generate"):
         return None
@@ -59,6 +60,14 @@ def way_of(model: Any) -> Way | None:
     if key not in _KNOWN:
         _KNOWN[key] = _found(model)
     return _KNOWN[key]
+
+
+def within(model: Any) -> Any:
+    """The model of transformers that another, such as one with adapters, wraps; or itself."""
+    from transformers import PreTrainedModel
+
+    inner = (part for part in model.modules() if isinstance(part, PreTrainedModel))
+    return next((part for part in inner if part.can_generate()), model)
 
 
 def _found(model: Any) -> Way | None:
@@ -102,8 +111,11 @@ def _memory(model: Any, way: Way) -> SlotMemory | SoloMemory | None:
 
 
 def _works(memory: SlotMemory | SoloMemory, model: Any) -> bool:
-    """Whether a few tokens agree; from them the memory knows the shape of what it will hold."""
-    if not agrees(memory, Wanted(model), _SHORT):
+    """Whether a few tokens agree; from them the memory knows the shape of what it will hold.
+
+    A handful of forwards, for with a model of this size each may take seconds.
+    """
+    if not begins(memory, Wanted(model)):
         return False
     memory.release()
     if isinstance(memory, SlotMemory):

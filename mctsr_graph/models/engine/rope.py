@@ -54,13 +54,16 @@ class LengthRope:
     @contextlib.contextmanager
     def used(self) -> Iterator[None]:
         """Let forwards over slots in this thread have the codes of their rows."""
+        before = [(module, vars(module).get("forward")) for module, _ in self._modules]
         for module, kinds in self._modules:
             vars(module)["forward"] = _by_row(module, kinds)
         try:
             yield
         finally:
-            for module, _ in self._modules:
-                vars(module).pop("forward", None)
+            for module, forward in before:
+                vars(module).pop("forward")
+                if forward is not None:  # such as one that moves what it is given to a device
+                    vars(module)["forward"] = forward
 
 
 def _kinds(module: Any) -> dict[str | None, tuple[str, int]]:
@@ -86,13 +89,13 @@ def _limit(config: Any, module: Any, layer: str | None) -> int:
 
 
 def _by_row(module: Any, kinds: dict[str | None, tuple[str, int]]) -> Callable[..., Any]:
-    plain = type(module).forward
+    plain = module.forward
 
     def forward(x: Any, position_ids: Any, layer_type: str | None = None) -> Any:
         window = running()
         more = {} if layer_type is None else {"layer_type": layer_type}
         if window is None or layer_type not in kinds:
-            return plain(module, x, position_ids, **more)
+            return plain(x, position_ids, **more)
         kind, limit = kinds[layer_type]
         groups: dict[int, list[int]] = {}
         for row, length in enumerate(window.lengths):
@@ -104,7 +107,7 @@ def _by_row(module: Any, kinds: dict[str | None, tuple[str, int]]) -> Callable[.
             length = max(window.lengths[row] for row in rows)
             if kind == "dynamic":
                 _forget(module, layer_type)
-            codes = _of_length(plain, module, x, position_ids[rows], length, more)
+            codes = _of_length(plain, x, position_ids[rows], length, more)
             for i, code in enumerate(codes):
                 if made[i] is None:
                     made[i] = code.new_zeros(len(window.lengths), *code.shape[1:])
@@ -115,13 +118,13 @@ def _by_row(module: Any, kinds: dict[str | None, tuple[str, int]]) -> Callable[.
 
 
 def _of_length(
-    plain: Callable[..., Any], module: Any, x: Any, places: torch.Tensor, length: int, more: Any
+    plain: Callable[..., Any], x: Any, places: torch.Tensor, length: int, more: dict[str, str]
 ) -> list[torch.Tensor]:
     """The codes of rows that are `length` tokens long: one more token, the last, says so."""
-    last = places.new_full((len(places), 1), length - 1)
     import torch
 
-    codes = plain(module, x, torch.cat([places, last], dim=1), **more)
+    last = places.new_full((len(places), 1), length - 1)
+    codes = plain(x, torch.cat([places, last], dim=1), **more)
     return [code[:, :-1] for code in codes]
 
 

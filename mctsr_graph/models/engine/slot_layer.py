@@ -30,7 +30,7 @@ class Window:
 class Layer:
     """One layer's keys and values, [slots, heads, columns, size]; acts as a cache layer."""
 
-    is_compileable = is_sliding = is_croppable = False
+    is_compileable = is_sliding = is_croppable = supports_early_init = False
     is_initialized = True
 
     def __init__(self, window: Window) -> None:
@@ -69,7 +69,7 @@ class StateLayer:
     """
 
     is_compileable = is_sliding = is_croppable = record_past = False
-    is_initialized = True
+    supports_early_init, is_initialized = False, True
 
     def __init__(self, window: Window, kinds: int) -> None:
         self._window = window

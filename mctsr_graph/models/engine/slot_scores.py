@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from mctsr_graph.models.engine.protocol import TokenTree
 
 
+_COPIED = 4096  # tokens that copies of a prompt may take at once
+
+
 class Slots(Protocol):
     """What is asked of `SlotMemory`, which says more about it."""
 
@@ -58,24 +61,28 @@ def planted(memory: Slots, prompts: Sequence[list[int]], tree: TokenTree) -> lis
 
 
 def by_paths(memory: Slots, ids: list[int], tree: TokenTree) -> list[float]:
-    """By a step for each level of the tree, each inner node in a copy of its parent's slot."""
-    levels = _levels(tree)
+    """From one computation of the prompt, each inner node in a copy of its parent's slot."""
     lo, inner = len(memory.used), tree.inner()
-    slots = {-1: lo}
-    for nodes in levels:
-        slots |= {node: lo + len(slots) + i for i, node in enumerate(nodes)}
-    memory.reserve(lo + 1 + len(inner), len(ids) + len(levels) + 1)
-    [start] = memory.begin(lo, [ids], len(levels))
+    [start] = memory.begin(lo, [ids], len(inner))
     after = {-1: memory.feed(lo, [ids[start:]], [start], 1, [len(ids)])[0, -1]}
     memory.keep_prompt(lo, ids)
-    for depth, nodes in enumerate(levels):
-        used = len(ids) + depth
-        for node in nodes:
-            memory.copy(slots[tree.parents[node]], slots[node], 1, used)
-        fed = [[tree.tokens[node]] for node in nodes]
-        places, lengths = [used] * len(nodes), [used + 1] * len(nodes)
-        logits = memory.feed(slots[nodes[0]], fed, places, 1, lengths)
-        after |= dict(zip(nodes, logits[:, -1], strict=True))
+    width = max(1, _COPIED // len(ids))
+
+    def go_on(parent: int, slot: int, free: int, used: int) -> None:
+        children = [node for node in inner if tree.parents[node] == parent]
+        for first in range(0, len(children), width):
+            group = children[first : first + width]
+            memory.reserve(free + len(group), len(ids) + len(inner) + 1)
+            for i in range(len(group)):
+                memory.copy(slot, free + i, 1, used)
+            fed = [[tree.tokens[node]] for node in group]
+            places, lengths = [used] * len(group), [used + 1] * len(group)
+            logits = memory.feed(free, fed, places, 1, lengths)[:, -1]
+            after.update(zip(group, logits, strict=True))
+            for i, node in enumerate(group):
+                go_on(node, free + i, free + len(group), used + 1)
+
+    go_on(-1, lo, lo + 1, len(ids))
     return read(after, tree)
 
 
@@ -101,14 +108,3 @@ def read(after: Mapping[int, torch.Tensor], tree: TokenTree) -> list[float]:
     tokens = torch.tensor(tree.tokens, device=logp.device)
     found: list[float] = logp[parents, tokens].tolist()
     return found
-
-
-def _levels(tree: TokenTree) -> list[list[int]]:
-    """The inner nodes by their distance from the prompt."""
-    depth, levels = {-1: -1}, list[list[int]]()
-    for node in tree.inner():
-        depth[node] = depth[tree.parents[node]] + 1
-        if depth[node] == len(levels):
-            levels.append([])
-        levels[depth[node]].append(node)
-    return levels

@@ -74,6 +74,26 @@ def agrees(
         return False
 
 
+def begins(memory: SlotMemory | SoloMemory, wanted: Wanted) -> bool:
+    """Whether two rows, a step of each and a third with the beginning of one are right."""
+    import torch
+
+    first, second, third = [1, 2, 3, 4, 5], [1, 2], [1, 2, 3, 9]
+    steps = [[*first, 6], [*second, 7]]
+    try:
+        found = [memory.join([first, second], 8), memory.step(0, 2, steps)]
+        found.append(memory.join([third], 8))
+        while memory.used:
+            memory.leave(0, [])
+        prompts = [first, second, *steps, third]
+        return all(
+            wanted.near(logits, wanted(ids, 1)[1][0])
+            for ids, logits in zip(prompts, torch.cat(found), strict=True)
+        )
+    except Exception:  # a way that raises is no way
+        return False
+
+
 def _side_by_side(memory: SlotMemory | SoloMemory, wanted: Wanted, lengths: Sequence[int]) -> bool:
     """Rows join in two parts, one of them twice, and leave."""
     prompts = [text(length) if i % 2 else text(length, 9) for i, length in enumerate(lengths)]

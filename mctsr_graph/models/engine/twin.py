@@ -67,6 +67,14 @@ _SPECIAL: dict[str, dict[str, Any]] = {  # where numbers must suit each other
         "num_hidden_layers": 3,
         "layer_types": ["sliding_attention", "mlp", "full_attention"],
     },
+    "zamba": {
+        "attn_layer_period": 2,
+        "attn_layer_offset": 1,
+        "layers_block_type": ["linear_attention", "hybrid"] * 2,
+        "num_hidden_layers": 4,
+        "attention_hidden_size": 128,
+        "attention_head_dim": 32,
+    },
     "nemotron_h": {"n_groups": 2},
     "xlstm": {"num_blocks": 2, "embedding_dim": 64},
 }
@@ -117,7 +125,7 @@ def shrunk(config: Any, more: Mapping[str, Any] | None = None) -> Any:
     """A configuration of the same class with small sizes and lengths, and a few layers."""
     told = copy.deepcopy(config.to_dict())
     told |= _shrunk(told, more or {})
-    for name in ("model_type", "transformers_version", "quantization_config", "per_layer_config"):
+    for name in ("model_type", "transformers_version", "quantization_config"):
         told.pop(name, None)
     return type(config)(**told)
 
@@ -141,6 +149,9 @@ def _smaller(name: str, value: Any, told: dict[str, Any], more: Mapping[str, Any
     before = _count(told)
     if name.endswith("token_id"):
         return None if value is None else 0
+    if name == "per_layer_config" and isinstance(value, dict):
+        own = {int(layer): each for layer, each in value.items()}
+        return {i: _shrunk(own[at], {}) for i, at in enumerate(_kept(told)) if at in own}
     if name in ("rope_parameters", "rope_scaling") and isinstance(value, dict):
         return _rope(value)
     if isinstance(value, dict) and ("model_type" in value or "hidden_size" in value):
