@@ -372,18 +372,36 @@ def test_foreign_errors_become_ones_that_say_what_to_do(
 
 
 # --------------------------------------------------------------------------- pictures and text
-def test_a_model_of_pictures_and_text_is_loaded_by_name(tokenizer: Any, tmp_path: Path) -> None:
-    text = {"vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 64}
+def of_pictures(kind: str, size: int) -> Any:
+    """A small configuration of a model of pictures and text."""
+    text: dict[str, Any] = {"vocab_size": size, "hidden_size": 32, "intermediate_size": 64}
     text |= {"num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 4}
-    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
-    vision |= {"num_attention_heads": 4, "image_size": 16, "patch_size": 8}
-    config = transformers.LlavaConfig(
-        text_config=transformers.LlamaConfig(**text),
-        vision_config=transformers.CLIPVisionConfig(**vision),
-        image_token_index=1,
+    vision = {"hidden_size": 32, "intermediate_size": 64}
+    if kind == "Qwen3VL":
+        sections = {"mrope_section": [1, 1, 2], "mrope_interleaved": True}
+        rope = {"rope_type": "default", "rope_theta": 1e4, **sections}
+        text |= {"head_dim": 8, "rope_parameters": rope}
+        vision |= {"depth": 1, "num_heads": 4, "out_hidden_size": 32}
+        more = {"deepstack_visual_indexes": [0], "num_position_embeddings": 16}
+        tokens = {"image_token_id": 4, "video_token_id": 5}
+        whole = {"text_config": text, "vision_config": {**vision, **more}, **tokens}
+        return transformers.Qwen3VLConfig(**whole)
+    kinds = {"Llava": ("llama", "clip_vision_model"), "Mistral3": ("mistral", "pixtral")}
+    text["model_type"], seen = kinds[kind]
+    vision |= {"num_hidden_layers": 1, "num_attention_heads": 4, "image_size": 16, "patch_size": 8}
+    return getattr(transformers, f"{kind}Config")(
+        text_config=text, vision_config={**vision, "model_type": seen}, image_token_index=1
     )
+
+
+@pytest.mark.parametrize("kind", ["Llava", "Mistral3", "Qwen3VL"])
+def test_a_model_of_pictures_and_text_is_loaded_by_name(
+    kind: str, tokenizer: Any, tmp_path: Path
+) -> None:
     torch.manual_seed(0)
-    made = transformers.LlavaForConditionalGeneration(config).eval()
+    made = getattr(transformers, f"{kind}ForConditionalGeneration")(
+        of_pictures(kind, len(tokenizer))
+    ).eval()
     chat = loaded(saved(made, tokenizer, tmp_path))
     inputs = tokenizer.apply_chat_template(
         [{"role": "user", "content": "hi"}], add_generation_prompt=True, return_tensors="pt"
@@ -392,7 +410,7 @@ def test_a_model_of_pictures_and_text_is_loaded_by_name(tokenizer: Any, tmp_path
     out = made.generate(ids, max_new_tokens=4, do_sample=False, pad_token_id=0)
     new = out[0, ids.shape[1] :]
     assert chat.invoke("hi").content == tokenizer.decode(new, skip_special_tokens=True)
-    assert type(chat._load()[0]) is transformers.LlavaForConditionalGeneration
+    assert type(chat._load()[0]) is type(made)
     chat.close()
 
 
