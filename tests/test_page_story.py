@@ -116,6 +116,18 @@ def test_hostile_texts_can_be_compared(opened: Open) -> None:
     assert page.evaluate("[window.pwned, document.scripts.length]") == [None, 2]
 
 
+def test_a_node_tells_what_its_rollout_has_cost(opened: Open) -> None:
+    found = search()
+    page = opened(found.to_html())
+    page.click(card("1"))
+    figures = page.inner_text("#node .figures").lower().split()
+    told = dict(zip(figures[::2], figures[1::2], strict=True))
+    first, second = found.record[:2]
+    # A critique, a refinement, and a reward of the new and of the old answer
+    assert (told["calls"], told["tokens"]) == ("4", str(second["tokens"] - first["tokens"]))
+    assert "price" not in told  # it is not known
+
+
 def test_an_address_names_a_node_and_a_text_can_be_copied(opened: Open) -> None:
     page = opened(search().to_html(), permissions=["clipboard-read", "clipboard-write"])
     page.evaluate("location.hash = '#node-2'")

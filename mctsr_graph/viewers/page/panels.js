@@ -19,7 +19,7 @@ class Panels {
     if (!node) return panel.replaceChildren(note("Choose a node of the tree."));
     const rewards = node.rewards.slice(0, node.rewardsNow);
     const figures = [["q", points(node.qNow)], ["mean", points(mean(rewards))],
-      ["visits", rewards.length], ["depth", node.depth], ["rollout", node.rollout || "root"]];
+      ["visits", rewards.length], ["depth", node.depth], ["rollout", node.rollout || "root"], ...this.#spent(node)];
     const isRefined = node.up !== null && node.merges.length === 0;
     panel.replaceChildren(...[
       element("h2", {}, `Node ${node.id}`, letter(node.rank), ...this.#badges(node)),
@@ -39,6 +39,18 @@ class Panels {
       callsOf(this.search, node),
     ].filter((part) => part !== null));
     return undefined;
+  }
+
+  /** What the step that made a node has cost, as far as it was recorded. */
+  #spent(node) {
+    const { steps } = this.search;
+    const at = steps.findIndex(({ made }) => made.includes(node.id));
+    const spent = (name) => (steps[at]?.[name] ?? null) === null ? null
+      : steps[at][name] - (steps[at - 1]?.[name] ?? 0);
+    if (at < 0 || !steps[at].known || steps[at].made.length > 1) return [];
+    const figures = [["calls", spent("calls")], ["tokens", spent("tokens")],
+      ["seconds", spent("seconds")?.toFixed(1)], ["price", spent("price")?.toPrecision(2)]];
+    return figures.filter(([, value]) => value !== null && value !== undefined);
   }
 
   #answer(node, isRefined) {
@@ -106,7 +118,7 @@ class Panels {
       const chance = element("td", {}, known ? percent(known.chance) : "–");
       return element("tr", { class: nodes.includes(search.bestNow()) ? "now" : null },
         element("td", {}, this.#filter(rank)),
-        element("th", { scope: "row" }, said(nodes[0])),
+        element("th", { scope: "row", "aria-label": inWords(nodes[0]) }, said(nodes[0])),
         ...(atEnd ? [chance] : []),
         element("td", {}, rank === null ? element("span", { class: "muted" }, `(${nodes.length})`) : bar(votes, voters)),
         element("td", { class: "number" }, points(known ? known.reward : mean(nodes.flatMap((node) => meanNow(node) ?? [])))),

@@ -21,7 +21,6 @@ class Search {
     this.byId = byId;
     this.last = this.steps.length - 1;
     this.history = this.#playAll();
-    this.range = span(this.nodes.filter((node) => !node.dummy).map((node) => node.q ?? null));
   }
 
   /** Show the search after a step: set what every node was then (`shown`, `qNow`, ...). */
@@ -84,11 +83,6 @@ function qOf(node) {
 
 function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function span(all) {
-  const values = all.filter((value) => value !== null);
-  return values.length === 0 ? [0, 0] : [Math.min(...values), Math.max(...values)];
 }
 
 /** Parents before children, siblings in order; a loop, since a chain may be deep. */

@@ -165,12 +165,6 @@ function table(head, rows, numbers = []) {
     element("thead", {}, element("tr", {}, ...cells)), element("tbody", {}, ...rows)));
 }
 
-/** The first of many rows, and a button for the others. */
-function someOf(rows, most, more) {
-  if (rows.length <= most) return null;
-  return button(`Show all ${count(rows.length)}`, more, { class: "more" });
-}
-
 const VERDICTS = { right: "✓ right", wrong: "✗ wrong", undecided: "? undecided" };
 
 /** What a reader should know of a node at a glance, in a few words. */
