@@ -12,6 +12,7 @@ eight rows at once as a share of what `generate` takes for them one by one.
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import resource
 import subprocess
@@ -211,6 +212,7 @@ def main() -> None:
     parser.add_argument("--here", action="store_true", help="in this process, not one each")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    version = {"transformers": importlib.metadata.version("transformers")}
     print("| architecture | runs | tokens | CPU |\n|---|---|---|---|", flush=True)
     counts: dict[str, int] = {}
     for name in options.names or names():
@@ -219,7 +221,7 @@ def main() -> None:
         counts[found["how"]] = counts.get(found["how"], 0) + 1
         if options.json:
             with options.json.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**found, "dtype": options.dtype}) + "\n")
+                file.write(json.dumps({**found, "dtype": options.dtype, **version}) + "\n")
     print(", ".join(f"{count} {how}" for how, count in sorted(counts.items())))
     print(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024} MB")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def test_a_stream_that_knows_few_characters_loses_no_search(tmp_path: Path, enco
     out = done.stdout.decode(encoding)
     assert (done.returncode, done.stderr.decode(encoding).count("error")) == (0, 0)
     assert "Final answer: ?2" in out
-    assert "`- 1  q 50.0" in out  # of the tree's lines
+    assert re.search(r"`- 1  .*  q 50\.0", out)  # of the tree's lines
     assert "\u221a2" in Path(page).read_text("utf-8")
     told = child(*SOLVE, "--json", PYTHONIOENCODING=encoding)
     assert json.loads(told.stdout.decode(encoding))["final_answer"] == "\u221a2"

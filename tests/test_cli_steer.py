@@ -53,10 +53,9 @@ def file(tmp_path: Path) -> str:
 def test_a_branch_is_pruned_and_the_search_goes_on_without_it(file: str) -> None:
     result = mctsr("steer", file, "prune", "1")
     assert (result.exit_code, result.stderr) == (0, f"Go on with: mctsr resume {file}\n")
-    assert "0  q -8.0  [-20, 28]  0  *best*\n└─ 1  q 25.5" in result.stdout
-    assert "  1 (pruned)\n" in result.stdout
+    assert "0  0  *best*  q -8.0  [-20, 28]\n└─ 1  1 (pruned)  q 25.5" in result.stdout
     assert "Final answer: 0" in mctsr("resume", file).stdout
-    assert "1  q 25.5  [17, 65, 49, 33]  1  *best*" in mctsr("steer", file, "undo").stdout
+    assert "1  1  *best*  q 25.5  [17, 65, 49, 33]" in mctsr("steer", file, "undo").stdout
     assert "Final answer: 1" in mctsr("resume", file).stdout
 
 
@@ -76,14 +75,14 @@ def test_a_wish_says_how_many_rollouts_it_needs(file: str) -> None:
     result = mctsr("steer", file, "critique", "2", "Divide.")
     assert result.stderr == f"Go on with: mctsr resume {file} --rollouts 8\n"
     result = mctsr("resume", file, "--rollouts", "8", "--show-tree")
-    assert re.search(r"5  q .*\n.* └─ 7  q ", result.stdout)
+    assert re.search(r"5  5 .*q .*\n.* └─ 7  7 .*q ", result.stdout)
 
 
 def test_answers_are_merged_by_the_next_rollout(file: str) -> None:
     result = mctsr("steer", file, "merge", "5", "2", "0")
     assert result.stderr == f"Go on with: mctsr resume {file} --rollouts 7\n"
     result = mctsr("resume", file, "--rollouts", "7", "--show-tree")
-    assert re.search(r"5  q .*\n.* └─ 7  q .* \(merges 5, 2, 0\)", result.stdout)
+    assert re.search(r"5  5 .*q .*\n.* └─ 7  7 \(merges 5, 2, 0\) .*q ", result.stdout)
     told = mctsr("steer", file, "merge", "5", "9").stderr
     assert "node is '9', allowed 0 to 7" in told
 
@@ -91,12 +90,12 @@ def test_answers_are_merged_by_the_next_rollout(file: str) -> None:
 def test_the_judge_is_asked_or_the_person_says(file: str, model: ScriptedChatModel) -> None:
     model.calls.clear()
     result = mctsr("steer", file, "answer", "It is \\boxed{5}.", "--parent", "2")
-    assert "7  q 59.0  [59]  5" in result.stdout
+    assert "7  5  *best*  q 59.0  [59]" in result.stdout
     assert [call.role for call in model.calls] == ["evaluate"] * 2
     result = mctsr("steer", file, "answer", "It is \\boxed{6}.", "--reward", "-50")
-    assert "8  q -50.0  [-50]  6" in result.stdout
+    assert "8  6  q -50.0  [-50]" in result.stdout
     result = mctsr("steer", file, "rewards", "8", "--model", "y")
-    assert "8  q -29.5  [-50, 17, 6]  6" in result.stdout
+    assert "8  6  q -29.5  [-50, 17, 6]" in result.stdout
     assert len(model.calls) == 4
 
 

@@ -54,11 +54,11 @@ def test_a_tree_is_drawn_with_its_values_and_its_best() -> None:
     }
     assert render_text(tree, "4") == "\n".join(
         [
-            "0  q 36.3  [10, 20]  no final answer",
-            "├─ 2  q 60.0  [40]  24",
-            "│  └─ 4  q 80.5  [80.5]  24 (same text as 2)  *best*",
-            "└─ 3  q -30.0  [-30]  7",
-            "1  q -100.0  [-100]  no final answer (dummy)",
+            "0  no final answer  q 36.3  [10, 20]",
+            "├─ 2  24  q 60.0  [40]",
+            "│  └─ 4  24 (same text as 2)  *best*  q 80.5  [80.5]",
+            "└─ 3  7  q -30.0  [-30]",
+            "1  no final answer (dummy)  q -100.0  [-100]",
         ]
     )
 
@@ -115,15 +115,20 @@ def in_terminal(tree: Tree, best: str | None, lines: int | None, width: int = 80
 
 def test_a_terminal_shows_all_or_what_has_room() -> None:
     assert in_terminal(SMALL, "1", None) == [
-        '0  q -3.5  [0]  7 "or" `8`',
-        "├── 1  q 60.3  [0]  $x<y$  *best*",
-        "└── 2  q 0.0  [0]  no final answer",
+        '0  7 "or" `8`  q -3.5  [0]',
+        "├── 1  $x<y$  *best*  q 60.3  [0]",
+        "└── 2  no final answer  q 0.0  [0]",
     ]
     assert in_terminal(SMALL, "1", 3) == [
         "… 1 more node",
-        '└── 0  q -3.5  [0]  7 "or" `8`',
-        "    └── 1  q 60.3  [0]  $x<y$  *best*",
+        '└── 0  7 "or" `8`  q -3.5  [0]',
+        "    └── 1  $x<y$  *best*  q 60.3  [0]",
     ]
+
+
+def test_a_node_that_was_never_judged_says_so() -> None:
+    tree: Tree = {"0": node("0", None, [], final_answer="7", rewards=[], q=None)}
+    assert render_text(tree, "0") == "0  7  *best*  not judged"
 
 
 @pytest.mark.parametrize("lines", [2, 5, 24])

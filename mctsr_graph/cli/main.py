@@ -41,9 +41,9 @@ from mctsr_graph.cli.terminal import (
     show,
     show_estimate,
     show_interrupted,
-    watching,
 )
 from mctsr_graph.cli.view import view_command
+from mctsr_graph.cli.watch import watching
 from mctsr_graph.errors import (
     ConfigError,
     SearchFailedError,

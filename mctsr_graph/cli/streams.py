@@ -31,6 +31,8 @@ class SafeConsole(Console):
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+        self.room = self.width
+        """Columns that there are, which for tables are taken for 80 at least."""
         # Where no terminal wraps it, a line stays one
         self.soft_wrap = soft_wrap or not self.is_terminal
         if self.width < _NARROWEST and not (stderr and self.is_terminal):
@@ -66,12 +68,12 @@ class SafeConsole(Console):
             raise OutputError(f"{name} cannot be written to: {error.strerror or error}") from None
 
 
-def stderr() -> Console:
+def stderr() -> SafeConsole:
     """For progress and notes."""
     return SafeConsole(stderr=True)
 
 
-def stdout() -> Console:
+def stdout() -> SafeConsole:
     """For results. Model text is never taken for markup."""
     return SafeConsole(soft_wrap=True)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
 
 from mctsr_graph.cli.common import chosen, explained
 from mctsr_graph.cli.kept import FileArgument
@@ -85,7 +86,8 @@ def view_command(
             drawings = _of_two(first, _opened(other, other_search))
         else:
             drawings = _of_one(first)
-            coloured = rich_tree(first.found.tree, first.found.best)
+            tree = rich_tree(first.found.tree, first.found.best)
+            coloured = Group(tree, Text(f"\n{first.found.summary()}"))
         if opens:
             _open_page(err, drawings["html"](), output)
         else:
@@ -190,6 +192,6 @@ def _draw(
     elif kind == "html":
         raw_page(drawings[kind]())
     elif kind == "text" and out.is_terminal and coloured is not None:
-        out.print(coloured, soft_wrap=False)
+        out.print(coloured, soft_wrap=False, width=out.room)
     else:
         out.out(drawings[kind](), highlight=False, end="")

@@ -13,7 +13,7 @@ __all__ = ["classes_in_words", "label", "one_line", "points", "render_text"]
 
 
 def render_text(tree: Mapping[str, Node], best: str | None = None) -> str:
-    """Draw `tree`, one node a line: id, q, rewards, final answer; the best is marked with *."""
+    """Draw `tree`, one node a line: id, final answer, q, rewards; the best is marked *best*."""
     lines: list[str] = []
     for root in roots(tree):
         lines += _lines(tree, root, best)
@@ -34,7 +34,7 @@ def _lines(tree: Mapping[str, Node], root: str, best: str | None) -> Iterator[st
 
 
 def label(node: Node, best: bool) -> str:
-    """One line about a node."""
+    """One line about a node; what a narrow terminal cuts off is at its end."""
     rewards = ", ".join(f"{reward:.4g}" for reward in node["rewards"])
     said = "no final answer" if node["final_answer"] is None else one_line(node["final_answer"])
     notes = "".join(
@@ -46,10 +46,11 @@ def label(node: Node, best: bool) -> str:
             " (cut off)" if node["truncated"] else "",
             " (suspicious)" if node["suspicious"] else "",
             f" (same text as {one_line(node['duplicate_of'])})" if node["duplicate_of"] else "",
-            "  *best*" if best else "",
         ]
     )
-    return f"{one_line(node['id'])}  q {points(node['q'])}  [{rewards}]  {said}{notes}"
+    judged = "not judged" if node["q"] is None else f"q {points(node['q'])}  [{rewards}]"
+    mark = "  *best*" if best else ""
+    return f"{one_line(node['id'])}  {said}{notes}{mark}  {judged}"
 
 
 def classes_in_words(choice: Mapping[str, Any]) -> str:
