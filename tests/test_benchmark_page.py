@@ -159,6 +159,17 @@ def test_escape_closes_a_tree_that_has_the_focus(opened: Any) -> None:
     page.locator("dialog").wait_for(state="hidden")
 
 
+def test_each_node_of_a_tree_tells_its_verdict(opened: Any) -> None:
+    page = opened()
+    page.locator("button[data-tree]").nth(1).click()
+    viewer = page.frame_locator("dialog iframe")
+    viewer.locator("html[data-ready]").wait_for(state="attached")
+    cards = viewer.locator("[role=treeitem]").all_inner_texts()
+    told = {card for card in cards if "node 0" in card or "★ 1" in card}
+    assert ["✗ wrong" in card for card in sorted(told, key=lambda one: "★" in one)] == [True, False]
+    assert ["✓ right" in card for card in sorted(told, key=lambda one: "★" in one)] == [False, True]
+
+
 # ------------------------------------------------------------------------------------ drawing
 
 

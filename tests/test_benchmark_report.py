@@ -394,7 +394,6 @@ def test_a_tree_is_one_click_away(opened: Any, report: list[Path]) -> None:
     viewer.locator("html[data-ready]").wait_for(state="attached")
     viewer.locator("#tab-cost").click()
     assert "3 nodes" in viewer.locator("#cost").inner_text()
-    assert page.locator("dialog .verdicts").inner_text() == "0 ✗ · 1 ✓ · 2 ✓"
     assert page.locator("dialog .gold").inner_text() == "4"
     page.locator("dialog header button").click()
     assert not page.locator("dialog").is_visible()

@@ -11,6 +11,7 @@ from mctsr_graph.benchmark.calibration import Calibration
 from mctsr_graph.benchmark.comparisons import Comparison
 from mctsr_graph.benchmark.metrics import Metrics, RunMetrics
 from mctsr_graph.benchmark.outcomes import Key
+from mctsr_graph.text.figures import percent
 
 from . import words
 
@@ -138,7 +139,7 @@ def _choice(one: Metrics) -> Conclusion:
 
 def _confidence(key: Key, one: Calibration) -> Conclusion:
     right = words.percent(one.right).replace(" (", " % (", 1)
-    text = f"{words.plain_name(key)} was {100 * one.confidence:.0f} % sure on average"
+    text = f"{words.plain_name(key)} was {percent(one.confidence)} sure on average"
     if one.right.holds(one.confidence):
         verdict = "no bias is shown"
     else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mctsr_graph.benchmark.outcomes import Key, Outcome, outcomes, point_at
-from mctsr_graph.benchmark.records import Attempt, Line, MethodRecord, tree_of
+from mctsr_graph.benchmark.records import Line, MethodRecord, tree_of
 from mctsr_graph.calls.usage import Cost, no_cost
 
 from . import words
@@ -25,9 +25,7 @@ class Ending:
     final_answer: str | None
     """What it returned, or None."""
     tree: dict[str, Any] | None
-    """The fields of a `Solution` for a viewer; None for a method without a search."""
-    verdicts: str
-    """The verdict on each node of that tree, as signs: "0 ✗ · 1 ✓"."""
+    """The fields of a `Solution` for a viewer, and verdicts; None for a method without a search."""
     short_name: str
     """The method in a word, and whose tokens it had where there are several searches."""
 
@@ -83,20 +81,13 @@ def _is_lost(outcome: Outcome) -> bool:
 def _ending(line: Line, key: Key, name: str, outcome: Outcome) -> Ending:
     method = line["methods"].get(key.method)
     if method is None:
-        return Ending(key, outcome, None, None, "", name)
+        return Ending(key, outcome, None, None, name)
     point = point_at(line, key)
     selected = None if point is None else point["selected"]
     answer = None if selected is None else method["attempts"][selected]["final_answer"]
     if not key.searches or not method["attempts"]:
-        return Ending(key, outcome, answer, None, "", name)
-    signs = [_node_sign(number, one) for number, one in enumerate(method["attempts"])]
-    return Ending(
-        key, outcome, answer, _solution(line, key.method, method), " · ".join(signs), name
-    )
-
-
-def _node_sign(number: int, attempt: Attempt) -> str:
-    return f"{number} {VERDICT_SIGNS.get(attempt['verdict'] or '', 'dummy')}"
+        return Ending(key, outcome, answer, None, name)
+    return Ending(key, outcome, answer, _solution(line, key.method, method), name)
 
 
 def _solution(line: Line, profile: str, method: MethodRecord) -> dict[str, Any]:

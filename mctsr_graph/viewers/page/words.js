@@ -165,7 +165,7 @@ function table(head, rows, numbers = []) {
     element("thead", {}, element("tr", {}, ...cells)), element("tbody", {}, ...rows)));
 }
 
-const VERDICTS = { right: "✓ right", wrong: "✗ wrong", undecided: "? undecided" };
+const VERDICTS = { right: "✓ right", wrong: "✗ wrong", no_answer: "– no answer", undecided: "? undecided" };
 
 /** What a reader should know of a node at a glance, in a few words. */
 function signsOf(node) {

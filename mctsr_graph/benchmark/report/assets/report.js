@@ -15,7 +15,6 @@ async function unpack(id) {
 async function openTree(button) {
   const [viewer, data] = await Promise.all([unpack("viewer"), unpack(`tree-${button.dataset.tree}`)]);
   dialog.querySelector(".gold").textContent = button.dataset.gold;
-  dialog.querySelector(".verdicts").textContent = button.dataset.verdicts;
   dialog.querySelector("h2").textContent = button.dataset.name;
   dialog.showModal(); // first, as the viewer fits its drawing to the frame
   // The data have no "<", so they cannot leave the element that they are put into
