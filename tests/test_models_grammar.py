@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
+import threading
 from typing import Any, Literal
 
 import pytest
@@ -135,6 +137,22 @@ def test_a_model_without_tools_gives_json_all_the_same() -> None:
     assert str(loose["raw"].content).startswith("{")
     with pytest.raises(ConfigError, match="method is 'x', allowed"):
         chat.with_structured_output(Verdict, method="x")
+
+
+@pytest.mark.usefixtures("library")
+def test_a_grammar_is_made_beside_the_event_loop(monkeypatch: Any) -> None:
+    makers: list[threading.Thread] = []
+    made = grammar.Grammar.__init__
+
+    def watched(self: Any, *args: Any) -> None:
+        makers.append(threading.current_thread())
+        made(self, *args)
+
+    monkeypatch.setattr(grammar.Grammar, "__init__", watched)
+    chat = chat_of("qwen3")
+    asyncio.run(chat.ainvoke("?", response_format=SCHEMA, max_tokens=3))
+    assert len(makers) == 1
+    assert makers[0] is not threading.current_thread()
 
 
 @pytest.mark.usefixtures("library")

@@ -19,6 +19,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import (
     ContextThreadPoolExecutor,
     get_config_list,
+    run_in_executor,
 )
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -176,8 +177,7 @@ class ChatTransformers(StructuredOutput, LocalModel, Sampling, LogitScores):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        await self._ready()
-        exchange = self._exchange(messages, stop, kwargs)
+        exchange = await self._aexchange(messages, stop, kwargs)
         future = self._engine().submit(exchange.request())
         return exchange.result(await asyncio.wrap_future(future))
 
@@ -212,8 +212,7 @@ class ChatTransformers(StructuredOutput, LocalModel, Sampling, LogitScores):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        await self._ready()
-        exchange = self._exchange(messages, stop, kwargs)
+        exchange = await self._aexchange(messages, stop, kwargs)
         tokens: asyncio.Queue[int | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -257,6 +256,15 @@ class ChatTransformers(StructuredOutput, LocalModel, Sampling, LogitScores):
         name = self.gguf_file or self.model_id
         given = {*self.model_fields_set, *kwargs}
         return Exchange(model, tokenizer, name, messages, sampling, tools, choice, options, given)
+
+    async def _aexchange(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> Exchange:
+        await self._ready()
+        if kwargs.get("response_format") or kwargs.get("tool_choice") or self.response_format:
+            # A grammar takes a second for its first tokenizer, and some for a large schema
+            return await run_in_executor(None, self._exchange, messages, stop, kwargs)
+        return self._exchange(messages, stop, kwargs)
 
     def _options(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """What a call gives the chat template; taken out of its settings."""
