@@ -397,10 +397,10 @@ def test_events_and_pictures_show_every_parent() -> None:
     [told] = [event for event in events if event["type"] == "mctsr.rollout"]
     assert (told["task"], told["parent"], told["parents"]) == ("merge", "1", ["1", "0", "2"])
     assert render_text(found.tree, found.best).splitlines() == [
-        "0  q 10.0  [10]  7",
-        "1  q 55.0  [20]  7",
-        "└─ 3  q 90.0  [90]  8 (merges 1, 0, 2)  *best*",
-        "2  q 60.0  [60]  7",
+        "0  7  q 10.0  [10]",
+        "1  7  q 55.0  [20]",
+        "└─ 3  8 (merges 1, 0, 2)  *best*  q 90.0  [90]",
+        "2  7  q 60.0  [60]",
     ]
     drawn = render_mermaid(found.tree, found.best).splitlines()
     assert [line.strip() for line in drawn if ">" in line and "[" not in line] == [
