@@ -216,7 +216,9 @@ def test_what_the_hub_cannot_give_is_explained(hub: FakeHub) -> None:
 
 
 def test_unknown_names_are_explained() -> None:
-    with pytest.raises(ConfigError, match=r"data set is 'gsm9k', allowed aime, .*or a .jsonl"):
+    with pytest.raises(
+        ConfigError, match=r"data set is 'gsm9k', allowed arithmetic, aime, .*or a .jsonl"
+    ):
         load_problems("gsm9k")
     with pytest.raises(ConfigError, match="--revision is 'x'"):
         load_problems("file.jsonl", revision="x")
@@ -224,5 +226,5 @@ def test_unknown_names_are_explained() -> None:
 
 def test_the_hub_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_sets, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"mctsr-graph\[bench\].*Or give a .jsonl"):
+    with pytest.raises(MissingExtraError, match=r'"datasets>=.*Or give a .jsonl'):
         load_problems("gsm8k")

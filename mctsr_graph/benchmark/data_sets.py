@@ -18,6 +18,7 @@ from .problems import FILE_FORM, DataSet, Problem, checked, from_file, read_row
 from .simulation import World
 
 Row = Mapping[str, Any]
+_ARITHMETIC = Path(__file__).with_name("arithmetic.jsonl.gz")
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,10 @@ def load_problems(
     """Read a data set.
 
     Args:
-        name: A file, by a path that ends in .jsonl or .jsonl.gz, one of `SETS`, any other set of
-            the hub as "hub:OWNER/NAME" or "hub:OWNER/NAME:CONFIG", or "simulated:COUNT".
+        name: A file, by a path that ends in .jsonl or .jsonl.gz, "arithmetic", which comes with
+            this package (1,000 problems of the embedded model's kind that it has not seen), one of
+            `SETS`, any other set of the hub as "hub:OWNER/NAME" or "hub:OWNER/NAME:CONFIG", or
+            "simulated:COUNT".
         revision: Commit of the hub's repository, instead of the pinned one.
         split: Of a set of the hub that is not in `SETS`.
         fields: Names of fields that a file or such a set uses instead of ours (`FIELDS`).
@@ -54,16 +57,17 @@ def load_problems(
         MissingExtraError: the hub's sets need `datasets`.
         DataUnavailableError: the hub cannot be reached, or does not have it.
     """
-    if name.endswith((".jsonl", ".jsonl.gz")):
+    if name == "arithmetic" or name.endswith((".jsonl", ".jsonl.gz")):
         if revision is not None:
             raise ConfigError(f"--revision is {revision!r}, allowed with a set of the hub only")
-        return from_file(Path(name), fields)
+        return from_file(_ARITHMETIC) if name == "arithmetic" else from_file(Path(name), fields)
     if name.startswith("simulated:"):
         return _simulated(name)
     if name.startswith("hub:"):
         return _own(name, revision, split, fields)
     if name not in SETS:
-        allowed = f"{', '.join(sorted(SETS))}, hub:OWNER/NAME, simulated:COUNT, or {FILE_FORM}"
+        names = ", ".join(["arithmetic", *sorted(SETS)])
+        allowed = f"{names}, hub:OWNER/NAME, simulated:COUNT, or {FILE_FORM}"
         raise ConfigError(f"data set is {name!r}, allowed {allowed}")
     one = SETS[name]
     revision = revision or one.revision

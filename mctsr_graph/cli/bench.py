@@ -47,9 +47,10 @@ def run_command(
     dataset: Annotated[
         str | None,
         typer.Argument(
-            help="gsm8k, gsm_hard, math, math500, aime, aime24, aime25, math_odyssey, "
-            "olympiadbench; hub:OWNER/NAME or hub:OWNER/NAME:CONFIG; simulated:COUNT; or a .jsonl "
-            "or .jsonl.gz file of {problem, answer, id, level, subject}."
+            help="arithmetic (comes with this package), gsm8k, gsm_hard, math, math500, aime, "
+            "aime24, aime25, math_odyssey, olympiadbench; hub:OWNER/NAME or "
+            "hub:OWNER/NAME:CONFIG; simulated:COUNT; or a .jsonl or .jsonl.gz file of {problem, "
+            "answer, id, level, subject}."
         ),
     ] = None,
     model: Annotated[

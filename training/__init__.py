@@ -1,0 +1,1 @@
+"""Trains the embedded model from nothing: made-up problems, a tokenizer, and four tasks."""
