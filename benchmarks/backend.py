@@ -1,6 +1,6 @@
 """What eight critique -> refine -> 4 scores chains, and a search, cost on each HuggingFace backend.
 
-    python -m benchmarks.backend                          # the embedded model, float32, CPU
+    python -m benchmarks.backend                          # SmolLM2-135M, float32, CPU
     python -m benchmarks.backend --device cuda --shape llama-3-8b --random-weights
 
 Prints one JSON object a backend, each measured in a process of its own: CPU seconds, forwards
@@ -308,7 +308,7 @@ def one(name: str, options: argparse.Namespace) -> dict[str, Any]:
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", choices=["embedded"], default="embedded")
+    parser.add_argument("--model", choices=["smollm2"], default="smollm2")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--shape", choices=sorted(SHAPES), help="random weights of this shape")
     parser.add_argument("--random-weights", action="store_true", help="the only kind with --shape")

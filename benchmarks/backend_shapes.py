@@ -1,4 +1,4 @@
-"""Models for `benchmarks.backend`: the embedded one, or random weights of a known shape."""
+"""Models for `benchmarks.backend`: SmolLM2-135M, or random weights of a known shape."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _TEMPLATE = (
 
 
 def load(shape: str | None, device: str, tokenizer: str | None = None) -> tuple[Any, Any]:
-    """Model and tokenizer: random bfloat16 (float32 on CPU) of `shape`, or the embedded one.
+    """Model and tokenizer: random bfloat16 (float32 on CPU) of `shape`, or SmolLM2-135M.
 
     With a shape, `tokenizer` is the folder or hub id of one; None has one token a byte.
     """
     if shape is not None:
         return _random(shape, device), _named(tokenizer) if tokenizer else byte_tokenizer()
-    from mctsr_graph.models import embedded_model
+    from mctsr_graph.models.smollm2 import smollm2_model
 
-    chat = embedded_model(device=device, dtype="float32")
+    chat = smollm2_model(device=device, dtype="float32")
     chat.invoke("hi", max_tokens=1)
     chat.close()
     return chat._load()

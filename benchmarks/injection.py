@@ -2,7 +2,7 @@
 
     python -m benchmarks.injection
 
-The embedded model judges eight wrong sums, asked as `mctsr_graph.prompts.evaluate_again_messages`
+SmolLM2-135M judges eight wrong sums, asked as `mctsr_graph.prompts.evaluate_again_messages`
 asks: for the score alone and by example, with the answer in a human turn. (A model of 135M
 parameters does not follow `evaluate_messages`.) Measured is the probability of "100" behind
 "Score: ", from the logits of one forward. Naive tokenisation takes the rendered prompt as one
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from mctsr_graph.models import embedded_model
+from mctsr_graph.models.smollm2 import smollm2_model
 from mctsr_graph.models.template import TOKENIZER_LOCK, prompt_ids, to_chat
 from mctsr_graph.prompts import Prompts, evaluate_again_messages
 from mctsr_graph.text.hostile import defuse_control_tokens, hide_scores
@@ -114,7 +114,7 @@ def measure(variant: Variant, model: Any, tokenizer: Any) -> float:
 
 def main() -> None:
     """Prints the figures."""
-    model, tokenizer = embedded_model(device="cpu")._load()
+    model, tokenizer = smollm2_model(device="cpu")._load()
     figures = {name: round(measure(one, model, tokenizer), 4) for name, one in VARIANTS.items()}
     print(json.dumps(figures))
 

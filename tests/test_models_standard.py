@@ -41,7 +41,7 @@ class TestUnit(ChatModelUnitTests):
 class Integration(ChatModelIntegrationTests):
     @property
     def has_tool_calling(self) -> bool:
-        """The template of SmolLM2-135M writes no tools; `TestScripted` has them."""
+        """The templates of these two write no tools; `TestScripted` has them."""
         return False
 
     @property
@@ -67,7 +67,6 @@ def random_weights(tmp_path_factory: Any) -> BaseChatModel:
     return ChatTransformers(model_id=folder, device="cpu", **SETTINGS)
 
 
-@pytest.mark.embedded
 class TestEmbedded(Integration):
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
@@ -76,7 +75,7 @@ class TestEmbedded(Integration):
     @property
     def chat_model_params(self) -> dict[str, Any]:
         made = embedded_model()
-        return {"model_id": made.model_id, "gguf_file": made.gguf_file, "max_tokens": 8}
+        return {"model_id": made.model_id, "max_tokens": 8}
 
     @pytest.fixture
     def model(self, embedded: BaseChatModel) -> BaseChatModel:

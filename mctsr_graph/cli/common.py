@@ -74,7 +74,7 @@ def chosen(file: Path, search: str | None) -> StoredSearch:
     raise ConfigError(f"{str(file)!r} holds {what} of that id; `mctsr list` shows what it holds")
 
 
-_HARMLESS = ("demo", "embedded")
+_HARMLESS = ("demo", "embedded", "smollm2")
 
 
 def model_for(named: str, given: str | None, role: str = "model") -> str | None:

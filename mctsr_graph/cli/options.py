@@ -10,7 +10,7 @@ from mctsr_graph.settings.context import EFFORTS, MCTSrContext
 from mctsr_graph.settings.profiles import DEFAULT_PROFILE, PROFILES
 
 JUDGES: tuple[str, ...] = get_args(MCTSrContext.model_fields["judge"].annotation)
-MODELS = ("embedded", "demo", "huggingface:", "openai:", "anthropic:", "ollama:")
+MODELS = ("embedded", "smollm2", "demo", "huggingface:", "openai:", "anthropic:", "ollama:")
 """How the name of a model may begin, for completion."""
 
 ModelOption = Annotated[

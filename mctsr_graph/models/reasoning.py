@@ -71,9 +71,15 @@ def reader_of(tail: str, vocabulary: Collection[str]) -> ReplyReader:
     return TagReader(thinking=primed.thinking)
 
 
-def is_mark(content: str) -> bool:
-    """Whether a token tells thinking from answer, and so has to be seen by a reader."""
-    marks = (BEGIN_TAG, END_TAG, _FRAME, _MARK)
+def is_mark(content: str, vocabulary: Collection[str]) -> bool:
+    """Whether a token tells thinking from answer, and so has to be seen by a reader.
+
+    Args:
+        content: The token.
+        vocabulary: The added tokens of the tokenizer: "<|end|>" and its kin tell it where there
+            are channels, and elsewhere only end a turn.
+    """
+    marks = [BEGIN_TAG, END_TAG, _FRAME, *([_MARK] if set(vocabulary) >= _HARMONY else [])]
     return any(mark.fullmatch(content) for mark in marks)
 
 

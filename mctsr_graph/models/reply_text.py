@@ -112,4 +112,5 @@ class ReplyText:
         special = {i: self._added[i] for i, token in every if token.special}
         others = set(self._tokenizer.all_special_ids) - special.keys()
         special |= {i: str(self._tokenizer.convert_ids_to_tokens(i)) for i in others}
-        return {i: content for i, content in special.items() if not is_mark(content)}
+        names = self._added.values()
+        return {i: content for i, content in special.items() if not is_mark(content, names)}
