@@ -44,6 +44,8 @@ def plain(line: Line) -> Line:
     for method in line["methods"].values():
         for point in method["points"]:
             point["seconds"] = None
+        for row in method.get("record") or ():
+            row["seconds"] = None
     return line
 
 

@@ -105,7 +105,7 @@ def test_the_command_goes_on_with_a_search_that_has_a_picture(tmp_path: Path) ->
     solve([WORDS, PICTURE], model, context=ONE, checkpointer=file)
     result = CliRunner().invoke(app, ["resume", str(file), "--model", "demo", "--rollouts", "2"])
     assert result.exit_code == 0
-    assert "after 2 rollouts" in result.stdout
+    assert "2 rollouts, " in result.stdout
 
 
 def test_a_batch_tells_problems_apart_by_their_pictures() -> None:

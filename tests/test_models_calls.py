@@ -372,7 +372,7 @@ def test_embedded_scores() -> None:
     question = "Is 2+2=4? Give a score from -100 to 100."
     found = chat.score([HumanMessage(question)])
     assert -100 <= found.expected <= 100
-    assert 0.05 < found.mass <= 1
+    assert 0 < found.mass <= 1  # it was never asked in such words
     labels = [-90, 1, 10, 95, 100]
     few = chat.score([HumanMessage(question)], labels=labels)
     wanted = direct(chat, question, "Score: ", labels)

@@ -222,11 +222,11 @@ def failing(journal: CallJournal, after: int) -> list[int]:
     """Let a journal write so many times, and then find the disk broken."""
     write, times = journal._write, [0]
 
-    def broken(rows: Any) -> None:
+    def broken(*taken: Any) -> None:
         times[0] += 1
         if times[0] > after:
             raise sqlite3.OperationalError("disk I/O error")
-        write(rows)
+        write(*taken)
 
     journal._write = broken  # type: ignore[method-assign]
     return times

@@ -231,7 +231,7 @@ def test_the_command_takes_them_and_goes_on_with_them(tmp_path: Path) -> None:
     [stored] = stored_searches(file)
     assert stored.other_models == {"critic_model": "demo", "judge_model": "demo"}
     again = CliRunner().invoke(app, ["resume", str(file), "--rollouts", "2"])
-    assert "after 2 rollouts" in again.stdout
+    assert "2 rollouts, " in again.stdout
     priced = CliRunner().invoke(
         app, ["solve", "p", "-m", "gpt-5", "--critic-model", "gpt-5-nano", "--dry-run", "--json"]
     )
