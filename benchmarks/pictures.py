@@ -3,6 +3,7 @@
     python -m benchmarks.pictures --model huggingface:Qwen/Qwen2.5-7B-Instruct
 
 Needs Chromium. `make pictures` runs it with $MCTSR_MODEL, else with a scripted model of its own.
+The first picture is the page of `make demo`, whatever the model.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -21,7 +23,8 @@ from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.viewers.html import render_html, render_pair
 
-OUT = Path(__file__).parent.parent / "docs" / "images"
+ROOT = Path(__file__).parent.parent
+OUT = ROOT / "docs" / "images"
 PROBLEM = (
     "A baker makes 12 trays of 8 muffins and sells 70 of them; a quarter of what is left is "
     "given away. How many muffins remain? Let $n = 12 \\cdot 8$."
@@ -37,7 +40,7 @@ class Picture(NamedTuple):
 
     name: str
     page: str
-    """Which page: "tuned", "paper", "large" or "pair"."""
+    """Which page: "demo", "tuned", "paper", "large" or "pair"."""
     width: int = 1360
     height: int = 850
     click: str = ""
@@ -46,7 +49,7 @@ class Picture(NamedTuple):
 
 
 PICTURES = (
-    Picture("search", "tuned"),
+    Picture("search", "demo"),
     Picture("steps", "paper", height=980, scheme="dark"),
     Picture("overview", "large", height=760),
     Picture("pair", "pair", height=900),
@@ -84,6 +87,13 @@ def pupil(call: ScriptedCall) -> str:
     )
 
 
+def demo() -> Solution:
+    """The search that `make demo` makes."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    given = dict(re.findall(r"^(PROBLEM|SEED) := (.*)$", makefile, re.M))
+    return solve(given["PROBLEM"], "embedded", context=MCTSrContext(seed=int(given["SEED"])))
+
+
 def pages(model: Any, rollouts: int) -> dict[str, str]:
     """The pages that are photographed, by name."""
 
@@ -94,6 +104,7 @@ def pages(model: Any, rollouts: int) -> dict[str, str]:
     paper = asdict(found(profile="paper", max_rollouts=8))
     large = asdict(found(profile="paper", max_rollouts=rollouts))
     return {
+        "demo": render_html(asdict(demo())),
         "tuned": render_html(tuned),
         "paper": render_html(paper),
         "large": render_html(large),

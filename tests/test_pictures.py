@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pictures import PICTURES, pages, photograph, pupil
+from benchmarks.pictures import PICTURES, demo, pages, photograph, pupil
 from mctsr_graph import ScriptedChatModel
 
 ROOT = Path(__file__).parent.parent
@@ -30,3 +30,18 @@ def test_pictures_are_drawn_of_any_model(browser: object, tmp_path: Path) -> Non
     photograph(browser, drawn, tmp_path, some)
     data = (tmp_path / "search.png").read_bytes()[SIZE]
     assert (int.from_bytes(data[:4], "big"), int.from_bytes(data[4:], "big")) == (1360, 850)
+
+
+def test_the_demo_is_what_the_readme_says_of_it() -> None:
+    """126 - 102 is 24; the first draft says something else."""
+    solution = demo()
+    assert solution.final_answer == "24"
+    assert solution.tree["0"]["final_answer"] not in (None, "24")
+    assert solution.confidence is not None
+    assert solution.confidence > 0.5
+    makefile, readme = ((ROOT / name).read_text("utf-8") for name in ("Makefile", "README.md"))
+    command = re.search(r"^\t\$\(BIN\)/(mctsr solve .*--html demo\.html)$", makefile, re.M)
+    assert command is not None
+    given = dict(re.findall(r"^(PROBLEM|SEED) := (.*)$", makefile, re.M))
+    said = command[1].replace("$(PROBLEM)", given["PROBLEM"]).replace("$(SEED)", given["SEED"])
+    assert said in " ".join(readme.split())
