@@ -192,7 +192,10 @@ def test_two_searches_tell_where_they_part() -> None:
         "They end apart: one says 9, two says 8.",
         "They part at call 14: one says 9, two says 8.",
     ]
-    assert parting(first, first, ["one", "two"]) == ["Both say 9.", "They never part."]
+    assert parting(first, first, ["one", "two"]) == [
+        "Both say 9.",
+        "The same answer led in both throughout.",
+    ]
     assert parting(first, {**first, "record": []}, ["one", "two"]) == [
         "Both say 9.",
         "When each answer led is not known of two.",
@@ -243,7 +246,10 @@ def test_view_refuses_searches_for_two_problems(tmp_path: Path) -> None:
         refused.output.split()
     )
     same = CliRunner().invoke(app, ["view", files[0], files[0]])
-    assert same.output.splitlines()[:2] == ["Both say 8.", "They never part."]
+    assert same.output.splitlines()[:2] == [
+        "Both say 8.",
+        "The same answer led in both throughout.",
+    ]
     lost = CliRunner().invoke(app, ["view", files[0], "--other-search", "ab"])
     assert lost.exit_code == 2
 

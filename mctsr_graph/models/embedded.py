@@ -37,10 +37,10 @@ def embedded_model(**kwargs: Any) -> ChatTransformers:
         raise MissingExtraError(
             f"the embedded model lacks {', '.join(missing)}: {install_line('huggingface')}"
         )
-    return _Embedded(**{"model_id": str(FOLDER), "device": "cpu", "dtype": "float32", **kwargs})
+    return ChatEmbedded(**{"model_id": str(FOLDER), "device": "cpu", "dtype": "float32", **kwargs})
 
 
-class _Embedded(ChatTransformers):
+class ChatEmbedded(ChatTransformers):
     """Loads without a word."""
 
     @property

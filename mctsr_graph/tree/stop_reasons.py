@@ -43,7 +43,10 @@ STOP_REASONS: dict[str, StopReason] = {
         "Take the answer, or raise `patience`",
     ),
     "max_rollouts": StopReason("all rollouts that `max_rollouts` allows were made", _MORE),
-    "max_calls": StopReason("the model calls that `max_calls` or `effort` allows were made", _MORE),
+    "max_calls": StopReason(
+        "too few of the model calls that `max_calls` or `effort` allows were left for a next step",
+        _MORE,
+    ),
     "max_tokens": StopReason("the tokens that `max_tokens` allows were used", _MORE),
     "max_seconds": StopReason("the time that `max_seconds` allows was used", _MORE),
     "max_cost": StopReason("the money that `max_cost` allows was spent", _MORE),

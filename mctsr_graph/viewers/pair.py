@@ -74,7 +74,7 @@ def parting(
         if _class(classes, pair[0]) != _class(classes, pair[1])
     ]
     if not differ:
-        return [*found, "They never part."]
+        return [*found, "The same answer led in both throughout."]
     calls, pair = differ[0]
     found.append(_apart(f"They part at call {calls}", names, map(say, pair)))
     if is_one:
