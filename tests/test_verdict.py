@@ -201,3 +201,18 @@ def test_no_chance_is_rounded_to_certainty(chance: float, words: str) -> None:
 )
 def test_points_are_rounded_as_a_page_rounds_them(q: float | None, words: str) -> None:
     assert points(q) == words
+
+
+@pytest.mark.parametrize(
+    ("wordings", "said"),
+    [
+        (1, "stated by 4 of 4 independent answers (all one text, which counts once)"),
+        (2, "stated by 4 of 4 independent answers; never judged"),
+    ],
+)
+def test_equal_texts_are_said_to_count_once(wordings: int, said: str) -> None:
+    def pupil(call: ScriptedCall) -> str:
+        return "So it is \\boxed{4}." + "!" * (call.rollout % wordings)
+
+    solution = solve(PROBLEM, ScriptedChatModel(replies=pupil), context=MCTSrContext(max_calls=11))
+    assert said in solution.summary()

@@ -96,13 +96,18 @@ def _why(verdict: Mapping[str, Any], tree: Mapping[str, Node], best: str) -> str
 def _stated(tree: Mapping[str, Node], own: str) -> Iterator[str]:
     """How many of each kind of answer state it."""
     counts: dict[str, list[int]] = {}
+    texts = []
     for node in distinct(in_play(tree), "repeats"):
         if not node["dummy"]:
+            texts += [node["answer"]] if node["parent"] is None else []
             count = counts.setdefault(_kind(node), [0, 0])
             count[0] += class_of(node) == own
             count[1] += 1
     kinds = ("independent answer", "refinement", "merge")
     told = [f"{counts[one][0]} of {counted(counts[one][1], one)}" for one in kinds if one in counts]
+    # A model that does not sample would write it any number of times
+    if len(texts) > 1 == len(set(texts)):
+        told[0] += " (all one text, which counts once)"
     if told:
         yield f"stated by {_listed(told)}"
 
