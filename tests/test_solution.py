@@ -105,3 +105,22 @@ def test_a_notebook_shows_the_tree_without_a_script(found: Solution) -> None:
     assert "*best*" in static
     assert page.startswith("<summary>The search as a page</summary><iframe ")
     assert 'sandbox="allow-scripts"' in page
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ({"tree": 3}, "tree is 3"),
+        ({"best": "77"}, "best is '77', allowed the id of a node"),
+        ({"final_answer": 5}, "final_answer is 5"),
+    ],
+)
+def test_a_damaged_dict_is_refused(found: Solution, damage: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        Solution.from_dict({**found.to_dict(), **damage})
+
+
+def test_an_answer_that_states_no_final_one_is_printed() -> None:
+    model = ScriptedChatModel(replies=lambda call: "Rain on the pond, again.")
+    told = str(solve("Write a haiku.", model, context=MCTSrContext(max_calls=3)))
+    assert told.startswith("Rain on the pond, again.\n\nNo final answer is stated")

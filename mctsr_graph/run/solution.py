@@ -11,7 +11,7 @@ from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.strategies.choose import Choice
-from mctsr_graph.text.printable import printable_json
+from mctsr_graph.text.printable import printable, printable_json
 from mctsr_graph.tree.preference import preferred
 from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.stop_reasons import stopped_in_words
@@ -86,8 +86,10 @@ class Solution:
         return "\n".join(filter(None, [*lines, stopped_in_words(self.stop_reason)]))
 
     def __str__(self) -> str:
-        """The five lines of `summary`."""
-        return self.summary()
+        """The five lines of `summary`, after the answer where that states no final one."""
+        if self.answer is None or self.final_answer is not None:
+            return self.summary()
+        return f"{printable(self.answer)}\n\n{self.summary()}"
 
     def __repr__(self) -> str:
         """The answer and some figures, without the tree."""
@@ -105,7 +107,7 @@ class Solution:
         """Make a solution of what `to_dict` gave, or of what `json.loads` reads from `to_json`.
 
         Raises:
-            ConfigError: a field is missing, or is none of a solution.
+            ConfigError: a field is missing, or is none of a solution, or has a value that none has.
         """
         known = {one.name: one for one in fields(cls)}
         if unknown := [name for name in data if name not in known]:
@@ -113,6 +115,13 @@ class Solution:
         for name, one in known.items():
             if one.default is one.default_factory is MISSING and name not in data:
                 raise ConfigError(f"a solution has no field {name!r}, which it needs")
+        tree, best, final = data["tree"], data["best"], data["final_answer"]
+        if not isinstance(tree, Mapping):
+            raise ConfigError(f"tree is {tree!r}, allowed nodes by their ids")
+        if tree and best not in tree:  # a search that failed at once has none
+            raise ConfigError(f"best is {best!r}, allowed the id of a node: {[*tree][:8]}")
+        if not isinstance(final, str | None):
+            raise ConfigError(f"final_answer is {final!r}, allowed a text or None")
         return cls(**data)
 
     def to_json(self) -> str:
