@@ -81,7 +81,7 @@ def test_a_model_comes_out_of_a_file_of_ones_own(tmp_path: Path) -> None:
         out = tmp_path / name
         given = ("--methods", "cot", "-m", f"py:{file}:{name}", "-o", out)
         assert mctsr("bench", "run", "simulated:2", *given).exit_code == 0
-        [first, second] = lines(out).values()
+        _, (first, second) = zip(*sorted(lines(out).items()), strict=True)
         assert first["methods"]["cot"]["attempts"][0]["verdict"] == "right"  # of 1000 and 2000
         assert second["methods"]["cot"]["attempts"][0]["verdict"] == "wrong"
     wrong = mctsr("bench", "run", "simulated:2", "-m", f"py:{file}:number")
