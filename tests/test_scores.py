@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -724,3 +725,10 @@ def test_the_middle_of_a_very_long_reply_is_not_read() -> None:
     assert parse_score(f"Score: 20\n{filler}") == 20
     assert parse_score(f"{filler}\nScore: 20") == 20
     assert _read(f"{filler}\nScore: 20\n{filler}") == "missing"
+
+
+def test_no_group_has_a_possessive_quantifier() -> None:
+    # Python before 3.11.5 lets "(?:,[0-9]+)*+" take the comma of "-25, because"; "(?>...)" is right
+    for file in Path("mctsr_graph").rglob("*.py"):
+        found = re.findall(r"[^\\]\)(?:[*?+]|\{[0-9,]*\})\+", file.read_text("utf-8"))
+        assert not found, file

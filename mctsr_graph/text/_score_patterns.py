@@ -14,7 +14,7 @@ from mctsr_graph.text.thinking import said
 # Repeats are bounded or possessive, and blanks are collapsed first, so no pattern backtracks far.
 NUMBER = re.compile(
     r"(?i)(?P<sign>[-+] ?|\b(?:minus|negative|plus|positive) )?"
-    r"(?P<body>[0-9]++(?:,[0-9]++)*+(?:\.[0-9]++)?+(?:e[-+]?[0-9]++)?+"
+    r"(?P<body>[0-9]++(?>(?:,[0-9]++)*)(?>(?:\.[0-9]++)?)(?>(?:e[-+]?[0-9]++)?)"
     r"|(?<!\.)\.[0-9]++|\b(?:nan|inf(?:inity)?)\b|∞)"
 )
 LABEL = re.compile(
@@ -25,12 +25,12 @@ LABEL = re.compile(
     r"|award(?:s|ed|ing)?|(?:deserve|earn|receive|get|merit|warrant)s?|say))(?![a-z])"
 )
 BRIDGE = re.compile(  # what may stand between a label and its number
-    r"(?i)(?:[\s\])}\"'«»>|:=(\[{<~≈→—#-]|\.{2,}+|…|\b(?:is|was|be|would|should|will|has|been|of"
+    r"(?i)(?>(?:[\s\])}\"'«»>|:=(\[{<~≈→—#-]|\.{2,}+|…|\b(?:is|was|be|would|should|will|has|been|of"
     r"|for|the|this|that|a|an|to|at|as|it|its|my|i|we|am|are|me|you|give[ns]?|assign(?:ed)?|set|up"
     r"|award(?:ed)?|stands?|remains?|becomes?|comes?|out|down|follows|here|now|thus|so|therefore"
     r"|hence|only|just|about|around|approximately|roughly|equals?|final|overall|answer|solution"
     r"|response|reasoning|process|submission|attempt|work|value|points?|such|following|from|settle|on|chose)\b"
-    r"|, ?in my (?:view|opinion|judge?ment|estimation),)*+"
+    r"|, ?in my (?:view|opinion|judge?ment|estimation),)*)"
 )
 LABELLING = re.compile(r"[:=|>→—]|\.\.|…")  # makes a bridge a label's, not a sentence's
 NOTE = re.compile(  # a remark on the scale between the label and its number
@@ -65,8 +65,8 @@ LIST_ITEM = re.compile(r"[.)] ?[^\W0-9]")
 OPERATOR = re.compile(r"[^\n=]{0,99}[-+\u00d7÷] ?\(?[0-9]")
 RESULT = re.compile(r"(?i)= ?(?=[-+]? ?[0-9][0-9.]*+ ?(?:points?|%|/ ?100)?[ .)}\]\"]*$)")
 SUM = re.compile(  # "Correctness (40) + 20 - 5 (format) ="
-    r"(?i)[\s\"'\])}]*+[:=] ?+(?:[a-z ]{0,30}+\(?+[-+]?+ ?+[0-9]++(?:\.[0-9]++)?+(?:/[0-9]++)?+%?+"
-    r"\)?+(?: ?\([^()\n]{0,40}\))?+ ?+[-+\u00d7÷=] ?+){1,40}"
+    r"(?i)[\s\"'\])}]*+[:=] ?+(?:[a-z ]{0,30}+\(?+[-+]?+ ?+[0-9]++(?>(?:\.[0-9]++)?)"
+    r"(?>(?:/[0-9]++)?)%?+\)?+(?>(?: ?\([^()\n]{0,40}\))?) ?+[-+\u00d7÷=] ?+){1,40}"
 )
 DOTS = re.compile(r"\.{3,}+ ?(?=[-+]?[0-9])")
 BRACKETED = re.compile(r"(?m)(?:^|[.!?:] ?)\[ ?(?=[-+.0-9])([^\[\]\n]{1,24})\][. ]*$")

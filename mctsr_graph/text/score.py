@@ -373,7 +373,7 @@ def last_number_after_score(reply: str) -> float:
     Raises:
         ScoreError: missing (no number) or not_finite (too many digits for a float).
     """
-    numbers = re.findall(r"-?\d++(?:\.\d++)?+", reply.rpartition("Score")[2])
+    numbers = re.findall(r"-?\d++(?>(?:\.\d++)?)", reply.rpartition("Score")[2])
     if not numbers:
         raise _error("missing", reply)
     value = float(numbers[-1])
