@@ -30,10 +30,10 @@ from mctsr_graph.text.final_answer import extract_final_answer
 _AT_ONCE = 16  # problems
 
 
-async def votes(model: Any, problems: Sequence[Problem], calls: int) -> list[list[bool]]:
-    """Of each problem: whether one draft is right, and whether most of `calls` drafts are."""
+async def votes(model: Any, problems: Sequence[Problem], calls: int) -> list[tuple[float, bool]]:
+    """Of each problem: the share of `calls` drafts that are right, and whether most say so."""
 
-    async def one(problem: Problem) -> list[bool]:
+    async def one(problem: Problem) -> tuple[float, bool]:
         messages = draft_messages(Prompts(), problem.text)
         replies = await asyncio.gather(
             *(model.ainvoke(messages, seed=seed) for seed in range(calls))
@@ -41,7 +41,8 @@ async def votes(model: Any, problems: Sequence[Problem], calls: int) -> list[lis
         answers = [extract_final_answer(reply.text) for reply in replies]
         counted = Counter(answer for answer in answers if answer is not None)
         most = counted.most_common(1)[0][0] if counted else None
-        return [answers[0] == problem.gold, most == problem.gold]
+        right = sum(answer == problem.gold for answer in answers)
+        return right / calls, most == problem.gold
 
     return [await one(problem) for problem in problems]
 
@@ -108,7 +109,7 @@ async def measure(count: int, calls: int, temperature: float, seed: int) -> dict
     return found
 
 
-def _percent(right: Sequence[bool]) -> float:
+def _percent(right: Sequence[float]) -> float:
     return round(100 * sum(right) / len(right), 1)
 
 
