@@ -14,14 +14,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from mctsr_graph import MCTSrContext, Solution, asolve, asolve_many, learn_prior, load_model
 from mctsr_graph.benchmark.data_sets import load_problems
+from mctsr_graph.benchmark.paired import Paired
 from mctsr_graph.benchmark.problems import Problem
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.prompts import Prompts, draft_messages
@@ -115,10 +114,8 @@ def _percent(right: Sequence[float]) -> float:
 
 def _difference(right: Sequence[bool], other: Sequence[bool]) -> list[float]:
     """The mean difference and its interval, points."""
-    each = [100 * (int(a) - int(b)) for a, b in zip(right, other, strict=True)]
-    mean = statistics.fmean(each)
-    half = 1.96 * statistics.stdev(each) / math.sqrt(len(each))
-    return [round(mean, 1), round(mean - half, 1), round(mean + half, 1)]
+    each = Paired([int(a) - int(b) for a, b in zip(right, other, strict=True)]).interval(0.95)
+    return [round(100 * value, 1) for value in (each.value, each.low, each.high)]
 
 
 def main() -> None:

@@ -32,7 +32,15 @@ LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 HEAVY = (
     *("test_engine", "test_models_calls", "test_models_huggingface", "test_models_standard"),
     *("test_models_generation", "test_models_grammar", "test_models_replies"),
-    *("test_models_cache", "test_page", "test_studio", "test_benchmark_ray", "test_benchmark_run"),
+    *(
+        "test_models_cache",
+        "test_embedded",
+        "test_training",
+        "test_page",
+        "test_studio",
+        "test_benchmark_ray",
+        "test_benchmark_run",
+    ),
     *(
         "test_benchmark_report",
         "test_benchmark_page",

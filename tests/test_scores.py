@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import mctsr_graph
 from benchmarks.judge_replies import main, measure
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.text.score import last_number_after_score, parse_score
@@ -729,6 +730,8 @@ def test_the_middle_of_a_very_long_reply_is_not_read() -> None:
 
 def test_no_group_has_a_possessive_quantifier() -> None:
     # Python before 3.11.5 lets "(?:,[0-9]+)*+" take the comma of "-25, because"; "(?>...)" is right
-    for file in Path("mctsr_graph").rglob("*.py"):
+    files = [*Path(mctsr_graph.__file__).parent.rglob("*.py")]
+    assert len(files) > 100
+    for file in files:
         found = re.findall(r"[^\\]\)(?:[*?+]|\{[0-9,]*\})\+", file.read_text("utf-8"))
         assert not found, file

@@ -18,7 +18,6 @@ from transformers import AutoModelForCausalLM
 from mctsr_graph.benchmark.data_sets import load_problems
 from mctsr_graph.prompts import Prompts, critique_messages, evaluate_messages, refine_messages
 from training.__main__ import main
-from training.measure import auc
 from training.problems import Problem, Step, problems, sums
 from training.tasks import Attempts, Encoder, refining
 from training.texts import OUTSIDE, check, critique, evaluation, others, solution, spoiled
@@ -157,12 +156,6 @@ def test_critique_and_refinement_are_learnt_and_the_draft_is_not(tokenizer: obje
         "Step 1: 6 * 17 = 60 + 42 = 102, right.\nStep 2: 102 - 19 = 83, wrong.\n"
         f"Step 2 has to change.<|end|>{SOLVED}<|end|>"
     )
-
-
-def test_auc_counts_pairs() -> None:
-    # Right: 3 and 1; wrong: 2 and 1. Of four pairs two are won and one is a tie
-    assert auc([3, 1, 2, 1], [True, True, False, False]) == 2.5 / 4
-    assert auc([1, 2], [True, True]) is None
 
 
 def test_a_few_steps_make_a_model_that_transformers_loads(

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     if given.command == "train":
         device = "cuda" if torch.cuda.is_available() else "cpu"
         plan = QUICK if given.quick else FULL
-        train(given.folder, SIZES[given.size], given.seed, plan, device, given.compile)
+        train(given.folder, SIZES[given.size], given.seed, plan, device)
     elif given.command == "measure":
         model = AutoModelForCausalLM.from_pretrained(given.folder, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(given.folder)
@@ -82,7 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--size", choices=SIZES, default="standard", help="of the network")
     one.add_argument("--seed", type=int, default=0, help="of everything drawn (default 0)")
     one.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
-    one.add_argument("--compile", action="store_true", help="needs a C++ compiler")
     one = commands.add_parser("measure", help="what a trained model can do")
     one.add_argument("folder", type=Path, help="where it is")
     one.add_argument("--count", type=int, default=400, help="of problems (default 400)")

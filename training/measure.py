@@ -11,6 +11,7 @@ import torch
 from langchain_core.messages import BaseMessage
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from mctsr_graph.benchmark.ranking import auc
 from mctsr_graph.prompts import (
     critique_messages,
     draft_messages,
@@ -104,20 +105,15 @@ def measured(
         by_steps=_by_steps(asked, right),
         mends=_share([new for old, new in zip(right, after, strict=True) if not old]),
         spoils=_share([not new for old, new in zip(right, after, strict=True) if old]),
-        auc=auc([_score(text) for text in graded], right),
-        auc_logits=auc(_by_logits(model, tokenizer, prompts), right),
+        auc=_auc([_score(text) for text in graded], right),
+        auc_logits=_auc(_by_logits(model, tokenizer, prompts), right),
         declines=sum(OUTSIDE in text for text in declined) / len(other),
     )
 
 
-def auc(scores: Sequence[float], right: Sequence[bool]) -> float | None:
-    """Chance that a right answer scores above a wrong one; ties count half."""
-    good = [score for score, is_good in zip(scores, right, strict=True) if is_good]
-    bad = [score for score, is_good in zip(scores, right, strict=True) if not is_good]
-    if not good or not bad:
-        return None
-    wins = sum((g > b) + (g == b) / 2 for g in good for b in bad)
-    return wins / (len(good) * len(bad))
+def _auc(scores: Sequence[float], right: Sequence[bool]) -> float | None:
+    found = auc(scores, right, range(len(right)))
+    return found.value if found is not None else None
 
 
 def _score(text: str) -> float:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -66,15 +65,12 @@ FULL, QUICK = Plan(1200, (400, 500), 4_000, 400), Plan(4, (2,), 8, 8)
 class Trainer:
     """A network in training."""
 
-    def __init__(self, size: Size, seed: int, plan: Plan, device: str, faster: bool) -> None:
+    def __init__(self, size: Size, seed: int, plan: Plan, device: str) -> None:
         self.plan, self.device, self.seed = plan, device, seed
         self.tokenizer: PreTrainedTokenizerFast = make_tokenizer()
         self.encoder = Encoder(self.tokenizer)
         self.model: LlamaForCausalLM = make_model(size, self.tokenizer, seed).to(device)
         self._optimizers = optimizers(self.model, _RATE)
-        self._forward: Callable[..., Any] = self.model.model
-        if faster:
-            self._forward = torch.compile(self.model.model, dynamic=True)
         self.made = random.Random(seed)
         self.step = 0
         self._started = time.monotonic()
@@ -101,7 +97,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         with torch.autocast(self.device, torch.bfloat16):
-            hidden = self._forward(input_ids=ids, use_cache=False).last_hidden_state
+            hidden = self.model.model(input_ids=ids, use_cache=False).last_hidden_state
             # Only what is learnt passes the head: most of a batch is prompts
             here = weights[:, 1:] > 0
             logits = self.model.lm_head(hidden[:, :-1][here])
@@ -222,7 +218,6 @@ def train(
     seed: int = 0,
     plan: Plan = FULL,
     device: str = "cpu",
-    faster: bool = False,
 ) -> Trainer:
     """Train a model and save it.
 
@@ -232,9 +227,8 @@ def train(
         seed: Of everything drawn.
         plan: How long. A run that was stopped goes on from what it kept in `folder`.
         device: "cpu" or "cuda".
-        faster: Compile the network first, which needs a C++ compiler.
     """
-    trainer = Trainer(size, seed, plan, device, faster)
+    trainer = Trainer(size, seed, plan, device)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / _KEPT
     if file.exists():
