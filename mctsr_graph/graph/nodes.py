@@ -136,7 +136,8 @@ class Nodes:
             improved = node is not None and node["id"] == best and not _is_repeated(node, leaf)
             idle = 0 if improved else idle + 1
             failed = failed + 1 if node is None else 0
-            run.emit(rollout_event(rows[-1], now, leaf["failures"]))
+            if run.is_heard:
+                run.emit(rollout_event(rows[-1], now, leaf["failures"]))
             await run.way.between(len(patches))
         tell_repeated(state["tree"], tree, run.emit)
         failures = [failure for leaf in leaves for failure in leaf["failures"]]
@@ -167,7 +168,8 @@ class Nodes:
         told = (strategy, tree, run.context, best, state["answer"], reading.of)
         found = await run.way.call(conclude, *told) if len(tree) > _LARGE else conclude(*told)
         now = Moment(tree, run.context, best, usage, state["seconds"])
-        run.emit(stop_event(now, state["stop_reason"], state["rollouts"]))
+        if run.is_heard:
+            run.emit(stop_event(now, state["stop_reason"], state["rollouts"]))
         rows = {"record": judged_recorded(now, judged, state["rollouts"])} if judged else {}
         return {**last, **found, **rows, "mctsr": report_of({**state, "usage": usage, **found})}
 
