@@ -200,6 +200,8 @@ class Nodes:
             for leaf in leaves
             if not leaf["rewards"] and ("steering" in leaf or wants_reward(leaf["task"]))
         ]
+        if not leaves:
+            return {}
         known, cases = known_answers(state["tree"], leaves), []
         samples, problem = asker.context.reward_samples, question_of(state).text
         for leaf in leaves:
