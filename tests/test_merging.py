@@ -62,6 +62,14 @@ def reply(call: ScriptedCall) -> str:
 # The task
 
 
+def test_calls_that_merge_are_told_as_such() -> None:
+    found = solve("p", ScriptedChatModel(replies=keyed_reply), context=MCTSrContext(profile="rsa"))
+    assert {role: cost["calls"] for role, cost in found.usage.items() if cost["calls"]} == {
+        "draft": 7,
+        "merge": 28,
+    }
+
+
 def test_a_merge_is_one_call_and_its_reward_and_raises_its_first_parent_only() -> None:
     model = ScriptedChatModel(replies=reply)
     tree = solve("p", model, context=THREE, strategy=Merging()).tree

@@ -63,7 +63,18 @@ def test_a_search_without_final_answers_says_whom_the_judge_prefers() -> None:
     assert found.best is not None
     assert found.preference[found.best] == max(found.preference.values()) > 0.9
     line = found.summary().splitlines()[0]
-    assert "; the judge prefers it to the others by a chance of 9" in line
+    assert "; by the judge's rewards this is the best one, 9" in line
+
+
+def test_of_answers_that_are_worth_the_same_none_is_called_the_best() -> None:
+    replies = ["A tale of a cat.", "A tale of a dog."]
+    model = ScriptedChatModel(
+        replies=lambda call: (
+            "Score: 40" if call.role == "evaluate" else replies[call.role == "refine"]
+        )
+    )
+    found = solve("Write.", model, context=MCTSrContext(profile="paper", max_rollouts=1))
+    assert "by the judge's rewards another is as good, 50 % likely." in found.summary()
 
 
 def test_where_final_answers_are_stated_it_is_not_told(keyed: ScriptedChatModel) -> None:

@@ -58,6 +58,7 @@ class Step(Runnable[MCTSrState, Update]):
         self.default, self.spec = default, spec
         self._prepare = spec.load if spec.is_named else None
         self._step = self.name = body.__name__
+        self._has_weights = False
 
     def invoke(
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
@@ -89,6 +90,10 @@ class Step(Runnable[MCTSrState, Update]):
         if self._step != "initialize" and _is_first(state, config):
             thread = str((config or {}).get("configurable", {}).get("thread_id"))
             check_search(state, thread, step=self._step)
+        if run.context.max_seconds is not None and not self._has_weights:
+            # Seconds are for the model's replies, and not for reading its weights
+            await way.call(self.spec.load_weights)
+            self._has_weights = True
         update = await self._body(state, run)
         if isinstance(update, Command):
             return replace(update, update=with_checksum(state, update.update or {}, self._step))

@@ -374,9 +374,9 @@ class SearchRun:
     def _under_way(self, stop_reason: str | None) -> Solution:
         """The best so far and its chance. To weigh it all would cost what the search costs."""
         found = self._unexplained(stop_reason)
-        *rows, last = found.record or [None]
-        if last is None or last["chance"] is not None:
+        if not found.record or found.record[-1]["chance"] is not None:
             return found
+        *rows, last = found.record
         chance = chance_of(found.tree, self._spec.context, last["leader"])
         return replace(found, record=[*rows, {**last, "chance": chance}])
 

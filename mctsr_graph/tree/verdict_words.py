@@ -60,8 +60,12 @@ def _preferred(tree: Mapping[str, Node], best: str) -> str:
     own, is_counted = next(same, None), any(node["final_answer"] for node in tree.values())
     if own is None or is_counted or len(chances) < 2:
         return "No final answer is stated, so how likely it is to be right is not known."
-    chance = percent(chances[own])
-    return f"No final answer is stated; the judge prefers it to the others by a chance of {chance}."
+    others = max(chance for one, chance in chances.items() if one != own)
+    is_preferred = "this is the best one" if chances[own] > others else "another is as good"
+    return (
+        f"No final answer is stated; by the judge's rewards {is_preferred}, "
+        f"{percent(chances[own])} likely."
+    )
 
 
 def _close(verdict: Mapping[str, Any]) -> str:
