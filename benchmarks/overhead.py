@@ -15,7 +15,7 @@ have 2 KB, its critiques 1 KB. Every row is one search; of the repeats, the fast
                  CPU time at width 1 without latency, wall time at width 16 and 20 ms; for a plain
                  model, a BaseChatModel, and SqliteSaver with durability "sync"
     steps        functions entered a rollout, Python's alone and with those in C, by a search and by
-                 the bare loop: the same on a busy machine. What begins and ends a search is left out
+                 the bare loop: the same on a busy machine. How a search begins and ends is left out
     tuned        profile "tuned", where a rollout is one draft, one refinement or one reward; also
                  with LangGraph's SqliteSaver
     growth       CPU time a rollout while 64 answers are added to a tree of a size, for profile
