@@ -385,9 +385,9 @@ def test_rsa_is_taken_up_where_it_was(tmp_path: Path) -> None:
 def test_what_rsa_takes_is_told_before() -> None:
     told = estimate("p", "demo", context=MCTSrContext(profile="rsa"))
     calls = {role: cost["calls"] for role, cost in told.usage.items()}
-    assert calls == {"draft": 7, "critique": 0, "refine": 28, "evaluate": 0}
+    assert calls == {"draft": 7, "critique": 0, "refine": 0, "evaluate": 0, "merge": 28}
     # A merge is sent three answers of 600 tokens and a few words
-    assert 28 * 3 * 600 < told.usage["refine"]["input_tokens"] < 28 * 3 * 700
+    assert 28 * 3 * 600 < told.usage["merge"]["input_tokens"] < 28 * 3 * 700
 
 
 # What is told and drawn
