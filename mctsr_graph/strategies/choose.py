@@ -51,9 +51,9 @@ class Choice(TypedDict):
     confidence: float | None
     """Chance of the chosen class. None if the node states no final answer while others do, or if
     nothing was told apart: no answer was judged, or all are equal to the judge."""
-    means: NotRequired[Literal["right", "preferred"]]
-    """What the chances are of: to be right; or, where no answer states a final one, to be what the
-    judge prefers, which is no chance to be right. Searches of before this was kept have none."""
+    means: NotRequired[Literal["preferred"]]
+    """There where no answer states a final one: the chances are to be what the judge prefers. Else
+    they are to be right."""
     margin: float | None
     """Chance of the chosen class less the highest of the others, which may be higher."""
     classes: list[AnswerClass]
@@ -170,16 +170,18 @@ def explain(tree: Mapping[str, Node], context: MCTSrContext, rule: str, node: st
     is_free = states_none(tree)
     # Where the judge tells nothing apart, a chance of 1 would say nothing
     chance = own["chance"] if own is not None and (others or not is_free) else None
-    return Choice(
+    told = Choice(
         rule=rule,
         node=node,
         final_answer=tree[node]["final_answer"] if node is not None else None,
         confidence=chance,
         margin=chance - max(others, default=0.0) if chance is not None else None,
-        means="preferred" if is_free else "right",
         classes=classes,
         refining=_refining(tree, context),
     )
+    if is_free:
+        told["means"] = "preferred"
+    return told
 
 
 def chance_of(tree: Mapping[str, Node], context: MCTSrContext, node: str | None) -> float | None:
