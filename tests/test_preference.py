@@ -14,6 +14,7 @@ from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.strategies.choose import explain
 from mctsr_graph.text.digests import digest_of
 from mctsr_graph.tree.preference import preferred
+from mctsr_graph.viewers.page_data import data_of
 
 Told = tuple[str, list[float]] | tuple[str, list[float], dict[str, list[float]]]
 
@@ -148,6 +149,9 @@ def test_a_judge_of_points_says_how_likely_it_prefers_the_text() -> None:
         "It is the first draft. Settled at call 2 of 6.",
     ]
     assert str(found).startswith("A tale of a cat.\n\nNo final answer")
+    page = data_of(found.to_dict())
+    assert page["classes"] == []  # a page says of those that they are likely to be right
+    assert page["verdict"]["says"] == found.verdict["says"]
 
 
 def test_where_final_answers_are_stated_confidence_is_of_being_right(
