@@ -106,7 +106,7 @@ def _why(
     by += f", {points(tree[best]['q'])}" if rule == "max_q" else ""
     own = class_of(tree[best])
     if own is not None:
-        alike = [node_id for node_id, node in tree.items() if class_of(node) == own]
+        alike = {node_id for node_id, node in tree.items() if class_of(node) == own}
         told = [*_stated(tree, own), *_judged(tree, alike)]
         return f"Chosen by {by}: {'; '.join(told)}."
     same = next((one for one in free if best in one.nodes), None)
@@ -114,7 +114,7 @@ def _why(
         return f"Chosen by {by}."
     if same.times:
         return f"Chosen by {by}: better in {same.won:g} of {counted(same.times, 'comparison')}."
-    return f"Chosen by {by}: {'; '.join(_judged(tree, same.nodes))}."
+    return f"Chosen by {by}: {'; '.join(_judged(tree, {*same.nodes}))}."
 
 
 def _stated(tree: Mapping[str, Node], own: str) -> Iterator[str]:
