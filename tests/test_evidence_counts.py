@@ -62,9 +62,9 @@ def test_a_new_node_costs_no_count_of_the_others(monkeypatch: pytest.MonkeyPatch
     counted: list[str] = []
     add = evidence._Counts._add
 
-    def noted(self: Any, tree: Any, node: Any) -> None:
-        counted.append(node["id"])
-        add(self, tree, node)
+    def noted(self: Any, tree: Any, place: int, node_id: str) -> None:
+        counted.append(node_id)
+        add(self, tree, place, node_id)
 
     monkeypatch.setattr(evidence._Counts, "_add", noted)
     tree: Tree = {}

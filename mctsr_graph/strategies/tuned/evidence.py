@@ -106,8 +106,10 @@ class _Counts:
     nodes: list[Node] = field(default_factory=list)
     replies: set[str] = field(default_factory=set)
     """Ids of the nodes whose reply is no other's once more."""
-    texts: dict[str, str] = field(default_factory=dict)
-    """By what `duplicate_of` says of a text, or the id of its node: the first node that has it."""
+    texts: set[str] = field(default_factory=set)
+    """Ids by which `duplicate_of` tells the texts."""
+    firsts: set[int] = field(default_factory=set)
+    """Places of the nodes whose text is no earlier one's."""
     first_draft: str | None = None
     is_sampled: bool = False
     """Whether two drafts differ."""
@@ -122,21 +124,22 @@ class _Counts:
         if len(nodes) > len(self.nodes):
             own = {name: copy(value) for name, value in own.items()}
         more = _Counts(**{**own, "nodes": nodes})
-        for node in nodes[len(self.nodes) :]:
-            more._add(tree, node)
+        for place, node_id in enumerate(list(tree)[len(self.nodes) :], len(self.nodes)):
+            more._add(tree, place, node_id)
         return more
 
-    def _add(self, tree: Mapping[str, Node], node: Node) -> None:
-        own = class_of(node)
-        if (reply := node.get("repeats") or node["id"]) not in self.replies:
+    def _add(self, tree: Mapping[str, Node], place: int, node_id: str) -> None:
+        node, own = tree[node_id], class_of(tree[node_id])
+        if (reply := node.get("repeats") or node_id) not in self.replies:
             self.replies.add(reply)
             if node["parent"] is None and not node["dummy"]:
                 self.is_sampled |= self.first_draft not in (None, node["answer"])
                 self.first_draft = node["answer"]
                 if own is not None:
                     self.drafts[own] += 1
-        if (text := node["duplicate_of"] or node["id"]) not in self.texts:
-            self.texts[text] = node["id"]
+        if (text := node.get("duplicate_of") or node_id) not in self.texts:
+            self.texts.add(text)
+            self.firsts.add(place)
             if node["parent"] is not None and own is not None and not node["dummy"]:
                 before = class_of(tree[node["parent"]])
                 if before is None:
@@ -149,10 +152,10 @@ class _Counts:
         votes = Counter(self.drafts)
         votes.update(self.others)
         rewards: dict[str, list[tuple[float, int]]] = {}
-        for node in [node for node in self.nodes if node["rewards"]]:
+        judged = [(place, node) for place, node in enumerate(self.nodes) if node["rewards"]]
+        for place, node in judged:
             own, count = class_of(node), len(node["rewards"])
-            is_first = self.texts[node["duplicate_of"] or node["id"]] == node["id"]
-            if own is not None and not node["dummy"] and is_first:
+            if own is not None and not node["dummy"] and place in self.firsts:
                 rewards.setdefault(own, []).append((sum(node["rewards"]) / count, count))
         return Evidence(dict(votes), dict(self.moves), rewards)
 
