@@ -189,7 +189,9 @@ class TreeView {
       marked: marked.has(node), closed: hidden > 0, out: isOut(node), faint: matches && !matches.has(node),
     };
     card.className = ["card", ...Object.keys(on).filter((name) => on[name])].join(" ");
-    card.querySelector(".id").textContent = [best ? `★ ${node.id}` : `node ${node.id}`, ...signsOf(node)].join(" · ");
+    const signs = signsOf(node).join(" · ");
+    const number = best ? `★ ${node.id}` : signs.length > 9 ? node.id : `node ${node.id}`; // there is room for no more
+    card.querySelector(".id").textContent = card.querySelector(".id").title = signs ? `${number} · ${signs}` : number;
     const toggle = card.querySelector(".toggle");
     toggle.textContent = hidden > 0 ? `+${hidden}` : "−";
     toggle.hidden = children === 0;

@@ -174,9 +174,9 @@ function signsOf(node) {
     node.prunedNow ? "pruned" : isOut(node) && "out of play",
     node.pinnedNow && "pinned",
     !node.prunedNow && !node.pinnedNow && node.steering && "by a person",
-    node.duplicate_of !== undefined && "repeat",
-    node.truncated && "cut off",
     node.suspicious && "suspicious",
+    node.truncated && "cut off",
+    node.duplicate_of !== undefined && "repeat",
   ].filter(Boolean);
 }
 
