@@ -126,15 +126,16 @@ def test_a_replay_is_what_the_search_said_of_itself(search: tuple[Solution, Told
     """Every field of every event, and the whole tree after every change."""
     found, told = search
     assert found.rollouts == len(told.rollouts) > 8
-    steps = {
-        step["index"]: (step, *rest) for step, *rest in played(replayed(found)) if step["task"]
-    }
-    previous: dict[str, Any] = {}
+    steps = [*played(replayed(found))]
+    # Answers that are judged at the end come after the last rollout, whose number they have
+    first = {step["index"]: (step, *rest) for step, *rest in reversed(steps) if step["task"]}
+    previous: dict[str, Any] = first[0][1]
     for event in told.rollouts:
-        step, values, _ = steps[event["index"]]
+        step, values, _ = first[event["index"]]
         same = step.keys() & event.keys() - {"rewards", "values"}
         assert {key: step[key] for key in same} == {key: event[key] for key in same}
-        assert same >= Step.__required_keys__ - {"known", "made", "rewards", "values"}
+        seldom = {"known", "made", "rewards", "values", "act", "parents"}
+        assert same >= set(Step.__annotations__) - seldom
         best = event["best"]
         assert (step["known"], step["leader"], step["leader_q"], step["chance"]) == (
             *(True, best["node"], best["q"]),
@@ -147,8 +148,9 @@ def test_a_replay_is_what_the_search_said_of_itself(search: tuple[Solution, Told
         if event["node"] is not None:
             assert values[event["node"]] == event["q"]
         previous = values
+    last = {step["index"]: rest for step, *rest in steps}
     for rollouts, tree in told.trees.items():
-        _, values, rewards = steps[rollouts]
+        values, rewards = last[rollouts]
         assert values == {node_id: node["q"] for node_id, node in tree.items()}
         assert rewards == {node_id: node["rewards"] for node_id, node in tree.items()}
 

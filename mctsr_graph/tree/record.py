@@ -50,8 +50,8 @@ class Recorded(TypedDict):
     by which own rewards count. So a row is as small in a deep tree."""
     leader: str | None
     """Id of the node whose answer would have been returned then."""
-    leader_q: float | None
-    """Its q then, points."""
+    leader_q: NotRequired[float | None]
+    """Its q then, points; absent where earlier rows tell it."""
     chance: float | None
     """Chance of its class to be right then, to 4 decimals; None where it states no final answer, or
     where nothing else weighs so large a tree."""
@@ -106,7 +106,7 @@ def with_values(row: Recorded, before: Tree, after: Tree, patch: Patch) -> Recor
 
 
 def compact(row: Recorded, before: Tree, after: Tree, value: str | None) -> Recorded:
-    """A row without values that a replay finds by itself.
+    """A row without what a replay finds by itself: values by Eq. 3, and the leader's.
 
     Args:
         row: It.
@@ -114,7 +114,10 @@ def compact(row: Recorded, before: Tree, after: Tree, value: str | None) -> Reco
         after: The tree after.
         value: The setting `value`; None where the record does not tell the search from its roots.
     """
-    if value is None or row["node"] is None or "values" not in row:
+    if value is None:
+        return row
+    row = _without(row, "leader_q")
+    if row["node"] is None or "values" not in row:
         return row
 
     def q_before(node_id: str) -> float | None:
@@ -123,8 +126,11 @@ def compact(row: Recorded, before: Tree, after: Tree, value: str | None) -> Reco
     found = values_above(after, row["node"], row["parent"], row["q"], value, q_before)
     if found != row["values"]:
         return row
-    small = {name: told for name, told in row.items() if name != "values"}
-    return cast(Recorded, {**small, "backed_up": value})
+    return {**_without(row, "values"), "backed_up": value}
+
+
+def _without(row: Recorded, field: str) -> Recorded:
+    return cast(Recorded, {name: told for name, told in row.items() if name != field})
 
 
 def replay(
@@ -228,6 +234,7 @@ def _step(rows: list[Recorded], waiting: dict[str, Node]) -> Step:
     new = [node_id for node_id in made if waiting.pop(node_id, None)]
     told = {name: value for name, value in last.items() if name in Step.__annotations__}
     drawn = {"known": True, "made": new, "rewards": _added(rows), "values": {}}
+    told.setdefault("leader_q", None)
     return cast(Step, {**told, **drawn})
 
 
@@ -273,6 +280,8 @@ def _give_values(
             values = _values(nodes, row, now)
             now |= values
             step["values"] |= values
+        if rows and step["leader"] is not None:
+            step["leader_q"] = now.get(step["leader"])
     for node_id, node in tree.items():
         if node_id not in now or now[node_id] != node["q"]:
             steps[-1]["values"][node_id] = node["q"]
@@ -299,6 +308,6 @@ def _values(
         values[node_id] = row["q"]
         if (value := row.get("backed_up")) is not None:
             values |= values_above(nodes, node_id, row["parent"], row["q"], value, now.get)
-    if leader is not None:
+    if leader is not None and "leader_q" in row:
         values[leader] = row["leader_q"]
     return values

@@ -150,9 +150,9 @@ class TreeView {
     const key = item.fold ?? item;
     if (!this.made.has(key)) {
       const card = element("div", { class: "card", role: "treeitem", id: `card-${this.made.size}` },
-        letter(item.rank),
+        letter(item.rank), " ",
         element("span", { class: "words" }, element("span", { class: "label", dir: "auto" }, inWords(item.nodes?.[0] ?? item)),
-          element("span", { class: "id" })),
+          element("span", { class: "id", "aria-hidden": "true" })),
         element("span", { class: "toggle", "aria-hidden": "true" }),
         element("span", { class: "value" }, element("i", {})));
       this.made.set(key, card);
@@ -173,8 +173,7 @@ class TreeView {
     card.querySelector(".toggle").textContent = `+${shown.length}`;
     card.querySelector(".value").hidden = true;
     card.classList.toggle("faint", Boolean(matches) && !shown.some((node) => matches.has(node)));
-    const words = inWords(fold.nodes[0]);
-    card.setAttribute("aria-label", `${shown.length} nodes beside each other: ${words}`);
+    card.setAttribute("aria-label", `${shown.length} nodes beside each other: ${saidBy(fold.nodes[0])}`);
     card.setAttribute("aria-expanded", false);
     card.setAttribute("aria-level", fold.nodes[0].depth + 1);
   }

@@ -185,10 +185,14 @@ function isOut(node) {
   return Boolean(node.outNow);
 }
 
+/** The answer of a node as its card shows it, with its letter. */
+function saidBy(node) {
+  return `${letterOf(node.rank)} ${inWords(node)}`;
+}
+
 /** A node's name for a screen reader. */
 function nameOf(node, search) {
   const best = node === search.bestNow() ? ", best" : "";
   const signs = signsOf(node).map((sign) => `, ${sign}`).join("");
-  const group = node.rank === null ? "" : `, answer ${letterOf(node.rank)}`;
-  return `node ${node.id}${best}, q ${points(node.qNow)}, ${shorten(inWords(node), 80)}${group}${signs}`;
+  return `node ${node.id}${best}, q ${points(node.qNow)}, ${saidBy(node)}${signs}`;
 }
