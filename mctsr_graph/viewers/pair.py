@@ -95,8 +95,9 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[list[
 
 def _made(solution: Mapping[str, Any]) -> dict[str, Any]:
     """What a search was made with, and the settings that were not given beside those that were."""
-    made = {**(solution.get("made_with") or {})}
-    return made | made.pop("defaults", {})
+    made: dict[str, Any] = {**(solution.get("made_with") or {})}
+    defaults: dict[str, Any] = made.pop("defaults", {})
+    return made | defaults
 
 
 def lanes(
