@@ -171,7 +171,7 @@ def test_the_record_is_the_events_and_ends_with_the_answer(search: tuple[Solutio
 
 
 def test_a_row_takes_300_bytes_at_most(search: tuple[Solution, Told]) -> None:
-    large = {"index": 4096, "calls": 16384, "tokens": 98_765_432, "price": 123.456789012}
+    large = {"index": 4096, "calls": 16384, "tokens": 98_765_432, "price": 123.456789}
     for row in search[0].record:
         ids = {key: "4095" for key in ("node", "parent", "leader") if row[key] is not None}
         full = {**row, **large, **ids, "seconds": 98765.4, "chance": 0.1234}

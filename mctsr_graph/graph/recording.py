@@ -48,7 +48,7 @@ class Moment(NamedTuple):
         parent_rewards: Sequence[float] = (),
     ) -> Recorded:
         """A row about `node`, without what other nodes it has changed."""
-        leader = self.leader
+        leader, price = self.leader, price_told(self.usage)
         return Recorded(
             index=index,
             task=task,
@@ -63,7 +63,7 @@ class Moment(NamedTuple):
             calls=total_cost(self.usage)["calls"],
             tokens=tokens(self.usage),
             seconds=round(self.seconds, 1),
-            price=price_told(self.usage),
+            price=round(price, 6) if price is not None else None,
         )
 
 

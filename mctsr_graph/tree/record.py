@@ -62,7 +62,8 @@ class Recorded(TypedDict):
     seconds: float
     """Time spent waiting for the model so far, to a tenth of a second."""
     price: float | None
-    """What it has cost so far, in the currency of the prices; None where that is not known."""
+    """What it has cost so far, in the currency of the prices, to 6 decimals; None where that is not
+    known."""
 
 
 class Step(TypedDict):
