@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pydantic import with_config
 from typing_extensions import TypedDict
 
 from mctsr_graph.strategies.tuned.belief import believe
@@ -23,6 +24,7 @@ _LARGE = 256  # nodes from which on a tree is weighed for the choice alone
 Rule = Callable[[Mapping[str, Node], "MCTSrContext"], str | None]
 
 
+@with_config(use_attribute_docstrings=True)
 class AnswerClass(TypedDict):
     """Answers whose final answers are equal."""
 
@@ -38,6 +40,7 @@ class AnswerClass(TypedDict):
     """Probability to be the right class, as `belief` weighs votes, refinements and rewards."""
 
 
+@with_config(use_attribute_docstrings=True)
 class Choice(TypedDict):
     """Which answer was chosen, and why."""
 
@@ -46,6 +49,7 @@ class Choice(TypedDict):
     node: str | None
     """Id of the node that is returned."""
     final_answer: str | None
+    """The short answer that it states; None if it states none."""
     confidence: float | None
     """Chance of the chosen class; None if the node states no final answer."""
     margin: float | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic import with_config
 from typing_extensions import TypedDict
 
 from mctsr_graph.settings.prior import REFINING, SKILL, Prior
@@ -11,6 +12,7 @@ from mctsr_graph.settings.prior import REFINING, SKILL, Prior
 _ENOUGH = 30  # refinements that tell a model which mends from one that does not
 
 
+@with_config(use_attribute_docstrings=True)
 class RefiningBelief(TypedDict):
     """How often a refinement of a wrong answer is right, beside an independent answer.
 
@@ -22,11 +24,11 @@ class RefiningBelief(TypedDict):
     fresh: float
     """Chance that an independent answer is right."""
     share: float
-    """The first as a share of the second, on average ..."""
+    """`mended` as a share of `fresh`, on average."""
     low: float
-    """... and where 95 % of what is believed of it lies, ..."""
+    """The lower end of where 95 % of what is believed of `share` lies."""
     high: float
-    """... ends included."""
+    """The upper end."""
     seen: int
     """Refinements that it was told from."""
 
