@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 from mctsr_graph import MCTSrContext, SearchInterrupted, Solution, asolve, load_model, solve
 from mctsr_graph.benchmark.data_sets import load_problems
 from mctsr_graph.benchmark.ranking import auc
-from mctsr_graph.models import ChatTransformers
+from mctsr_graph.models import ChatTransformers, local_model
 from mctsr_graph.models.embedded import FOLDER
 from mctsr_graph.prompts import Prompts, draft_messages, evaluate_again_messages
 from mctsr_graph.text.final_answer import extract_final_answer
@@ -37,6 +38,30 @@ def model() -> Iterator[ChatTransformers]:
 
 def tree(solution: Solution) -> list[tuple[Any, ...]]:
     return [(n["answer"], n["critique"], n["rewards"]) for n in solution.tree.values()]
+
+
+async def test_its_files_are_read_outside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def digest(*args: Any) -> str:
+        threads.append(threading.current_thread())
+        return "digest"
+
+    monkeypatch.setattr(local_model, "digest_of_folder", digest)
+    chat = load_model("embedded")
+    assert isinstance(chat, ChatTransformers)
+    await chat.ainvoke("What is 12 * 8 + 5?")
+    chat.close()
+    async for _ in chat.astream("What is 12 * 8 + 5?"):
+        pass
+    chat.close()
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+
+
+def test_it_refuses_tools_in_langchains_way(model: ChatTransformers) -> None:
+    with pytest.raises(NotImplementedError, match="calls no tools"):
+        model.bind_tools([])
 
 
 async def test_its_first_answer_is_right_in_some_of_the_cases(model: ChatTransformers) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -65,6 +68,24 @@ def test_a_python_block_runs(place: str, tmp_path: Path, monkeypatch: pytest.Mon
         if "DATABASE_URL" in block:
             monkeypatch.setenv("DATABASE_URL", around.enter_context(postgres.server()))
         exec(compile(block, place, "exec"), {"__name__": "readme"})
+
+
+@pytest.mark.parametrize("page", ["README.md", "quick-start.md"])
+def test_the_command_for_a_provider_s_model_finds_its_answer(page: str, tmp_path: Path) -> None:
+    shown = re.findall(
+        r"^\$ mctsr (solve .*openai:gpt-5-mini.*)$", PAGES[page].read_text("utf-8"), re.M
+    )
+    with Provider() as server:
+        address = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": "none"}
+        done = subprocess.run(
+            [sys.executable, "-m", "mctsr_graph", *shlex.split(shown[0])],
+            cwd=tmp_path,
+            env={**os.environ, **address, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^24, \d+ % likely", done.stdout, re.M)
 
 
 async def test_the_service_of_the_page_answers(tmp_path: Path) -> None:
