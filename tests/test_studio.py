@@ -13,7 +13,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +36,7 @@ SHORT = {"profile": "paper", "max_rollouts": 2}
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of `langgraph dev`, with a model that needs no network."""
-    with served(tmp_path_factory.mktemp("studio"), "demo") as address:
-        yield address
-
-
-@contextmanager
-def served(folder: Path, model: str) -> Iterator[str]:
-    """`langgraph dev` over a folder, where it keeps its threads; its address."""
+    folder = tmp_path_factory.mktemp("studio")  # where the server keeps its threads
     for name in ("graphs", "langgraph.json"):
         (folder / name).symlink_to(ROOT / name)
     with socket.socket() as free:
@@ -57,7 +50,7 @@ def served(folder: Path, model: str) -> Iterator[str]:
         "LANGGRAPH_NO_VERSION_CHECK": "true",
         "LANGGRAPH_STRICT_MSGPACK": "true",
         "LANGSMITH_TRACING": "false",
-        "MCTSR_MODEL": model,
+        "MCTSR_MODEL": "demo",
         "PYTHONPATH": str(ROOT),
     }
     log = folder / "log.txt"
@@ -395,27 +388,6 @@ async def test_an_mcp_client_calls_the_search_as_a_tool(url: str) -> None:
         assert (failed.is_error, failed.content[0].text) == (True, "ConfigError")  # type: ignore[union-attr]
 
 
-@pytest.mark.timeout(300)  # a second server, and a model
-def test_each_graph_does_what_it_says_with_the_embedded_model(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="torch is not installed")
-    problem = "What is 12 * 8 - 70?"
-    said = {"messages": [{"role": "user", "content": problem}]}
-    with served(tmp_path, "embedded") as address, get_sync_client(url=address) as client:
-
-        def wait(graph: str, given: Any, **context: Any) -> Any:
-            return client.runs.wait(None, graph, input=given, context=context)
-
-        low: Any = {"max_calls": 4, "seed": 1}
-        assert wait("mctsr", {"problem": problem}, **low)["final_answer"] == "26"
-        message = wait("chat", said, **low)["messages"][-1]
-        assert message["response_metadata"]["mctsr"]["final_answer"] == "26"
-        told = wait("pipeline", {"problem": problem}, **low)
-        assert (told["final_answer"], "26" in told["explanation"]) == ("26", True)
-        messages = wait("math_agent", said, max_calls=6)["messages"]
-        assert [one["type"] for one in messages] == ["human", "ai", "tool", "ai"]
-        assert messages[-1]["content"].startswith("Final answer: 26")
-
-
 # --------------------------------------------------------------------------- without a server
 def test_a_form_that_fills_in_its_defaults_changes_no_setting() -> None:
     shown = Form.model_json_schema()["properties"]
@@ -464,6 +436,42 @@ def test_importing_the_graphs_loads_no_model() -> None:
     )
     named = {**os.environ, "MCTSR_MODEL": "huggingface:no/such-model"}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=named, check=True)
+
+
+ASKING = """
+import asyncio, json
+from graphs import chat, form, math_agent, mctsr, pipeline
+
+async def ask(graph, given, context):
+    return await graph.ainvoke(given, context=context)
+
+async def main():
+    problem, few = "What is 12 * 8 - 70?", form.Settings(max_calls=4, seed=1)
+    said = {"messages": problem}
+    found = [(await ask(mctsr.graph, {"problem": problem}, few))["final_answer"]]
+    message = (await ask(chat.graph, said, few))["messages"][-1]
+    found += [message.response_metadata["mctsr"]["final_answer"]]
+    told = await ask(pipeline.graph, {"problem": problem}, few)
+    found += [told["final_answer"], "26" in told["explanation"]]
+    budget = math_agent.AgentSettings(max_calls=6)
+    messages = (await ask(math_agent.graph, said, budget))["messages"]
+    found += [[one.type for one in messages], messages[-1].text.partition("\\n")[0]]
+    print(json.dumps(found))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.timeout(300)  # torch is loaded by another process
+def test_each_graph_does_what_it_says_with_the_embedded_model() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    named = {**os.environ, "MCTSR_MODEL": "embedded", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-c", ASKING], cwd=ROOT, env=named, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    types = ["human", "ai", "tool", "ai"]
+    assert json.loads(done.stdout) == ["26", "26", "26", True, types, "Final answer: 26"]
 
 
 def test_make_studio_starts_the_server() -> None:

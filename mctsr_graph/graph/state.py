@@ -14,9 +14,14 @@ from mctsr_graph.calls.usage import Usage, no_usage, price_told
 from mctsr_graph.graph.checksum import Checksum
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.settings.question import Block, Question
-from mctsr_graph.strategies.choose import Choice
+from mctsr_graph.strategies.choose import AnswerClass, Choice
+from mctsr_graph.strategies.tuned.refining import RefiningBelief
 from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.tree import Node, merge
+
+# Forms describe what a search returns; the strategies themselves need no pydantic
+for _told in (AnswerClass, Choice, RefiningBelief):
+    with_config(use_attribute_docstrings=True)(_told)
 
 ROLLOUT = ("select", "critique", "refine", "evaluate", "backpropagate")
 """The nodes of one rollout in order, a superstep each; the last leads back to the first."""

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import with_config
 from typing_extensions import TypedDict
 
 from mctsr_graph.strategies.tuned.belief import believe
@@ -24,7 +23,6 @@ _LARGE = 256  # nodes from which on a tree is weighed for the choice alone
 Rule = Callable[[Mapping[str, Node], "MCTSrContext"], str | None]
 
 
-@with_config(use_attribute_docstrings=True)
 class AnswerClass(TypedDict):
     """Answers whose final answers are equal."""
 
@@ -40,7 +38,6 @@ class AnswerClass(TypedDict):
     """Probability to be the right class, as `belief` weighs votes, refinements and rewards."""
 
 
-@with_config(use_attribute_docstrings=True)
 class Choice(TypedDict):
     """Which answer was chosen, and why."""
 

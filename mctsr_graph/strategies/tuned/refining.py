@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import with_config
 from typing_extensions import TypedDict
 
 from mctsr_graph.settings.prior import REFINING, SKILL, Prior
@@ -12,7 +11,6 @@ from mctsr_graph.settings.prior import REFINING, SKILL, Prior
 _ENOUGH = 30  # refinements that tell a model which mends from one that does not
 
 
-@with_config(use_attribute_docstrings=True)
 class RefiningBelief(TypedDict):
     """How often a refinement of a wrong answer is right, beside an independent answer.
 
