@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
+
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from mctsr_graph import MCTSrContext, SearchInterrupted, Solution, asolve, load_model, solve
 from mctsr_graph.benchmark.data_sets import load_problems
@@ -47,14 +50,20 @@ async def test_its_files_are_read_outside_the_event_loop(monkeypatch: pytest.Mon
         threads.append(threading.current_thread())
         return "digest"
 
+    async def reply(*args: Any, **kwargs: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("4"))])
+
+    async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+        yield ChatGenerationChunk(message=AIMessageChunk("4"))
+
     monkeypatch.setattr(local_model, "digest_of_folder", digest)
+    monkeypatch.setattr(ChatTransformers, "_agenerate", reply)
+    monkeypatch.setattr(ChatTransformers, "_astream", stream)
     chat = load_model("embedded")
     assert isinstance(chat, ChatTransformers)
-    await chat.ainvoke("What is 12 * 8 + 5?")
+    assert (await chat.ainvoke("2 + 2?")).text == "4"
     chat.close()
-    async for _ in chat.astream("What is 12 * 8 + 5?"):
-        pass
-    chat.close()
+    assert [chunk.text async for chunk in chat.astream("2 + 2?")][0] == "4"
     assert len(threads) == 2
     assert threading.main_thread() not in threads
 
