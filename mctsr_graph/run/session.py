@@ -39,11 +39,11 @@ from mctsr_graph.graph.identity_v1 import (
     fingerprint_v1,
 )
 from mctsr_graph.graph.integrity import check_search, values_of
+from mctsr_graph.graph.output import Progress
 from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import (
     MCTSrInput,
     MCTSrState,
-    Progress,
     overwrite,
     report_of,
     supersteps,
@@ -214,7 +214,7 @@ class SearchRun:
                 "mctsr_model": self._spec.model_name,
                 **{f"mctsr_{role}": name for role, name in self._spec.other_names.items()},
                 **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
-                **({} if reading.is_usual else {"mctsr_final_answer": "given"}),
+                **({"mctsr_final_answer": reading.kind} if reading.kind else {}),
                 "mctsr_settings": json.dumps(self._settings),
                 **(self._spec.stage.metadata if self._spec.stage is not None else {}),
             }

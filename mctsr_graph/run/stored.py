@@ -48,6 +48,8 @@ class StoredSearch(NamedTuple):
     """The names that "judge_model" and "critic_model" were given by."""
     blocks: Sequence[Block] = ()
     """Pictures and files that go with the problem."""
+    is_text: bool = False
+    """Whether it is for a text that states no final answer (`final_answer=False`)."""
     calls: int = 0
     """Model calls made."""
     damage: str = ""
@@ -254,6 +256,7 @@ def _stored(thread_id: str, values: Mapping[str, Any], told: Mapping[str, str]) 
             if f"mctsr_{role}" in told
         },
         blocks=values.get("attachments") or (),
+        is_text=told.get("mctsr_final_answer") == "text",
         calls=total_cost(values.get("usage") or {})["calls"],
     )
 
