@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateSnapshot
 
 from mctsr_graph.calls.journal import CallJournal, Told
+from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.errors import CheckpointError
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.identity_v1 import shown_context
@@ -47,6 +48,8 @@ class StoredSearch(NamedTuple):
     """The names that "judge_model" and "critic_model" were given by."""
     blocks: Sequence[Block] = ()
     """Pictures and files that go with the problem."""
+    calls: int = 0
+    """Model calls made."""
     damage: str = ""
     """Why it cannot be read, or "". Then nothing else is known of it but its thread_id."""
 
@@ -249,6 +252,7 @@ def _stored(thread_id: str, values: Mapping[str, Any], told: Mapping[str, str]) 
             if f"mctsr_{role}" in told
         },
         blocks=values.get("attachments") or (),
+        calls=total_cost(values.get("usage") or {})["calls"],
     )
 
 
