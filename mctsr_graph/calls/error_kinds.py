@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from mctsr_graph.errors import MCTSrError, bubbles_up
 
@@ -135,7 +135,7 @@ def _by_status(status: int, words: str) -> Kind:
 def status_of(error: BaseException) -> int | None:
     """The HTTP status of a failure, wherever the client keeps it."""
     body = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-    found = [getattr(error, name, None) for name in ("status_code", "status", "code")]
+    found: list[Any] = [getattr(error, name, None) for name in ("status_code", "status", "code")]
     found += [getattr(getattr(error, "response", None), "status_code", None), body.get("code")]
     numbers = (int(s) for s in found if isinstance(s, int) or _NUMBER.fullmatch(str(s)))
     return next((s for s in numbers if 400 <= s < 600), None)
