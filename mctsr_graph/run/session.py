@@ -466,6 +466,11 @@ def _made_with(spec: SolveSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
         "seed": spec.context.seed,
         **settings,
         "version": package_version(),
+        "defaults": {
+            name: value
+            for name, value in spec.context.model_dump(mode="json").items()
+            if name not in settings
+        },
     }
 
 

@@ -103,8 +103,10 @@ def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
         check_search(values, stored.thread_id, told=found.metadata)
         search.hold(values)
         so_far = search.so_far(stored.stop_reason)
-        seed = so_far.made_with["seed"]
-        return replace(so_far, made_with={"seed": seed, **_made(stored, saver, found)})
+        here, made = so_far.made_with, _made(stored, saver, found)
+        if made["version"] == here["version"]:  # else what is the default now may not have been
+            made["defaults"] = here["defaults"]
+        return replace(so_far, made_with={"seed": here["seed"], **made})
 
 
 def stored_calls(path: str | Path, stored: StoredSearch) -> list[Told]:
