@@ -214,7 +214,7 @@ class SearchRun:
                 "mctsr_model": self._spec.model_name,
                 **{f"mctsr_{role}": name for role, name in self._spec.other_names.items()},
                 **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
-                **({} if reading.is_usual else {"mctsr_final_answer": "given"}),
+                **({"mctsr_final_answer": reading.kind} if reading.kind else {}),
                 "mctsr_settings": json.dumps(self._settings),
                 **(self._spec.stage.metadata if self._spec.stage is not None else {}),
             }

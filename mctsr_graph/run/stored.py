@@ -50,6 +50,8 @@ class StoredSearch(NamedTuple):
     """Pictures and files that go with the problem."""
     calls: int = 0
     """Model calls made."""
+    is_text: bool = False
+    """Whether it is for a text that states no final answer (`final_answer=False`)."""
     damage: str = ""
     """Why it cannot be read, or "". Then nothing else is known of it but its thread_id."""
 
@@ -255,6 +257,7 @@ def _stored(thread_id: str, values: Mapping[str, Any], told: Mapping[str, str]) 
         },
         blocks=values.get("attachments") or (),
         calls=total_cost(values.get("usage") or {})["calls"],
+        is_text=told.get("mctsr_final_answer") == "text",
     )
 
 
