@@ -1,25 +1,27 @@
 """A tool in an agent: LangChain's create_agent calls the search where it has to be sure."""
 
+import sys
 from typing import Any
 
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage
 
-from examples.scripted import PROBLEM, pupil
-from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, create_mctsr_tool
+from examples.scripted import PROBLEM, model_or, reply
+from mctsr_graph import MCTSrContext, Solution, create_mctsr_tool
+
+CALL = {"name": "solve_math", "id": "1", "args": {"problem": PROBLEM, "max_calls": 12}}
 
 
-def main() -> None:
+def main(name: str | None = None) -> None:
     """Ask an agent; print what the search says meanwhile, the answer, and the tree's size."""
     tool = create_mctsr_tool(
-        pupil(),
-        context=MCTSrContext(max_rollouts=2),
-        per_call={"max_rollouts": 8},  # the agent may ask for up to 8
+        model_or(name, reply),
+        context=MCTSrContext(profile="paper", max_calls=8),
+        per_call={"max_calls": 35},  # the agent may ask for up to 35
     )
-    call = {"name": "solve_math", "id": "1", "args": {"problem": PROBLEM, "max_rollouts": 3}}
-    secretary = ScriptedChatModel(replies=[AIMessage("", tool_calls=[call]), "26 are left."])
-    agent = create_agent(secretary, tools=[tool])
-    question: Any = {"messages": "How many muffins are left? Be sure."}
+    writer = model_or(name, [AIMessage("", tool_calls=[CALL]), "26 are left."])
+    agent = create_agent(writer, tools=[tool])
+    question: Any = {"messages": f"{PROBLEM} Use the tool to be sure."}
     mode: str
     part: Any
     for mode, part in agent.stream(question, stream_mode=["custom", "values"]):
@@ -28,9 +30,10 @@ def main() -> None:
         elif part["type"] == "mctsr.rollout":
             print("rollout", part["index"], "of call", part["tool_call_id"], "best", part["best"])
     print(output["messages"][-1].text)
-    solution = Solution.from_dict(output["messages"][-2].artifact)
-    print(len(solution.tree), "answers were tried")
+    for message in output["messages"]:
+        if message.type == "tool":  # its artifact is the whole search
+            print(len(Solution.from_dict(message.artifact).tree), "answers were tried")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

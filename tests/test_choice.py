@@ -72,10 +72,11 @@ def test_the_reasons_for_an_unlikely_choice_have_a_negative_margin() -> None:
     assert reasons["margin"] < 0
 
 
-def test_a_choice_without_a_final_answer_has_no_confidence() -> None:
-    tree = tree_of((None, None, [5.0]), (None, None, [9.0]))
-    reasons = explain(tree, CONTEXT, "max_q", "1")
-    assert (reasons["confidence"], reasons["margin"], reasons["classes"]) == (None, None, [])
+def test_a_choice_without_a_final_answer_has_no_confidence_while_others_state_one() -> None:
+    tree = tree_of((None, None, [5.0]), (None, "9", [9.0]))
+    reasons = explain(tree, CONTEXT, "max_q", "0")
+    assert (reasons["confidence"], reasons["margin"]) == (None, None)
+    assert ("means" in reasons, len(reasons["classes"])) == (False, 1)
 
 
 @pytest.mark.parametrize("rule", list(CHOICES))

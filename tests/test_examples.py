@@ -19,31 +19,86 @@ from training.texts import OUTSIDE
 EXPECTED = {
     "solve_offline": "26 after 3 rollouts",
     "stream_events": "4 2 -> 4 80.0",
-    "resume": "2 rollouts, 10 calls made this time\n4 rollouts, 8 calls made this time\n"
-    "4 rollouts, 0 calls made this time\n",
-    "own_judge": "26 [[-100.0, -100.0], [100.0, 100.0], [100.0]]\n0 calls for rewards",
     "own_strategy": "26 [None, None, None, '0', '3']",
-    "second_judge": "26 [[-95.0, -95.0], [90.0, 90.0], [90.0]]\n5 of 10 calls",
     "tracing": "rollout 0: draft took 70 tokens\nrollout 0: evaluate took 182 tokens\n"
     "rollout 1: critique took 145 tokens\n",
     "steering": "without node 1, the answer is 50\nafter a critique by Ann, it is 26\n"
     "and undone twice, 26 again\n",
-    "edit_critique": "the node says:  Multiply 12 by 8. -> 26",
     "router": "4 | (no need to explain)\n26 | Twelve trays of eight",
     "chain": "{'12': '6', '60': '12', '360': '24'}",
     "parent_checkpointer": "stopped at call 8\n26 after 19 calls, one of them made twice",
     "fork": "exploration 0: depths [0, 1, 2, 1, 2, 3, 1]\nexploration 200: depths [0, 1, 2, 3, ",
     "own_prompt": "the critic was told: Ask three short questions",
-    "agent_tool": "26 are left.\n4 answers were tried",
+    "agent_tool": "26 are left.\n3 answers were tried",
     "chat_agent": "math_expert: 12 * 8 = 96 muffins, and 96 - 70 = 26.",
     "middleware": "answered: 4\nsearched: 12 * 8 = 96 muffins",
+    "code_tests": "Stopped (passed).\nrewards: [[-33.3, -33.3], [100.0]]\n",
+    "by_schema": '2 say {"count": 12, "item": "egg"}\n1 say {"count": 10, "item": "egg"}\n'
+    "order: item='egg' count=12\n",
+    "person": "the person's choice: 26\n",
+    "two_models": "Settled at call 6 of 10.\n",
 }
+BY_JOB = ("agent_tool", "batch_csv", "by_schema", "code_tests", "free_text", "person", "two_models")
+
+
+@pytest.fixture(autouse=True)
+def _no_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MCTSR_MODEL", raising=False)
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_an_example_runs_offline(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     importlib.import_module(f"examples.{name}").main()
     assert EXPECTED[name] in capsys.readouterr().out
+
+
+def test_a_batch_goes_on_with_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module("examples.batch_csv").main()
+    told = capsys.readouterr().out
+    first, second = re.findall(r"(\d+) calls in all; after a second run still (\d+)", told)[0]
+    assert first == second
+    # 12 = 2² * 3 has 3 * 2 divisors, 60 = 2² * 3 * 5 has 12, 360 = 2³ * 3² * 5 has 24
+    assert [line.split(",")[1] for line in told.splitlines()[2:5]] == ["6", "12", "24"]
+
+
+def test_a_text_without_a_final_answer_says_what_its_confidence_means(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    importlib.import_module("examples.free_text").main()
+    told = capsys.readouterr().out
+    assert told.startswith("Come and eat with us on Saturday")
+    assert "The judge prefers this one to all others with a chance of over 99 %" in told
+    assert told.endswith(" means preferred\n")
+
+
+def test_the_service_answers_and_refuses(tmp_path: Path) -> None:
+    client_of = pytest.importorskip("fastapi.testclient").TestClient
+    from examples.service import build
+
+    with client_of(build(kept=tmp_path / "service.db")) as client:
+        assert client.get("/health").json() == {"status": "ok"}
+        told = client.post("/solve", json={"problem": PROBLEM, "max_calls": 35}).json()
+        assert (told["final_answer"], told["verdict"]["cost"][:5]) == ("50", "Cost:")
+        for wrong in ({"problem": ""}, {"problem": PROBLEM, "max_calls": 1000}):
+            assert client.post("/solve", json=wrong).status_code == 422
+
+
+@pytest.mark.parametrize("name", BY_JOB)
+def test_an_example_by_job_asks_the_model_that_is_named(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here one that knows nothing: the search ends all the same, and what it found is told."""
+    monkeypatch.setenv("MCTSR_MODEL", "demo")
+    importlib.import_module(f"examples.{name}").main()
+    assert capsys.readouterr().out
+
+
+def test_every_example_is_listed_with_a_sentence() -> None:
+    import examples
+
+    listed = re.findall(r"^- (\w+): \S.*\.$", examples.__doc__ or "", re.MULTILINE)
+    files = {file.stem for file in Path("examples").glob("*.py")} - {"__init__", "scripted"}
+    assert sorted(listed) == sorted(files)
 
 
 async def test_the_chain_runs_many_at_once_without_threads_too() -> None:

@@ -167,3 +167,13 @@ def test_an_answer_of_yours_is_read_in_the_same_way() -> None:
     steer(other, config, prune("1"), by="Ann")
     with pytest.raises(ConfigError, match="reads final answers in its own way"):
         steer(other, config, mine, by="Ann")
+
+
+def test_what_is_read_is_what_is_asked_for() -> None:
+    form = "Finish with one line: The city is: <name>"
+    asked = model(*SAID)
+    solve("The capital?", asked, context=FIVE, final_answer=FinalAnswer(read=said, form=form))
+    assert all(form in str(call.messages[-1].content) for call in asked.calls)
+    assert not any("boxed" in str(call.messages) for call in asked.calls)
+    with pytest.raises(ConfigError, match="form is 3, allowed a text"):
+        FinalAnswer(form=3)  # type: ignore[arg-type]

@@ -48,7 +48,7 @@ def test_what_is_not_known_is_said(found: Solution) -> None:
     )  # fmt: skip
     assert told.summary().splitlines() == [
         "No final answer is stated, so how likely it is to be right is not known.",
-        "A single draft stated no final answer. When it was settled is not known.",
+        "It is the first draft. When it was settled is not known.",
         "Cost: 1 call in 1 rollout, tokens not known, price not known.",
         "Not over yet.",
     ]
@@ -121,6 +121,19 @@ def test_a_damaged_dict_is_refused(found: Solution, damage: dict[str, Any], told
 
 
 def test_an_answer_that_states_no_final_one_is_printed() -> None:
-    model = ScriptedChatModel(replies=lambda call: "Rain on the pond, again.")
+    model = ScriptedChatModel(replies=lambda call: "Rain on\nthe \x1b[1mpond, again.")
     told = str(solve("Write a haiku.", model, context=MCTSrContext(max_calls=3)))
-    assert told.startswith("Rain on the pond, again.\n\nNo final answer is stated")
+    assert told.startswith("Rain on\nthe ?[1mpond, again.\n\nNo final answer is stated")
+
+
+def test_it_says_who_judged_where_that_was_no_name(keyed: ScriptedChatModel) -> None:
+    teacher = ScriptedChatModel(replies=lambda call: "Score: 5")
+    made = solve("How many?", keyed, judge_model=teacher, context=PAPER).made_with
+    assert (made["model"], made["judge_model"]) == ("ScriptedChatModel:", "ScriptedChatModel:")
+    made = solve("How many?", keyed, judge=len_of, context=PAPER).made_with
+    assert made["judge"] == "tests.test_solution.len_of"
+    assert "judge_model" not in made
+
+
+def len_of(problem: str, answer: str) -> float:
+    return len(answer)

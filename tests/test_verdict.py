@@ -75,7 +75,14 @@ def test_a_verdict_tells_what_a_reader_asks() -> None:
     verdict = verdict_of(found((*FIVE, 0.58), (*FOUR, 0.15)))
     says = verdict.pop("says")
     assert verdict == {
-        **{"answer": "5", "chance": 0.58, "nodes": 3, "standing": "clear", "rule": "weighted"},
+        **{
+            "answer": "5",
+            "chance": 0.58,
+            "means": "right",
+            "nodes": 3,
+            "standing": "clear",
+            "rule": "weighted",
+        },
         **{"runner_up": "4", "runner_up_chance": 0.15, "runner_up_nodes": 2},
         **{"first": "4", "first_agrees": False, "settled": 10, "calls": 35, "tokens": 12_345},
         **{"unmetered_calls": 0, "seconds": 12.3, "cost": 0.0125, "rollouts": 4, "is_over": True},

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
 from mctsr_graph.calls.usage import no_cost
+from mctsr_graph.cli.doing import hearing
 from mctsr_graph.cli.streams import SafeConsole
 from mctsr_graph.cli.terminal import cost_table, show
 from mctsr_graph.cli.watch import answer_first, line, place, progress
@@ -136,3 +137,24 @@ def test_a_search_interrupted_says_the_best_with_its_chance() -> None:
         "p", ScriptedChatModel(replies=keyed_reply), context=MCTSrContext(max_calls=5)
     )
     assert _so_far(found) == f"best so far: {found.verdict['says']['likely']}"
+
+
+def test_what_is_asked_for_is_told_as_each_call_begins() -> None:
+    told: list[str] = []
+    model, context = ScriptedChatModel(replies=keyed_reply), MCTSrContext(profile="paper")
+    one = context.model_copy(update={"max_rollouts": 1})
+    with hearing(told.append):
+        solve("How many?", model, context=one)
+    assert told == ["drafting", "judging", "criticising", "refining", "judging", "judging"]
+    solve("How many?", model, context=one)
+    assert len(told) == 6
+
+
+def test_a_bar_names_what_is_asked_for_and_the_best_so_far() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100, color_system=None)
+    model, context = ScriptedChatModel(replies=keyed_reply), MCTSrContext()
+    with progress(console, context) as on_event:
+        on_event(EVENT)
+        solve("How many?", model, context=context.model_copy(update={"max_calls": 2}))
+    assert "drafting; best 26, 58 % likely; call 12 of 35" in screen.getvalue()

@@ -20,6 +20,8 @@ FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="The file that --checkpoint named.")
 ]
 
+_WIDE = 80  # columns of a terminal for the frame of a table
+
 
 def list_command(
     file: FileArgument,
@@ -38,7 +40,12 @@ def list_command(
                 stored.final_answer or "-",
                 stored.damage or stored.stop_reason or "unfinished",
             )
-        stdout().print(table)
+        out = stdout()
+        if out.is_terminal and out.room < _WIDE:
+            table.box, table.pad_edge, table.columns[0].no_wrap = None, False, True
+            out.print(table, soft_wrap=False, width=out.room)
+        else:
+            out.print(table)
         if len(found) > most:
             err.print(f"note: {len(found) - most} earlier searches are left out; --most shows more")
 

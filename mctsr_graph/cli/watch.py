@@ -14,6 +14,7 @@ from rich.table import Column
 from rich.text import Text
 
 from mctsr_graph.calls import outage
+from mctsr_graph.cli.doing import hearing
 from mctsr_graph.graph.events import Best, Event, RolloutEvent
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import OnChange, OnEvent
@@ -77,13 +78,20 @@ def progress(err: Console, context: MCTSrContext) -> Iterator[Callable[[Event], 
     if err.width >= 60:  # a bar would leave too little of the words
         columns.insert(1, BarColumn(bar_width=24 if err.width >= 100 else 10))
     with Progress(*columns, console=err, transient=True, expand=True) as bar:
-        task = bar.add_task(_BEGINS, total=1.0)
+        task, best = bar.add_task(_BEGINS, total=1.0), ""
 
         def advance(event: Event) -> None:
-            done = place(event, context)[0] if event["type"] == "mctsr.rollout" else None
-            bar.update(task, completed=done, description=answer_first(event, context, err.width))
+            nonlocal best
+            done, told = None, answer_first(event, context, err.width)
+            if event["type"] == "mctsr.rollout":
+                done, best = place(event, context)[0], told
+            bar.update(task, completed=done, description=told)
 
-        yield advance
+        def tell(doing: str) -> None:
+            bar.update(task, description=f"{doing}; {best}" if best else doing)
+
+        with hearing(tell):
+            yield advance
 
 
 def place(event: RolloutEvent, context: MCTSrContext) -> tuple[float, str]:

@@ -7,11 +7,12 @@ from typing import Any
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage, add_usage
 from mctsr_graph.graph.recording import Judged
-from mctsr_graph.graph.rollout import failures, known_answers, rewards
+from mctsr_graph.graph.rollout import compared, failures, known_answers, rewards
 from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
+from mctsr_graph.tree.comparisons import add_comparisons
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Patch, add_rewards, merge
 
@@ -46,7 +47,10 @@ async def judge_the_rest(services: Services, state: MCTSrState, run: Run) -> dic
     ]
     replies = await services.judge(cases, services.asker(state, run), run.way) if cases else []
     for node_id, own in zip(unjudged, replies, strict=True):
-        change = add_rewards(tree, node_id, rewards(own))
+        change = merge(
+            add_rewards(tree, node_id, rewards(own)),
+            [add_comparisons(tree, node_id, compared(own))],
+        )
         changed = merge(tree, [change])
         own_patch = merge(change, [strategy.backpropagate(changed, node_id, context)])
         patch = merge(patch, [own_patch])

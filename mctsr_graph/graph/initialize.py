@@ -12,7 +12,7 @@ from mctsr_graph import prompts as say
 from mctsr_graph.calls.request import Reply
 from mctsr_graph.calls.usage import add_usage
 from mctsr_graph.graph.recording import Moment, roots_recorded
-from mctsr_graph.graph.rollout import failures, rewards
+from mctsr_graph.graph.rollout import compared, failures, rewards
 from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
@@ -65,6 +65,8 @@ async def make_roots(
             is_dummy = i >= len(written)
             stated = None if is_dummy else reading.of(answer)
             root = _root(tree, answer, stated, earned, truncated, is_dummy)
+            if told := compared(own):
+                root["compared"] = told
             if i < len(written) and answer in again:
                 root = as_copy(tree, root)
             tree = merge(tree, [add_child(tree, root)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import NotRequired
+from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -14,6 +14,7 @@ from mctsr_graph.settings.reading import USUAL, FinalAnswer
 from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.hostile import is_suspicious
 from mctsr_graph.tree.classes import classified
+from mctsr_graph.tree.comparisons import Compared, add_comparisons, joined
 from mctsr_graph.tree.copies import as_copy
 from mctsr_graph.tree.steered import Steering
 from mctsr_graph.tree.task import Kind, Task
@@ -50,6 +51,10 @@ class Leaf(TypedDict):
     """The new answer's rewards, points; written by evaluate."""
     parent_rewards: list[float]
     """The refined node's further rewards, points; written by evaluate."""
+    compared: NotRequired[Compared]
+    """The new answer's comparisons, as in `Node`, of a judge that compares."""
+    parent_compared: NotRequired[Compared]
+    """The refined node's further comparisons."""
     failures: list[Failure]
     lost: bool
     """True once a failure has cost this rollout its new answer."""
@@ -99,9 +104,11 @@ def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
 def with_rewards(leaf: Leaf, own: Sequence[Reply], again: Sequence[Reply]) -> Patch:
     """Note the rewards of the new answer, and further ones of the answer it refines."""
     earned = rewards(own)
+    told = {"compared": compared(own), "parent_compared": compared(again)}
     return {
         "rewards": earned,
         "parent_rewards": rewards(again),
+        **{name: shares for name, shares in told.items() if shares},
         "lost": not earned,
         "failures": [
             *failures(own, "evaluate", leaf["rollout"]),
@@ -121,6 +128,11 @@ def rewards(replies: Iterable[Reply]) -> list[float]:
             found.append(reply.value)
             seen.add(reply.digest)
     return found
+
+
+def compared(replies: Iterable[Reply]) -> Compared:
+    """What a judge that compares said in evaluations; nothing of failed ones."""
+    return joined(*(reply.compared for reply in replies if reply.code is None))
 
 
 def certain_alike(leaves: Sequence[Leaf]) -> list[Leaf]:
@@ -173,7 +185,9 @@ def grow(
     parent = leaf["parent"]
     if leaf["lost"] or leaf["answer"] is None:
         return None, {}
-    patch = add_rewards(tree, parent, leaf["parent_rewards"]) if parent is not None else {}
+    patch: Patch = {}
+    if parent is not None:
+        patch = _judged(tree, parent, leaf["parent_rewards"], leaf.get("parent_compared"))
     grown: Tree = merge(tree, [patch])
     child = new_node(
         grown,
@@ -186,26 +200,31 @@ def grow(
         truncated=leaf["truncated"],
         suspicious=is_suspicious(leaf["answer"]),
     )
-    if "parents" in leaf:
-        child["parents"] = leaf["parents"]
+    kept: Any = {name: leaf[name] for name in ("parents", "compared") if name in leaf}
+    child = {**child, **kept}
     child = as_copy(grown, child) if leaf.get("certain") else child
     same = leaf.get("joins") or (parent if leaf["task"] == "evaluate" else None)
     if same is None and strategy.merges_equal_answers:
         same = child["duplicate_of"]
     if same is not None:
         # Differs: the official code also hangs the node under its newest parent
-        joined, change = same, add_rewards(grown, same, leaf["rewards"])
+        target, change = same, _judged(grown, same, leaf["rewards"], leaf.get("compared"))
     else:
-        joined, change = child["id"], add_child(grown, child)
+        target, change = child["id"], add_child(grown, child)
         whole = merge(grown, [change])
         change = merge(change, [classified(whole, child["id"], reading.comparing)])
     patch = merge(patch, [change])
     if "steering" in leaf:
-        before = tree[joined].get("steering", []) if joined in tree else []
-        patch = merge(patch, [{joined: {"steering": [*before, *leaf["steering"]]}}])
-    for touched in [joined] if parent is None else [parent, joined]:
+        before = tree[target].get("steering", []) if target in tree else []
+        patch = merge(patch, [{target: {"steering": [*before, *leaf["steering"]]}}])
+    for touched in [target] if parent is None else [parent, target]:
         patch = merge(patch, [strategy.backpropagate(merge(tree, [patch]), touched, context)])
-    return merge(tree, [patch])[joined], patch
+    return merge(tree, [patch])[target], patch
+
+
+def _judged(tree: Tree, node_id: str, rewards: list[float], told: Compared | None) -> Patch:
+    """The patch that adds what a judge said to a node."""
+    return merge(add_rewards(tree, node_id, rewards), [add_comparisons(tree, node_id, told or {})])
 
 
 def _charge(leaf: Leaf, role: Role, replies: Sequence[Reply]) -> Patch:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.calls.request import Model
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.graph.forms import asking_for_json
+from mctsr_graph.graph.forms import worded
 from mctsr_graph.graph.labels import Label, label_of
 from mctsr_graph.judges import BoundJudge, JudgeLike, bind_judge
+from mctsr_graph.judges.registry import NAMED, OF_TEXTS
 from mctsr_graph.models.load import lazy_model
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
@@ -31,7 +32,7 @@ class SearchOptions(TypedDict, total=False):
     judge_model: Model | str | None
     critic_model: Model | str | None
     strategy: Strategy | None
-    final_answer: Read | type | FinalAnswer | None
+    final_answer: Read | type | FinalAnswer | Literal[False] | None
     journal: CallJournal | None
 
 
@@ -82,14 +83,12 @@ class SearchSpec:
         others = [options.get("judge_model"), options.get("critic_model")]
         is_named = model is None or any(isinstance(one, str) for one in [model, *others])
         reading = as_final_answer(options.get("final_answer"))
-        prompts = options.get("prompts") or Prompts()
-        if reading.schema is not None:
-            prompts = asking_for_json(prompts, reading.schema)
+        named = OF_TEXTS if reading.is_text else NAMED
         return cls(
             model=lazy_model(model),
-            prompts=prompts,
+            prompts=worded(options.get("prompts") or Prompts(), reading),
             reading=reading,
-            bound_judge=bind_judge(options.get("judge"), options.get("judge_model")),
+            bound_judge=bind_judge(options.get("judge"), options.get("judge_model"), named),
             critic=None if others[1] is None else lazy_model(others[1]),
             given=as_strategy(options.get("strategy")),
             journal=options.get("journal"),

@@ -18,6 +18,7 @@ from mctsr_graph.errors import MCTSrError, ReplyError, ScoreError, bubbles_up
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.strategy import Strategy
+from mctsr_graph.text.digests import digest_of
 from mctsr_graph.text.reward_scale import RANGE, is_on_scale
 
 # Samples of a rollout, at most; the further requests of one sample are numbered behind them
@@ -63,6 +64,9 @@ class JudgeCalls:
     """What came of them."""
     error: Exception | None = None
     """What the model raised that is to end the search."""
+    compared: dict[str, list[float]] = field(default_factory=dict)
+    """Where the judge compares: by the text of another answer, whether this one is better (1),
+    worse (0) or equally good (1/2), for each time that it was asked."""
 
     @property
     def context(self) -> MCTSrContext:
@@ -201,6 +205,7 @@ async def _judged(judge: Judge, calls: JudgeCalls) -> Reply:
         shorten(why),
         digest=only and only.digest,
         is_certain=only is not None and only.is_certain,
+        compared={digest_of(text): told for text, told in calls.compared.items()},
     )
 
 

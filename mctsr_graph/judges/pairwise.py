@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
@@ -44,6 +44,16 @@ class Pairwise:
     )
     end: str = "Finish with one line of this form:\nBetter: <A or B>"
 
+    @classmethod
+    def of_texts(cls) -> Self:
+        """One for texts that state no final answer, which may be equally good."""
+        return cls(
+            ask="Compare the texts A and B above as a strict reader. Better is the one that does "
+            "more of what was asked for, and nothing else; then content and language count, and "
+            "length does not. If neither is better, they are equal.",
+            end="Finish with one line of this form:\nBetter: <A, B or equal>",
+        )
+
     @property
     def reward_calls(self) -> int:
         """Model calls of one reward, at most."""
@@ -55,8 +65,9 @@ class Pairwise:
         rng = random.Random(derive_seed(calls.context.seed, "rivals", case.rollout, case.sample))
         rivals = rng.sample(others, min(self.rivals, len(others)))
         pairs = [(case.answer, rival) for rival in rivals]
-        wins = await self.compare(case.problem, pairs, calls)
-        return scaled(sum(wins) + 0.5, len(wins) + 1)
+        told = await self._told(case.problem, pairs, calls)
+        calls.compared.update(zip(rivals, told, strict=True))
+        return scaled(sum(map(sum, told)) / 2 + 0.5, len(told) + 1)
 
     async def compare(
         self,
@@ -65,9 +76,15 @@ class Pairwise:
         calls: JudgeCalls,
     ) -> list[float]:
         """How often the first answer of each pair wins: 1, 0, or 1/2 for a draw."""
+        return [sum(both) / 2 for both in await self._told(problem, pairs, calls)]
+
+    async def _told(
+        self, problem: str, pairs: Sequence[tuple[str, str]], calls: JudgeCalls
+    ) -> list[list[float]]:
+        """Whether the first answer of each pair is better, in both orders: 1, 0, or 1/2."""
         orders = [order for a, b in pairs for order in ((a, b), (b, a))]
         firsts = await calls.ask_all([self._request(problem, *order, calls) for order in orders])
-        return [(one + 1.0 - two) / 2 for one, two in zip(firsts[::2], firsts[1::2], strict=True)]
+        return [[one, 1.0 - two] for one, two in zip(firsts[::2], firsts[1::2], strict=True)]
 
     def _request(self, problem: str, a: str, b: str, calls: JudgeCalls) -> Request:
         def asking(words: str) -> list[BaseMessage]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.runnables import Runnable
@@ -35,6 +35,8 @@ NAMED: dict[str, Judge] = {
     "pairwise": Pairwise(),
 }
 """The judges that the setting `judge` can name."""
+OF_TEXTS: dict[str, Judge] = {**NAMED, "rubric": Rubric.of_texts(), "pairwise": Pairwise.of_texts()}
+"""The same for texts that state no final answer."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class BoundJudge:
     """None: the one that the settings name."""
     model: Callable[[], Model] | None = None
     """Loads the model; None: it is the model of the search."""
+    named: Mapping[str, Judge] = field(default_factory=lambda: NAMED)
+    """The judges that the settings can name."""
 
     def reward_calls(self, context: MCTSrContext) -> int:
         """Model calls of one reward, at most.
@@ -86,22 +90,25 @@ class BoundJudge:
 
     def judge_of(self, context: MCTSrContext) -> Judge:
         """Who judges in a search of these settings."""
-        return self.judge if self.judge is not None else NAMED[context.judge]
+        return self.judge if self.judge is not None else self.named[context.judge]
 
     def _its(self, asker: Asker) -> Asker:
         return asker if self.model is None else replace(asker, model=self.model())
 
 
-def bind_judge(judge: JudgeLike | None, model: Model | str | None) -> BoundJudge:
+def bind_judge(
+    judge: JudgeLike | None, model: Model | str | None, named: Mapping[str, Judge] = NAMED
+) -> BoundJudge:
     """The judge that is meant, with the model that it asks; the model is loaded when it is asked.
 
     Raises:
         ConfigError: there is no such judge.
     """
-    return BoundJudge(as_judge(judge), None if model is None else lazy_model(model))
+    asked = None if model is None else lazy_model(model)
+    return BoundJudge(as_judge(judge, named), asked, named)
 
 
-def as_judge(given: Any) -> Judge | None:
+def as_judge(given: Any, named: Mapping[str, Judge] = NAMED) -> Judge | None:
     """The judge that is meant; None where it is left to the settings.
 
     Raises:
@@ -109,8 +116,8 @@ def as_judge(given: Any) -> Judge | None:
     """
     if given is None or (isinstance(given, Judge) and not isinstance(given, type)):
         return given
-    if isinstance(given, str) and given in NAMED:
-        return NAMED[given]
+    if isinstance(given, str) and given in named:
+        return named[given]
     if callable(given) and not isinstance(given, type | Runnable):
         return Verifier(given)
     raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 from mctsr_graph.calls.request import Request
 from mctsr_graph.errors import ScoreError
@@ -29,6 +29,11 @@ CRITERIA = (
     Criterion("Calculation", 20, "is every number right, when you compute it again?"),
     Criterion("Answer", 40, "is the final answer what was asked for, and right?"),
 )
+TEXT_CRITERIA = (
+    Criterion("Task", 40, "does it do all that was asked for, and nothing else?"),
+    Criterion("Content", 30, "is what it says right, and worth reading?"),
+    Criterion("Language", 30, "is it clear, free of faults, and in the tone that was asked for?"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,15 @@ class Rubric:
         "lines in your own way and compare. Then give points, few where you are in doubt:"
     )
     end: str = "Finish with these lines and nothing else behind them:"
+
+    @classmethod
+    def of_texts(cls) -> Self:
+        """One for texts that state no final answer."""
+        return cls(
+            criteria=TEXT_CRITERIA,
+            begin="Now grade the text above as a strict reader. Give points, few where you are in "
+            "doubt:",
+        )
 
     async def reward(self, case: Case, calls: JudgeCalls) -> float:
         """Return the score, lowered where it is too good to be believed."""

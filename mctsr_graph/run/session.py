@@ -49,6 +49,7 @@ from mctsr_graph.graph.state import (
     supersteps,
 )
 from mctsr_graph.graph.stop import why_stop
+from mctsr_graph.judges.base import name_of
 from mctsr_graph.models.load import load_model
 from mctsr_graph.run.driver import Graph, Way, tell
 from mctsr_graph.run.lease import file_lease, memory_lease
@@ -441,9 +442,13 @@ def _kept(context: MCTSrContext) -> dict[str, Any]:
 
 def _made_with(spec: SolveSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What a person may want to know of how a search was made."""
-    own = spec.search.given
+    search, own = spec.search, spec.search.given
+    others = {"judge_model": search.bound_judge.model, "critic_model": search.critic}
+    judge = search.bound_judge.judge
     return {
-        "model": spec.model_name or model_name(spec.search.model()),
+        "model": spec.model_name or model_name(search.model()),
+        **({"judge": name_of(judge)} if judge is not None else {}),
+        **{role: model_name(made()) for role, made in others.items() if made is not None},
         **spec.other_names,
         **({"strategy": type(own).__qualname__} if own is not None else {}),
         "seed": spec.context.seed,

@@ -12,7 +12,6 @@ from mctsr_graph.calls.usage import Usage
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.text.printable import printable, printable_json
-from mctsr_graph.tree.preference import preferred
 from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.tree.tree import Node
@@ -58,7 +57,9 @@ class Solution:
     def confidence(self) -> float | None:
         """Chance of the answer to be right, 0 to 1, as far as the search can tell.
 
-        None where it states no final answer, or nothing was found; see then `preference`.
+        Where no answer states a final one, as with free text, nothing says whether one is right: it
+        is the chance that the judge prefers this answer to all others, and `choice["means"]` is
+        "preferred". None where nothing was found, judged or told apart.
         """
         return self.choice["confidence"] if self.choice is not None else None
 
@@ -66,17 +67,6 @@ class Solution:
     def verdict(self) -> Verdict:
         """What the search has come to and how sure that is: figures, and the sentences of it."""
         return verdict_of(vars(self))
-
-    @property
-    def preference(self) -> dict[str, float] | None:
-        """Chance of each judged answer to be the one that the judge values most, by id of its node.
-
-        Told where no answer states a final one, as with free text: then answers cannot be counted,
-        and nothing says whether one is right. Answers of equal text are one. None elsewhere.
-        """
-        if any(node["final_answer"] is not None for node in self.tree.values()):
-            return None
-        return preferred(self.tree)
 
     def summary(self) -> str:
         """Five lines: the answer and its chance, why it, what a draft said, cost, and the end."""
@@ -89,7 +79,8 @@ class Solution:
         """The five lines of `summary`, after the answer where that states no final one."""
         if self.answer is None or self.final_answer is not None:
             return self.summary()
-        return f"{printable(self.answer)}\n\n{self.summary()}"
+        text = printable(self.answer, keep="\n\t")
+        return f"{text}\n\n{self.summary()}"
 
     def __repr__(self) -> str:
         """The answer and some figures, without the tree."""

@@ -43,8 +43,9 @@ def solve(
         critic_model: The model that writes critiques, by default `model`.
         final_answer: How the final answer is read from an answer's text: a function of the text
             that returns a text or None, a schema (a pydantic model, a TypedDict, a dataclass), or a
-            `FinalAnswer`, which also says when two are equal. By default boxes and sentences are
-            read and compared as in mathematics.
+            `FinalAnswer`, which also says when two are equal. False asks for texts that state none,
+            of which the judge chooses. By default boxes and sentences are read and compared as in
+            mathematics.
         strategy: What decides, instead of the profile's (see `mctsr_graph.strategies`).
         on_event: Called with each event (see `mctsr_graph.graph.events`) as it happens. It may be
             async. What it raises is logged and ends no search; so it is with on_change.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
-from typing import Any, cast, is_typeddict
+from typing import Any, Literal, cast, is_typeddict
 
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import is_typeddict as is_typeddict_extension
@@ -31,23 +31,31 @@ class FinalAnswer:
         ConfigError: a field is something else.
     """
 
-    read: Read | type | None = None
+    read: Read | type | Literal[False] | None = None
     """A function that takes the whole text and returns the final answer, or None where it states
     none; or a schema: a pydantic model, a TypedDict or a dataclass. With a schema the model is told
     to finish with JSON of it. The last JSON in the text that fits is the final answer, as JSON with
-    sorted keys. None: boxes and sentences are read, as in mathematics."""
+    sorted keys. False: no text states one; the model is asked for a text and nothing else, and the
+    judge decides. None: boxes and sentences are read, as in mathematics."""
     equal: Equal | None = None
     """A function that says whether two final answers are equal. Each new one is compared with the
     first of each class, in order. None: those are equal that are equal in mathematics; with a
     function or a schema, those of equal text."""
+
+    form: str = ""
+    """What the model is told to finish with, as in "Finish with one query in a ```sql block.". ""
+    asks for a box, with a schema for JSON. Prompts of yours that say no such thing stay as they
+    are."""
 
     def __post_init__(self) -> None:
         """Refuse what reads or compares nothing."""
         is_schema = isinstance(self.read, type)
         if is_schema and not _is_schema(self.read):
             raise ConfigError(f"final_answer reads by {self.read!r}, allowed {_ALLOWED}")
-        if self.read is not None and not is_schema and not callable(self.read):
+        if self.read not in (None, False) and not is_schema and not callable(self.read):
             raise ConfigError(f"final_answer reads by {self.read!r}, allowed {_ALLOWED}")
+        if not isinstance(self.form, str):
+            raise ConfigError(f"form is {self.form!r}, allowed a text")
         if self.equal is not None and not callable(self.equal):
             raise ConfigError(f"equal is {self.equal!r}, allowed a function of two texts")
 
@@ -55,6 +63,11 @@ class FinalAnswer:
     def is_usual(self) -> bool:
         """Whether it is mathematics that is read."""
         return self.read is None and self.equal is None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether no text states a final answer."""
+        return self.read is False
 
     @cached_property
     def schema(self) -> dict[str, Any] | None:
@@ -77,6 +90,8 @@ class FinalAnswer:
         """
         if self.read is None:
             return extract_final_answer(text)
+        if self.read is False:
+            return None
         if self._adapter is not None:
             return _last_json(text, self._adapter)
         found = _called(cast(Read, self.read), text)
@@ -99,7 +114,7 @@ class FinalAnswer:
 
 _ALLOWED = (
     "a function of a text that returns a text or None, or a schema: a pydantic model, a TypedDict "
-    "or a dataclass"
+    "or a dataclass; or False for texts without one"
 )
 USUAL = FinalAnswer()
 """Reads mathematics."""
@@ -109,7 +124,7 @@ def as_final_answer(given: Any) -> FinalAnswer:
     """How answers are read: what a user gave, made definite.
 
     Raises:
-        ConfigError: it is neither a function, a schema nor a `FinalAnswer`.
+        ConfigError: it is neither a function, a schema, False nor a `FinalAnswer`.
     """
     if given is None:
         return USUAL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -12,6 +12,7 @@ from mctsr_graph.strategies.tuned.belief import believe
 from mctsr_graph.strategies.tuned.evidence import evidence_of, polled, voters
 from mctsr_graph.strategies.tuned.refining import RefiningBelief, refining_of
 from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.preference import preferred, states_none
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node, best_node
 
@@ -24,10 +25,10 @@ Rule = Callable[[Mapping[str, Node], "MCTSrContext"], str | None]
 
 
 class AnswerClass(TypedDict):
-    """Answers whose final answers are equal."""
+    """Answers whose final answers are equal; where none states one, those equal to the judge."""
 
-    final_answer: str
-    """As the first of them states it."""
+    final_answer: str | None
+    """As the first of them states it; None where they state none."""
     nodes: list[str]
     """Ids of the answers, in order."""
     votes: int
@@ -35,7 +36,8 @@ class AnswerClass(TypedDict):
     reward: float | None
     """Mean of their mean rewards, points; None where none was judged."""
     chance: float
-    """Probability to be the right class, as `belief` weighs votes, refinements and rewards."""
+    """Probability to be the right class, as `belief` weighs votes, refinements and rewards; where
+    no final answer is stated, that the judge prefers it to all others (`tree.preference`)."""
 
 
 class Choice(TypedDict):
@@ -47,7 +49,11 @@ class Choice(TypedDict):
     """Id of the node that is returned."""
     final_answer: str | None
     confidence: float | None
-    """Chance of the chosen class; None if the node states no final answer."""
+    """Chance of the chosen class. None if the node states no final answer while others do, or if
+    nothing was told apart: no answer was judged, or all are equal to the judge."""
+    means: NotRequired[Literal["preferred"]]
+    """There where no answer states a final one: the chances are to be what the judge prefers. Else
+    they are to be right."""
     margin: float | None
     """Chance of the chosen class less the highest of the others, which may be higher."""
     classes: list[AnswerClass]
@@ -58,6 +64,8 @@ class Choice(TypedDict):
 
 def classes_of(tree: Mapping[str, Node], context: MCTSrContext) -> list[AnswerClass]:
     """The classes of a tree's answers, the likeliest first. Dummies belong to none."""
+    if states_none(tree):
+        return _preferred(tree)
     chances = believe(evidence_of(tree), context.belief_prior).chances
     having_votes = {node["id"] for node in voters(tree)}
     found = [
@@ -71,6 +79,22 @@ def classes_of(tree: Mapping[str, Node], context: MCTSrContext) -> list[AnswerCl
         for key, nodes in _groups(tree).items()
     ]
     return sorted(found, key=lambda one: -one["chance"])
+
+
+def _preferred(tree: Mapping[str, Node]) -> list[AnswerClass]:
+    """The classes of answers that state no final one, as the judge tells them apart."""
+    if len(tree) > _LARGE:
+        return []
+    return [
+        AnswerClass(
+            final_answer=None,
+            nodes=one.nodes,
+            votes=len(one.nodes),
+            reward=_mean([_mean(tree[node_id]["rewards"]) for node_id in one.nodes]),
+            chance=one.chance,
+        )
+        for one in preferred(tree)
+    ]
 
 
 def _groups(tree: Mapping[str, Node]) -> dict[str, list[Node]]:
@@ -90,9 +114,9 @@ def max_q(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
 
 def majority(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
     """An answer of the largest class; of equally large ones, of the likeliest."""
+    if states_none(tree):
+        return _judged_best(tree)
     classes = classes_of(tree, context)
-    if not classes:
-        return best_node(tree)
     return representative(tree, max(classes, key=lambda one: one["votes"])["nodes"])
 
 
@@ -106,11 +130,17 @@ def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
     # No more than it needs of `classes_of`, which also weighs every reward: it is asked each time
     groups = _groups(tree)
     if not groups:
-        return best_node(tree)
+        return _judged_best(tree)
     likeliest = max(groups, key=lambda key: chances[key])
     most = max(groups, key=lambda key: (votes[key], chances[key]))
     chosen = likeliest if chances[likeliest] >= _OVERRULES * chances[most] else most
     return representative(tree, [node["id"] for node in groups[chosen]])
+
+
+def _judged_best(tree: Mapping[str, Node]) -> str | None:
+    """What the judge most likely prefers, where no answer states a final one."""
+    classes = _preferred(tree)
+    return representative(tree, classes[0]["nodes"]) if classes else best_node(tree)
 
 
 CHOICES: dict[str, Rule] = {
@@ -137,15 +167,21 @@ def explain(tree: Mapping[str, Node], context: MCTSrContext, rule: str, node: st
     classes = classes_of(tree, context)
     own = next((one for one in classes if node in one["nodes"]), None)
     others = [one["chance"] for one in classes if one is not own]
-    return Choice(
+    is_free = states_none(tree)
+    # Where the judge tells nothing apart, a chance of 1 would say nothing
+    chance = own["chance"] if own is not None and (others or not is_free) else None
+    told = Choice(
         rule=rule,
         node=node,
         final_answer=tree[node]["final_answer"] if node is not None else None,
-        confidence=own["chance"] if own is not None else None,
-        margin=own["chance"] - max(others, default=0.0) if own is not None else None,
+        confidence=chance,
+        margin=chance - max(others, default=0.0) if chance is not None else None,
         classes=classes,
         refining=_refining(tree, context),
     )
+    if is_free:
+        told["means"] = "preferred"
+    return told
 
 
 def chance_of(tree: Mapping[str, Node], context: MCTSrContext, node: str | None) -> float | None:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NotRequired
 
+from mctsr_graph.tree.comparisons import Comparing
 from mctsr_graph.tree.steered import Steered, in_play
 
 
-class Node(Steered):
+class Node(Steered, Comparing):
     """One attempted answer. It always has a text.
 
     It has at least one reward, unless its strategy judges an answer only where that tells enough.

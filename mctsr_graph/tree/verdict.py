@@ -23,9 +23,12 @@ class Verdict(TypedDict):
     answer: str | None
     """The short answer, or None where none is stated."""
     chance: float | None
-    """Chance of it to be right, 0 to 1."""
+    """Chance of it to be right, 0 to 1, or of what `means` says."""
+    means: Literal["right", "preferred"]
+    """What the chances are of. Where no answer states a final one: to be what the judge prefers."""
     nodes: int | None
-    """Nodes that state it, without those whose reply is another's once more."""
+    """Nodes that state it, without those whose reply is another's once more; or that are equally
+    good to the judge."""
     runner_up: str | None
     """The likeliest of the other answers."""
     runner_up_chance: float | None
@@ -38,7 +41,8 @@ class Verdict(TypedDict):
     first: str | None
     """What the first draft said: the answer without a search."""
     first_agrees: bool | None
-    """Whether that is an equal answer; None where there is no draft."""
+    """Whether that is an equal answer or, where it states none, the same text; None where there is
+    no draft."""
     settled: int | None
     """Model calls after which this answer led until the end; None where that is not known."""
     calls: int
@@ -83,33 +87,34 @@ def verdict_of(found: Mapping[str, Any]) -> Verdict:
 def _standing(found: Mapping[str, Any]) -> dict[str, Any]:
     """The class of the answer beside the likeliest other one."""
     choice, best, record = found.get("choice"), found["best"], found.get("record") or []
-    told: dict[str, Any] = dict.fromkeys(
-        ("chance", "nodes", "runner_up", "runner_up_chance", "runner_up_nodes", "rule")
-    )
+    names = ("chance", "nodes", "runner_up", "runner_up_chance", "runner_up_nodes", "rule")
+    told: dict[str, Any] = {**dict.fromkeys(names), "means": "right"}
     if choice is None:  # the search is under way: the record tells what was believed last
         if record and record[-1]["leader"] == best:
             told["chance"] = record[-1]["chance"]
         return {**told, "standing": "unknown"}
+    is_free = choice.get("means") == "preferred"
     told |= {"chance": choice["confidence"], "rule": choice["rule"]}
+    told["means"] = "preferred" if is_free else "right"
     own = next((one for one in choice["classes"] if best in one["nodes"]), None)
-    if own is None:
+    if own is None or (is_free and choice["confidence"] is None):
         return {**told, "standing": "unknown"}
     told["nodes"] = own["votes"]
     other = next((one for one in choice["classes"] if one is not own), None)
     if other is not None:
         told["runner_up"], told["runner_up_chance"] = other["final_answer"], other["chance"]
         told["runner_up_nodes"] = other["votes"]
-    return {**told, "standing": _how_far(own, other)}
+    return {**told, "standing": _how_far(own, other, by_votes=not is_free)}
 
 
-def _how_far(own: Mapping[str, Any], other: Mapping[str, Any] | None) -> Standing:
+def _how_far(own: Mapping[str, Any], other: Mapping[str, Any] | None, by_votes: bool) -> Standing:
     if other is None:
         return "alone"
     chance, rival = own["chance"], other["chance"]
     if rival > chance:
         return "behind"
     is_near = chance < _OFTEN * rival or chance - rival < _CLOSE
-    if is_near or other["votes"] >= own["votes"]:
+    if is_near or (by_votes and other["votes"] >= own["votes"]):
         return "close"
     return "clear" if chance >= 0.5 else "unsure"
 
@@ -121,10 +126,8 @@ def _first(tree: Mapping[str, Node], node: Node | None) -> dict[str, Any]:
     if first is None or node is None or first["rollout"] > 0:
         return {"first": None, "first_agrees": None}
     key = class_of(first)
-    return {
-        "first": first["final_answer"],
-        "first_agrees": key is not None and key == class_of(node),
-    }
+    is_same = key == class_of(node) if key is not None else first["answer"] == node["answer"]
+    return {"first": first["final_answer"], "first_agrees": is_same}
 
 
 def _settled(tree: Mapping[str, Node], record: Sequence[Recorded], node: Node | None) -> int | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mctsr_graph.text.figures import counted, percent, points, price_in_words
 from mctsr_graph.text.printable import one_line
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.copies import distinct
-from mctsr_graph.tree.preference import preferred
+from mctsr_graph.tree.preference import Preferred, preferred, states_none
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node
 
@@ -29,21 +29,24 @@ def sentences(
     if best is None:
         told = {"likely": "No answer was found.", "cost": _cost(verdict)}
         return told
+    free = preferred(tree) if states_none(tree) else []
     told = {
-        "likely": _likely(verdict, tree, best),
+        "likely": _likely(verdict, tree, free, best),
         "close": _close(verdict),
-        "why": _why(verdict, tree, best),
-        "draft": _draft(verdict),
+        "why": _why(verdict, tree, free, best),
+        "draft": _draft(verdict, bool(free)),
         "settled": _settled(verdict),
         "cost": _cost(verdict),
     }
     return {topic: words for topic, words in told.items() if words}
 
 
-def _likely(verdict: Mapping[str, Any], tree: Mapping[str, Node], best: str) -> str:
+def _likely(
+    verdict: Mapping[str, Any], tree: Mapping[str, Node], free: Sequence[Preferred], best: str
+) -> str:
     chance, rival = verdict["chance"], verdict["runner_up"]
     if verdict["answer"] is None:
-        return _preferred(tree, best)
+        return _likely_preferred(tree, free, best)
     answer = one_line(verdict["answer"])
     if chance is None:
         return f"{answer}; how likely it is to be right is not known."
@@ -53,15 +56,20 @@ def _likely(verdict: Mapping[str, Any], tree: Mapping[str, Node], best: str) -> 
     return f"{answer}, {percent(chance)} likely{beside}."
 
 
-def _preferred(tree: Mapping[str, Node], best: str) -> str:
-    """How likely the judge prefers an answer that states no final one to the others."""
-    chances = preferred(tree)  # of equal texts, one is named
-    same = (one for one in chances if tree[one]["answer"] == tree[best]["answer"])
-    own, is_counted = next(same, None), any(node["final_answer"] for node in tree.values())
-    if own is None or is_counted or len(chances) < 2:
+def _likely_preferred(tree: Mapping[str, Node], free: Sequence[Preferred], best: str) -> str:
+    """How likely the judge prefers an answer to all others, where none states a final one."""
+    own = next((one for one in free if best in one.nodes), None)
+    texts = {tree[node_id]["answer"] for node_id in own.nodes} if own is not None else set()
+    if own is None or (len(free) < 2 and len(texts) < 2):
         return "No final answer is stated, so how likely it is to be right is not known."
-    chance = percent(chances[own])
-    return f"No final answer is stated; the judge prefers it to the others by a chance of {chance}."
+    if len(free) < 2:
+        return f"No final answer is stated. All {len(texts)} answers are equal to the judge."
+    rival = max(one.chance for one in free if one is not own)
+    equals = f", or its {counted(len(texts) - 1, 'equal')}," if len(texts) > 1 else ""
+    return (
+        f"No final answer is stated. The judge prefers this one{equals} to all others with a "
+        f"chance of {percent(own.chance)} (next: {percent(rival)}); that is no chance to be right."
+    )
 
 
 def _close(verdict: Mapping[str, Any]) -> str:
@@ -71,6 +79,8 @@ def _close(verdict: Mapping[str, Any]) -> str:
     if standing == "alone":
         return f"No other answer was found: {counted(verdict['nodes'], 'node')}."
     sides = f"{counted(verdict['nodes'], 'node')} to {verdict['runner_up_nodes']}"
+    if verdict["means"] == "preferred":
+        sides = f"{percent(verdict['chance'])} to {percent(verdict['runner_up_chance'])}"
     return {
         "clear": f"Clear: {sides}.",
         "close": f"Close: {sides}.",
@@ -79,18 +89,32 @@ def _close(verdict: Mapping[str, Any]) -> str:
     }[standing]
 
 
-def _why(verdict: Mapping[str, Any], tree: Mapping[str, Node], best: str) -> str:
+def _why(
+    verdict: Mapping[str, Any], tree: Mapping[str, Node], free: Sequence[Preferred], best: str
+) -> str:
     """What has chosen, and what speaks for the answer: who states it, and how it was judged."""
     rule = verdict["rule"]
     if rule is None:
         return ""
     by = RULES.get(rule, one_line(rule))
+    if rule in ("majority", "weighted") and states_none(tree):
+        if not free:
+            return "Nothing was judged, so it is the first answer."
+        if len(free) < 2:
+            return ""  # nothing was told apart
+        by = "what the judge prefers"
     by += f", {points(tree[best]['q'])}" if rule == "max_q" else ""
     own = class_of(tree[best])
-    if own is None:
+    if own is not None:
+        alike = {node_id for node_id, node in tree.items() if class_of(node) == own}
+        told = [*_stated(tree, own), *_judged(tree, alike)]
+        return f"Chosen by {by}: {'; '.join(told)}."
+    same = next((one for one in free if best in one.nodes), None)
+    if same is None:
         return f"Chosen by {by}."
-    told = [*_stated(tree, own), *_judged(tree, own)]
-    return f"Chosen by {by}: {'; '.join(told)}."
+    if same.times:
+        return f"Chosen by {by}: better in {same.won:g} of {counted(same.times, 'comparison')}."
+    return f"Chosen by {by}: {'; '.join(_judged(tree, {*same.nodes}))}."
 
 
 def _stated(tree: Mapping[str, Node], own: str) -> Iterator[str]:
@@ -118,12 +142,12 @@ def _kind(node: Node) -> str:
     return "merge" if "parents" in node else "refinement"
 
 
-def _judged(tree: Mapping[str, Node], own: str) -> Iterator[str]:
+def _judged(tree: Mapping[str, Node], own: Collection[str]) -> Iterator[str]:
     """The mean of the nodes' mean rewards, beside that of the other answers."""
     means: dict[bool, list[float]] = {True: [], False: []}
     for node in in_play(tree).values():
         if node["rewards"] and not node["dummy"]:
-            means[class_of(node) == own].append(sum(node["rewards"]) / len(node["rewards"]))
+            means[node["id"] in own].append(sum(node["rewards"]) / len(node["rewards"]))
     if not means[True]:
         yield "never judged"
         return
@@ -131,10 +155,12 @@ def _judged(tree: Mapping[str, Node], own: str) -> Iterator[str]:
     yield f"judged {points(_mean(means[True]))} on average{others}"
 
 
-def _draft(verdict: Mapping[str, Any]) -> str:
+def _draft(verdict: Mapping[str, Any], is_free: bool) -> str:
     agrees = verdict["first_agrees"]
     if agrees is None:
         return ""
+    if is_free:
+        return "It is the first draft." if agrees else "It is not the first draft."
     if agrees:
         return "A single draft said the same."
     if verdict["first"] is None:

@@ -82,6 +82,8 @@ def _told(value: Any) -> str:
 def _replayed(solution: Mapping[str, Any]) -> dict[str, Any]:
     """What was when, the verdict, and the classes as the search itself has counted them."""
     choice, tree, record = solution.get("choice"), solution["tree"], solution.get("record") or []
+    if choice is not None and choice.get("means") == "preferred":  # the verdict tells of that
+        choice = {**choice, "confidence": None, "classes": []}
     chance = choice["confidence"] if choice is not None else None
     steps = replay(tree, record, solution["rollouts"], solution["best"], chance)
     ended = {"classes": choice["classes"], "chosen": choice["node"]} if choice is not None else {}
