@@ -27,7 +27,7 @@ from mctsr_graph.strategies.strategy import _named
 PAPER: dict[str, Any] = {"profile": "paper", **dict.fromkeys(TEMPERATURES)}
 """The paper's profile with the temperature that the model has itself."""
 
-HANGS = 500
+HANGS = 1500
 """Seconds after which another process counts as hanging, however busy the machine is."""
 of_processes = pytest.mark.timeout(HANGS + 60)
 
