@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
-from pydantic import with_config
 from typing_extensions import TypedDict
 
 from mctsr_graph.settings.prices import Price
@@ -18,7 +17,6 @@ _DECIMALS = 9
 _MOST = 10**9  # tokens of one call; a server that tells more is not believed
 
 
-@with_config(use_attribute_docstrings=True)
 class Cost(TypedDict):
     """Counts over some model calls, and their price."""
 

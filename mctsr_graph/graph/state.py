@@ -6,22 +6,17 @@ from typing import Annotated, Any, cast
 
 from langgraph.channels import DeltaChannel
 from langgraph.managed import RemainingSteps
-from pydantic import Field, WithJsonSchema, with_config
+from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.request import Failure
-from mctsr_graph.calls.usage import Usage, no_usage, price_told
+from mctsr_graph.calls.usage import no_usage, price_told
 from mctsr_graph.graph.checksum import Checksum
+from mctsr_graph.graph.output import MCTSrOutput, Progress, Report
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.settings.question import Block, Question
-from mctsr_graph.strategies.choose import AnswerClass, Choice
-from mctsr_graph.strategies.tuned.refining import RefiningBelief
 from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.tree import Node, merge
-
-# Forms describe what a search returns; the strategies themselves need no pydantic
-for _told in (AnswerClass, Choice, RefiningBelief):
-    with_config(use_attribute_docstrings=True)(_told)
 
 ROLLOUT = ("select", "critique", "refine", "evaluate", "backpropagate")
 """The nodes of one rollout in order, a superstep each; the last leads back to the first."""
@@ -51,43 +46,6 @@ class MCTSrInput(TypedDict):
         WithJsonSchema({"title": "Problem", "type": "string"}),
         Field(description="The problem in words"),
     ]
-
-
-class Progress(TypedDict):
-    """How far a search has come, besides its answer."""
-
-    # As annotations, since docstrings are not seen by a class that is made of this one
-    best: Annotated[str | None, Field(description="Id of the best node in the tree")]
-    rollouts: Annotated[int, Field(description="Rollouts finished, failed ones included")]
-    usage: Annotated[Usage, Field(description="Model calls, tokens and their price by role")]
-    stop_reason: Annotated[
-        str | None,
-        Field(description="Why the search is over, in one word; null while it runs"),
-    ]
-    choice: Annotated[
-        Choice | None, Field(description="Why this answer; null until the search is over")
-    ]
-
-
-class Report(Progress):
-    """What a search tells besides its answer."""
-
-    cost: Annotated[
-        float | None,
-        Field(description="Price of all calls in the currency of the prices; null if not known"),
-    ]
-
-
-@with_config(use_attribute_docstrings=True)
-class MCTSrOutput(TypedDict):
-    """What a search returns, and, as a node of another graph, writes there: nothing else."""
-
-    answer: str | None
-    """The whole text of the best answer."""
-    final_answer: str | None
-    """The short answer that it states, or None."""
-    mctsr: Report | None
-    """All else, under a name that no other graph has; None until the search is over."""
 
 
 class MCTSrState(MCTSrInput, MCTSrOutput, Progress):
