@@ -26,6 +26,10 @@ _load: Callable[[], Any] = lazy_model(None)
 SEARCH = create_mctsr_tool(per_call={"effort": [*EFFORTS], "max_calls": AGENT_CALLS})
 
 
+UNASKED = {"model_calls": 0}
+"""Metadata of a message that no model wrote."""
+
+
 class AgentSettings(BaseModel):
     """The settings of the agent."""
 
@@ -46,7 +50,8 @@ def spent(messages: Sequence[AnyMessage]) -> int:
         if isinstance(message, ToolMessage):
             usage = (message.artifact or {}).get("usage", {})
             calls += sum(cost["calls"] for cost in usage.values())
-        calls += isinstance(message, AIMessage)
+        if isinstance(message, AIMessage):
+            calls += message.response_metadata.get("model_calls", 1)
     return calls
 
 
@@ -54,9 +59,10 @@ def by_hand(messages: Sequence[AnyMessage]) -> AIMessage:
     """What a model that calls no tools is spared: the search for the question, and its answer."""
     last = messages[-1]
     if isinstance(last, ToolMessage):
-        return AIMessage(last.text)
+        return AIMessage(last.text, response_metadata=UNASKED)
     call = {"name": SEARCH.name, "args": {"problem": last.text}, "id": f"call_{uuid4().hex}"}
-    return AIMessage("", tool_calls=[{**call, "type": "tool_call"}])
+    made: Any = {**call, "type": "tool_call"}
+    return AIMessage("", tool_calls=[made], response_metadata=UNASKED)
 
 
 class LateModel(AgentMiddleware[Any, Any, Any]):
@@ -120,7 +126,8 @@ def _over(request: ModelRequest[Any]) -> AIMessage | None:
     if spent(request.messages) < most:
         return None
     found = [m.text for m in request.messages if isinstance(m, ToolMessage) and m.artifact]
-    return AIMessage("\n\n".join([f"The budget of {most} model calls is used up.", *found[-1:]]))
+    told = "\n\n".join([f"The budget of {most} model calls is used up.", *found[-1:]])
+    return AIMessage(told, response_metadata=UNASKED)
 
 
 def _share(request: ToolCallRequest) -> int:

@@ -425,7 +425,7 @@ def test_the_agent_never_exceeds_its_budget(
     said = math_agent.graph.invoke(given, context=context)["messages"]
     assert math_agent.spent(said) <= most
     tools = [message for message in said if message.type == "tool"]
-    assert len(tools) == sum(searches)
+    assert 0 < len(tools) <= sum(searches)
     assert said[-1].type == "ai"
 
 
