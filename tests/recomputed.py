@@ -221,7 +221,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.settings = json.loads((folder / "run.json").read_text("utf-8"))
-        lines = [json.loads(text) for text in (folder / "lines.jsonl").open(encoding="utf-8")]
+        lines = [json.loads(raw) for raw in (folder / "lines.jsonl").read_bytes().splitlines()]
         first = {(one["id"], one["seed"]): one for one in reversed(lines)}
         self.lines = [first[key] for key in sorted(first)]
         found = {
