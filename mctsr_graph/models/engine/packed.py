@@ -113,9 +113,10 @@ def _product_by(laid: Any, bias: Any) -> Callable[[Any], Any]:
 def _by_mkl(dtype: Any) -> bool:
     import torch
 
-    told = getattr(torch.cpu, "get_capabilities", dict)()
+    told: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     intel = str(told.get("cpu_name", "")).startswith("Intel")
-    return bool(dtype == torch.float32 and intel and torch.backends.mkl.is_available())
+    mkl: Any = torch.backends.mkl
+    return bool(dtype == torch.float32 and intel and mkl.is_available())
 
 
 def _forward(layer: Any, laid: Any) -> Callable[[Any], Any]:
