@@ -11,18 +11,13 @@ from typing import Any, NamedTuple
 from benchmarks.policy_baselines import Policy
 from benchmarks.policy_peers import BUDGETS
 from benchmarks.policy_searches import tuned_with
-from mctsr_graph import MCTSrContext
 from mctsr_graph.settings.prior import USUAL, Prior
 from mctsr_graph.strategies import choose, enough
 from mctsr_graph.strategies.strategy import Search
 from mctsr_graph.strategies.tuned import likelihood, next_task, rewards
-from mctsr_graph.strategies.tuned.belief import believe
-from mctsr_graph.strategies.tuned.evidence import evidence_of
 from mctsr_graph.strategies.tuned.strategy import TunedStrategy
-from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.task import Kind, Task
-from mctsr_graph.tree.tree import Node
 
 
 class Ablation(NamedTuple):
@@ -70,18 +65,6 @@ class VotesLater(TunedStrategy):
         return search.context.drafts
 
 
-class Likeliest(TunedStrategy):
-    """Returns the likeliest class, whatever the majority says."""
-
-    def choose(self, tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
-        """An answer of the likeliest class."""
-        chances = believe(evidence_of(tree), context.belief_prior).chances
-        answers = [node for node in in_play(tree).values() if not node["dummy"]]
-        known = [(class_of(node), node["id"]) for node in answers]
-        stated = [(chances[key], node_id) for key, node_id in known if key is not None]
-        return max(stated)[1] if stated else super().choose(tree, context)
-
-
 def _pinned(**grids: Sequence[float]) -> Policy:
     """Under a prior that knows one point of a grid, or not some of them."""
     made: dict[str, Any] = {}
@@ -110,7 +93,6 @@ ABLATIONS: dict[str, Ablation] = {
     "selection by what tells most": Ablation(tuned_with(InTurn()), (next_task,)),
     "weighted choice: a majority": Ablation(tuned_with(choice="majority"), (choose.weighted,)),
     "weighted choice: the highest q": Ablation(tuned_with(choice="max_q"), (choose.weighted,)),
-    "majority before belief": Ablation(tuned_with(Likeliest())),
     "unknown refining": Ablation(_pinned(refining=(0, 0, 0, 1, 0, 0))),
     "unknown variety": Ablation(
         _pinned(variety=(0, 0, 1, 0, 0)), (likelihood._log_shapes, likelihood.World._by_variety)

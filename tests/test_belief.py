@@ -222,6 +222,29 @@ def test_a_repeated_text_says_nothing_more() -> None:
     assert evidence_of(merge(tree, [{"0": {"pruned": True}}])).votes == {"9": 1}
 
 
+def refined(text: str, *texts: str) -> Tree:
+    """A draft and refinements of it; a text states its first letter."""
+    tree: Tree = {}
+    for parent, one in [(None, text), *(("0", one) for one in texts)]:
+        node = new_node(tree, parent=parent, answer=one, final_answer=one[0], rewards=[])
+        tree = merge(tree, [add_child(tree, node)])
+    return tree
+
+
+def test_refinements_that_leave_a_text_tell_as_much_as_those_that_change_it() -> None:
+    # 145 of 165 refinements of a text repeat it, and the others all differ
+    tree = refined("1", *["1"] * 145, *(f"{digit} {k}" for digit in "2345" for k in range(5)))
+    assert evidence_of(tree).moves["1", "1"] == 140
+    assert believe(evidence_of(tree)).chances["1"] > 0.8
+    # Where nothing differs, nothing shows that the model samples
+    assert evidence_of(refined("1", *["1"] * 63)).moves == {}
+    # Hundreds of copies beside a single other text do not make it sure
+    assert evidence_of(refined("1", *["1"] * 63, "2")).moves == {("1", "1"): 7, ("1", "2"): 1}
+    assert believe(evidence_of(refined("1", *["1"] * 63, "2"))).chances["1"] < 0.7
+    # Nor does it matter what is repeated, nor where the text was first
+    assert evidence_of(refined("2", "1", "1", "2")).moves == {("2", "1"): 2, ("2", "2"): 1}
+
+
 def test_a_judge_worse_than_chance_can_be_learnt() -> None:
     contrary = learn(batch(-60.0) * 10)
     assert contrary.discrimination[0] > Prior().discrimination[0]

@@ -224,7 +224,7 @@ def test_two_runs_are_compared(tmp_path: Path, problems: Path, monkeypatch: Any)
     assert done.exit_code == 0, done.output
     assert "b (b)" in done.stdout
     assert "−50.0" in done.stdout  # the paper's 2 is wrong for p0 and p1, where 0 was right once
-    assert "b (b): 1 problems are in one run only (p2)" in done.stderr
+    assert "b (b): 1 problem is in one run only (p2)." in " ".join(done.stdout.split())
     alone = mctsr("bench", "compare", tmp_path / "a")
     assert (alone.exit_code, "allowed two or more" in alone.stderr) == (2, True)
     named = mctsr("bench", "report", tmp_path / "a", "--baseline", "cot")
@@ -251,7 +251,14 @@ def test_two_runs_of_the_same_settings_are_two_runs(
     done = mctsr("bench", "compare", *folders)
     assert done.exit_code == 0, done.output
     told = " ".join(done.stdout.split())
-    assert "○ By zero-shot CoT b/run is not shown to beat a/run: −66.7 points" in told
+    assert "○ By zero-shot CoT, b/run is not shown to beat a/run: −66.7 points" in told
+    page = tmp_path / "compared.html"
+    assert mctsr("bench", "compare", *folders, "--out", page).exit_code == 0
+    shown = page.read_text("utf-8")
+    assert "By zero-shot CoT, b/run is not shown to beat a/run: −66.7 points" in shown
+    assert shown.count("<svg ") == 2
+    nowhere = mctsr("bench", "compare", *folders, "--out", tmp_path / "no" / "page.html")
+    assert (nowhere.exit_code, "--out is" in nowhere.stderr) == (2, True)
     twice = mctsr("bench", "compare", folders[0], folders[0])
     assert (twice.exit_code, "a run is given twice" in twice.stderr) == (2, True)
 

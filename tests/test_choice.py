@@ -48,6 +48,16 @@ def test_each_rule_chooses_by_something_else() -> None:
     assert chosen(tree, "weighted", TRUSTING) == "4"
 
 
+def test_a_majority_that_is_less_likely_than_another_answer_is_not_chosen() -> None:
+    # Two drafts of three state "7", but a refinement has left it for the third's "8"
+    tree = tree_of((None, "7", []), (None, "7", []), (None, "8", []), ("0", "8", []))
+    assert chosen(tree, "majority") == "2"  # two each; the likelier
+    node = chosen(tree, "weighted")
+    reasons = explain(tree, CONTEXT, "weighted", node)
+    assert (reasons["final_answer"], reasons["classes"][0]["final_answer"]) == ("8", "8")
+    assert reasons["margin"] == pytest.approx(0.228, abs=0.01)
+
+
 def test_equal_votes_are_decided_by_what_else_is_known() -> None:
     tree = judged(tree_of((None, "7", [-50.0] * 4), (None, "8", [50.0] * 4)))
     assert chosen(tree, "majority") == "1"

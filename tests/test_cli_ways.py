@@ -51,6 +51,21 @@ def file(tmp_path: Path) -> Path:
 
 
 # --------------------------------------------------------------------------- options
+def test_a_text_is_searched_for_taken_up_again_and_added_to(
+    tmp_path: Path, model: ScriptedChatModel
+) -> None:
+    kept = tmp_path / "a.db"
+    begun = ("solve", "A letter.", "-m", "x", "--free-text", "--checkpoint", kept, "--json")
+    told = json.loads(mctsr(*begun, "--max-calls", 6).stdout)
+    assert (told["final_answer"], told["choice"]["means"]) == (None, "preferred")
+    added = mctsr("steer", kept, "answer", "It is \\boxed{4}, dear.", "--reward", 90)
+    assert added.exit_code == 0, added.stderr
+    more = json.loads(mctsr("resume", kept, "-m", "x", "--max-calls", 9, "--json").stdout)
+    assert {node["final_answer"] for node in more["tree"].values()} == {None}
+    assert more["answer"] == "It is \\boxed{4}, dear."
+    assert not any("boxed" in str(call.messages[0].content) for call in model.calls)
+
+
 def test_calls_are_limited_by_an_option_and_more_are_added_later(tmp_path: Path) -> None:
     kept = tmp_path / "a.db"
     done = mctsr(*SOLVE, "--max-calls", 5, "--json", "--checkpoint", kept)

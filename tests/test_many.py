@@ -13,6 +13,7 @@ from mctsr_graph import (
     ConfigError,
     MCTSrContext,
     ScriptedChatModel,
+    SearchFailedError,
     Solution,
     asolve_many,
     solve,
@@ -163,6 +164,20 @@ def test_what_failed_is_not_chosen_again() -> None:
     assert [n for n, s in enumerate(found) if s.stop_reason == "failed"] == [2]
     assert found[2].tree
     assert told.count(2) == 1
+
+
+def test_a_judge_that_gives_no_score_costs_no_more_than_in_a_search_alone() -> None:
+    def reply(call: Any) -> str:
+        if call.role == "evaluate":
+            return "I cannot say."
+        return f"Text {call.rollout}.{call.sample}: \\boxed{{{call.rollout % 3}}}"
+
+    alone = ScriptedChatModel(replies=reply)
+    with pytest.raises(SearchFailedError):
+        solve(TEXTS[0], alone, context=ELEVEN.model_copy(update={"max_calls": 70}))
+    model = ScriptedChatModel(replies=reply)
+    solve_many(TEXTS[:1], model, context=ELEVEN, max_calls=70)
+    assert len(model.calls) <= len(alone.calls)
 
 
 def test_a_problem_that_fails_does_not_stop_the_others() -> None:

@@ -347,8 +347,14 @@ def test_a_search_that_found_little_can_be_looked_at(opened: Open, nodes: int) -
     solution = asdict(grown(["It is \\boxed{24}."], 1))
     if nodes == 0:
         solution |= {"tree": {}, "best": None, "final_answer": None, "rollouts": 0}
+        what = {"rollout": 0, "node": None, "role": "draft", "code": "empty", "message": "no text"}
+        solution |= {"failures": [what], "stop_reason": "failed", "choice": None}
     page = opened(render_html(solution))
     assert page.locator(".card").count() == nodes
+    if nodes == 0:
+        assert page.inner_text("#how").startswith("No answer was found.")
+        assert "no text" in page.inner_text("#how")
+        assert "too many rollouts failed" in page.inner_text("#says")
     for tab in ("rollouts", "answers", "cost"):
         page.click(f"#tab-{tab}")
 

@@ -146,6 +146,16 @@ def test_no_text_is_smaller_than_eleven_pixels(opened: Open, width: int, nodes: 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [1360, 1200, 820, 390])
+def test_every_tab_is_seen(opened: Open, width: int) -> None:
+    page = opened(grown(ANSWERS, 3).to_html(), viewport={"width": width, "height": 844})
+    needed, room = page.evaluate(
+        "(({ scrollWidth, clientWidth }) => [scrollWidth, clientWidth])"
+        "(document.querySelector('[role=tablist]'))"
+    )
+    assert needed <= room
+
+
 def test_drafts_that_say_the_same_are_one_card(opened: Open) -> None:
     solution = grown(["96", "90", "96", "96"], 12)
     for node in solution.tree.values():

@@ -95,6 +95,24 @@ def test_words_that_are_gone_and_new_make_both_texts(opened: Open) -> None:
     ]
 
 
+def test_a_formula_that_is_gone_is_struck_through(opened: Open) -> None:
+    texts = ["So \\[x = 1\\] and $y = 2$ hold.", "So \\[x = 3\\] and $y = 4$ hold."]
+    page = opened(grown(texts, 2).to_html(), forced_colors="active")
+    page.click(card("1"))
+    page.click("#node .picks >> text='What it changed'")
+    page.wait_for_selector("#node del .drawn.block:visible")
+    drawn = page.locator("#node del .drawn:visible")
+    assert drawn.count() == 2
+    for formula in drawn.all():
+        line = formula.evaluate("""(one) => {
+            const style = getComputedStyle(one, "::after");
+            return [parseFloat(style.borderTopWidth), parseFloat(style.top), one.clientWidth];
+        }""")
+        box = formula.bounding_box()
+        assert line[0] >= 1
+        assert 0.3 * box["height"] < line[1] < 0.7 * box["height"]
+
+
 def test_a_search_of_before_there_was_a_record_shows_where_the_answer_comes_from(
     opened: Open,
 ) -> None:
@@ -163,6 +181,9 @@ def test_the_calls_and_the_settings_are_one_click_away(
         "max_rollouts": "2",
     }
     assert {"Model", "Version", "Begun", "Last step"} <= set(about)
+    left = page.locator("#about-defaults dt").all_inner_texts()
+    assert sorted([*left, "profile", "seed", "max_rollouts"]) == sorted(MCTSrContext.model_fields)
+    assert page.is_visible("#about-default")
     page.keyboard.press("Escape")
     assert not page.is_visible("#about")
     page.click(card("1"))
@@ -206,6 +227,9 @@ def test_two_searches_tell_where_they_part() -> None:
         *[(2, 6, 2), (6, 14, 1), (14, 14, 0)]
     ]
     assert differing(first, second) == [["max_rollouts", "3", "2"]]
+    # What one search has by its profile and the other by name is beside each other
+    named = asdict(search(choice="weighted"))
+    assert differing(first, named) == [["choice", "max_q", "weighted"]]
 
 
 def test_two_searches_agree_again() -> None:

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 
 from mctsr_graph import MCTSrContext, Prompts, ScriptedChatModel, create_mctsr_tool, solve
 from mctsr_graph.models.scripted import ScriptedCall
@@ -15,6 +16,8 @@ from mctsr_graph.strategies.choose import explain
 from mctsr_graph.text.digests import digest_of
 from mctsr_graph.tree.preference import preferred
 from mctsr_graph.viewers.page_data import data_of
+
+from .test_benchmark_methods import Telling, telling
 
 Told = tuple[str, list[float]] | tuple[str, list[float], dict[str, list[float]]]
 
@@ -244,3 +247,18 @@ def test_words_of_ones_own_stay_where_texts_are_asked_for() -> None:
     asked = {call.role: str(call.messages[-1].content) for call in model.calls}
     assert asked["critique"] == "Is it funny?"
     assert asked["draft"].startswith("Write a tale.\n\nReply with the text")
+
+
+def test_the_chance_of_true_is_asked_of_a_text() -> None:
+    """0.8 for true and 0.2 for false: 80 % of the scale from -100 to 100 are 60 points."""
+
+    def reply(call: ScriptedCall) -> AIMessage:
+        if call.role != "evaluate":
+            return AIMessage("A tale of a cat.")
+        assert "does the text above do all" in str(call.messages[-1].content)
+        return AIMessage("True", response_metadata=telling({"True": 0.8, "False": 0.2}))
+
+    context = MCTSrContext(profile="paper", max_rollouts=1, judge="logits")
+    found = solve("Write a tale.", Telling(replies=reply), context=context, final_answer=False)
+    assert found.failures == []
+    assert found.tree["0"]["rewards"] == pytest.approx([60.0, 60.0])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
-from ormsgpack import packb
 
 from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, create_mctsr, solve
 from mctsr_graph.graph.integrity import check_search
@@ -27,7 +27,7 @@ from mctsr_graph.run.steering import (
 )
 from mctsr_graph.run.stored import stored_searches, stored_solution
 from mctsr_graph.strategies import PaperStrategy, Search
-from mctsr_graph.tree.record import MOST_VALUES, Step, replay
+from mctsr_graph.tree.record import Step, replay
 
 from .conftest import keyed_reply, timeless
 from .test_golden import PROBLEM, reply
@@ -35,22 +35,41 @@ from .test_stored_before import file
 
 __all__ = ["file"]  # a fixture
 
+HEAVY = pytest.mark.heavy
+PAPER = {"profile": "paper", "max_rollouts": 76}
+OFFICIAL = {"profile": "official", "max_rollouts": 76}
+TUNED = {"confidence": None, "lead": None, "max_calls": None, "max_rollouts": 76}
 SETTINGS: dict[str, dict[str, Any]] = {
-    "paper": {"profile": "paper", "max_rollouts": 40},
-    "paper, width 4": {"profile": "paper", "max_rollouts": 24, "width": 4},
-    "paper, pipelined": {"profile": "paper", "max_rollouts": 24, "width": 4, "pipelined": True},
-    "paper, majority": {"profile": "paper", "max_rollouts": 36, "select": "majority"},
-    "paper, three rewards": {"profile": "paper", "max_rollouts": 36, "reward_samples": 3},
-    "paper, weighted": {"profile": "paper", "max_rollouts": 20, "choice": "weighted"},
-    "paper, both roots": {"profile": "paper", "max_rollouts": 9, "init": "both", "drafts": 3},
-    "official": {"profile": "official", "max_rollouts": 36},
-    "official, width 3": {"profile": "official", "max_rollouts": 24, "width": 3},
+    "paper": PAPER,
+    "paper, width 4": {**PAPER, "width": 4},
+    "paper, width 16": {**PAPER, "width": 16},
+    "paper, pipelined": {**PAPER, "width": 4, "pipelined": True},
+    "paper, majority": {**PAPER, "select": "majority"},
+    "paper, three rewards": {**PAPER, "reward_samples": 3},
+    "paper, mean": {**PAPER, "value": "mean", "reward_samples": 2},
+    "paper, weighted": {**PAPER, "choice": "weighted"},
+    "paper, both roots": {**PAPER, "init": "both", "drafts": 3},
+    "paper, a dummy": {**PAPER, "init": "dummy"},
+    "paper, pairwise": {**PAPER, "judge": "pairwise", "max_rollouts": 24},
+    "official": OFFICIAL,
+    "official, width 3": {**OFFICIAL, "width": 3},
+    "official, three rewards": {**OFFICIAL, "reward_samples": 3},
     "tuned": {},
-    "tuned, 76 rollouts": {"confidence": None, "lead": None, "max_calls": 120},
-    "tuned, width 4": {"width": 4, "confidence": None, "lead": None, "max_calls": 60},
-    "tuned, rubric": {"judge": "rubric", "confidence": None, "lead": None, "max_calls": 50},
+    "tuned, 76 rollouts": TUNED,
+    "tuned, width 4": {**TUNED, "width": 4},
+    "tuned, width 16": {**TUNED, "width": 16},
+    "tuned, rubric": {**TUNED, "judge": "rubric"},
     "rsa": {"profile": "rsa"},
+    "rsa, 76 rollouts": {"profile": "rsa", "max_calls": 83},
     "rsa, width 7": {"profile": "rsa", "width": 7},
+}
+LONG: dict[str, dict[str, Any]] = {
+    f"{name}, width {width}, 268 rollouts": {**settings, "width": width, "max_rollouts": 268}
+    for name, settings in {
+        **{"paper": PAPER, "official": OFFICIAL, "tuned": TUNED},
+        "rsa": {"profile": "rsa", "max_calls": None},
+    }.items()
+    for width in (1, 16)
 }
 
 
@@ -94,43 +113,54 @@ def played(steps: Sequence[Step]) -> Iterator[tuple[Step, dict[str, Any], dict[s
         yield step, dict(values), dict(rewards)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_a_replay_is_what_the_search_said_of_itself(name: str) -> None:
-    found, told = searched(SETTINGS[name])
+@pytest.fixture(
+    scope="module", params=[*SETTINGS, *(pytest.param(name, marks=HEAVY) for name in LONG)]
+)
+def search(request: pytest.FixtureRequest) -> tuple[Solution, Told]:
+    return searched({**SETTINGS, **LONG}[request.param])
+
+
+def test_a_replay_is_what_the_search_said_of_itself(search: tuple[Solution, Told]) -> None:
+    """Every field of every event, and the whole tree after every change."""
+    found, told = search
     assert found.rollouts == len(told.rollouts) > 8
     steps = [*played(replayed(found))]
-    by_index = {step["index"]: (step, *rest) for step, *rest in steps if step["task"]}
+    # Answers that are judged at the end come after the last rollout, whose number they have
+    first = {step["index"]: (step, *rest) for step, *rest in reversed(steps) if step["task"]}
+    previous: dict[str, Any] = first[0][1]
     for event in told.rollouts:
-        step, values, _ = by_index[event["index"]]
-        assert {key: step[key] for key in step.keys() & event.keys() - {"rewards", "values"}} == {
-            key: event[key] for key in step.keys() & event.keys() - {"rewards", "values"}
-        }
-        assert step["known"]
+        step, values, _ = first[event["index"]]
+        same = step.keys() & event.keys() - {"rewards", "values"}
+        assert {key: step[key] for key in same} == {key: event[key] for key in same}
+        seldom = {"known", "made", "rewards", "values", "act", "parents"}
+        assert same >= set(Step.__annotations__) - seldom
         best = event["best"]
-        assert (step["leader"], step["leader_q"], step["chance"]) == (
-            *(best["node"], best["q"]),
+        assert (step["known"], step["leader"], step["leader_q"], step["chance"]) == (
+            *(True, best["node"], best["q"]),
             best["chance"],
         )
-        assert (step["calls"], step["price"]) == (event["usage"]["calls"], None)
-        assert values[best["node"]] == best["q"]
+        assert step["calls"] == event["usage"]["calls"]
+        changed = {i: q for i, q in values.items() if i in previous and previous[i] != q}
+        changed.pop(event["node"], None)
+        assert changed == event.get("values", {})
         if event["node"] is not None:
             assert values[event["node"]] == event["q"]
-    is_deep = max(node["depth"] for node in found.tree.values()) > MOST_VALUES
+        previous = values
+    last = {step["index"]: rest for step, *rest in steps}
     for rollouts, tree in told.trees.items():
-        _, values, rewards = by_index[rollouts]
-        assert values.keys() == tree.keys()
-        for node_id, node in tree.items():
-            is_left_out = values[node_id] is None and node["q"] is not None
-            assert is_deep if is_left_out else values[node_id] == node["q"]
+        values, rewards = last[rollouts]
+        assert values == {node_id: node["q"] for node_id, node in tree.items()}
         assert rewards == {node_id: node["rewards"] for node_id, node in tree.items()}
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_the_record_is_the_events_and_ends_with_the_answer(name: str) -> None:
-    found, told = searched(SETTINGS[name])
+def test_the_record_is_the_events_and_ends_with_the_answer(search: tuple[Solution, Told]) -> None:
+    found, told = search
     rollouts = [row for row in found.record if row["task"] and row["index"]]
-    for row, event in zip(rollouts, told.rollouts, strict=True):
-        assert row == {key: event[key] for key in row}
+    for row, event in zip(rollouts, told.rollouts, strict=False):
+        small = {"backed_up"}
+        assert {key: row[key] for key in row.keys() - small} == {
+            key: event[key] for key in row.keys() - small
+        }
     last = found.record[-1]
     assert last["leader"] == found.best
     assert found.choice is not None
@@ -140,13 +170,12 @@ def test_the_record_is_the_events_and_ends_with_the_answer(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_a_row_takes_300_bytes_at_most(name: str) -> None:
-    found, _ = searched(SETTINGS[name])
-    large = {"index": 4096, "calls": 16384, "tokens": 98_765_432, "price": 123.456789012}
-    for row in found.record:
+def test_a_row_takes_300_bytes_at_most(search: tuple[Solution, Told]) -> None:
+    large = {"index": 4096, "calls": 16384, "tokens": 98_765_432, "price": 123.456789}
+    for row in search[0].record:
         ids = {key: "4095" for key in ("node", "parent", "leader") if row[key] is not None}
-        assert len(packb({**row, **large, **ids, "seconds": 98765.4, "chance": 0.1234})) <= 300
+        full = {**row, **large, **ids, "seconds": 98765.4, "chance": 0.1234}
+        assert len(json.dumps(full, separators=(",", ":"))) <= 300
 
 
 class Deeper(PaperStrategy):
@@ -156,31 +185,46 @@ class Deeper(PaperStrategy):
         return [list(search.tree)[-1]]
 
 
-def test_a_row_does_not_grow_with_the_depth_and_what_it_leaves_out_is_not_known() -> None:
-    # Each answer is better than all before it, so that it moves the q of every node above it
-    def better(call: ScriptedCall) -> str:
-        return f"Score: {2 * call.rollout}" if call.role == "evaluate" else keyed_reply(call)
+def better(call: ScriptedCall) -> str:
+    """Each answer is better than all before it, so that it moves the q of every node above it."""
+    return f"Score: {2 * call.rollout}" if call.role == "evaluate" else keyed_reply(call)
 
+
+def deep(strategy: Deeper) -> tuple[Solution, Told]:
     told = Told()
     found = solve(
         "p",
         ScriptedChatModel(replies=better),
-        context=MCTSrContext(profile="paper", max_rollouts=20),
-        strategy=Deeper(),
+        context=MCTSrContext(profile="paper", max_rollouts=40),
+        strategy=strategy,
         on_change=told.on_change,
     )
-    assert max(len(row.get("values", {})) for row in found.record) == MOST_VALUES
-    assert max(len(packb(row)) for row in found.record) <= 300
-    unknown = 0
     for step, values, rewards in played(replayed(found)):
         tree = told.trees[step["index"]]
         assert rewards == {node_id: node["rewards"] for node_id, node in tree.items()}
-        for node_id, node in tree.items():
-            assert values[node_id] in (None, node["q"])
-            unknown += values[node_id] is None
-    # The new node is as deep as its rollout's number, and six above it are told: the other 1 to 13
-    # are not known from rollout 7 to 19. After the last one all are
-    assert unknown == sum(range(1, 14))
+        assert values == {node_id: node["q"] for node_id, node in tree.items()}
+    return found, told
+
+
+def test_a_row_does_not_grow_with_the_depth_and_a_replay_tells_every_q() -> None:
+    found, told = deep(Deeper())
+    before, after = told.trees[39], told.trees[40]
+    assert sum(before[node_id]["q"] != after[node_id]["q"] for node_id in before) == 40
+    assert max(len(json.dumps(row, separators=(",", ":"))) for row in found.record) <= 300
+    assert not any("values" in row for row in found.record)
+
+
+class Halved(Deeper):
+    """Its values are not the paper's."""
+
+    def backpropagate(self, tree: Any, node_id: str, context: MCTSrContext) -> Any:
+        patch = super().backpropagate(tree, node_id, context)
+        return {one: {"q": fields["q"] / 2} for one, fields in patch.items()}
+
+
+def test_values_that_are_not_the_papers_are_told() -> None:
+    found, _ = deep(Halved())
+    assert any("values" in row for row in found.record)
 
 
 # --------------------------------------------------------------------------- what people do

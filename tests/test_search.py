@@ -13,7 +13,7 @@ from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.official import OfficialStrategy
 from mctsr_graph.strategies.paper import PaperStrategy
 from mctsr_graph.strategies.strategy import Search, strategy_of
-from mctsr_graph.strategies.uct import backed_up_value, bonus, own_value, uct
+from mctsr_graph.strategies.uct import bonus, uct
 from mctsr_graph.tree.tree import (
     Node,
     Patch,
@@ -26,6 +26,7 @@ from mctsr_graph.tree.tree import (
     path_to_root,
     roots,
 )
+from mctsr_graph.tree.values import backed_up_value, own_value
 
 PAPER = MCTSrContext(profile="paper")
 OFFICIAL = MCTSrContext(profile="official")

@@ -10,6 +10,7 @@ from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
 from mctsr_graph.calls.usage import no_cost
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.text.figures import percent, points
+from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.tree.tree import Tree, add_child, merge, new_node
 from mctsr_graph.tree.verdict import verdict_of
 
@@ -85,6 +86,7 @@ def test_a_verdict_tells_what_a_reader_asks() -> None:
         },
         **{"runner_up": "4", "runner_up_chance": 0.15, "runner_up_nodes": 2},
         **{"first": "4", "first_agrees": False, "settled": 10, "calls": 35, "tokens": 12_345},
+        "calls_for": {"draft": 35},
         **{"unmetered_calls": 0, "seconds": 12.3, "cost": 0.0125, "rollouts": 4, "is_over": True},
     }
     # Judged: 60 and 40 are for it, -10 is not. Settled: rows 3 and 4 lead with a 5, row 2 does not
@@ -96,8 +98,30 @@ def test_a_verdict_tells_what_a_reader_asks() -> None:
         "draft": "A single draft said 4.",
         "settled": "Settled at call 10 of 35.",
         "cost": "Cost: 35 calls in 4 rollouts, 12,345 tokens, 12.3 s, price 0.0125.",
+        "stopped": stopped_in_words("max_calls"),
     }
-    assert [*says] == ["likely", "close", "why", "draft", "settled", "cost"]
+    assert [*says] == ["likely", "close", "why", "draft", "settled", "cost", "stopped"]
+
+
+def test_where_the_calls_went_is_told() -> None:
+    """A refinement takes two of them, and the scale of a judge is looked at before the search."""
+    roles = {"draft": 10, "critique": 5, "refine": 6, "merge": 0, "evaluate": 1200, "calibrate": 4}
+    usage = {role: {**no_cost(), "calls": calls} for role, calls in roles.items()}
+    verdict = verdict_of(found((*FIVE, 0.5), usage=usage))
+    assert verdict["calls_for"] == {"draft": 10, "refine": 11, "judge": 1204}
+    said = "Cost: 1,225 calls (10 to draft, 11 to refine, 1,204 to judge) in 4 rollouts, "
+    assert verdict["says"]["cost"].startswith(said)
+
+
+def test_an_answer_that_is_likelier_is_not_called_the_next() -> None:
+    verdict = verdict_of(found((*FOUR, 0.5), (*FIVE, 0.2)))
+    assert verdict["says"]["likely"] == "5, 20 % likely (likelier: 4, 50 %)."
+
+
+def test_a_search_that_failed_says_so() -> None:
+    for best in ("1", None):
+        verdict = verdict_of(found((*FIVE, 0.5), best=best, stop_reason="failed"))
+        assert verdict["says"]["stopped"] == "Stopped (failed): too many rollouts failed."
 
 
 @pytest.mark.parametrize(
@@ -136,7 +160,7 @@ def test_what_is_not_known_is_said_or_left_out() -> None:
     assert under_way["says"]["settled"] == "It leads since call 10 of 35."
     assert {"close", "why"}.isdisjoint(under_way["says"])
     nothing = verdict_of(found(best=None, tree={}, choice=None, record=[]))
-    assert [*nothing["says"]] == ["likely", "cost"]
+    assert [*nothing["says"]] == ["likely", "cost", "stopped"]
     assert nothing["says"]["likely"] == "No answer was found."
 
 

@@ -9,7 +9,7 @@ import typer
 
 from mctsr_graph.cli.bench import RunArgument, bench_app, explained
 from mctsr_graph.cli.streams import stderr, stdout
-from mctsr_graph.cli.terminal import notes
+from mctsr_graph.cli.terminal import notes, written
 from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.text.packages import install_line
 
@@ -88,6 +88,9 @@ def compare_command(
     method: Annotated[
         str | None, typer.Option(help="Only this method; by default each that two runs have.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A file for a page with a plot: .html.")
+    ] = None,
 ) -> None:
     """Compare runs of other models or settings on the problems that they share.
 
@@ -107,10 +110,12 @@ def compare_command(
         console = stdout()
         for part in across_terminal(found, console.width):
             console.print(part)
-        left_out = {one.this: one.comparison.left_out for one in found}
-        for name, ids in left_out.items():
-            if ids:
-                err.print(f"{name}: {len(ids)} problems are in one run only ({', '.join(ids[:5])})")
+        if out is not None:
+            from mctsr_graph.benchmark.report.page import write_across
+
+            with written("--out", out):
+                write_across(out, found)
+            console.print(f"{out} has all of it")
 
 
 def _names(runs: list[tuple[str, Path]]) -> list[str]:

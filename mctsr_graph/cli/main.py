@@ -23,6 +23,7 @@ from mctsr_graph.cli.kept import FileArgument, learn_command, list_command
 from mctsr_graph.cli.many import many_command
 from mctsr_graph.cli.options import (
     EffortOption,
+    FreeTextOption,
     JudgeOption,
     MaxCallsOption,
     MaxCostOption,
@@ -135,6 +136,7 @@ def solve_command(
         typer.Option(help="JSON or TOML file of prices by model, before those of this package."),
     ] = None,
     judge: JudgeOption = None,
+    free_text: FreeTextOption = False,
     judge_model: Annotated[
         str | None, typer.Option(help="The model that the judge asks. By default --model.")
     ] = None,
@@ -178,6 +180,7 @@ def solve_command(
             "checkpointer": checkpoint,
             "judge_model": judge_model,
             "critic_model": critic_model,
+            "final_answer": False if free_text else None,
         }
         if dry_run:
             show_estimate(estimate(text, model, **options), as_json)
@@ -234,6 +237,7 @@ def resume_command(
             "thread_id": stored.thread_id,
             "judge_model": models["judge_model"],
             "critic_model": models["critic_model"],
+            "final_answer": False if stored.is_text else None,
         }
         _run(err, stored.question, models["model"], options, _Shown(show_tree, as_json, live, page))
 

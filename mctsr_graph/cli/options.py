@@ -45,6 +45,13 @@ JudgeOption = Annotated[
         autocompletion=lambda: list(JUDGES),
     ),
 ]
+FreeTextOption = Annotated[
+    bool,
+    typer.Option(
+        "--free-text",
+        help="Ask for a text that states no final answer, such as a letter: the judge decides.",
+    ),
+]
 MaxCallsOption = Annotated[
     int | None, typer.Option(help="Model calls at most, in place of --effort.")
 ]

@@ -213,7 +213,9 @@ def _opened(where: _Where, model: str | None = None, judges: bool = False) -> It
             open_file(where.file) as saver,
             CallJournal(where.file) as journal,
         ):
-            graph = create_mctsr(asked, journal=journal)
+            graph = create_mctsr(
+                asked, journal=journal, final_answer=False if stored.is_text else None
+            )
             yield _Search(
                 graph.compile(checkpointer=saver, name="mctsr"),
                 {"configurable": {"thread_id": stored.thread_id}},

@@ -48,7 +48,8 @@ class StartEvent(TypedDict):
 class RolloutEvent(Recorded):
     """A rollout is finished: its row of the record, and what is said of it besides.
 
-    If it failed, `node`, `reward` and `q` are None.
+    If it failed, `node`, `reward` and `q` are None. `values` tells every q that it has changed,
+    where the row itself may leave them to Eq. 3 (`backed_up`).
     """
 
     type: Literal["mctsr.rollout"]

@@ -48,6 +48,7 @@ from mctsr_graph.judges import cases_of
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import as_question
 from mctsr_graph.strategies.conclude import chosen, conclude
+from mctsr_graph.tree.record import compact
 from mctsr_graph.tree.tree import Node, Patch, Tree, merge
 
 Texts = Callable[[Leaf], Request]
@@ -123,6 +124,7 @@ class Nodes:
         idle, failed = state["idle_rollouts"], state["failed_rollouts"]
         leaves, patches = certain_alike(list(state["wave"].values())), []
         seconds, rows = state["seconds"] + longest(leaves), []
+        record = state.get("record") or []
         spec = self.services.spec
         strategy = spec.strategy(run.context)
         for leaf in leaves:
@@ -131,12 +133,13 @@ class Nodes:
             patches.append(patch)
             best = self._choose(tree, run.context)
             usage = add_usage([usage, leaf["usage"]])
-            now = Moment(tree, run.context, best, usage, seconds)
-            rows.append(rollout_recorded(now, before, leaf, node, patch))
+            now = Moment(tree, run.context, best, usage, seconds, record)
+            row = rollout_recorded(now, before, leaf, node, patch)
+            rows.append(compact(row, before, tree, now.value))
             improved = node is not None and node["id"] == best and not _is_repeated(node, leaf)
             idle = 0 if improved else idle + 1
             failed = failed + 1 if node is None else 0
-            run.emit(rollout_event(rows[-1], now, leaf["failures"]))
+            run.emit(rollout_event(row, now, leaf["failures"]))
             await run.way.between(len(patches))
         tell_repeated(state["tree"], tree, run.emit)
         failures = [failure for leaf in leaves for failure in leaf["failures"]]
@@ -166,7 +169,8 @@ class Nodes:
         reading = self.services.spec.reading
         told = (strategy, tree, run.context, best, state["answer"], reading.of)
         found = await run.way.call(conclude, *told) if len(tree) > _LARGE else conclude(*told)
-        now = Moment(tree, run.context, best, usage, state["seconds"])
+        record = state.get("record") or []
+        now = Moment(tree, run.context, best, usage, state["seconds"], record)
         run.emit(stop_event(now, state["stop_reason"], state["rollouts"]))
         rows = {"record": judged_recorded(now, judged, state["rollouts"])} if judged else {}
         return {**last, **found, **rows, "mctsr": report_of({**state, "usage": usage, **found})}

@@ -9,7 +9,7 @@ from mctsr_graph.calls.usage import Usage, price_told, tokens, total_cost
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.choose import chance_of
-from mctsr_graph.tree.record import Recorded, changed_values
+from mctsr_graph.tree.record import Recorded, compact, with_values
 from mctsr_graph.tree.task import Kind
 from mctsr_graph.tree.tree import Node, Patch, Tree
 
@@ -23,6 +23,14 @@ class Moment(NamedTuple):
     """Id of the node whose answer would be returned now."""
     usage: Usage
     seconds: float
+    record: Sequence[Recorded] = ()
+    """The rows before."""
+
+    @property
+    def value(self) -> str | None:
+        """How own values are computed, where the record tells the search from its roots on."""
+        is_whole = bool(self.record) and self.record[0]["index"] == 0 and self.record[0]["task"]
+        return self.context.value if is_whole else None
 
     @property
     def chance(self) -> float | None:
@@ -40,7 +48,7 @@ class Moment(NamedTuple):
         parent_rewards: Sequence[float] = (),
     ) -> Recorded:
         """A row about `node`, without what other nodes it has changed."""
-        leader = self.leader
+        leader, price = self.leader, price_told(self.usage)
         return Recorded(
             index=index,
             task=task,
@@ -55,7 +63,7 @@ class Moment(NamedTuple):
             calls=total_cost(self.usage)["calls"],
             tokens=tokens(self.usage),
             seconds=round(self.seconds, 1),
-            price=price_told(self.usage),
+            price=round(price, 6) if price is not None else None,
         )
 
 
@@ -84,7 +92,7 @@ def rollout_recorded(
         row["parents"] = leaf["parents"]
     if "steering" in leaf:
         row["act"] = leaf["steering"][-1]["action"]
-    return _with_values(row, before, now.tree, patch)
+    return with_values(row, before, now.tree, patch)
 
 
 class Judged(NamedTuple):
@@ -104,7 +112,8 @@ def judged_recorded(now: Moment, judged: Sequence[Judged], rollouts: int) -> lis
         added = after[node_id]["rewards"][known:]
         row = now.row(rollouts, node_id, task="evaluate", rewards=added)
         row["q"] = after[node_id]["q"]
-        rows.append(_with_values(row, before, after, patch))
+        row = with_values(row, before, after, patch)
+        rows.append(compact(row, before, after, now.value))
     return rows
 
 
@@ -121,10 +130,6 @@ def act_recorded(now: Moment, before: Tree, rollouts: int, patch: Patch) -> list
             parent, rewards = (node["parent"], node["rewards"]) if is_new else (None, ())
             row = now.row(rollouts, node_id, parent=parent, rewards=rewards)
             row["act"] = node["steering"][-1]["action"]
-            rows.append(_with_values(row, before, now.tree, patch))
+            row = with_values(row, before, now.tree, patch)
+            rows.append(compact(row, before, now.tree, now.value))
     return rows
-
-
-def _with_values(row: Recorded, before: Tree, after: Tree, patch: Patch) -> Recorded:
-    values = changed_values(before, after, patch, row["node"])
-    return {**row, "values": values} if values else row

@@ -38,6 +38,7 @@ class Logits:
     """
 
     name: ClassVar = "logits"
+    ask: ClassVar = _ASK
 
     async def reward(self, case: Case, calls: JudgeCalls) -> float:
         """Return the reward, lowered where it is too good to be believed."""
@@ -60,7 +61,7 @@ class Logits:
         why = logprob_fields(model, MOST)
         if abilities_of(model).tells_logprobs and not isinstance(why, str):
             try:
-                return float(await calls.ask(_by_logprobs(request, case, calls)))
+                return float(await calls.ask(_by_logprobs(request, case, calls, self.ask)))
             except ReplyError as error:
                 if error.code != _UNTOLD:
                     raise
@@ -68,14 +69,23 @@ class Logits:
         return str(why)
 
 
+class TextLogits(Logits):
+    """The same for texts that state no final answer."""
+
+    ask: ClassVar = (
+        "Now decide as a harsh reader: does the text above do all that was asked for, and do it "
+        "well? Reply with one word: True or False."
+    )
+
+
 async def _by_logits(model: Any, messages: list[BaseMessage], way: Way) -> AIMessage:
     found = await way.score(innermost(model), messages)
     return AIMessage(f"Score: {found.expected:.6f}")
 
 
-def _by_logprobs(request: Request, case: Case, calls: JudgeCalls) -> Request:
+def _by_logprobs(request: Request, case: Case, calls: JudgeCalls, ask: str) -> Request:
     """The request for one token, whose likelihoods become a score."""
-    prompts = replace(calls.prompts, evaluate=_ASK)
+    prompts = replace(calls.prompts, evaluate=ask)
     messages = evaluate_messages(prompts, case.problem, case.answer)
     settings = {"max_tokens": 1, "logprobs": MOST}
     return replace(

@@ -13,7 +13,7 @@ from mctsr_graph.calls.request import Model, Reply
 from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.judges.base import Case, Judge, judge_all, name_of
-from mctsr_graph.judges.logits import Logits
+from mctsr_graph.judges.logits import Logits, TextLogits
 from mctsr_graph.judges.pairwise import Pairwise
 from mctsr_graph.judges.rubric import Rubric
 from mctsr_graph.judges.self_evaluation import SelfEvaluation
@@ -35,7 +35,12 @@ NAMED: dict[str, Judge] = {
     "pairwise": Pairwise(),
 }
 """The judges that the setting `judge` can name."""
-OF_TEXTS: dict[str, Judge] = {**NAMED, "rubric": Rubric.of_texts(), "pairwise": Pairwise.of_texts()}
+OF_TEXTS: dict[str, Judge] = {
+    **NAMED,
+    "rubric": Rubric.of_texts(),
+    "logits": TextLogits(),
+    "pairwise": Pairwise.of_texts(),
+}
 """The same for texts that state no final answer."""
 
 

@@ -213,7 +213,7 @@ class SearchRun:
                 "mctsr_model": self._spec.model_name,
                 **{f"mctsr_{role}": name for role, name in self._spec.other_names.items()},
                 **({"mctsr_strategy": type(own).__qualname__} if own is not None else {}),
-                **({} if reading.is_usual else {"mctsr_final_answer": "given"}),
+                **({"mctsr_final_answer": reading.kind} if reading.kind else {}),
                 "mctsr_settings": json.dumps(self._settings),
                 **(self._spec.stage.metadata if self._spec.stage is not None else {}),
             }
@@ -243,7 +243,9 @@ class SearchRun:
         self._input, self._values = None, values
         if values["stop_reason"] is None:
             return None
-        again = {"failed_rollouts": 0, "lost_rollouts": 0}  # what failed may work now
+        again = {}
+        if values["stop_reason"] == "failed":
+            again = {"failed_rollouts": 0, "lost_rollouts": 0}  # what failed may work now
         state = cast(MCTSrState, {**values, **again})
         reward_calls = spec.search.bound_judge.reward_calls(spec.context)
         search = seen_by(self._strategy, state, spec.context, reward_calls)
@@ -454,6 +456,11 @@ def _made_with(spec: SolveSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
         "seed": spec.context.seed,
         **settings,
         "version": package_version(),
+        "defaults": {
+            name: value
+            for name, value in spec.context.model_dump(mode="json").items()
+            if name not in settings
+        },
     }
 
 

@@ -13,7 +13,6 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.text.printable import printable, printable_json
 from mctsr_graph.tree.record import Recorded
-from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.tree.tree import Node
 from mctsr_graph.tree.verdict import Verdict, verdict_of
 
@@ -50,8 +49,9 @@ class Solution:
     by an earlier version has none, or only the end."""
 
     made_with: dict[str, Any] = field(default_factory=dict, compare=False)
-    """The model and judge by name, the profile, the settings that were given, the seed, and the
-    version of this package; of a stored search also when it was begun and last written."""
+    """The model and judge by name, the profile, the settings that were given, the seed, the
+    version of this package, and under "defaults" all other settings; of a stored search also when
+    it was begun and last written, and no defaults where another version wrote it."""
 
     @property
     def confidence(self) -> float | None:
@@ -71,9 +71,9 @@ class Solution:
     def summary(self) -> str:
         """Five lines: the answer and its chance, why it, what a draft said, cost, and the end."""
         says = self.verdict["says"]
-        topics = (("likely",), ("close", "why"), ("draft", "settled"), ("cost",))
+        topics = (("likely",), ("close", "why"), ("draft", "settled"), ("cost",), ("stopped",))
         lines = [" ".join(says[topic] for topic in line if topic in says) for line in topics]
-        return "\n".join(filter(None, [*lines, stopped_in_words(self.stop_reason)]))
+        return "\n".join(filter(None, lines))
 
     def __str__(self) -> str:
         """The five lines of `summary`, after the answer where that states no final one."""

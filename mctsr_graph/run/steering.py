@@ -289,7 +289,7 @@ class _Paused:
         # Calls recorded for the search as it was do not fit what it is now
         values = self._on(after, tree=patch, wave=wave, branch=branch)
         told = (values["best"], self._values["usage"], self._values["seconds"])
-        now = Moment(after, self._context, *told)
+        now = Moment(after, self._context, *told, self._values.get("record") or [])
         if change.to_judge is None:  # else the rollout that judges it tells
             values["record"] = act_recorded(now, tree, rollouts, patch)
         return {

@@ -47,6 +47,8 @@ class StoredSearch(NamedTuple):
     """The names that "judge_model" and "critic_model" were given by."""
     blocks: Sequence[Block] = ()
     """Pictures and files that go with the problem."""
+    is_text: bool = False
+    """Whether it is for a text that states no final answer (`final_answer=False`)."""
     damage: str = ""
     """Why it cannot be read, or "". Then nothing else is known of it but its thread_id."""
 
@@ -100,8 +102,10 @@ def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
         check_search(values, stored.thread_id, told=found.metadata)
         search.hold(values)
         so_far = search.so_far(stored.stop_reason)
-        seed = so_far.made_with["seed"]
-        return replace(so_far, made_with={"seed": seed, **_made(stored, saver, found)})
+        here, made = so_far.made_with, _made(stored, saver, found)
+        if made["version"] == here["version"]:  # else what is the default now may not have been
+            made["defaults"] = here["defaults"]
+        return replace(so_far, made_with={"seed": here["seed"], **made})
 
 
 def stored_calls(path: str | Path, stored: StoredSearch) -> list[Told]:
@@ -249,6 +253,7 @@ def _stored(thread_id: str, values: Mapping[str, Any], told: Mapping[str, str]) 
             if f"mctsr_{role}" in told
         },
         blocks=values.get("attachments") or (),
+        is_text=told.get("mctsr_final_answer") == "text",
     )
 
 

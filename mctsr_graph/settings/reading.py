@@ -69,6 +69,11 @@ class FinalAnswer:
         """Whether no text states a final answer."""
         return self.read is False
 
+    @property
+    def kind(self) -> str:
+        """What a kept search says of it: "", "text", or "given", which only a program can."""
+        return "" if self.is_usual else "text" if self.is_text else "given"
+
     @cached_property
     def schema(self) -> dict[str, Any] | None:
         """The JSON schema that replies are asked for; None where there is none."""

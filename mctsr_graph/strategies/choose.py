@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from mctsr_graph.strategies.tuned.belief import believe
-from mctsr_graph.strategies.tuned.evidence import evidence_of, polled, voters
+from mctsr_graph.strategies.tuned.evidence import evidence_of, voters
 from mctsr_graph.strategies.tuned.refining import RefiningBelief, refining_of
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.preference import preferred, states_none
@@ -19,7 +19,6 @@ from mctsr_graph.tree.tree import Node, best_node
 if TYPE_CHECKING:
     from mctsr_graph.settings.context import MCTSrContext
 
-_OVERRULES = 2.0
 _LARGE = 256  # nodes from which on a tree is weighed for the choice alone
 Rule = Callable[[Mapping[str, Node], "MCTSrContext"], str | None]
 
@@ -121,20 +120,14 @@ def majority(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
 
 
 def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
-    """An answer of the class that most independent answers state, unless one is far likelier.
-
-    The majority is overruled by a class that is `_OVERRULES` times as likely to be right: what is
-    believed of judge and refinements may be wrong, votes hardly are.
-    """
-    chances, votes = believe(evidence_of(tree), context.belief_prior).chances, polled(tree)
+    """An answer of the class that is likeliest by votes, refinements and rewards."""
     # No more than it needs of `classes_of`, which also weighs every reward: it is asked each time
     groups = _groups(tree)
     if not groups:
         return _judged_best(tree)
+    chances = believe(evidence_of(tree), context.belief_prior).chances
     likeliest = max(groups, key=lambda key: chances[key])
-    most = max(groups, key=lambda key: (votes[key], chances[key]))
-    chosen = likeliest if chances[likeliest] >= _OVERRULES * chances[most] else most
-    return representative(tree, [node["id"] for node in groups[chosen]])
+    return representative(tree, [node["id"] for node in groups[likeliest]])
 
 
 def _judged_best(tree: Mapping[str, Node]) -> str | None:

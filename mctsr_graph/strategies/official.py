@@ -9,12 +9,12 @@ from typing import ClassVar
 from mctsr_graph.errors import ScoreError
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.paper import PaperStrategy
-from mctsr_graph.strategies.uct import backed_up_value, own_value
 from mctsr_graph.text.reward_scale import WIDTH
 from mctsr_graph.text.score import last_number_after_score
 from mctsr_graph.text.thinking import strip_reasoning
 from mctsr_graph.tree.steered import live_children
 from mctsr_graph.tree.tree import Node, Patch, Tree
+from mctsr_graph.tree.values import backed_up_value, own_value
 
 
 class OfficialStrategy(PaperStrategy):

@@ -13,11 +13,12 @@ from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.profiles import add_profile
 from mctsr_graph.strategies.choose import CHOICES
 from mctsr_graph.strategies.enough import why_enough
-from mctsr_graph.strategies.uct import backed_up_value, own_value, suppressed
+from mctsr_graph.strategies.uct import suppressed
 from mctsr_graph.text.score import parse_score
 from mctsr_graph.tree.steered import live_children
 from mctsr_graph.tree.task import Kind, Task
 from mctsr_graph.tree.tree import Node, Patch, Tree, path_to_root
+from mctsr_graph.tree.values import backed_up_value, own_value
 
 
 class Roots(NamedTuple):

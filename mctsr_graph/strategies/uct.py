@@ -6,25 +6,10 @@ Every visit of an answer samples one reward of it, so its visits N are the numbe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 LogTerm = Literal["ln(N+1)", "ln(N)+1"]
 """How the "+ 1" of Eq. 4 is read; N is the visits of the parent."""
-
-
-def own_value(rewards: Sequence[float], value: str = "min_mean") -> float:
-    """Q of an answer from its own rewards, at least one (Eq. 2): the mean of minimum and mean.
-
-    Differs where asked: `value` "mean" is their mean alone.
-    """
-    mean = sum(rewards) / len(rewards)
-    return mean if value == "mean" else (min(rewards) + mean) / 2
-
-
-def backed_up_value(own: float, below: Sequence[float]) -> float:
-    """Q' of an answer from its own value and its children's Q' (Eq. 3)."""
-    return (own + max(below)) / 2 if below else own
 
 
 def uct(

@@ -7,21 +7,19 @@ are pruned. So each step that changes the tree adds its rows, and no row is chan
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
-from typing import NotRequired, cast
+from itertools import repeat, takewhile
+from typing import Any, NotRequired, cast
 
 from typing_extensions import TypedDict
 
 from mctsr_graph.tree.steered import Action
 from mctsr_graph.tree.task import Kind
-from mctsr_graph.tree.tree import Node, Patch, Tree, path_to_root
-
-MOST_VALUES = 6
-"""Values of other nodes in a row, so that its size does not grow with the depth of the tree."""
+from mctsr_graph.tree.tree import Node, Patch, Tree
+from mctsr_graph.tree.values import values_above
 
 
 class Recorded(TypedDict):
-    """What one rollout came to, at most 300 bytes as a checkpoint keeps it.
+    """What one rollout came to, at most 300 bytes as JSON.
 
     There are also rows for the roots, for what a person did, and for answers that are judged when
     a search ends.
@@ -46,12 +44,14 @@ class Recorded(TypedDict):
     q: float | None
     """q of `node` then, points."""
     values: NotRequired[dict[str, float | None]]
-    """q of other nodes that it has changed, points by id: the nearest first, `MOST_VALUES` at most.
-    Where there are so many, what lies further up is not told."""
+    """q of all other nodes that it has changed, points by id, the nearest first."""
+    backed_up: NotRequired[str]
+    """In the place of `values` where they follow by Eq. 3 from earlier rows: the setting `value`,
+    by which own rewards count. So a row is as small in a deep tree."""
     leader: str | None
     """Id of the node whose answer would have been returned then."""
-    leader_q: float | None
-    """Its q then, points."""
+    leader_q: NotRequired[float | None]
+    """Its q then, points; absent where earlier rows tell it."""
     chance: float | None
     """Chance of its class to be right then, to 4 decimals; None where it states no final answer, or
     where nothing else weighs so large a tree."""
@@ -62,7 +62,8 @@ class Recorded(TypedDict):
     seconds: float
     """Time spent waiting for the model so far, to a tenth of a second."""
     price: float | None
-    """What it has cost so far, in the currency of the prices; None where that is not known."""
+    """What it has cost so far, in the currency of the prices, to 6 decimals; None where that is not
+    known."""
 
 
 class Step(TypedDict):
@@ -81,7 +82,7 @@ class Step(TypedDict):
     rewards: dict[str, list[float]]
     """Rewards added, points by id."""
     values: dict[str, float | None]
-    """Each q that is another now, by id; None: not known from here on."""
+    """Each q that is another now, points by id."""
     leader: str | None
     leader_q: float | None
     chance: float | None
@@ -91,17 +92,46 @@ class Step(TypedDict):
     price: float | None
 
 
-def changed_values(
-    before: Tree, after: Tree, patch: Patch, but: str | None
-) -> dict[str, float | None]:
-    """The q of each node that a patch has changed, the nearest first; `but` is told elsewhere."""
+def with_values(row: Recorded, before: Tree, after: Tree, patch: Patch) -> Recorded:
+    """A row with the q of each other node that a patch has changed."""
     changed = [
         node_id
         for node_id in patch
-        if node_id != but and node_id in before and after[node_id]["q"] != before[node_id]["q"]
+        if node_id != row["node"]
+        and node_id in before
+        and after[node_id]["q"] != before[node_id]["q"]
     ]
     changed.sort(key=lambda node_id: -after[node_id]["depth"])
-    return {node_id: after[node_id]["q"] for node_id in changed[:MOST_VALUES]}
+    values = {node_id: after[node_id]["q"] for node_id in changed}
+    return {**row, "values": values} if values else row
+
+
+def compact(row: Recorded, before: Tree, after: Tree, value: str | None) -> Recorded:
+    """A row without what a replay finds by itself: values by Eq. 3, and the leader's.
+
+    Args:
+        row: It.
+        before: The tree before.
+        after: The tree after.
+        value: The setting `value`; None where the record does not tell the search from its roots.
+    """
+    if value is None:
+        return row
+    row = _without(row, "leader_q")
+    if row["node"] is None or "values" not in row:
+        return row
+
+    def q_before(node_id: str) -> float | None:
+        return before[node_id]["q"] if node_id in before else None
+
+    found = values_above(after, row["node"], row["parent"], row["q"], value, q_before)
+    if found != row["values"]:
+        return row
+    return {**_without(row, "values"), "backed_up": value}
+
+
+def _without(row: Recorded, field: str) -> Recorded:
+    return cast(Recorded, {name: told for name, told in row.items() if name != field})
 
 
 def replay(
@@ -123,7 +153,8 @@ def replay(
     waiting = dict(tree)
     unknown = _beginning(record, rollouts)
     steps = [*_unrecorded(tree, unknown, waiting)]
-    steps += [_step(tree, rows, waiting) for rows in _at_once(record)]
+    at_once = [*_at_once(record)]
+    steps += [_step(rows, waiting) for rows in at_once]
     last = steps[-1]
     if last["known"] and last["leader"] != best:  # chosen anew, or changed by hand
         last = _nothing_new(last)
@@ -132,7 +163,9 @@ def replay(
         last["leader"], last["chance"] = best, chance
         last["leader_q"] = tree[best]["q"] if best is not None else None
     last["made"] += waiting
-    _settle(tree, steps, unknown)
+    _give_rewards(tree, steps[unknown - 1], steps)
+    nothing: list[Recorded] = []
+    _give_values(tree, steps, [*repeat(nothing, unknown), *at_once, nothing])
     return steps
 
 
@@ -193,22 +226,16 @@ def _at_once(record: Sequence[Recorded]) -> Iterator[list[Recorded]]:
     yield from ([row] for row in record[count:])
 
 
-def _step(tree: Mapping[str, Node], rows: list[Recorded], waiting: dict[str, Node]) -> Step:
+def _step(rows: list[Recorded], waiting: dict[str, Node]) -> Step:
     last = rows[-1]
     own = [row["node"] for row in rows if row["node"] is not None]
     # Nodes of rollouts that have no row come in front: an earlier version has made them
     before = takewhile(lambda node: node["rollout"] < last["index"], waiting.values())
     made = dict.fromkeys([*(node["id"] for node in before), *own])
     new = [node_id for node_id in made if waiting.pop(node_id, None)]
-    values: dict[str, float | None] = {}
-    for row in rows:
-        if row["node"] is not None:
-            values[row["node"]] = row["q"]
-        values |= _told(tree, row)
-    if last["leader"] is not None:
-        values[last["leader"]] = last["leader_q"]
     told = {name: value for name, value in last.items() if name in Step.__annotations__}
-    drawn = {"known": True, "made": new, "rewards": _added(rows), "values": values}
+    drawn = {"known": True, "made": new, "rewards": _added(rows), "values": {}}
+    told.setdefault("leader_q", None)
     return cast(Step, {**told, **drawn})
 
 
@@ -223,31 +250,65 @@ def _added(rows: list[Recorded]) -> dict[str, list[float]]:
     return rewards
 
 
-def _told(tree: Mapping[str, Node], row: Recorded) -> dict[str, float | None]:
-    """The values of a row; of what lies further up, that it is not known."""
-    values = row.get("values", {})
-    if len(values) < MOST_VALUES:
-        return {**values}
-    beyond = [*path_to_root(tree, list(values)[-1])][1:]
-    return {**dict.fromkeys(beyond), **values}
+def _give_rewards(tree: Mapping[str, Node], first: Step, steps: Sequence[Step]) -> None:
+    """Add rewards that no row tells of: they were there when the record began, or came at the end.
 
-
-def _settle(tree: Mapping[str, Node], steps: list[Step], unknown: int) -> None:
-    """Let the steps, the first `unknown` of them without a row, lead to the tree as it is.
-
-    Rewards that no row tells of were there when the record began, or else came at the end.
+    Args:
+        tree: The tree.
+        first: The step that they are added to.
+        steps: All steps.
     """
-    now: dict[str, float | None] = {}
     added: dict[str, int] = {}
     for step in steps:
-        now |= step["values"]
         for node_id, rewards in step["rewards"].items():
             added[node_id] = added.get(node_id, 0) + len(rewards)
-    earlier, last = steps[unknown - 1], steps[-1]
     for node_id, node in tree.items():
         missing = len(node["rewards"]) - added.get(node_id, 0)
         if missing > 0:
-            own = earlier["rewards"].get(node_id, [])
-            earlier["rewards"][node_id] = [*node["rewards"][:missing], *own]
+            own = first["rewards"].get(node_id, [])
+            first["rewards"][node_id] = [*node["rewards"][:missing], *own]
+
+
+def _give_values(
+    tree: Mapping[str, Node], steps: Sequence[Step], at_once: Sequence[list[Recorded]]
+) -> None:
+    """Add to each step the q that it changes, so that they lead to the tree as it is."""
+    nodes: dict[str, dict[str, Any]] = {}
+    now: dict[str, float | None] = {}
+    for step, rows in zip(steps, at_once, strict=False):  # the last one may have no rows
+        _grow(tree, nodes, step)
+        for row in rows:
+            values = _values(nodes, row, now)
+            now |= values
+            step["values"] |= values
+        if rows and step["leader"] is not None:
+            step["leader_q"] = now.get(step["leader"])
+    for node_id, node in tree.items():
         if node_id not in now or now[node_id] != node["q"]:
-            last["values"][node_id] = node["q"]
+            steps[-1]["values"][node_id] = node["q"]
+
+
+def _grow(tree: Mapping[str, Node], nodes: dict[str, dict[str, Any]], step: Step) -> None:
+    """Let the nodes, with what their values depend on, be those after a step."""
+    for node_id in step["made"]:
+        parent = tree[node_id]["parent"]
+        nodes[node_id] = {"parent": parent, "children": [], "rewards": []}
+        if parent is not None:
+            nodes[parent]["children"].append(node_id)
+    for node_id, rewards in step["rewards"].items():
+        nodes[node_id]["rewards"] += rewards
+
+
+def _values(
+    nodes: Mapping[str, Any], row: Recorded, now: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """Each q that a row changes, or tells of."""
+    node_id, leader = row["node"], row["leader"]
+    values = {**row.get("values", {})}
+    if node_id is not None:
+        values[node_id] = row["q"]
+        if (value := row.get("backed_up")) is not None:
+            values |= values_above(nodes, node_id, row["parent"], row["q"], value, now.get)
+    if leader is not None and "leader_q" in row:
+        values[leader] = row["leader_q"]
+    return values

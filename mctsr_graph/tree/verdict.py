@@ -15,6 +15,7 @@ from mctsr_graph.tree.verdict_words import sentences
 Standing = Literal["alone", "clear", "unsure", "close", "behind", "unknown"]
 _CLOSE = 0.2  # less between two chances is close, and so is less than twice the other
 _OFTEN = 2.0
+_PURPOSES = {"critique": "refine", "evaluate": "judge", "calibrate": "judge"}  # of roles
 
 
 class Verdict(TypedDict):
@@ -46,6 +47,8 @@ class Verdict(TypedDict):
     settled: int | None
     """Model calls after which this answer led until the end; None where that is not known."""
     calls: int
+    calls_for: dict[str, int]
+    """Of these, the calls to "draft", "refine", "merge" and "judge", as far as there are any."""
     tokens: int
     """Input and output tokens, as the model reported them."""
     unmetered_calls: int
@@ -56,8 +59,8 @@ class Verdict(TypedDict):
     rollouts: int
     is_over: bool
     says: dict[str, str]
-    """The sentences in the order to be shown: likely, close, why, draft, settled, cost. A topic of
-    which nothing can be said is left out."""
+    """The sentences in the order to be shown: likely, close, why, draft, settled, cost, stopped. A
+    topic of which nothing can be said is left out."""
 
 
 def verdict_of(found: Mapping[str, Any]) -> Verdict:
@@ -74,6 +77,7 @@ def verdict_of(found: Mapping[str, Any]) -> Verdict:
         **_first(tree, node),
         "settled": _settled(tree, found.get("record") or [], node),
         "calls": _sum(found, "calls"),
+        "calls_for": _calls_for(found["usage"]),
         "tokens": _sum(found, "input_tokens") + _sum(found, "output_tokens"),
         "unmetered_calls": _sum(found, "unmetered_calls"),
         "seconds": found.get("seconds"),
@@ -81,7 +85,8 @@ def verdict_of(found: Mapping[str, Any]) -> Verdict:
         "rollouts": found["rollouts"],
         "is_over": found.get("stop_reason") not in (None, "interrupted"),
     }
-    return cast(Verdict, {**verdict, "says": sentences(verdict, tree, best)})
+    says = sentences(verdict, tree, best, found.get("stop_reason"))
+    return cast(Verdict, {**verdict, "says": says})
 
 
 def _standing(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,6 +151,15 @@ def _settled(tree: Mapping[str, Node], record: Sequence[Recorded], node: Node | 
         settled = row["calls"]
     # It has led since the record begins, which may be later than the search
     return settled if record and record[0]["index"] == 0 else None
+
+
+def _calls_for(usage: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    calls: dict[str, int] = {}
+    for role, cost in usage.items():
+        if made := cost.get("calls", 0):
+            purpose = _PURPOSES.get(role, role)
+            calls[purpose] = calls.get(purpose, 0) + made
+    return calls
 
 
 def _sum(found: Mapping[str, Any], count: str) -> int:

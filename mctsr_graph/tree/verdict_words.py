@@ -11,6 +11,7 @@ from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.copies import distinct
 from mctsr_graph.tree.preference import Preferred, preferred, states_none
 from mctsr_graph.tree.steered import in_play
+from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.tree.tree import Node
 
 RULES = {
@@ -23,12 +24,12 @@ RULES = {
 
 
 def sentences(
-    verdict: Mapping[str, Any], tree: Mapping[str, Node], best: str | None
+    verdict: Mapping[str, Any], tree: Mapping[str, Node], best: str | None, stop_reason: str | None
 ) -> dict[str, str]:
     """What is said of a verdict, by topic; a topic of which nothing is known is left out."""
+    end = {"cost": _cost(verdict), "stopped": stopped_in_words(stop_reason)}
     if best is None:
-        told = {"likely": "No answer was found.", "cost": _cost(verdict)}
-        return told
+        return {"likely": "No answer was found.", **end}
     free = preferred(tree) if states_none(tree) else []
     told = {
         "likely": _likely(verdict, tree, free, best),
@@ -36,7 +37,7 @@ def sentences(
         "why": _why(verdict, tree, free, best),
         "draft": _draft(verdict, bool(free)),
         "settled": _settled(verdict),
-        "cost": _cost(verdict),
+        **end,
     }
     return {topic: words for topic, words in told.items() if words}
 
@@ -52,7 +53,8 @@ def _likely(
         return f"{answer}; how likely it is to be right is not known."
     beside = ""
     if rival is not None:
-        beside = f" (next: {one_line(rival, 40)}, {percent(verdict['runner_up_chance'])})"
+        word = "likelier" if verdict["standing"] == "behind" else "next"
+        beside = f" ({word}: {one_line(rival, 40)}, {percent(verdict['runner_up_chance'])})"
     return f"{answer}, {percent(chance)} likely{beside}."
 
 
@@ -182,7 +184,10 @@ def _cost(verdict: Mapping[str, Any]) -> str:
     if silent < calls or not calls:
         tokens = f"{verdict['tokens']:,} tokens"
         tokens += f" (not known of {counted(silent, 'call')})" if silent else ""
-    told = [f"Cost: {counted(calls, 'call')} in {counted(verdict['rollouts'], 'rollout')}", tokens]
+    purposes = [f"{count:,} to {purpose}" for purpose, count in verdict["calls_for"].items()]
+    where = f" ({', '.join(purposes)})" if purposes[1:] else ""
+    made = f"{counted(calls, 'call')}{where} in {counted(verdict['rollouts'], 'rollout')}"
+    told = [f"Cost: {made}", tokens]
     if verdict["seconds"] is not None:
         told.append(f"{verdict['seconds']:,.1f} s")
     return f"{', '.join(told)}, price {price_in_words(verdict['cost'])}."

@@ -21,6 +21,7 @@ def data_of(
 ) -> dict[str, Any]:
     """What the page's script is given; `shared` numbers classes that another search has, too."""
     shown = ("problem", "final_answer", "best", "rollouts", "usage", "stop_reason", "failures")
+    made_with = solution.get("made_with") or {}
     classes: dict[str, int] = {}
     nodes = [_node(node, classes) for node in solution["tree"].values()]
     return {
@@ -28,7 +29,8 @@ def data_of(
         **_replayed(solution),
         "scale": [LOWEST, HIGHEST],
         "nodes": nodes,
-        "about": about(solution.get("made_with") or {}),
+        "about": about(made_with),
+        "defaults": defaults(made_with),
         **_pooled(calls, nodes),
         **({} if shared is None else {"letters": [shared.get(name) for name in classes]}),
     }
@@ -71,8 +73,15 @@ _ABOUT = {
 
 def about(made_with: Mapping[str, Any]) -> list[list[str]]:
     """What a search was made with, in words: name and value, the known names first."""
-    names = [*(name for name in _ABOUT if name in made_with), *sorted(made_with.keys() - _ABOUT)]
+    others = made_with.keys() - _ABOUT - {"defaults"}
+    names = [*(name for name in _ABOUT if name in made_with), *sorted(others)]
     return [[_ABOUT.get(name, name), one_line(_told(made_with[name]), 300)] for name in names]
+
+
+def defaults(made_with: Mapping[str, Any]) -> list[list[str]]:
+    """The settings that were not given, in words: name and value."""
+    kept = made_with.get("defaults") or {}
+    return [[name, one_line(_told(value), 300)] for name, value in sorted(kept.items())]
 
 
 def _told(value: Any) -> str:

@@ -85,12 +85,19 @@ def parting(
 
 def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[list[str]]:
     """What two searches were made with, where it differs: name, the first's, the second's."""
-    own, other = (solution.get("made_with") or {} for solution in (first, second))
+    own, other = (_made(solution) for solution in (first, second))
     return [
         [name, *(_set(made, name) for made in (own, other))]
         for name in dict.fromkeys([*own, *other])
         if name not in _WHEN and own.get(name) != other.get(name)
     ]
+
+
+def _made(solution: Mapping[str, Any]) -> dict[str, Any]:
+    """What a search was made with, and the settings that were not given beside those that were."""
+    made: dict[str, Any] = {**(solution.get("made_with") or {})}
+    defaults: dict[str, Any] = made.pop("defaults", {})
+    return made | defaults
 
 
 def lanes(

@@ -15,8 +15,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from mctsr_graph import MCTSrContext, MCTSrError, ScriptedChatModel, create_mctsr
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.strategies.paper import PaperStrategy
-from mctsr_graph.strategies.uct import backed_up_value, own_value
 from mctsr_graph.tree.tree import Tree, best_node, merge
+from mctsr_graph.tree.values import backed_up_value, own_value
 from tests.conftest import keyed_reply
 
 ROLES = st.sampled_from(["critique", "refine", "evaluate"])

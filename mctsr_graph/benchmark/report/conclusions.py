@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mctsr_graph.benchmark import refining
+from mctsr_graph.benchmark.across import AcrossRuns
 from mctsr_graph.benchmark.calibration import Calibration
 from mctsr_graph.benchmark.comparisons import Comparison
 from mctsr_graph.benchmark.metrics import Metrics, RunMetrics
@@ -16,6 +17,7 @@ from mctsr_graph.text.figures import percent
 from . import words
 
 FINDING_SIGNS = {"better": "▲", "worse": "▼", "not shown": "○", "exploratory": ""}
+SIGNS = ", ".join(f"{FINDING_SIGNS[name]} {name}" for name in ("better", "worse", "not shown"))
 _OTHER = "·"
 
 
@@ -44,6 +46,28 @@ def conclusions(run: RunMetrics) -> list[Conclusion]:
     found += [_confidence(key, one) for key, one in run.calibrations.items()]
     found += [Conclusion("refining", _OTHER, f"{one}.") for one in refining.told(run.refining)]
     return found
+
+
+def across_conclusions(found: Sequence[AcrossRuns]) -> list[Conclusion]:
+    """Say what a comparison of runs has found: of searches, where there are any."""
+    searches = [one for one in found if one.comparison.first.searches] or found
+    told = []
+    for one in searches:
+        method = words.brief_name(one.comparison.first)
+        told.append(finding(one.comparison, (f"By {method},", one.this, one.that)))
+    left_out = {one.this: one.comparison.left_out for one in found}
+    for name, ids in left_out.items():
+        if ids:
+            text = f"{name}: {_count(len(ids))} {'is' if len(ids) == 1 else 'are'} in one run only"
+            told.append(Conclusion("part", "!", f"{text} ({', '.join(ids[:5])})."))
+    return told
+
+
+def across_sure(found: Sequence[AcrossRuns]) -> str:
+    """Say what the intervals of a comparison of runs are."""
+    if len(found) == 1:
+        return "The interval of this comparison holds with 95 %."
+    return f"The intervals of these {len(found)} comparisons hold together with 95 %."
 
 
 def how_sure(run: RunMetrics) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from mctsr_graph.benchmark.across import AcrossRuns
 from mctsr_graph.benchmark.comparisons import Comparison
 from mctsr_graph.benchmark.metrics import PassAt, RunMetrics
 from mctsr_graph.benchmark.outcomes import Key
 
 from . import words
-from .conclusions import how_sure
+from .conclusions import across_sure, how_sure
 from .table import Table, names
 
 _COMPARED = ("problems", "difference", "only this", "only that", "p", "would show")
@@ -44,6 +47,21 @@ def comparisons_table(run: RunMetrics) -> Table:
         [
             (words.full_name(one.first), words.full_name(one.second), *_compared(one))
             for one in run.comparisons
+        ],
+    )
+
+
+def across_table(found: Sequence[AcrossRuns]) -> Table:
+    """Runs against the first of them, method by method."""
+    return Table(
+        "across",
+        "Comparisons on the problems that both runs have",
+        f"{across_sure(found)} Difference of the selected accuracies in points; the columns are "
+        "those of a report.",
+        ("run", "against", "method", *_COMPARED, "finding"),
+        [
+            (one.this, one.that, words.full_name(one.comparison.first), *_compared(one.comparison))
+            for one in found
         ],
     )
 

@@ -11,21 +11,31 @@ import base64
 import gzip
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mctsr_graph.benchmark.across import AcrossRuns
 from mctsr_graph.benchmark.metrics import RunMetrics
 from mctsr_graph.viewers.html import blank_page, grammar, page_data
 
 from . import words
-from .conclusions import FINDING_SIGNS, conclusions, how_sure
+from .conclusions import (
+    FINDING_SIGNS,
+    across_conclusions,
+    across_sure,
+    conclusions,
+    how_sure,
+)
 from .drawing import Plot
+from .findings import across_table
 from .order import by_search
 from .problems import Problem
+from .rows import across
 from .table import Table
 from .table_files import csv_table, latex_table
 from .tables import facts, tables
@@ -49,6 +59,38 @@ def write_page(path: Path, parts: Sequence[Part]) -> None:
     """Write the page, problem by problem, so that memory stays flat."""
     viewer = blank_page()
     script = _asset("report.js")
+    names = ", ".join(dict.fromkeys(part.metrics.settings["dataset"] for part in parts))
+    told = dict(
+        title=f"MCTSr benchmark: {names}",
+        policy=_policy(script, viewer),
+        script=script,
+        viewer=viewer,
+        runs=parts,
+        words=words,
+        conclusions=conclusions,
+        how_sure=how_sure,
+        by_search=by_search,
+        facts=facts,
+        tables=tables,
+        packed=packed,
+        page_data=page_data,
+    )
+    _write(path, "report.html", told)
+
+
+def write_across(path: Path, found: Sequence[AcrossRuns]) -> None:
+    """Write the page of a comparison of runs."""
+    told = dict(
+        that=found[0].that,
+        conclusions=across_conclusions(found),
+        how_sure=across_sure(found),
+        plot=(across(found, narrow=False), across(found, narrow=True)),
+        table=across_table(found),
+    )
+    _write(path, "across.html", told)
+
+
+def _write(path: Path, template: str, told: Mapping[str, Any]) -> None:
     environment = Environment(
         loader=PackageLoader("mctsr_graph.benchmark.report", "assets"),
         autoescape=True,
@@ -56,26 +98,9 @@ def write_page(path: Path, parts: Sequence[Part]) -> None:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    names = ", ".join(dict.fromkeys(part.metrics.settings["dataset"] for part in parts))
-    stream = environment.get_template("report.html").stream(
-        title=f"MCTSr benchmark: {names}",
-        policy=_policy(script, viewer),
-        style=grammar() + _asset("report.css"),
-        script=script,
-        viewer=viewer,
-        runs=parts,
-        words=words,
-        conclusions=conclusions,
-        how_sure=how_sure,
-        signs=FINDING_SIGNS,
-        by_search=by_search,
-        facts=facts,
-        tables=tables,
-        files=_files,
-        split=_split,
-        packed=packed,
-        page_data=page_data,
-    )
+    shared = dict(signs=FINDING_SIGNS, files=_files, split=_split)
+    style = grammar() + _asset("report.css")
+    stream = environment.get_template(template).stream(style=style, **shared, **told)
     stream.enable_buffering(50)
     with path.open("wb") as file:
         stream.dump(file, encoding="utf-8", errors="replace")  # half a surrogate pair

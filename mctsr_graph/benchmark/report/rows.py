@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from mctsr_graph.benchmark.across import AcrossRuns
 from mctsr_graph.benchmark.comparisons import Comparison
 from mctsr_graph.benchmark.metrics import RunMetrics
 from mctsr_graph.benchmark.outcomes import Key
 from mctsr_graph.benchmark.statistics import Interval
 
 from . import words
-from .conclusions import FINDING_SIGNS
-from .drawing import INK, Look, Percents, Plot, errors, panels
+from .conclusions import FINDING_SIGNS, SIGNS
+from .drawing import INK, STYLE, Look, Percents, Plot, errors, panels
 from .looks import BLUE, ORANGE, cut_name, looks_of, plain_of
 
 _MOST_GROUPS, _MOST_PANELS = 24, 3  # more are in the table alone
@@ -41,35 +43,68 @@ def differences(run: RunMetrics, narrow: bool) -> Plot | None:
     shown = [*first, *(one for one in rest if one.second.budget == "tokens" or not first)]
     if not shown:
         return None
-    figure, (axes,) = panels(9.2, 1.0 + (0.78 if narrow else 0.42) * len(shown), 1, narrow=narrow)
     looks = looks_of(run)
-    for row, one in enumerate(shown):
-        _difference(axes, -row, one, looks[one.first.method].colour)
-        _tell(axes, -row, one, narrow)
+    rows = [_Row(_between(one), one, looks[one.first.method].colour) for one in shown]
+    note = (
+        f"Filled: primary, with its sign ({SIGNS}); these intervals hold together with 95 %. "
+        "Hollow: exploratory, with an interval of its own. Right of the line the first of the two "
+        "is better."
+    )
+    title = "Differences at equal tokens" if _equal(shown) else "Differences"
+    return Plot("differences", title, note, _around_zero(rows, narrow), narrow)
+
+
+def across(found: Sequence[AcrossRuns], narrow: bool) -> Plot:
+    """Differences of runs around zero, method by method."""
+    runs = dict.fromkeys(one.this for one in found)
+    colours = {run: (BLUE, ORANGE)[place % 2] for place, run in enumerate(runs)}
+    several = len(colours) > 1
+    rows = []
+    for one in found:
+        name = words.brief_name(one.comparison.first)
+        name = f"{name}, {cut_name(one.this)}" if several else name
+        rows.append(_Row(name, one.comparison, colours[one.this]))
+    note = (
+        f"Points, with the sign of each ({SIGNS}). The intervals hold together with 95 %. Right of "
+        f"the line the run beats {found[0].that}."
+    )
+    with matplotlib.rc_context(STYLE):
+        return Plot("differences", "Differences", note, _around_zero(rows, narrow), narrow)
+
+
+class _Row(NamedTuple):
+    name: str
+    comparison: Comparison
+    colour: str
+
+
+def _around_zero(rows: Sequence[_Row], narrow: bool) -> Figure:
+    figure, (axes,) = panels(9.2, 1.0 + (0.78 if narrow else 0.42) * len(rows), 1, narrow=narrow)
+    for place, row in enumerate(rows):
+        _difference(axes, -place, row.comparison, row.colour)
+        _tell(axes, -place, row, narrow)
     axes.axvline(0, color=INK, linewidth=1.1, zorder=2)
-    axes.set_ylim(0.6 - len(shown), 0.8 if narrow else 0.6)
-    furthest = max(abs(end) for one in shown for end in (one.difference.low, one.difference.high))
+    axes.set_ylim(0.6 - len(rows), 0.8 if narrow else 0.6)
+    shown = [row.comparison.difference for row in rows]
+    furthest = max(abs(end) for one in shown for end in (one.low, one.high)) or 0.01
     axes.set_xlim(-1.05 * furthest, 1.05 * furthest)
     axes.xaxis.set_major_locator(MaxNLocator(5 if narrow else 9, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: _points(share)))
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("difference in points")
-    note = (
-        f"Filled: primary, with its sign ({_signs()}); these intervals hold together with 95 %. "
-        "Hollow: exploratory, with an interval of its own. Right of the line the first of the two "
-        "is better."
-    )
-    title = "Differences at equal tokens" if _equal(shown) else "Differences"
-    return Plot("differences", title, note, figure, narrow)
+    return figure
 
 
 def _equal(shown: Sequence[Comparison]) -> bool:
     return all(one.second.budget == "tokens" for one in shown)
 
 
-def _signs() -> str:
-    return ", ".join(f"{FINDING_SIGNS[name]} {name}" for name in ("better", "worse", "not shown"))
+def _between(one: Comparison) -> str:
+    name = f"{plain_of(one.first)} − {plain_of(one.second)}"
+    if one.second.budget != "tokens" and one.second.budget != "own":
+        name += f", {cut_name(words.budget_name(one.second))}"
+    return name
 
 
 def _difference(axes: Axes, height: float, one: Comparison, colour: str) -> None:
@@ -87,16 +122,15 @@ def _difference(axes: Axes, height: float, one: Comparison, colour: str) -> None
     )
 
 
-def _tell(axes: Axes, height: float, one: Comparison, narrow: bool) -> None:
+def _tell(axes: Axes, height: float, row: _Row, narrow: bool) -> None:
     """Say beside a row what it is, or above it where there is no room."""
-    name = f"{plain_of(one.first)} − {plain_of(one.second)}"
-    if one.second.budget != "tokens" and one.second.budget != "own":
-        name += f", {cut_name(words.budget_name(one.second))}"
+    name, one = row.name, row.comparison
     sign = FINDING_SIGNS[one.finding]
     number = f"{words.points(one.difference)} {sign}".rstrip()
     weight = "bold" if one.primary else "normal"
     where: Any = {"transform": axes.get_yaxis_transform(), "va": "center", "fontweight": weight}
-    if narrow:
+    if narrow:  # over the line at 0
+        where |= {"zorder": 5, "bbox": {"facecolor": "#ffffff", "edgecolor": "none", "pad": 1}}
         axes.text(0, height + 0.56, name, ha="left", **where)
         axes.text(1, height + 0.29, number, ha="right", **where)
         axes.set_yticks([])

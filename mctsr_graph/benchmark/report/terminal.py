@@ -15,12 +15,19 @@ from mctsr_graph.benchmark.outcomes import VERDICTS
 from mctsr_graph.text.printable import printable
 
 from . import words
-from .conclusions import FINDING_SIGNS, Conclusion, conclusions, finding, how_sure
+from .conclusions import (
+    FINDING_SIGNS,
+    SIGNS,
+    Conclusion,
+    across_conclusions,
+    across_sure,
+    conclusions,
+    how_sure,
+)
 from .order import beside, by_search
 from .problems import VERDICT_SIGNS
 
 _WIDEST = 100  # columns; longer lines of prose are hard to read
-_SIGNS = ", ".join(f"{FINDING_SIGNS[name]} {name}" for name in ("better", "worse", "not shown"))
 
 
 def terminal(run: RunMetrics, width: int) -> Iterator[Table | Text]:
@@ -39,7 +46,7 @@ def terminal(run: RunMetrics, width: int) -> Iterator[Table | Text]:
     yield _accuracy(run)
     for first in dict.fromkeys(one.first for one in run.comparisons):
         found = [one for one in run.comparisons if one.first == first]
-        title = f"{words.brief_name(first)}, less each of ({_SIGNS})"
+        title = f"{words.brief_name(first)}, less each of ({SIGNS})"
         yield _differences(title, [(beside(one.second, first), one) for one in found])
     if run.calibrations:
         yield _calibrations(run)
@@ -49,13 +56,11 @@ def terminal(run: RunMetrics, width: int) -> Iterator[Table | Text]:
 
 def across_terminal(found: Sequence[AcrossRuns], width: int) -> Iterator[Table | Text]:
     """Yield what a terminal shows of a comparison of runs."""
-    searches = [one for one in found if one.comparison.first.searches]
-    for one in searches or found:
-        told = finding(one.comparison, (f"By {_method(one)}", one.this, one.that))
+    for told in across_conclusions(found):
         yield _prose(told, width)
-    yield _plain(f"These {len(found)} comparisons hold together with 95 %.", style="dim")
+    yield _plain(across_sure(found), style="dim")
     for (this, that), rows in groupby(found, key=lambda one: (one.this, one.that)):
-        title = f"{this}\nless {that} ({_SIGNS})"
+        title = f"{this}\nless {that} ({SIGNS})"
         yield _differences(title, [(_method(one), one.comparison) for one in rows])
 
 

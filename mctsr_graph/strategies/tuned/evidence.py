@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +11,10 @@ from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.copies import distinct
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node
+
+# Times that a text tells for each other text beside it: as often as a usual right answer is kept
+# by refinements. More only show that the model copies
+_REPEATS = 7
 
 
 @dataclass(frozen=True)
@@ -44,32 +48,56 @@ def polled(tree: Mapping[str, Node]) -> Counter[str]:
 
 
 def evidence_of(tree: Mapping[str, Node]) -> Evidence:
-    """Collect what the answers in play say.
-
-    Dummies and answers without a final one say nothing, and a repeated text no more than once. But
-    equal drafts are votes of their own where another draft shows that the model samples them.
-    """
-    drafts = [node for node in voters(tree) if node["parent"] is None]
-    sampled = len({node["answer"] for node in drafts}) > 1
-    votes = Counter(key for node in drafts if sampled and (key := class_of(node)) is not None)
+    """Collect what the answers in play say. Dummies and answers without a final one say nothing."""
+    votes: Counter[str] = Counter()
     moves: Counter[tuple[str, str]] = Counter()
-    rewards: dict[str, list[tuple[float, int]]] = {}
-    for node in distinct(in_play(tree), "duplicate_of"):
+    for node in _telling(tree):
         own = class_of(node)
-        if own is None or node["dummy"]:
+        if own is None:
             continue
         shown = _shown(tree, node)
         copied = "parents" in node and own in shown
         if not shown:
-            if node["parent"] is not None or not sampled:
-                votes[own] += 1
+            votes[own] += 1
         # A class whose other answers were pruned is told of by what was copied from them
         elif not copied or not (own in votes or any(own in move for move in moves)):
             moves[max(shown, key=shown.count), own] += 1
-        if node["rewards"]:
-            count = len(node["rewards"])
+    rewards: dict[str, list[tuple[float, int]]] = {}
+    for node in distinct(in_play(tree), "duplicate_of"):
+        own, count = class_of(node), len(node["rewards"])
+        if own is not None and count and not node["dummy"]:
             rewards.setdefault(own, []).append((sum(node["rewards"]) / count, count))
     return Evidence(dict(votes), dict(moves), rewards)
+
+
+def _telling(tree: Mapping[str, Node]) -> Iterator[Node]:
+    """Yield the answers that tell something.
+
+    A repeated text tells nothing more, but where other texts that were made from the same ones show
+    that the model samples them: then it tells as much as they do.
+    """
+    answers = voters(tree)
+    first = {node["id"] for node in distinct(in_play(tree), "duplicate_of")}
+    made: dict[tuple[str, ...], Counter[str]] = {}
+    if not first.issuperset(node["id"] for node in answers):
+        for node in answers:
+            made.setdefault(_made_from(tree, node), Counter())[node["answer"]] += 1
+    again: Counter[tuple[str, ...]] = Counter()
+    for node in answers:
+        if node["id"] not in first:
+            texts, text = _made_from(tree, node), node["answer"]
+            again[text, *texts] += 1
+            others = made[texts].total() - made[texts][text]
+            if again[text, *texts] > _REPEATS * others:
+                continue
+        yield node
+
+
+def _made_from(tree: Mapping[str, Node], node: Node) -> tuple[str, ...]:
+    """The texts that a node was made from; none for a draft."""
+    if node["parent"] is None:
+        return ()
+    return tuple(sorted(tree[one]["answer"] for one in node.get("parents", [node["parent"]])))
 
 
 def _shown(tree: Mapping[str, Node], node: Node) -> list[str]:

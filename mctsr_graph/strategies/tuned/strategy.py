@@ -8,6 +8,7 @@ from typing import ClassVar
 from mctsr_graph.strategies.paper import PaperStrategy
 from mctsr_graph.strategies.strategy import Search
 from mctsr_graph.strategies.tuned.next_task import choose_tasks
+from mctsr_graph.tree.copies import distinct
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.task import Kind, Task
 
@@ -37,21 +38,19 @@ class TunedStrategy(PaperStrategy):
         """Whatever the budget allows that tells most, for its calls, about the right answer.
 
         Where no answer states a final one there is nothing to agree on, and the judge decides:
-        what is not judged yet is judged, and else the highest UCT is refined. A dummy alone tells
-        nothing.
+        what is not judged yet is judged, a text once, and else the highest UCT is refined.
         """
         tree, context, width = search.tree, search.context, search.width
         nodes = [node for node in in_play(tree).values() if not node["dummy"]]
         kinds = self._affordable(search)
+        if (missing := max(1, self._first_drafts(search)) - len(nodes)) > 0:
+            return [Task("draft")] * min(missing, width)
         if any(node["final_answer"] is not None for node in nodes):
-            if (missing := self._first_drafts(search) - len(nodes)) > 0:
-                return [Task("draft")] * min(missing, width)
             calls: dict[Kind, int] = {kind: self._calls(kind, search) for kind in self.kinds}
             prior, samples = context.belief_prior, context.reward_samples
             return choose_tasks(tree, prior, width, kinds, calls, samples)
-        if not nodes:
-            return [Task("draft")] * width
-        unjudged = [Task("evaluate", node["id"]) for node in nodes if not node["rewards"]]
+        once = [node for node in distinct(in_play(tree), "duplicate_of") if not node["dummy"]]
+        unjudged = [Task("evaluate", node["id"]) for node in once if not node["rewards"]]
         if unjudged and "evaluate" not in kinds:  # too dear; a fresh answer may state a final one
             return [Task("draft")] * width
         return unjudged[:width] or super().next_tasks(search)

@@ -39,8 +39,12 @@ function callShown(call, node) {
 
 /** Fill the drawer: model, settings, versions, date. */
 function showAbout(search) {
-  const rows = (search.about ?? []).map(([name, value]) =>
+  const rowsOf = (told) => (told ?? []).map(([name, value]) =>
     element("div", {}, element("dt", {}, name), element("dd", { dir: "auto" }, value)));
-  fill("about-list", ...rows);
-  byId("about-note").textContent = rows.length ? "Settings that are not named are those of the profile." : "Nothing of this is known.";
+  const [given, defaults] = [rowsOf(search.about), rowsOf(search.defaults)];
+  fill("about-list", ...given);
+  fill("about-defaults", ...defaults);
+  byId("about-default").hidden = defaults.length === 0;
+  byId("about-note").textContent = given.length === 0 ? "Nothing of this is known."
+    : defaults.length === 0 ? "Settings that are not named were the defaults of the profile in that version." : "";
 }

@@ -18,7 +18,7 @@ function showHead(search) {
   fill("found-letter", ...(best ? [letter(best.rank)] : []));
   byId("likely").textContent = onPage(says.likely ?? "", search.verdict);
   fill("says", ...Object.entries(says).filter(([name]) => name !== "likely")
-    .map(([name, words]) => element("span", { class: `said-${name}` }, `${onPage(words, search.verdict)} `)));
+    .map(([name, words]) => element("span", { class: `said-${name}${name === "stopped" && search.stop_reason === "failed" ? " failed" : ""}` }, `${onPage(words, search.verdict)} `)));
   showChances(search);
   showAbout(search);
   for (const all of document.querySelectorAll(".all")) clamp(all);
@@ -27,7 +27,8 @@ function showHead(search) {
 /** A sentence of the verdict with its answers in plain words instead of TeX, and a true minus. */
 function onPage(words, { answer, runner_up: next, first }) {
   const answers = [answer, next, first].filter((one) => one && one.length < 200);
-  return answers.reduce((told, one) => told.replaceAll(one, plain(one)), words).replace(/(?<![\w-])-(?=\d)/g, "−");
+  return answers.reduce((told, one) => told.replaceAll(one, plain(one)), words).replace(/(?<![\w-])-(?=\d)/g, "−")
+    .replace(/`(\w+)`/g, "$1");
 }
 
 function plainProblem(problem) {
@@ -52,11 +53,13 @@ function showChances(search) {
     `${plain(answer)} ${percent(chance)}`).join(", ")}`);
 }
 
+const LITTLE = 40; // pixels: so little more of a text is shown at once
+
 /** Offer the whole of a text that has been cut at a line. */
 function clamp(all) {
   const text = byId(all.dataset.of);
   text.classList.add("clamped");
-  all.hidden = text.scrollHeight <= text.clientHeight + 4;
+  all.hidden = text.scrollHeight <= text.clientHeight + LITTLE;
   if (all.hidden) text.classList.remove("clamped");
   all.onclick = () => {
     const isCut = text.classList.toggle("clamped");
@@ -74,8 +77,8 @@ function drawChart(search) {
   const line = shares.map((share, at) => (share === null ? null : `${x(at)} ${y(share)}`));
   byId("line").setAttribute("d", line.map((point, at) => (point === null ? "" : `${line[at - 1] ? "L" : "M"}${point}`)).join(""));
   byId("grid").setAttribute("d", [0, 0.5, 1].map((share) => `M0 ${y(share)}H1000`).join(""));
-  byId("axis-high").textContent = isChance ? "chance 100 %" : `q ${signed(scale[1])}`;
-  byId("axis-low").textContent = isChance ? "0 %" : signed(scale[0]);
+  const [low, high] = isChance ? ["0 %", "100 %"] : scale.map(signed);
+  for (const [end, words] of Object.entries({ high, name: isChance ? "chance" : "q", low })) byId(`axis-${end}`).textContent = words;
   document.querySelector(".chart").setAttribute("aria-label", isChance
     ? `Chance of the answer after each rollout, ${percent(shares.at(-1))} at the end` : "q of the answer after each rollout");
   const turns = turningPoints(search);

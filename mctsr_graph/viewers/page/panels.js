@@ -156,9 +156,6 @@ class Panels {
     rows.push(row("total", [...keys.map((key) => count(sums(key))), price(sums("price"), unpriced)],
       { class: "total" }));
     const unmetered = sums("unmetered_calls");
-    const failures = this.search.failures.map((failure) => element("li", {},
-      element("b", {}, failure.rollout ? `Rollout ${failure.rollout}` : "Roots"),
-      ` ${failure.role}, ${failure.code}: `, shorten(failure.message, 300)));
     const { rollouts, nodes, stop_reason: reason } = this.search;
     fill("cost", element("h2", { class: "on-paper" }, "Cost"),
       element("p", { class: "family" }, `${several(rollouts, "rollout")}, ${several(nodes.length, "node")}. `
@@ -166,8 +163,7 @@ class Panels {
       table(["role", "calls", "tokens in", "cached", "tokens out", "thinking", "price"], rows,
         [1, 2, 3, 4, 5, 6]),
       ...(unmetered ? [note(`The tokens of ${several(unmetered, "call")} are not known.`)] : []),
-      ...(failures.length ? [section(failures.length === 1 ? "1 reply could not be had" : `${count(failures.length)} replies could not be had`,
-        element("ul", { class: "failures" }, ...failures))] : []));
+      ...failuresOf(this.search));
   }
 
   #more(isCut, all, what) {
@@ -235,6 +231,14 @@ class Panels {
     colour(chip.firstChild, q, this.search.scale);
     return chip;
   }
+}
+
+/** The replies that could not be had, and why. */
+function failuresOf({ failures }) {
+  const items = failures.map(({ rollout, role, code, message }) => element("li", {},
+    element("b", {}, rollout ? `Rollout ${rollout}` : "Roots"), ` ${role}, ${code}: `, shorten(message, 300)));
+  const title = items.length === 1 ? "1 reply could not be had" : `${count(items.length)} replies could not be had`;
+  return items.length > 0 ? [section(title, element("ul", { class: "failures" }, ...items))] : [];
 }
 
 /** The mean of a node's rewards by now; null without any. */

@@ -24,16 +24,16 @@ class Story {
   draw() {
     const { search } = this;
     const isKnown = search.steps.every(({ known }) => known);
+    if (!search.bestNow()) return fill("how", element("h2", { class: "on-paper" }, "How it got there"), note("No answer was found."), ...failuresOf(search));
     const steps = isKnown ? turningPoints(search).filter(({ at }) => at <= search.now) : [];
     const parts = isKnown ? [] : this.#line();
-    if (isKnown && steps.length === 0) parts.push(note("No answer was found."));
     steps.forEach((step, place) => {
       const isOpen = place < OPEN_STEPS || place >= steps.length - OPEN_STEPS;
       parts.push(this.#step(step, isOpen), this.#meanwhile(step.at + 1, Math.min(step.until, search.now + 1), step.best));
     });
     const says = search.verdict?.says ?? {};
     if (search.now === search.last && says.settled) parts.push(note(says.settled));
-    fill("how", element("h2", { class: "on-paper" }, "How it got there"), ...parts);
+    return fill("how", element("h2", { class: "on-paper" }, "How it got there"), ...parts);
   }
 
   #step({ at, best, chance, before }, isOpen) {

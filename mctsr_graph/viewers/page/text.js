@@ -44,7 +44,8 @@ function isDrawable(tex) {
 
 /** A block has its own line: the breaks beside it go. */
 function takeLine(block) {
-  const [before, after] = [block.previousSibling, block.nextSibling];
+  const changed = block.closest("ins, del"); // what comes after it may stand outside
+  const [before, after] = [block.previousSibling, block.nextSibling ?? changed?.nextSibling?.firstChild];
   if (before?.nodeType === Node.TEXT_NODE) before.data = before.data.replace(/\n?[ \t]{0,99}$/, "");
   if (after?.nodeType === Node.TEXT_NODE) after.data = after.data.replace(/^[ \t]*\n?/, "");
 }

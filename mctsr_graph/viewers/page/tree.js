@@ -150,9 +150,9 @@ class TreeView {
     const key = item.fold ?? item;
     if (!this.made.has(key)) {
       const card = element("div", { class: "card", role: "treeitem", id: `card-${this.made.size}` },
-        letter(item.rank),
+        letter(item.rank), " ",
         element("span", { class: "words" }, element("span", { class: "label", dir: "auto" }, inWords(item.nodes?.[0] ?? item)),
-          element("span", { class: "id" })),
+          element("span", { class: "id", "aria-hidden": "true" })),
         element("span", { class: "toggle", "aria-hidden": "true" }),
         element("span", { class: "value" }, element("i", {})));
       this.made.set(key, card);
@@ -173,8 +173,7 @@ class TreeView {
     card.querySelector(".toggle").textContent = `+${shown.length}`;
     card.querySelector(".value").hidden = true;
     card.classList.toggle("faint", Boolean(matches) && !shown.some((node) => matches.has(node)));
-    const words = inWords(fold.nodes[0]);
-    card.setAttribute("aria-label", `${shown.length} nodes beside each other: ${words}`);
+    card.setAttribute("aria-label", `${shown.length} nodes beside each other: ${saidBy(fold.nodes[0])}`);
     card.setAttribute("aria-expanded", false);
     card.setAttribute("aria-level", fold.nodes[0].depth + 1);
   }
@@ -189,7 +188,9 @@ class TreeView {
       marked: marked.has(node), closed: hidden > 0, out: isOut(node), faint: matches && !matches.has(node),
     };
     card.className = ["card", ...Object.keys(on).filter((name) => on[name])].join(" ");
-    card.querySelector(".id").textContent = [best ? `★ ${node.id}` : `node ${node.id}`, ...signsOf(node)].join(" · ");
+    const signs = signsOf(node).join(" · ");
+    const number = best ? `★ ${node.id}` : signs.length > 9 ? node.id : `node ${node.id}`; // there is room for no more
+    card.querySelector(".id").textContent = card.querySelector(".id").title = signs ? `${number} · ${signs}` : number;
     const toggle = card.querySelector(".toggle");
     toggle.textContent = hidden > 0 ? `+${hidden}` : "−";
     toggle.hidden = children === 0;

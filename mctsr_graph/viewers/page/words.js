@@ -174,9 +174,9 @@ function signsOf(node) {
     node.prunedNow ? "pruned" : isOut(node) && "out of play",
     node.pinnedNow && "pinned",
     !node.prunedNow && !node.pinnedNow && node.steering && "by a person",
-    node.duplicate_of !== undefined && "repeat",
-    node.truncated && "cut off",
     node.suspicious && "suspicious",
+    node.truncated && "cut off",
+    node.duplicate_of !== undefined && "repeat",
   ].filter(Boolean);
 }
 
@@ -185,10 +185,14 @@ function isOut(node) {
   return Boolean(node.outNow);
 }
 
+/** The answer of a node as its card shows it, with its letter. */
+function saidBy(node) {
+  return `${letterOf(node.rank)} ${inWords(node)}`;
+}
+
 /** A node's name for a screen reader. */
 function nameOf(node, search) {
   const best = node === search.bestNow() ? ", best" : "";
   const signs = signsOf(node).map((sign) => `, ${sign}`).join("");
-  const group = node.rank === null ? "" : `, answer ${letterOf(node.rank)}`;
-  return `node ${node.id}${best}, q ${points(node.qNow)}, ${shorten(inWords(node), 80)}${group}${signs}`;
+  return `node ${node.id}${best}, q ${points(node.qNow)}, ${saidBy(node)}${signs}`;
 }
