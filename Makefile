@@ -89,6 +89,7 @@ dist: $(READY) $(UV)  ## Build sdist and wheel, and try no extra and each alone;
 
 pictures: $(READY)  ## Draw the pictures of README and docs anew (MCTSR_MODEL names the model)
 	$(BIN)/python -m benchmarks.pictures $(ARGS)
+	MCTSR_MODEL=demo $(BIN)/python -m benchmarks.graph_pictures
 
 docs: $(READY)  ## Build the documentation as HTML in docs/_build
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build

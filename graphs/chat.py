@@ -8,7 +8,8 @@ from typing import Any
 
 from langgraph_sdk.runtime import ServerRuntime
 
-from graphs.limits import LIMITS, check_names
+from graphs.form import for_request
+from graphs.limits import LIMITS
 from mctsr_graph import create_mctsr_agent
 
 graph = create_mctsr_agent(name="chat", limits=LIMITS)
@@ -16,5 +17,4 @@ graph = create_mctsr_agent(name="chat", limits=LIMITS)
 
 def served(runtime: ServerRuntime[Any]) -> Any:
     """The graph, for a request that names settings only."""
-    check_names(runtime)
-    return graph
+    return for_request(graph, runtime)

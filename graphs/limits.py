@@ -1,15 +1,10 @@
-"""What a request to the server may ask for at most, and which names it may use.
+"""What a request to the server may ask for at most.
 
 Edit the numbers for your own machine: they bound how long one request holds a worker, and what it
 costs you.
 """
 
 from collections.abc import Mapping
-from typing import Any
-
-from langgraph_sdk.runtime import ServerRuntime
-
-from mctsr_graph import ConfigError, MCTSrContext
 
 LIMITS: Mapping[str, float] = {
     "max_rollouts": 256,
@@ -22,17 +17,5 @@ LIMITS: Mapping[str, float] = {
     "max_retries": 4,
     "call_seconds": 120,
 }
-
-
-def check_names(runtime: ServerRuntime[Any], takes_settings: bool = True) -> None:
-    """Refuse a request with settings that there are not; the server would leave them out.
-
-    Raises:
-        ConfigError: a name is unknown, or a value wrong.
-    """
-    running = runtime.execution_runtime
-    context = dict(running.context or {}) if running is not None else {}
-    given = {name: value for name, value in context.items() if not name.startswith("__")}
-    if given and not takes_settings:
-        raise ConfigError(f"{', '.join(given)}: this graph takes no settings")
-    MCTSrContext(**given)
+AGENT_CALLS = 600
+"""Model calls of the agent for one question, those of all its searches included."""

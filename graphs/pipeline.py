@@ -13,8 +13,9 @@ from langgraph_sdk.runtime import ServerRuntime
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from graphs.limits import LIMITS, check_names
-from mctsr_graph import MCTSrContext, MCTSrInput, create_mctsr
+from graphs.form import for_request
+from graphs.limits import LIMITS
+from mctsr_graph import ConfigError, MCTSrContext, MCTSrInput, create_mctsr
 from mctsr_graph.models.load import lazy_model
 from mctsr_graph.text.final_answer import extract_final_answer
 
@@ -48,7 +49,7 @@ def route(state: Pipeline) -> Command[Literal["direct", "search"]]:
     try:
         told = _load().with_structured_output(Difficulty).invoke(state["problem"])
         easy = isinstance(told, Difficulty) and told.difficulty == "easy"
-    except (NotImplementedError, ValueError):  # no structured output, or none that fits
+    except (NotImplementedError, ConfigError, ValueError):  # no such output, or none that fits
         easy = False
     return Command(goto="direct" if easy else "search")
 
@@ -61,9 +62,11 @@ def direct(state: Pipeline) -> PipelineOutput:
 
 
 def explain(state: Pipeline) -> dict[str, str]:
-    """Put the answer that was found into plain words."""
-    asked = f"Explain this solution to a pupil.\n\n{state['problem']}\n\n{state['answer']}"
-    return {"explanation": str(_load().invoke(asked).text)}
+    """Put the answer that was found into plain words; as it is, where the words lose it."""
+    found, stated = str(state["answer"]), state["final_answer"]
+    asked = f"Explain this solution to a pupil.\n\n{state['problem']}\n\n{found}"
+    told = str(_load().invoke(asked).text)
+    return {"explanation": told if told and (stated or "") in told else found}
 
 
 builder = StateGraph(Pipeline, MCTSrContext, input_schema=MCTSrInput, output_schema=PipelineOutput)
@@ -80,5 +83,4 @@ graph = builder.compile(name="pipeline")
 
 def served(runtime: ServerRuntime[Any]) -> Any:
     """The graph, for a request that names settings only."""
-    check_names(runtime)
-    return graph
+    return for_request(graph, runtime)

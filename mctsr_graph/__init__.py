@@ -22,7 +22,8 @@ from mctsr_graph.errors import (
     UnknownModelError,
 )
 from mctsr_graph.graph.graph import create_mctsr
-from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, MCTSrState
+from mctsr_graph.graph.output import MCTSrOutput
+from mctsr_graph.graph.state import MCTSrInput, MCTSrState
 from mctsr_graph.models.load import load_model
 from mctsr_graph.prompts import Prompts
 from mctsr_graph.run.estimate import Estimate, estimate

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
 from mctsr_graph import MCTSrContext, SearchInterrupted, Solution, asolve, load_model, solve
 from mctsr_graph.benchmark.data_sets import load_problems
 from mctsr_graph.benchmark.ranking import auc
-from mctsr_graph.models import ChatTransformers
+from mctsr_graph.models import ChatTransformers, local_model
 from mctsr_graph.models.embedded import FOLDER
 from mctsr_graph.prompts import Prompts, draft_messages, evaluate_again_messages
 from mctsr_graph.text.final_answer import extract_final_answer
@@ -37,6 +41,37 @@ def model() -> Iterator[ChatTransformers]:
 
 def tree(solution: Solution) -> list[tuple[Any, ...]]:
     return [(n["answer"], n["critique"], n["rewards"]) for n in solution.tree.values()]
+
+
+async def test_its_files_are_read_outside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def digest(*args: Any) -> str:
+        threads.append(threading.current_thread())
+        return "digest"
+
+    async def reply(*args: Any, **kwargs: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("4"))])
+
+    async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+        yield ChatGenerationChunk(message=AIMessageChunk("4"))
+
+    monkeypatch.setattr(local_model, "digest_of_folder", digest)
+    monkeypatch.setattr(ChatTransformers, "_agenerate", reply)
+    monkeypatch.setattr(ChatTransformers, "_astream", stream)
+    chat = load_model("embedded")
+    assert isinstance(chat, ChatTransformers)
+    assert (await chat.ainvoke("2 + 2?")).text == "4"
+    chat.close()
+    chunks = [chunk.text async for chunk in chat.astream("2 + 2?")]
+    assert "".join(chunks) == "4"
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+
+
+def test_it_refuses_tools_in_langchains_way(model: ChatTransformers) -> None:
+    with pytest.raises(NotImplementedError, match="calls no tools"):
+        model.bind_tools([])
 
 
 async def test_its_first_answer_is_right_in_some_of_the_cases(model: ChatTransformers) -> None:

@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 from mcp import Client as McpClient
 
-from graphs.limits import LIMITS
-from mctsr_graph import MCTSrContext
+from graphs import math_agent
+from graphs.form import FIRST, Form
+from graphs.limits import AGENT_CALLS, LIMITS
+from mctsr_graph import MCTSrContext, ScriptedChatModel
 
 ROOT = Path(__file__).parent.parent
 HARD = "A baker makes 12 trays of 8 muffins and sells 70 of them. How many muffins are left? " * 2
@@ -132,10 +135,11 @@ def test_the_forms_have_types_ranges_and_words(client: SyncLangGraphClient) -> N
     for graph in ("mctsr", "pipeline", "chat"):
         schemas = client.assistants.get_schemas(own(client, graph))
         form = schemas["context_schema"]
-        fields = form["properties"]
-        assert list(fields) == list(MCTSrContext.model_fields)
+        assert list(form["properties"]) == [*FIRST, "advanced"]
+        fields = {**form["properties"], **form["properties"]["advanced"]["properties"]}
+        assert sorted(fields) == sorted([*MCTSrContext.model_fields, "advanced"])
         assert all(field["description"] for field in fields.values())
-        for name, field in fields.items():
+        for name, field in form["properties"]["advanced"]["properties"].items():
             for leaf in leaves(field, form):
                 # The weights of a prior sum to 1, which no form can say
                 if leaf["type"] in ("integer", "number") and name != "prior":
@@ -150,7 +154,10 @@ def test_the_forms_have_types_ranges_and_words(client: SyncLangGraphClient) -> N
     assert schemas["input_schema"]["properties"] == {
         "problem": {"title": "Problem", "type": "string", "description": "The problem in words"}
     }
-    assert "tree" not in schemas["output_schema"]["properties"]
+    told = schemas["output_schema"]
+    assert "tree" not in told["properties"]
+    for part in (told, *told["$defs"].values()):
+        assert all(field.get("description") for field in part["properties"].values())
     assert "tree" in schemas["state_schema"]["properties"]
 
 
@@ -183,9 +190,35 @@ def test_what_is_not_in_a_form_has_no_effect_or_is_an_error(client: SyncLangGrap
                 client.runs.wait(None, graph, input=given, context={**SHORT, name: value})
 
 
-def test_a_graph_without_settings_takes_none(client: SyncLangGraphClient) -> None:
-    with pytest.raises(Exception, match="max_rollouts: this graph takes no settings"):
-        client.runs.wait(None, "math_agent", input={"messages": "p"}, context=SHORT)
+def test_what_a_form_sends_is_obeyed_and_checked(client: SyncLangGraphClient) -> None:
+    for graph in ("mctsr", "chat"):
+        given: Any = {"messages": "p"} if graph == "chat" else {"problem": "p"}
+        form: Any = {"profile": "paper", "advanced": {"max_rollouts": 2}}
+        output: Any = client.runs.wait(None, graph, input=given, context=form)
+        said = output["messages"][-1]["response_metadata"] if graph == "chat" else output
+        assert said["mctsr"]["rollouts"] == 2
+    for wrong, words in {
+        "max_rolouts": "'max_rolouts' is not a setting; did you mean 'max_rollouts'",
+        "profile": "profile: given twice",
+    }.items():
+        advanced: Any = {"profile": "paper", "advanced": {wrong: "paper"}}
+        with pytest.raises(Exception, match=words):
+            client.runs.wait(None, "mctsr", input={"problem": "p"}, context=advanced)
+
+
+def test_the_agent_takes_a_budget_and_nothing_else(client: SyncLangGraphClient) -> None:
+    fields = client.assistants.get_schemas(own(client, "math_agent"))["context_schema"]
+    assert list((fields or {})["properties"]) == ["max_calls"]
+    given = {"messages": [{"role": "user", "content": "How many?"}]}
+    for context, words in (
+        (SHORT, "max_rollouts, profile: this graph takes max_calls and nothing else"),
+        ({"max_calls": 0}, f"max_calls is 0, allowed 3 to {AGENT_CALLS}"),
+    ):
+        with pytest.raises(Exception, match=words):
+            client.runs.wait(None, "math_agent", input=given, context=context)
+    output: Any = client.runs.wait(None, "math_agent", input=given, context={"max_calls": 9})
+    [tool] = [message for message in output["messages"] if message["type"] == "tool"]
+    assert 0 < sum(cost["calls"] for cost in tool["artifact"]["usage"].values()) <= 9 - 2
 
 
 def test_settings_of_old_clients_are_obeyed_and_checked_too(client: SyncLangGraphClient) -> None:
@@ -302,6 +335,14 @@ def test_an_assistant_keeps_its_own_settings(client: SyncLangGraphClient) -> Non
         client.assistants.delete(assistant["assistant_id"])
 
 
+def test_the_program_of_the_page_runs(url: str) -> None:
+    page = (ROOT / "docs" / "studio.md").read_text("utf-8")
+    [block] = re.findall(r"```python no-run\n(.*?)```", page, re.S)
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(block.replace("http://localhost:2024", url), names)
+    assert names["found"] == names["again"]
+
+
 def test_a_wrong_setting_says_what_is_allowed(client: SyncLangGraphClient) -> None:
     with pytest.raises(Exception, match="max_rollouts is 0, allowed 1 to 4096"):
         client.runs.wait(None, "mctsr", input={"problem": "p"}, context={"max_rollouts": 0})
@@ -348,6 +389,46 @@ async def test_an_mcp_client_calls_the_search_as_a_tool(url: str) -> None:
 
 
 # --------------------------------------------------------------------------- without a server
+def test_a_form_that_fills_in_its_defaults_changes_no_setting() -> None:
+    shown = Form.model_json_schema()["properties"]
+    fields = {**shown, **shown.pop("advanced")["properties"]}
+    filled = {name: field["default"] for name, field in fields.items() if "default" in field}
+    assert len(filled) > 20
+    for profile in ("paper", "official", "tuned", "rsa"):
+        given = MCTSrContext(**{**filled, "profile": profile})
+        assert given == MCTSrContext(profile=profile)
+
+
+@pytest.mark.parametrize("searches", [[1], [2], [1, 1, 1], [3, 1]])
+@pytest.mark.parametrize("most", [3, 20, 50])
+def test_the_agent_never_exceeds_its_budget(
+    searches: list[int], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many searches at once in each of its turns, each as thorough as it may ask for."""
+    turns = iter(searches)
+
+    def reply(call: Any) -> AIMessage | str:
+        if call.role is not None:
+            return f"It is \\boxed{{{call.rollout * 10 + call.sample}}}."
+        args = {"problem": "2 + 2?", "effort": "high"}
+        calls = [
+            {"name": "solve_math", "args": args, "id": f"{len(call.messages)}-{i}"}
+            for i in range(next(turns, 0))
+        ]
+        return AIMessage("" if calls else "Done.", tool_calls=calls)
+
+    model = ScriptedChatModel(replies=reply)
+    monkeypatch.setattr(math_agent, "_load", lambda: model)
+    monkeypatch.setenv("MCTSR_MODEL", "demo")
+    context: Any = math_agent.AgentSettings(max_calls=most)
+    given: Any = {"messages": "2 + 2?"}
+    said = math_agent.graph.invoke(given, context=context)["messages"]
+    assert math_agent.spent(said) <= most
+    tools = [message for message in said if message.type == "tool"]
+    assert 0 < len(tools) <= sum(searches)
+    assert said[-1].type == "ai"
+
+
 def test_importing_the_graphs_loads_no_model() -> None:
     code = (
         "import sys; from graphs import chat, math_agent, mctsr, pipeline; "
@@ -355,6 +436,42 @@ def test_importing_the_graphs_loads_no_model() -> None:
     )
     named = {**os.environ, "MCTSR_MODEL": "huggingface:no/such-model"}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=named, check=True)
+
+
+ASKING = """
+import asyncio, json
+from graphs import chat, form, math_agent, mctsr, pipeline
+
+async def ask(graph, given, context):
+    return await graph.ainvoke(given, context=context)
+
+async def main():
+    problem, few = "What is 12 * 8 - 70?", form.Settings(max_calls=4, seed=1)
+    said = {"messages": problem}
+    found = [(await ask(mctsr.graph, {"problem": problem}, few))["final_answer"]]
+    message = (await ask(chat.graph, said, few))["messages"][-1]
+    found += [message.response_metadata["mctsr"]["final_answer"]]
+    told = await ask(pipeline.graph, {"problem": problem}, few)
+    found += [told["final_answer"], "26" in told["explanation"]]
+    budget = math_agent.AgentSettings(max_calls=6)
+    messages = (await ask(math_agent.graph, said, budget))["messages"]
+    found += [[one.type for one in messages], messages[-1].text.partition("\\n")[0]]
+    print(json.dumps(found))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.timeout(300)  # torch is loaded by another process
+def test_each_graph_does_what_it_says_with_the_embedded_model() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    named = {**os.environ, "MCTSR_MODEL": "embedded", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-c", ASKING], cwd=ROOT, env=named, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    types = ["human", "ai", "tool", "ai"]
+    assert json.loads(done.stdout) == ["26", "26", "26", True, types, "Final answer: 26"]
 
 
 def test_make_studio_starts_the_server() -> None:

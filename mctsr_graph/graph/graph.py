@@ -11,9 +11,10 @@ from typing_extensions import Unpack
 
 from mctsr_graph.calls.request import Model
 from mctsr_graph.graph.nodes import Nodes
+from mctsr_graph.graph.output import MCTSrOutput
 from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.spec import GraphOptions, SearchSpec, check_options
-from mctsr_graph.graph.state import ROLLOUT, MCTSrInput, MCTSrOutput, MCTSrState
+from mctsr_graph.graph.state import ROLLOUT, MCTSrInput, MCTSrState
 from mctsr_graph.graph.step import BRIEF, Body, Step
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.limits import checked_limits

@@ -10,11 +10,11 @@ from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.request import Failure
-from mctsr_graph.calls.usage import Usage, no_usage, price_told
+from mctsr_graph.calls.usage import no_usage, price_told
 from mctsr_graph.graph.checksum import Checksum
+from mctsr_graph.graph.output import MCTSrOutput, Progress, Report
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.settings.question import Block, Question
-from mctsr_graph.strategies.choose import Choice
 from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.tree import Node, merge
 
@@ -46,40 +46,6 @@ class MCTSrInput(TypedDict):
         WithJsonSchema({"title": "Problem", "type": "string"}),
         Field(description="The problem in words"),
     ]
-
-
-class Progress(TypedDict):
-    """How far a search has come, besides its answer."""
-
-    best: str | None
-    """Id of the best node in the tree."""
-    rollouts: int
-    """Rollouts finished, failed ones included."""
-    usage: Usage
-    """Model calls, tokens and their price by role."""
-    stop_reason: str | None
-    """max_rollouts, max_calls, max_tokens, max_seconds, max_cost, patience, agreed, decided,
-    confident, settled, exhausted, failed or recursion_limit; None while the search runs."""
-    choice: Choice | None
-    """Why this answer; None until the search is over."""
-
-
-class Report(Progress):
-    """What a search tells besides its answer."""
-
-    cost: float | None
-    """Price of all calls in the currency of the prices; None where that of one is not known."""
-
-
-class MCTSrOutput(TypedDict):
-    """What a search returns, and, as a node of another graph, writes there: nothing else."""
-
-    answer: str | None
-    """The whole text of the best answer."""
-    final_answer: str | None
-    """The short answer that it states, or None."""
-    mctsr: Report | None
-    """All else, under a name that no other graph has; None until the search is over."""
 
 
 class MCTSrState(MCTSrInput, MCTSrOutput, Progress):

@@ -20,8 +20,9 @@ from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.usage import Usage, total_cost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.graph import create_mctsr
+from mctsr_graph.graph.output import MCTSrOutput, Report
 from mctsr_graph.graph.spec import GraphOptions
-from mctsr_graph.graph.state import MCTSrInput, MCTSrOutput, Report
+from mctsr_graph.graph.state import MCTSrInput
 from mctsr_graph.models.load import lazy_model
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.question import Block, as_question

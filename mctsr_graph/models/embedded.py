@@ -48,6 +48,10 @@ class ChatEmbedded(ChatTransformers):
         """What searches and reports call it, wherever the package lies."""
         return NAME
 
+    def bind_tools(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused in LangChain's way: it was trained on no tools."""
+        raise NotImplementedError("the embedded model calls no tools, nor fills in schemas by them")
+
     def _read_weights(self) -> tuple[Any, Any]:
         with no_bars():
             return super()._read_weights()

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import (
@@ -159,6 +159,17 @@ class ChatTransformers(StructuredOutput, LocalModel, Sampling, LogitScores):
             llm_output=self._combine_llm_outputs([one.llm_output for one in each]),
             run=[run for one in each for run in one.run or ()],
         )
+
+    async def agenerate(self, *args: Any, **kwargs: Any) -> LLMResult:
+        """As LangChain's, which asks for the label of the weights before anything else."""
+        await self._labelled()
+        return await super().agenerate(*args, **kwargs)
+
+    async def astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[AIMessageChunk]:
+        """As `agenerate`."""
+        await self._labelled()
+        async for chunk in super().astream(*args, **kwargs):
+            yield chunk
 
     def _generate(
         self,

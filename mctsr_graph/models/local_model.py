@@ -88,6 +88,11 @@ class LocalModel(Source):
             weights.digest = digest_of_folder(self.model_id, self.gguf_file) or ""
         return {"weights": weights.digest} if weights.digest else {}
 
+    async def _labelled(self) -> None:
+        """Read what `label_parts` tells without blocking the event loop."""
+        if self._weights.digest is None:
+            await run_in_executor(None, self.label_parts)
+
     def _engine(self) -> Engine:
         model, _ = self._load()
         with self._weights.lock:

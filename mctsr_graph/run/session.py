@@ -39,11 +39,11 @@ from mctsr_graph.graph.identity_v1 import (
     fingerprint_v1,
 )
 from mctsr_graph.graph.integrity import check_search, values_of
+from mctsr_graph.graph.output import Progress
 from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import (
     MCTSrInput,
     MCTSrState,
-    Progress,
     overwrite,
     report_of,
     supersteps,

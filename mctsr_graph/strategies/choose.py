@@ -47,6 +47,7 @@ class Choice(TypedDict):
     node: str | None
     """Id of the node that is returned."""
     final_answer: str | None
+    """The short answer that it states; None if it states none."""
     confidence: float | None
     """Chance of the chosen class. None if the node states no final answer while others do, or if
     nothing was told apart: no answer was judged, or all are equal to the judge."""

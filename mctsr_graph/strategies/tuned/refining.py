@@ -22,11 +22,11 @@ class RefiningBelief(TypedDict):
     fresh: float
     """Chance that an independent answer is right."""
     share: float
-    """The first as a share of the second, on average ..."""
+    """`mended` as a share of `fresh`, on average."""
     low: float
-    """... and where 95 % of what is believed of it lies, ..."""
+    """The lower end of where 95 % of what is believed of `share` lies."""
     high: float
-    """... ends included."""
+    """The upper end."""
     seen: int
     """Refinements that it was told from."""
 

@@ -1,0 +1,51 @@
+"""What a search returns, described for whoever reads its JSON schema."""
+
+# Without postponed annotations, which LangGraph would evaluate anew for every graph
+from typing import Annotated
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+
+from mctsr_graph.calls.usage import Cost, Usage
+from mctsr_graph.strategies.choose import AnswerClass, Choice
+from mctsr_graph.strategies.tuned.refining import RefiningBelief
+
+
+class Progress(TypedDict):
+    """How far a search has come, besides its answer."""
+
+    # As annotations, since docstrings are not seen by a class that is made of this one
+    best: Annotated[str | None, Field(description="Id of the best node in the tree")]
+    rollouts: Annotated[int, Field(description="Rollouts finished, failed ones included")]
+    usage: Annotated[Usage, Field(description="Model calls, tokens and their price by role")]
+    stop_reason: Annotated[
+        str | None, Field(description="Why the search is over, in one word; null while it runs")
+    ]
+    choice: Annotated[
+        Choice | None, Field(description="Why this answer; null until the search is over")
+    ]
+
+
+class Report(Progress):
+    """What a search tells besides its answer."""
+
+    cost: Annotated[
+        float | None,
+        Field(description="Price of all calls in the currency of the prices; null if not known"),
+    ]
+
+
+class MCTSrOutput(TypedDict):
+    """What a search returns, and, as a node of another graph, writes there: nothing else."""
+
+    answer: str | None
+    """The whole text of the best answer."""
+    final_answer: str | None
+    """The short answer that it states, or None."""
+    mctsr: Report | None
+    """All else, under a name that no other graph has; None until the search is over."""
+
+
+# Here, as strategies do without pydantic
+for _told in (AnswerClass, Choice, Cost, RefiningBelief, MCTSrOutput):
+    with_config(use_attribute_docstrings=True)(_told)
