@@ -14,6 +14,8 @@ have 2 KB, its critiques 1 KB. Every row is one search; of the repeats, the fast
                  nothing else (`bare_loop.py`), by turns: what a search costs as a multiple of that.
                  CPU time at width 1 without latency, wall time at width 16 and 20 ms; for a plain
                  model, a BaseChatModel, and SqliteSaver with durability "sync"
+    steps        functions entered a rollout, Python's alone and with those in C, by a search and by
+                 the bare loop: the same on a busy machine. How a search begins and ends is left out
     tuned        profile "tuned", where a rollout is one draft, one refinement or one reward; also
                  with LangGraph's SqliteSaver
     growth       CPU time a rollout while 64 answers are added to a tree of a size, for profile
@@ -43,8 +45,10 @@ import platform
 import random
 import selectors
 import sqlite3
+import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -309,6 +313,46 @@ def bare(options: argparse.Namespace) -> Iterator[Row]:
         )
 
 
+def steps(options: argparse.Namespace) -> Iterator[Row]:
+    """Functions entered a rollout, by a search and by the bare loop."""
+    for chat, width in itertools.product((False, True), (1, 16)):
+        asked: Any = ChatWaiting(inner=Waiting()) if chat else Waiting()
+
+        async def ours(count: int, asked: Any = asked, width: int = width) -> None:
+            graph: Any = create_mctsr(asked).compile()
+            given, limit = {"problem": PROBLEM}, {"recursion_limit": 10**6}
+            await graph.ainvoke(given, limit, context=settings(count, width))
+
+        async def bare(count: int, asked: Any = asked, width: int = width) -> None:
+            graph: Any = bare_loop(asked, count, width).compile()
+            given = {"rollouts": 0, "wave": []}
+            await graph.ainvoke(given, {"recursion_limit": 10**6})
+
+        found = {"ours": _entered(ours), "bare": _entered(bare)}
+        yield {"width": width, "chat": chat, **found}
+
+
+def _entered(search: Callable[[int], Coroutine[Any, Any, None]]) -> dict[str, int]:
+    """Functions entered a rollout, as the difference of a long and a short search."""
+    few, many = 64, 256
+    asyncio.run(search(few))  # whatever is done once
+    told: list[Counter[str]] = []
+    for count in (few, many):
+        entered: Counter[str] = Counter()
+
+        def note(frame: Any, event: str, _: Any, entered: Counter[str] = entered) -> None:
+            entered[event] += 1
+
+        sys.setprofile(note)
+        try:
+            asyncio.run(search(count))
+        finally:
+            sys.setprofile(None)
+        told.append(entered)
+    python, c = ((told[1][one] - told[0][one]) / (many - few) for one in ("call", "c_call"))
+    return {"python": round(python), "with_c": round(python + c)}
+
+
 def _beside(width: int, latency: float, chat: bool = False, saved: bool = False) -> tuple[Row, Row]:
     """A search and the bare loop, one after the other."""
     model, rollouts = Waiting(latency), 256
@@ -443,6 +487,7 @@ def best_of(repeats: int, run: Callable[[], Row]) -> Row:
 PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     **{name: partial(ours, name) for name in ("paper", "paper-chat", "paper-sync", "sqlite")},
     "bare": bare,
+    "steps": steps,
     "tuned": tuned,
     "pipelined": pipelined,
     "growth": growth,

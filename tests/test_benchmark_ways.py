@@ -58,6 +58,8 @@ def test_a_simulated_model_is_known_by_name(simulated: Path) -> None:
         (("simulated:0",), "data set is 'simulated:0', allowed simulated:COUNT"),
         (("simulated:2", "-m", "simulated:luck=1"), "allowed NAME=NUMBER of skill, auc"),
         (("simulated:2", "-m", "simulated:auc=high"), "auc is 'high'"),
+        (("simulated:2", "-m", "simulated:skill=2"), "skill is 2.0, allowed 0 to 1"),
+        (("simulated:2", "-m", "simulated:auc=1"), "auc is 1.0, allowed above 0 and below 1"),
         (("simulated:2", "-m", "py:none.py:model"), "'none.py' is no file"),
         (("simulated:2", "--shard", "3/2"), "--shard is '3/2', allowed I/N, from 1/1 to 2/2"),
         (("simulated:2", "--field", "text=t"), "--field is 'text=t', allowed NAME=THEIRS"),

@@ -376,7 +376,8 @@ def test_resume_goes_on_with_the_settings_that_the_search_had(
 
 def test_list_shows_what_a_file_holds_and_resume_asks_which(tmp_path: Path) -> None:
     file = str(tmp_path / "search.db")
-    for problem in ("How many?", "How few?"):
+    long = f"How many? {'It is not said. ' * 5}"
+    for problem in (long, "How few?"):
         mctsr(
             "solve",
             problem,
@@ -391,6 +392,7 @@ def test_list_shows_what_a_file_holds_and_resume_asks_which(tmp_path: Path) -> N
         )
     listed = mctsr("list", file).stdout
     assert "How many?" in listed
+    assert "..." in listed
     assert listed.count("max_rollouts") == 2
     result = mctsr("resume", file)
     assert result.exit_code == 2

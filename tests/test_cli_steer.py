@@ -52,7 +52,11 @@ def file(tmp_path: Path) -> str:
 
 def test_a_branch_is_pruned_and_the_search_goes_on_without_it(file: str) -> None:
     result = mctsr("steer", file, "prune", "1")
-    assert (result.exit_code, result.stderr) == (0, f"Go on with: mctsr resume {file}\n")
+    assert (result.exit_code, result.stderr) == (
+        0,
+        f"Go on with: mctsr resume {file}\n"
+        f"Its limits are reached; to search further: mctsr resume {file} --rollouts 7\n",
+    )
     assert "0  0  *best*  q -8.0  [-20, 28]\n└─ 1  1 (pruned)  q 25.5" in result.stdout
     assert "Final answer: 0" in mctsr("resume", file).stdout
     assert "1  1  *best*  q 25.5  [17, 65, 49, 33]" in mctsr("steer", file, "undo").stdout
@@ -64,9 +68,28 @@ def test_a_wish_says_how_many_calls_it_needs(tmp_path: Path) -> None:
     line = ("solve", "p", "-m", "x", "--effort", "low", "--checkpoint", file)
     assert mctsr(*line).exit_code == 0
     merged = mctsr("steer", file, "merge", "0", "2").stderr
-    assert merged == f"Go on with: mctsr resume {file} --calls 15\n"  # 11 are spent, 4 at most
+    assert merged == f"Go on with: mctsr resume {file} --max-calls 15\n"  # 11 are spent, 4 at most
     found = json.loads(mctsr("resume", file, "--calls", "15", "--json").stdout)
     assert [n["parents"] for n in found["tree"].values() if "parents" in n] == [["0", "2"]]
+
+
+def test_of_a_search_that_used_its_calls_up_steering_says_how_many_more_it_needs(
+    tmp_path: Path,
+) -> None:
+    file = str(tmp_path / "search.db")
+    mctsr("solve", "p", "-m", "x", "--effort", "low", "--checkpoint", file)
+    assert "to search further: mctsr resume" in (told := mctsr("steer", file, "pin", "0").stderr)
+    assert told.endswith(f"{file} --max-calls 15\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "most", "made"), [("--max-calls", "1", 26), ("--rollouts", "5", 6)]
+)
+def test_less_than_was_made_is_refused(file: str, option: str, most: str, made: int) -> None:
+    result = mctsr("resume", file, option, most)
+    assert result.exit_code == 2
+    assert f"error: {option} is {most}, allowed {made} or more" in " ".join(result.stderr.split())
+    assert mctsr("resume", file, option, str(made)).exit_code == 0
 
 
 def test_a_wish_says_how_many_rollouts_it_needs(file: str) -> None:

@@ -195,9 +195,11 @@ def test_the_doctor_names_versions_and_what_is_missing(monkeypatch: pytest.Monke
     done = mctsr("doctor", "-m", "demo")
     assert done.exit_code == 0
     assert f"mctsr-graph {mctsr_graph.__version__}, Python 3" in done.stdout
-    assert "Model: demo can be made (" in done.stdout
+    assert "Model: demo can be used (" in done.stdout
     assert "Extra cli: installed\n" in done.stdout
-    missing = "Extra fast: lacks no-such-package>=1\n  pip install what fast needs\n"
+    missing = (
+        "Extra fast: not installed, no-such-package>=1 missing\n  pip install what fast needs\n"
+    )
     assert missing in done.stdout
 
 
@@ -216,4 +218,4 @@ def test_the_doctor_ends_as_a_search_would(
     for variable in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
         monkeypatch.delenv(variable, raising=False)
     done = mctsr("doctor", "-m", name)
-    assert (done.exit_code, f"Model: {name} cannot be made: " in done.stdout) == (code, True)
+    assert (done.exit_code, f"Model: {name} cannot be used: " in done.stdout) == (code, True)

@@ -346,3 +346,11 @@ def test_a_setting_of_a_role() -> None:
 )
 def test_an_effort_is_a_budget_of_calls(settings: dict[str, Any], calls: int | None) -> None:
     assert MCTSrContext(**settings).max_calls == calls
+
+
+@pytest.mark.parametrize("profile", ["paper", "official", "tuned", "rsa"])
+def test_no_other_default_ends_a_search_of_an_effort(profile: str) -> None:
+    context = MCTSrContext(profile=profile, effort="high")
+    assert (context.max_calls, context.max_rollouts) == (131, 4096)
+    assert context.model_fields_set == {"profile", "effort"}
+    assert MCTSrContext(profile=profile, effort="high", max_rollouts=3).max_rollouts == 3

@@ -438,6 +438,35 @@ def test_a_budget_of_seconds_stops_the_search(keyed: ScriptedChatModel) -> None:
     assert state["rollouts"] == 1
 
 
+def test_a_budget_of_seconds_is_not_spent_on_reading_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("mctsr_graph.calls.ask.time", clock)
+    monkeypatch.setattr("mctsr_graph.calls.budget.time", clock)
+    read: list[str] = []
+
+    class Local(ScriptedChatModel):
+        def load_weights(self) -> None:
+            if not read:
+                read.append("weights")
+                now[0] += 60.0
+
+        def _generate(
+            self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+        ) -> ChatResult:
+            self.load_weights()
+            return super()._generate(messages, stop, run_manager, **kwargs)
+
+    state = run(Local(replies=keyed_reply), max_seconds=10.0, max_rollouts=3)
+    assert (read, state["stop_reason"], state["rollouts"]) == (["weights"], "max_rollouts", 3)
+    read.clear()
+    state = run(Local(replies=keyed_reply), max_rollouts=3)  # at the first call, as ever
+    assert read == ["weights"]
+    assert state["seconds"] >= 60.0
+
+
 def test_patience_ends_a_search_that_finds_nothing_better(scripted: Make) -> None:
     # Rollout 1 is better (17 points), 2 and 3 are worse, 4 would be better again
     worse = {("evaluate", n, 0): "Score: -90" for n in (2, 3)}

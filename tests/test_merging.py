@@ -62,6 +62,14 @@ def reply(call: ScriptedCall) -> str:
 # The task
 
 
+def test_calls_that_merge_are_told_as_such() -> None:
+    found = solve("p", ScriptedChatModel(replies=keyed_reply), context=MCTSrContext(profile="rsa"))
+    assert {role: cost["calls"] for role, cost in found.usage.items() if cost["calls"]} == {
+        "draft": 7,
+        "merge": 28,
+    }
+
+
 def test_a_merge_is_one_call_and_its_reward_and_raises_its_first_parent_only() -> None:
     model = ScriptedChatModel(replies=reply)
     tree = solve("p", model, context=THREE, strategy=Merging()).tree
@@ -377,9 +385,9 @@ def test_rsa_is_taken_up_where_it_was(tmp_path: Path) -> None:
 def test_what_rsa_takes_is_told_before() -> None:
     told = estimate("p", "demo", context=MCTSrContext(profile="rsa"))
     calls = {role: cost["calls"] for role, cost in told.usage.items()}
-    assert calls == {"draft": 7, "critique": 0, "refine": 28, "evaluate": 0}
+    assert calls == {"draft": 7, "critique": 0, "refine": 0, "evaluate": 0, "merge": 28}
     # A merge is sent three answers of 600 tokens and a few words
-    assert 28 * 3 * 600 < told.usage["refine"]["input_tokens"] < 28 * 3 * 700
+    assert 28 * 3 * 600 < told.usage["merge"]["input_tokens"] < 28 * 3 * 700
 
 
 # What is told and drawn

@@ -27,6 +27,7 @@ from mctsr_graph.run.steering import (
 )
 from mctsr_graph.run.stored import stored_searches, stored_solution
 from mctsr_graph.strategies import PaperStrategy, Search
+from mctsr_graph.strategies.choose import chance_of, with_chances
 from mctsr_graph.tree.record import Step, replay
 
 from .conftest import keyed_reply, timeless
@@ -281,6 +282,18 @@ def test_a_steered_search_is_replayed_as_it_was() -> None:
         assert rewards == {node_id: node["rewards"] for node_id, node in values["tree"].items()}
 
 
+def test_what_a_person_put_out_of_play_was_not_weighed_then() -> None:
+    states = steered([*ACTS, *MORE])
+    values, _ = states[-1]
+    context = MCTSrContext(profile="paper")
+    told = with_chances(values["tree"], values["record"], context)
+    assert {row["chance"] for row in values["record"]} == {None}
+    for then, _ in states:
+        row = told[len(then["record"]) - 1]
+        assert row["chance"] == chance_of(then["tree"], context, then["best"])
+    assert len({row["chance"] for row in told}) > 8
+
+
 def test_what_is_undone_is_not_in_the_record() -> None:
     model = ScriptedChatModel(replies=reply)
     graph: Any = create_mctsr(model).compile(checkpointer=InMemorySaver())
@@ -308,8 +321,9 @@ def test_a_checkpoint_holds_the_rows_of_its_step_alone() -> None:
     context = MCTSrContext(profile="paper", max_rollouts=300)
     found = solve(PROBLEM, ScriptedChatModel(replies=reply), context=context, checkpointer=Saver())
     first, *others = written
-    assert first == {"__overwrite__": found.record[:1]}
-    assert [row for rows in others for row in rows] == found.record[1:]
+    told = [{**row, "chance": None} for row in found.record]  # weighed when it is read
+    assert first == {"__overwrite__": told[:1]}
+    assert [row for rows in others for row in rows] == told[1:]
     assert max(map(len, others)) == 1
 
 

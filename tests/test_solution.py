@@ -113,6 +113,8 @@ def test_a_notebook_shows_the_tree_without_a_script(found: Solution) -> None:
         ({"tree": 3}, "tree is 3"),
         ({"best": "77"}, "best is '77', allowed the id of a node"),
         ({"final_answer": 5}, "final_answer is 5"),
+        ({"choice": {}}, r"choice is \{\}, allowed None or an object with classes, confidence"),
+        ({"choice": "best"}, "choice is 'best'"),
     ],
 )
 def test_a_damaged_dict_is_refused(found: Solution, damage: dict[str, Any], told: str) -> None:

@@ -21,6 +21,7 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 from mctsr_graph.calls.request import derive_seed
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.scripted import ScriptedCall, ScriptedChatModel
 from mctsr_graph.text.reward_scale import LOWEST, scaled
 
@@ -29,6 +30,10 @@ _ANSWER = re.compile(r"Attempt (\d+)(?:, revision (\d+))?\. The final answer is 
 _OFFSET = 1000  # the right answers, far from each other so that no wrong one of a problem is one
 _TRAP = 1  # the wrong answer that is shared where there is a trap
 _NORMAL = NormalDist()
+_CHANCES = (
+    *("skill", "auc", "keeps", "sticks", "picks", "keeps_merging", "wrong_ratio", "traps"),
+    *("trap_share", "unstated", "confidence_auc"),
+)
 _HIGHEST = 0.97  # of the scale: none is flawless
 
 
@@ -113,8 +118,17 @@ class World:
     """As `auc`, of the confidence that the tokens of an independent answer tell."""
 
     def __post_init__(self) -> None:
-        """Make the scores hashable."""
+        """Make the scores hashable.
+
+        Raises:
+            ConfigError: a chance is none.
+        """
         object.__setattr__(self, "scores", tuple(self.scores))
+        for name in _CHANCES:
+            value = getattr(self, name)
+            if not 0 <= value <= 1 or (value in (0, 1) and name.endswith("auc")):
+                between = "above 0 and below 1" if name.endswith("auc") else "0 to 1"
+                raise ConfigError(f"{name} is {value!r}, allowed {between}")
 
     def problem(self, number: int) -> Simulated:
         """Problem `number`, from 0."""

@@ -21,7 +21,7 @@ class Cost(TypedDict):
     """Counts over some model calls, and their price."""
 
     calls: int
-    """Model calls that returned."""
+    """Model calls that returned. One that raised, however often it was tried, is in `failures`."""
     input_tokens: int
     """Tokens sent, as the model reported them."""
     cached_tokens: int
@@ -41,7 +41,7 @@ class Cost(TypedDict):
 
 
 Usage = dict[str, Cost]
-"""Cost by role."""
+"""Cost by role, and of merges, where there are any, as "merge"."""
 
 
 def no_cost() -> Cost:

@@ -71,7 +71,11 @@ def run_command(
         ),
     ] = "cot,self-refine,self-consistency,best-of-n,paper",
     rollouts: Annotated[
-        str, typer.Option(help="Comma-separated numbers of rollouts to compare at.")
+        str,
+        typer.Option(
+            help="Comma-separated numbers of rollouts to compare at; 0 is what a search has before "
+            "its first."
+        ),
     ] = "0,1,4,8",
     equal: Annotated[
         str | None,

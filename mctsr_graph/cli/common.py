@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 WORK_EXIT_CODES = """\b
 Exit codes:
   0    it was done
-  1    something is missing in it, or the model could not be reached
+  1    a part of it failed, or the model could not be reached
   2    a wrong argument, setting or model name, or a file that cannot be used
   3    a package is missing
   130  interrupted by Ctrl-C

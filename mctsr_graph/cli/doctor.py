@@ -73,7 +73,7 @@ def doctor_command(
 
 
 def _model(name: str | None) -> tuple[dict[str, Any], int]:
-    """The model that a search would take, and the exit code where it cannot be made."""
+    """The model that a search would take, and the exit code where it cannot be used."""
     wanted = name or os.environ.get("MCTSR_MODEL", "").strip() or "embedded"
     try:
         with warnings.catch_warnings():
@@ -110,12 +110,14 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"GPU: {found['gpu']}"
     model = found["model"]
     if model["wrong"] is None:
-        yield f"Model: {model['name']} can be made ({model['class']})"
+        yield f"Model: {model['name']} can be used ({model['class']})"
     else:
-        yield f"Model: {model['name']} cannot be made: {model['wrong']}"
+        yield f"Model: {model['name']} cannot be used: {model['wrong']}"
     keys = [f"{name} ({variable})" for name, variable in found["keys"].items() if variable]
     yield f"Keys set: {', '.join(keys) or 'none'}"
     for extra, missing in found["extras"].items():
-        yield f"Extra {extra}: {'installed' if not missing else 'lacks ' + ', '.join(missing)}"
-        if missing:
-            yield f"  {install_line(extra)}"
+        if not missing:
+            yield f"Extra {extra}: installed"
+            continue
+        yield f"Extra {extra}: not installed, {', '.join(missing)} missing"
+        yield f"  {install_line(extra)}"

@@ -15,6 +15,7 @@ from mctsr_graph.cli.streams import raw, stderr, stdout
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.run.learn_prior import learn_prior, refining_learnt
 from mctsr_graph.strategies.tuned.refining import told
+from mctsr_graph.text.printable import one_line
 
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="The file that --checkpoint named.")
@@ -35,9 +36,9 @@ def list_command(
         for stored in found[:most]:
             table.add_row(
                 stored.thread_id[:8],
-                " ".join(stored.problem.split())[:60],
+                one_line(stored.problem),
                 str(stored.rollouts),
-                stored.final_answer or "-",
+                one_line(stored.final_answer or "-"),
                 stored.damage or stored.stop_reason or "unfinished",
             )
         out = stdout()

@@ -109,7 +109,7 @@ def solve_command(
     max_calls: MaxCallsOption = None,
     max_cost: MaxCostOption = None,
     rollouts: Annotated[
-        int | None, typer.Option(help="Rollouts at most. By default the profile's.")
+        int | None, typer.Option(help="Rollouts at most, from 1. By default the profile's.")
     ] = None,
     width: Annotated[int, typer.Option(help="Leaves expanded at once.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of selection and sampling.")] = 0,
@@ -229,6 +229,14 @@ def resume_command(
         stored = chosen(file, search)
         known = {"model": stored.model, **stored.other_models}
         models = {role: model_for(known.get(role, ""), own, role) for role, own in named.items()}
+        for option, most, made in (
+            ("--rollouts", rollouts, stored.rollouts),
+            ("--max-calls", calls, stored.calls),
+        ):
+            if most is not None and most < made:
+                raise ConfigError(
+                    f"{option} is {most}, allowed {made} or more, as so many were made already"
+                )
         more = given(max_rollouts=rollouts, max_calls=calls, max_cost=max_cost)
         context = changed(stored_context(stored.settings), **more)
         options: SolveOptions = {

@@ -231,12 +231,21 @@ def _show(search: _Search, values: dict[str, Any]) -> None:
         if failure["rollout"] == done:
             out.print(f"Failed in rollout {done}: {failure['message']}")
     wished = max([done, *(number for node in tree.values() for number in pending(node, done))])
-    more = f" --rollouts {wished}" if wished > search.context.max_rollouts else ""
-    most, used = search.context.max_calls, total_cost(values["usage"])["calls"]
-    if wished > done and most is not None and used + _CALLS_OF_A_WISH > most:
-        more += f" --calls {used + _CALLS_OF_A_WISH * (wished - done)}"
-    go_on = f"Go on with: mctsr resume {shlex.quote(str(search.file))}{more}"
-    stderr().print(go_on, soft_wrap=True)
+    go_on = f"mctsr resume {shlex.quote(str(search.file))}"
+    more = _more(search.context, done, total_cost(values["usage"])["calls"], wished)
+    err = stderr()
+    err.print(f"Go on with: {go_on}{more if wished > done else ''}", soft_wrap=True)
+    if more and wished == done:  # else it would only choose an answer anew
+        err.print(f"Its limits are reached; to search further: {go_on}{more}", soft_wrap=True)
+
+
+def _more(context: MCTSrContext, done: int, used: int, wished: int) -> str:
+    """The options with which a search makes all rollouts up to `wished`, at least one."""
+    wished = max(wished, done + 1)
+    more = f" --rollouts {wished}" if wished > context.max_rollouts else ""
+    if context.max_calls is not None and used + _CALLS_OF_A_WISH > context.max_calls:
+        more += f" --max-calls {used + _CALLS_OF_A_WISH * (wished - done)}"
+    return more
 
 
 def _user() -> str:

@@ -31,7 +31,7 @@ class Best(TypedDict):
     q: float | None
     final_answer: str | None
     chance: float | None
-    """Chance of its class to be right, as `Recorded` tells it."""
+    """Chance of its class to be right, to 4 decimals, as `Solution.record` tells it."""
 
 
 class StartEvent(TypedDict):
@@ -142,14 +142,15 @@ def start_event(problem: str, context: MCTSrContext) -> StartEvent:
 
 def rollout_event(row: Recorded, now: Moment, failures: Sequence[Failure]) -> RolloutEvent:
     """Say what became of a rollout: its row, and why it failed if it did."""
-    node, rewards = row["node"], row["rewards"]
+    node, rewards, chance = row["node"], row["rewards"], now.chance
     return {
         **row,
+        "chance": chance,
         "type": "mctsr.rollout",
         "version": VERSION,
         "reward": sum(rewards) / len(rewards) if rewards else None,
         "final_answer": now.tree[node]["final_answer"] if node is not None else None,
-        "best": _best(now.tree, row["leader"], row["chance"]),
+        "best": _best(now.tree, row["leader"], chance),
         "usage": total_cost(now.usage),
         "failure": failures[0] if node is None else None,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Usage, add_usage
@@ -14,19 +14,28 @@ from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
 from mctsr_graph.tree.comparisons import add_comparisons
 from mctsr_graph.tree.steered import in_play
-from mctsr_graph.tree.tree import Patch, add_rewards, merge
+from mctsr_graph.tree.tree import Patch, Tree, add_rewards, merge
 
 _SAMPLES_OF_ROLLOUTS = 500  # samples of the last rollout that are its own; these are numbered after
 _SPENT = ("max_rollouts", "max_calls", "max_tokens", "max_seconds", "max_cost")
 
 
-async def judge_the_rest(services: Services, state: MCTSrState, run: Run) -> dict[str, Any]:
-    """Have judged what a budget left unjudged, if the judge makes no model calls.
+class JudgedAtLast(NamedTuple):
+    """What judging has come to when a search was over."""
 
-    Returns:
-        `all`, the tree as it is then; `tree`, the patch that leads to it; `judged`, what each one
-        has changed; `usage` and `failures`.
-    """
+    tree: Tree
+    """As it is then."""
+    patch: Patch
+    """Leads to it."""
+    judged: list[Judged]
+    """What each of the answers has changed."""
+    usage: Usage
+    """Of the whole search."""
+    failures: list[Failure]
+
+
+async def judge_the_rest(services: Services, state: MCTSrState, run: Run) -> JudgedAtLast:
+    """Have judged what a budget left unjudged, if the judge makes no model calls."""
     tree, context, strategy = state["tree"], run.context, services.spec.strategy(run.context)
     usage: list[Usage] = [state["usage"]]
     lost: list[Failure] = []
@@ -58,13 +67,7 @@ async def judge_the_rest(services: Services, state: MCTSrState, run: Run) -> dic
         judged.append(Judged(node_id, before, tree, own_patch))
         usage += [{"evaluate": reply.cost} for reply in own]
         lost += failures(own, "evaluate", 0, node_id)
-    return {
-        "all": tree,
-        "judged": judged,
-        "tree": patch,
-        "usage": add_usage(usage),
-        "failures": lost,
-    }
+    return JudgedAtLast(tree, patch, judged, add_usage(usage), lost)
 
 
 def _unjudged(services: Services, state: MCTSrState, run: Run) -> list[str]:

@@ -125,8 +125,7 @@ class Nodes:
         leaves, patches = certain_alike(list(state["wave"].values())), []
         seconds, rows = state["seconds"] + longest(leaves), []
         record = state.get("record") or []
-        spec = self.services.spec
-        strategy = spec.strategy(run.context)
+        spec, strategy = self.services.spec, self.services.spec.strategy(run.context)
         for leaf in leaves:
             node, patch = grow(tree, leaf, strategy, run.context, spec.reading)
             before, tree = tree, merge(tree, [patch])
@@ -139,7 +138,8 @@ class Nodes:
             improved = node is not None and node["id"] == best and not _is_repeated(node, leaf)
             idle = 0 if improved else idle + 1
             failed = failed + 1 if node is None else 0
-            run.emit(rollout_event(row, now, leaf["failures"]))
+            if run.is_heard:
+                run.emit(rollout_event(row, now, leaf["failures"]))
             await run.way.between(len(patches))
         tell_repeated(state["tree"], tree, run.emit)
         failures = [failure for leaf in leaves for failure in leaf["failures"]]
@@ -164,16 +164,17 @@ class Nodes:
     async def finalize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Return the best answer, and why it is taken for the best."""
         last = await judge_the_rest(self.services, state, run)
-        tree, usage, judged = last.pop("all"), last["usage"], last.pop("judged")
+        tree, usage, reading = last.tree, last.usage, self.services.spec.reading
         strategy, best = self.services.spec.strategy(run.context), self._choose(tree, run.context)
-        reading = self.services.spec.reading
-        told = (strategy, tree, run.context, best, state["answer"], reading.of)
-        found = await run.way.call(conclude, *told) if len(tree) > _LARGE else conclude(*told)
+        asked = (strategy, tree, run.context, best, state["answer"], reading.of)
+        found = await run.way.call(conclude, *asked) if len(tree) > _LARGE else conclude(*asked)
         record = state.get("record") or []
         now = Moment(tree, run.context, best, usage, state["seconds"], record)
         run.emit(stop_event(now, state["stop_reason"], state["rollouts"]))
-        rows = {"record": judged_recorded(now, judged, state["rollouts"])} if judged else {}
-        return {**last, **found, **rows, "mctsr": report_of({**state, "usage": usage, **found})}
+        rows = judged_recorded(now, last.judged, state["rollouts"])
+        told = {"usage": usage, "failures": last.failures, **({"record": rows} if rows else {})}
+        report = report_of({**state, "usage": usage, **found})
+        return {"tree": last.patch, **told, **found, "mctsr": report}
 
     def _choose(self, tree: Tree, context: MCTSrContext) -> str | None:
         return chosen(self.services.spec.strategy(context), tree, context)
@@ -182,8 +183,8 @@ class Nodes:
         self, state: MCTSrState, leaves: Sequence[Leaf], asker: Asker, way: Way
     ) -> Patch:
         wanted = [leaf for leaf in leaves if leaf["task"] == "refine" and leaf["critique"] is None]
-        critic = self.services.spec.critic
-        asker = asker if critic is None else replace(asker, model=critic())
+        if (critic := self.services.spec.critic) is not None:
+            asker = replace(asker, model=critic())
         return await self._texts(wanted, partial(self.services.critique, state), asker, way)
 
     async def _refine(
@@ -202,7 +203,7 @@ class Nodes:
             for leaf in leaves
             if not leaf["rewards"] and ("steering" in leaf or wants_reward(leaf["task"]))
         ]
-        known, cases = known_answers(state["tree"], leaves), []
+        known, cases = known_answers(state["tree"], leaves) if leaves else [], []
         samples, problem = asker.context.reward_samples, question_of(state).text
         for leaf in leaves:
             own = [leaf["answer"] or ""] * samples

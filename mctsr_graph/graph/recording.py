@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mctsr_graph.calls.usage import Usage, price_told, tokens, total_cost
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.settings.context import MCTSrContext
-from mctsr_graph.strategies.choose import chance_of
+from mctsr_graph.strategies.choose import chance_at_hand, chance_of
 from mctsr_graph.tree.record import Recorded, compact, with_values
 from mctsr_graph.tree.task import Kind
 from mctsr_graph.tree.tree import Node, Patch, Tree
@@ -37,6 +37,11 @@ class Moment(NamedTuple):
         """Chance of the leader's class to be right, to 4 decimals."""
         return chance_of(self.tree, self.context, self.leader)
 
+    @property
+    def chance_at_hand(self) -> float | None:
+        """The same where the choice weighs that anyway; else None, and who reads the row weighs."""
+        return chance_at_hand(self.tree, self.context, self.leader)
+
     def row(
         self,
         index: int,
@@ -59,7 +64,7 @@ class Moment(NamedTuple):
             q=self.tree[node]["q"] if node is not None else None,
             leader=leader,
             leader_q=self.tree[leader]["q"] if leader is not None else None,
-            chance=self.chance,
+            chance=self.chance_at_hand,
             calls=total_cost(self.usage)["calls"],
             tokens=tokens(self.usage),
             seconds=round(self.seconds, 1),

@@ -8,7 +8,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.request import Failure, Reply
-from mctsr_graph.calls.usage import Role, Usage, no_usage, sum_costs
+from mctsr_graph.calls.usage import Role, Usage, no_cost, no_usage, sum_costs
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.reading import USUAL, FinalAnswer
 from mctsr_graph.strategies.strategy import Strategy
@@ -230,7 +230,9 @@ def _judged(tree: Tree, node_id: str, rewards: list[float], told: Compared | Non
 def _charge(leaf: Leaf, role: Role, replies: Sequence[Reply]) -> Patch:
     """What a leaf has cost after some replies had at once."""
     usage, costs = leaf["usage"], [reply.cost for reply in replies]
+    # A merge is asked for as a refinement is, and is none
+    name = "merge" if leaf["task"] == "merge" and role == "refine" else role
     return {
-        "usage": {**usage, role: sum_costs([usage[role], *costs])},
+        "usage": {**usage, name: sum_costs([usage.get(name, no_cost()), *costs])},
         "seconds": leaf["seconds"] + max([reply.seconds for reply in replies], default=0.0),
     }

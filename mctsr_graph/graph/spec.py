@@ -10,7 +10,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.journal import CallJournal
-from mctsr_graph.calls.request import Model
+from mctsr_graph.calls.request import Model, innermost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.forms import worded
 from mctsr_graph.graph.labels import Label, label_of
@@ -120,9 +120,13 @@ class SearchSpec:
             return self.given
         return decides, dict(decides.defaults)
 
-    def load(self) -> None:
-        """Load the models that are named, which may wait for a disk."""
-        self.model()
-        for other in (self.bound_judge.model, self.critic):
-            if other is not None:
-                other()
+    def load(self) -> list[Model]:
+        """Load the models that are named, which may wait for a disk; return all models."""
+        others = (self.bound_judge.model, self.critic)
+        return [self.model(), *(other() for other in others if other is not None)]
+
+    def load_weights(self) -> None:
+        """Load the weights, too, of models on this machine."""
+        for model in map(innermost, self.load()):
+            if hasattr(model, "load_weights"):
+                model.load_weights()

@@ -29,6 +29,8 @@ class Run:
     context: MCTSrContext
     emit: Callable[[Event], None]
     """Sends an event to `stream_mode="custom"`."""
+    is_heard: bool
+    """Whether somebody streams that; else what costs something need not be told."""
     way: Way
     """How to wait: blocking under `invoke`, awaiting under `ainvoke`."""
     place: str
@@ -56,6 +58,7 @@ class Step(Runnable[MCTSrState, Update]):
         self.default, self.spec = default, spec
         self._prepare = spec.load if spec.is_named else None
         self._step = self.name = body.__name__
+        self._has_weights = False
 
     def invoke(
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
@@ -87,6 +90,10 @@ class Step(Runnable[MCTSrState, Update]):
         if self._step != "initialize" and _is_first(state, config):
             thread = str((config or {}).get("configurable", {}).get("thread_id"))
             check_search(state, thread, step=self._step)
+        if run.context.max_seconds is not None and not self._has_weights:
+            # Seconds are for the model's replies, and not for reading its weights
+            await way.call(self.spec.load_weights)
+            self._has_weights = True
         update = await self._body(state, run)
         if isinstance(update, Command):
             return replace(update, update=with_checksum(state, update.update or {}, self._step))
@@ -99,7 +106,17 @@ class Step(Runnable[MCTSrState, Update]):
         if info is None or "|" not in info.checkpoint_ns:  # else they are a parent graph's
             _check_configurable((config or {}).get("configurable", {}), context)
         limited, gate = capped(context, self._limits), Gate((config or {}).get("max_concurrency"))
-        return Run(limited, runtime.stream_writer, way, _place(info), gate)
+        emit = runtime.stream_writer
+        return Run(limited, emit, _does_something(emit), way, _place(info), gate)
+
+
+def _does_something(function: Any) -> bool:
+    """Whether a function can have an effect: one that names nothing only returns.
+
+    LangGraph gives a node such a one where nobody streams "custom", and tells it by nothing else.
+    """
+    code = getattr(function, "__code__", None)
+    return code is None or bool(code.co_names or code.co_freevars)
 
 
 def _is_first(state: MCTSrState, config: RunnableConfig | None) -> bool:

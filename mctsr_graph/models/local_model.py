@@ -73,6 +73,10 @@ class LocalModel(Source):
     def _template(self) -> Any:
         return getattr(self, "chat_template", None)
 
+    def load_weights(self) -> None:
+        """Load them now, which else the first call does."""
+        self._engine()
+
     def close(self) -> None:
         """End the engine's thread and free its memory; a later call starts a new one."""
         if self._weights.engine is not None:

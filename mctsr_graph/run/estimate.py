@@ -84,7 +84,7 @@ def estimate(
     for role, name in (("critique", "critic_model"), ("evaluate", "judge_model")):
         other: Any = options.get(name)
         asked[role] = model if other is None else other
-    sizes = {
+    sizes: dict[str, int] = {
         role: min(reply_tokens, context.of_role("max_tokens", role) or reply_tokens)
         for role in ROLES
     }
@@ -95,12 +95,14 @@ def estimate(
     messages = {
         "draft": say.draft_messages(prompts, spec.problem),
         "critique": say.critique_messages(prompts, spec.problem, answer),
-        "refine": _refining(spec, answer, critique),
+        "refine": say.refine_messages(prompts, spec.problem, answer, critique),
+        "merge": say.merge_messages(prompts, spec.problem, [answer] * _MERGED),
         "evaluate": say.evaluate_messages(prompts, spec.problem, answer),
     }
+    asked["merge"], sizes["merge"] = asked["refine"], sizes["refine"]
     calls = _calls(spec)
     usage: Usage = {}
-    for role in ROLES:
+    for role in (*ROLES, "merge") if calls["merge"] else ROLES:
         told = {"input_tokens": _tokens(messages[role]), "output_tokens": sizes[role]}
         each = cost_of(told, context.price_of(_names(asked[role])))
         usage[role] = sum_costs([each] * calls[role]) if calls[role] else no_cost()
@@ -134,7 +136,7 @@ def _steps(spec: SolveSpec, strategy: Strategy, rewards: int) -> Iterator[Counte
         texts = {
             "draft": ["draft"],
             "refine": ["critique", "refine"],
-            "merge": ["refine"],
+            "merge": ["merge"],
             "evaluate": [],
         }[kind]
         calls = strategy.calls_of(kind, context, rewards)
@@ -145,16 +147,6 @@ def _in_turn(strategy: Strategy) -> list[Kind]:
     """What rollouts are supposed to do; who merges hardly drafts after the roots."""
     merges = "merge" in strategy.kinds
     return [kind for kind in strategy.kinds if not (merges and kind == "draft")]
-
-
-def _refining(spec: SolveSpec, answer: str, critique: str) -> list[BaseMessage]:
-    """What a refinement or a merge is asked, whichever the strategy makes; the longer of both."""
-    prompts, kinds = spec.search.prompts, spec.search.strategy(spec.context).kinds
-    refine = say.refine_messages(prompts, spec.problem, answer, critique)
-    merge = say.merge_messages(prompts, spec.problem, [answer] * _MERGED)
-    if "merge" not in kinds:
-        return refine
-    return max(merge, refine, key=_tokens) if "refine" in kinds else merge
 
 
 def _tokens(messages: list[BaseMessage]) -> int:

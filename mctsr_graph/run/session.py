@@ -58,6 +58,7 @@ from mctsr_graph.run.spec import Checkpointer, Problem, SolveOptions, SolveSpec
 from mctsr_graph.run.stages import failure_of, kept_of
 from mctsr_graph.settings.context import TEMPERATURES, MCTSrContext
 from mctsr_graph.settings.question import as_question
+from mctsr_graph.strategies.choose import chance_of, with_chances
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.packages import install_line
@@ -318,7 +319,7 @@ class SearchRun:
             before, self._values = self._values, part
             on_change = self._spec.on_change
             if on_change is not None and _progress(part) != _progress(before):
-                await tell(way, on_change, self._unexplained(part.get("stop_reason")))
+                await tell(way, on_change, self._under_way(part.get("stop_reason")))
         elif self._spec.on_event is not None:
             await tell(way, self._spec.on_event, part)
 
@@ -365,16 +366,25 @@ class SearchRun:
 
     def so_far(self, stop_reason: str | None) -> Solution:
         """The best so far, whatever has been done, and why that is."""
-        found = self._unexplained(stop_reason)
+        found, context = self._unexplained(stop_reason), self._spec.context
+        found = replace(found, record=with_chances(found.tree, found.record, context))
         if found.choice is not None:  # how it was chosen, which a view of a file cannot know
             return found
-        context, answer = self._spec.context, self._values.get("answer")
-        read = self._spec.search.reading.of
+        answer, read = self._values.get("answer"), self._spec.search.reading.of
         told = conclude(self._strategy, found.tree, context, found.best, answer, read)
         return replace(found, **told)
 
+    def _under_way(self, stop_reason: str | None) -> Solution:
+        """The best so far and its chance. To weigh it all would cost what the search costs."""
+        found = self._unexplained(stop_reason)
+        if not found.record or found.record[-1]["chance"] is not None:
+            return found
+        *rows, last = found.record
+        chance = chance_of(found.tree, self._spec.context, last["leader"])
+        return replace(found, record=[*rows, {**last, "chance": chance}])
+
     def _unexplained(self, stop_reason: str | None) -> Solution:
-        """The best so far. To weigh why would cost, at each change, what the search costs."""
+        """The best so far, without why."""
         values, tree = self._values, self._values.get("tree") or {}
         best = values.get("best")
         node = tree[best] if best is not None else None

@@ -113,6 +113,12 @@ class Solution:
             raise ConfigError(f"best is {best!r}, allowed the id of a node: {[*tree][:8]}")
         if not isinstance(final, str | None):
             raise ConfigError(f"final_answer is {final!r}, allowed a text or None")
+        choice, needed = data.get("choice"), {"node", "rule", "confidence", "classes"}
+        if choice is not None and not (isinstance(choice, Mapping) and needed <= choice.keys()):
+            raise ConfigError(
+                f"choice is {choice!r:.200}, allowed None or an object with "
+                f"{', '.join(sorted(needed))}"
+            )
         return cls(**data)
 
     def to_json(self) -> str:

@@ -78,7 +78,8 @@ async def asolve_many(
     are made anew. Searches that others have kept there go on from where they are.
 
     Args:
-        problems: The problems, as in `solve`. Equal ones are searched once and share a solution.
+        problems: The problems, as in `solve`. Equal ones are searched once and share a solution;
+            a sum over all solutions counts its usage as often as it is there.
         model: As in `solve`.
         context: The settings; by default profile "tuned". Its max_calls, times the number of
             problems, counts only where `max_calls` is not given.

@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateSnapshot
 
 from mctsr_graph.calls.journal import CallJournal, Told
+from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.errors import CheckpointError
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.identity_v1 import shown_context
@@ -49,6 +50,8 @@ class StoredSearch(NamedTuple):
     """Pictures and files that go with the problem."""
     is_text: bool = False
     """Whether it is for a text that states no final answer (`final_answer=False`)."""
+    calls: int = 0
+    """Model calls made."""
     damage: str = ""
     """Why it cannot be read, or "". Then nothing else is known of it but its thread_id."""
 
@@ -254,6 +257,7 @@ def _stored(thread_id: str, values: Mapping[str, Any], told: Mapping[str, str]) 
         },
         blocks=values.get("attachments") or (),
         is_text=told.get("mctsr_final_answer") == "text",
+        calls=total_cost(values.get("usage") or {})["calls"],
     )
 
 

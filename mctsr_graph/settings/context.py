@@ -29,6 +29,7 @@ Temperature = Annotated[float | None, Field(ge=0.0, le=2.0, allow_inf_nan=False)
 TokenLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 
+_MOST_ROLLOUTS = 4096
 EFFORTS = {"low": 11, "medium": 35, "high": 131}
 """Model calls of each effort: what 2, 8 and 32 rollouts of the official code cost."""
 
@@ -105,7 +106,8 @@ class MCTSrContext(BaseModel):
         ),
     ] = None
     max_rollouts: Annotated[
-        int, Field(ge=1, le=4096, description="rollouts after which the search stops")
+        int,
+        Field(ge=1, le=_MOST_ROLLOUTS, description="rollouts after which the search stops"),
     ] = _by_profile("max_rollouts", 8)
     agree: Annotated[
         int | None,
@@ -420,6 +422,7 @@ def _defaults(given: dict[str, Any]) -> dict[str, Any]:
         defaults.pop("lead", None)
     if given.get("effort") is not None:
         defaults.pop("max_calls", None)
+        defaults["max_rollouts"] = _MOST_ROLLOUTS  # the calls limit it
     return defaults
 
 

@@ -65,7 +65,8 @@ def as_question(problem: Any) -> Question:
         )
     text = clean_text("\n\n".join(words))
     if is_blank(text):
-        raise ConfigError(f"problem is {problem!r:.200}, allowed a text that is not blank")
+        given = text if not blocks else problem
+        raise ConfigError(f"problem is {given!r:.200}, allowed a text that is not blank")
     return Question(text, blocks)
 
 

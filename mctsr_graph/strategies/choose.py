@@ -13,6 +13,7 @@ from mctsr_graph.strategies.tuned.evidence import evidence_of, voters
 from mctsr_graph.strategies.tuned.refining import RefiningBelief, refining_of
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.preference import preferred, states_none
+from mctsr_graph.tree.record import Recorded, moments
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node, best_node
 
@@ -101,7 +102,8 @@ def _groups(tree: Mapping[str, Node]) -> dict[str, list[Node]]:
     """The answers in play by class, in the order of finding."""
     groups: dict[str, list[Node]] = {}
     for node in in_play(tree).values():
-        key = class_of(node)
+        # Asked of every node at every step, so without a call
+        key = node["answer_class"] if "answer_class" in node else class_of(node)
         if key is not None and not node["dummy"]:
             groups.setdefault(key, []).append(node)
     return groups
@@ -188,6 +190,25 @@ def chance_of(tree: Mapping[str, Node], context: MCTSrContext, node: str | None)
         return None
     chance = believe(evidence_of(tree), context.belief_prior).chances.get(key)
     return None if chance is None else round(chance, 4)
+
+
+def chance_at_hand(
+    tree: Mapping[str, Node], context: MCTSrContext, node: str | None
+) -> float | None:
+    """As `chance_of`, where the choice has weighed the tree anyway; else None."""
+    return chance_of(tree, context, node) if context.choice == "weighted" else None
+
+
+def with_chances(
+    tree: Mapping[str, Node], record: Sequence[Recorded], context: MCTSrContext
+) -> list[Recorded]:
+    """The record of a search with the chance of each leader, weighed now where it was not then."""
+    return [
+        row
+        if row["chance"] is not None
+        else {**row, "chance": chance_of(then, context, row["leader"])}
+        for row, then in moments(tree, record)
+    ]
 
 
 def _refining(tree: Mapping[str, Node], context: MCTSrContext) -> RefiningBelief:

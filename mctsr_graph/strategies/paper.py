@@ -50,7 +50,7 @@ class PaperStrategy(Strategy):
     def uct(
         self, tree: Mapping[str, Node], node: Node, context: MCTSrContext, in_flight: int = 0
     ) -> float:
-        """UCT of a node (Eq. 4), points; `in_flight` leaves count as visits."""
+        """UCT of a node (Eq. 4), points. A visit is a reward, or one of the leaves `in_flight`."""
         parent = node["parent"]
         return uct(
             q_of(node),
@@ -83,7 +83,7 @@ class PaperStrategy(Strategy):
         ceiling = bonus(1, most_visits, c, epsilon, log_term)
         lowest = -math.inf
         for order, (node_id, node) in enumerate(in_play(tree).items()):
-            q = node["q"]
+            q = node["q"]  # a UCT that profile "official" has kept may be above it by more
             if "uct" not in node and (q is None or q + ceiling <= lowest):
                 continue
             value = self.uct(tree, node, context)

@@ -54,7 +54,8 @@ class Recorded(TypedDict):
     """Its q then, points; absent where earlier rows tell it."""
     chance: float | None
     """Chance of its class to be right then, to 4 decimals; None where it states no final answer, or
-    where nothing else weighs so large a tree."""
+    where nothing else weighs so large a tree. The state holds None, too, where the choice weighs
+    nothing, as the paper's: `Solution.record` and the events weigh it for whoever reads them."""
     calls: int
     """Model calls of the search so far."""
     tokens: int
@@ -167,6 +168,37 @@ def replay(
     nothing: list[Recorded] = []
     _give_values(tree, steps, [*repeat(nothing, unknown), *at_once, nothing])
     return steps
+
+
+_MARKS: dict[Any, tuple[str, bool]] = {
+    **{"prune": ("pruned", True), "restore": ("pruned", False)},
+    **{"pin": ("pinned", True), "unpin": ("pinned", False)},
+}
+
+
+def moments(
+    tree: Mapping[str, Node], record: Sequence[Recorded]
+) -> Iterator[tuple[Recorded, Mapping[str, Node]]]:
+    """Each row, with the tree after it: its nodes, their rewards and what was in play then.
+
+    All else is as it is now. The tree is the same object each time, which changes.
+    """
+    steps, unknown = replay(tree, record, 0), _beginning(record, 0)
+    begun: dict[str, Any] = {node_id: {**node, "rewards": []} for node_id, node in tree.items()}
+    for row in record:
+        if (act := row.get("act")) in _MARKS:
+            begun[row["node"] or ""].pop(_MARKS[act][0], None)
+    now: dict[str, Any] = {}
+    for step, rows in zip(steps, [*([()] * unknown), *_at_once(record)], strict=False):
+        for node_id in step["made"]:
+            now[node_id] = begun[node_id]
+        for node_id, added in step["rewards"].items():
+            now[node_id] = {**now[node_id], "rewards": [*now[node_id]["rewards"], *added]}
+        if (act := step.get("act")) in _MARKS:
+            mark, is_set = _MARKS[act]
+            node_id = step["node"] or ""
+            now[node_id] = {**now[node_id], mark: is_set}
+        yield from ((row, now) for row in rows)
 
 
 def _beginning(record: Sequence[Recorded], rollouts: int) -> int:

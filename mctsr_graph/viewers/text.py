@@ -35,7 +35,7 @@ def _lines(tree: Mapping[str, Node], root: str, best: str | None) -> Iterator[st
 
 def label(node: Node, best: bool) -> str:
     """One line about a node; what a narrow terminal cuts off is at its end."""
-    rewards = ", ".join(f"{reward:.4g}" for reward in node["rewards"])
+    rewards = ", ".join(points(reward).removesuffix(".0") for reward in node["rewards"])
     said = "no final answer" if node["final_answer"] is None else one_line(node["final_answer"])
     notes = "".join(
         [
