@@ -29,6 +29,9 @@ DRAWS = 8_000
 HALF = 0.5000001  # of a last digit: how far a rounded number may be from its own
 
 
+Found = Iterator[tuple[Any, list[str], list[Any]]]
+
+
 class Row(NamedTuple):
     """A method at a budget, which is a row of most tables."""
 
@@ -573,14 +576,11 @@ def compared(run: Run, report: Path) -> Iterator[tuple[str, Any, list[str], list
         parts = groups if name.startswith(("level-", "subject-")) else special.get(name)
         if parts is None:
             own = getattr(run, name)
-            found = ((row[:3], row[3:], own(run.rows[tuple(row[:3])])) for row in rows)
+            found: Found = ((row[:3], row[3:], own(run.rows[tuple(row[:3])])) for row in rows)
         else:
             found = parts(run, name, head, rows)
         for names, cells, wanted in found:
             yield name, names, cells, wanted
-
-
-Found = Iterator[tuple[Any, list[str], list[Any]]]
 
 
 def comparisons(run: Run, name: str, head: list[str], rows: list[list[str]]) -> Found:
