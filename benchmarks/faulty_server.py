@@ -73,10 +73,14 @@ _BROKEN = ("closed at once", "reset in the middle", "ends early", "slow drip")
 
 
 class FaultyServer:
-    """Fails so large a share of its requests, each in a way drawn at random."""
+    """Fails so large a share of its requests, each in a way drawn at random.
 
-    def __init__(self, share: float, seed: int, log: Path) -> None:
-        self._share, self._rng, self._log = share, random.Random(seed), log.open("a", buffering=1)
+    It replies after so many seconds on average, at most after twice as many.
+    """
+
+    def __init__(self, share: float, seed: int, log: Path, latency: float = 0.0) -> None:
+        self._share, self._rng, self._latency = share, random.Random(seed), latency
+        self._log = log.open("a", buffering=1)
 
     async def serve(self, socket_: socket.socket) -> None:
         """Serve for ever."""
@@ -104,6 +108,7 @@ class FaultyServer:
         if self._rng.random() < self._share:
             fault = self._rng.choice([*wrong, *_BROKEN])
         self._log.write(f"{fault}\n")
+        await asyncio.sleep(self._rng.uniform(0, 2 * self._latency))
         if fault in _BROKEN:
             await self._break(fault, good, writer)
             return False

@@ -15,7 +15,7 @@ Prints one line of JSON:
     lost       rollouts that had been reported and were gone after a kill
     wrong      runs that found something else than the one never killed, or cost something else
     failed     processes that ended with an error, the first of which goes to stderr
-    stuck      processes that were not done after two minutes
+    stuck      processes that were not done after a quarter of an hour
     calls      calls made to the model
     repeated   calls made again although their reply had been kept
     in_flight  the most calls, after one kill, that were under way or not yet kept and made again
@@ -49,7 +49,7 @@ from mctsr_graph.graph.step import Step
 from mctsr_graph.run.sqlite_saver import SqliteFileSaver
 from mctsr_graph.run.stored import stored_searches
 
-_PATIENCE = 120  # seconds for what takes one or two
+_PATIENCE = 900  # seconds for what takes one or two on an idle machine
 _KILLS_OF_A_RUN = 5
 _LATENCY = 0.01  # seconds of a model call
 _PROFILES = ("paper", "official", "tuned")

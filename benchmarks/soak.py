@@ -1,6 +1,6 @@
 """Search for a long time on a server that fails in many ways, in a process that is killed.
 
-    python -m benchmarks.soak --minutes 60 --at-once 20
+    python -m benchmarks.soak --minutes 60 --at-once 200 --kill-after 60 --latency 6
 
 Searches of all profiles run at once over `ChatOpenAI`, kept in one file. Now and then their process
 is killed (SIGKILL) and another goes on. Prints one line of JSON:
@@ -45,12 +45,12 @@ _CONTEXTS = (
     MCTSrContext(profile="tuned", max_calls=15, width=2, pipelined=True),
 )
 _ENOUGH = 20  # seconds of a process whose memory is looked at
-_GRACE = 180  # seconds for the last searches
+_GRACE = 600  # seconds for the last searches
 
 
-def serve(given: socket.socket, share: float, seed: int, log: Path) -> None:
+def serve(given: socket.socket, *how: Any) -> None:
     """Run the server in a process of its own."""
-    asyncio.run(FaultyServer(share, seed, log).serve(given))
+    asyncio.run(FaultyServer(*how).serve(given))
 
 
 # In the process that is killed -------------------------------------------------------------------
@@ -197,6 +197,7 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=10**6, help="at most (default 1,000,000)")
     parser.add_argument("--at-once", type=int, default=20, help="searches (default 20)")
     parser.add_argument("--faults", type=float, default=0.3, help="share of requests (default 0.3)")
+    parser.add_argument("--latency", type=float, default=0, help="mean seconds (default 0)")
     parser.add_argument("--kill-after", type=float, default=120, help="seconds (default 120)")
     parser.add_argument("--seed", type=int, default=0, help="of the faults (default 0)")
     parser.add_argument("--search", nargs=2, help=argparse.SUPPRESS)
@@ -207,7 +208,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0)) as given:
         soak = Soak(Path(name), options)
-        told = (given, options.faults, options.seed, Path(name) / "faults")
+        told = (given, options.faults, options.seed, Path(name) / "faults", options.latency)
         server = multiprocessing.get_context("fork").Process(target=serve, args=told, daemon=True)
         server.start()
         soak.run(f"http://127.0.0.1:{given.getsockname()[1]}/v1")

@@ -27,6 +27,10 @@ from mctsr_graph.strategies.strategy import _named
 PAPER: dict[str, Any] = {"profile": "paper", **dict.fromkeys(TEMPERATURES)}
 """The paper's profile with the temperature that the model has itself."""
 
+HANGS = 1500
+"""Seconds after which another process counts as hanging, however busy the machine is."""
+of_processes = pytest.mark.timeout(HANGS + 60)
+
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
 HEAVY = (
@@ -39,6 +43,7 @@ HEAVY = (
         "test_page",
         "test_studio",
         "test_benchmark_ray",
+        "test_benchmark_again",
         "test_benchmark_run",
     ),
     *(

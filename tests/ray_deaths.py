@@ -11,10 +11,12 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import ActorDiedError, ActorUnavailableError
 
 from mctsr_graph import ScriptedChatModel
 from mctsr_graph.benchmark import finishing, ray_engine, run
@@ -54,6 +56,10 @@ def of_a_dead_keeper(file: Path) -> str:
     keeper = ray.remote(JournalKeeper).remote(str(file))
     ray.get(keeper.get.remote(("s", 0, "draft", 0, 0), "hash"))
     ray.kill(keeper)
+    with suppress(ActorDiedError):  # it dies in its own time
+        while True:
+            with suppress(ActorUnavailableError):
+                ray.get(keeper.holds.remote("s"))
     journal: CallJournal = RemoteJournal(keeper)
     try:
         journal.put_all([])

@@ -46,6 +46,7 @@ OUTSIDE = {
     "numpy": {"benchmark"},
     "mpmath": {"text"},
     "jinja2": {"benchmark", "models"},
+    "llama_cpp": {"models"},
     "typer": {"cli"},
     "rich": {"benchmark", "cli", "viewers"},
     "torch": {"models"},
@@ -55,7 +56,7 @@ OUTSIDE = {
 }
 STANDARD_LIBRARY_ONLY = {"errors", "text", "tree", "strategies"}
 OPTIONAL = {"mpmath"}  # imported late, and only if it is there
-LATE = {"mpmath", "sglang", "torch", "transformers", "vllm"}
+LATE = {"llama_cpp", "mpmath", "sglang", "torch", "transformers", "vllm"}
 NEVER = {"sympy", "math_verify", "latex2sympy2_extended"}  # a grader's, which needs the truth
 
 

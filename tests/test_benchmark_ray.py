@@ -14,11 +14,12 @@ import pytest
 from mctsr_graph import MissingExtraError
 from mctsr_graph.benchmark import ray_engine
 from mctsr_graph.cluster import connect
+from tests.conftest import HANGS, of_processes
 
 ROOT = Path(__file__).parent.parent
 
 
-def printed_by(program: str, folder: Path, within: float = 240) -> Any:
+def printed_by(program: str, folder: Path) -> Any:
     pytest.importorskip("ray", reason="Ray is not installed")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -27,13 +28,13 @@ def printed_by(program: str, folder: Path, within: float = 240) -> Any:
         env=env,
         capture_output=True,
         text=True,
-        timeout=within,
+        timeout=HANGS,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.timeout(300)
+@of_processes
 def test_a_lost_node_costs_no_problem_and_grades_none_twice(tmp_path: Path) -> None:
     found = printed_by("tests.ray_cluster", tmp_path / "ray")
     assert found["unfinished"] == []
@@ -47,7 +48,7 @@ def test_a_lost_node_costs_no_problem_and_grades_none_twice(tmp_path: Path) -> N
     assert 80 <= found["calls_made"] <= 84
 
 
-@pytest.mark.timeout(300)
+@of_processes
 def test_an_actor_that_dies_at_each_start_and_a_dead_journal_end_the_run(tmp_path: Path) -> None:
     found = printed_by("tests.ray_deaths", tmp_path / "ray")
     assert "Unfinished: ActorDiedError" in found["dies"]

@@ -48,7 +48,7 @@ from mctsr_graph.calls.usage import no_cost, total_cost
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.prompts import Prompts
 
-from .conftest import keyed_reply
+from .conftest import HANGS, keyed_reply, of_processes
 
 ALL = ("cot", "self-refine", "self-consistency", "best-of-n", "paper", "official")
 TOKENS = {"draft": 20, "evaluate": 30, "critique": 40, "refine": 50}
@@ -899,12 +899,13 @@ asyncio.run(run(RunFolder(sys.argv[1]), settings, jobs, local(model), concurrenc
 """
 
 
+@of_processes
 def test_a_killed_run_goes_on_and_repeats_no_finished_call(tmp_path: Path) -> None:
     root = str(Path(__file__).parent.parent)
     code = KILLED.format(root=root)
     env = {**os.environ, "PYTHONPATH": root}
     killed = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "run")], env=env, timeout=100, check=False
+        [sys.executable, "-c", code, str(tmp_path / "run")], env=env, timeout=HANGS, check=False
     )
     assert killed.returncode == -signal.SIGKILL
     before, calls = list(RunFolder(tmp_path / "run").lines()), recorded(tmp_path / "run")

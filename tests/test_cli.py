@@ -19,7 +19,7 @@ import mctsr_graph.cli.main
 from mctsr_graph import MCTSrContext, Prior, ScriptedChatModel, learn_prior, solve
 from mctsr_graph.cli.main import app
 
-from .conftest import keyed_reply
+from .conftest import HANGS, keyed_reply, of_processes
 
 ROOT = Path(__file__).parent.parent
 runner = CliRunner()
@@ -286,6 +286,7 @@ app()
 """
 
 
+@of_processes
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_prints_the_best_so_far_and_how_to_go_on(
@@ -306,7 +307,7 @@ def test_a_signal_prints_the_best_so_far_and_how_to_go_on(
         assert child.stderr is not None
         assert any(line.startswith("rollout 3 ") for line in child.stderr)
         child.send_signal(number)
-        out, err = child.communicate(timeout=30)
+        out, err = child.communicate(timeout=HANGS)
     assert child.returncode == 128 + number
     assert "Final answer: " in out
     assert "best so far: " in err

@@ -36,8 +36,11 @@ def patched(model: Any) -> int:
 
 
 @pytest.mark.parametrize("kind", ["Llama", "Qwen2", "GPT2"])  # without biases, with, other layers
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_logits_are_the_same(kind: str, dtype: Any) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "by_mkl"), [(torch.float32, False), (torch.float32, True), (torch.bfloat16, False)]
+)
+def test_logits_are_the_same(kind: str, dtype: Any, by_mkl: bool, monkeypatch: Any) -> None:
+    monkeypatch.setattr(packed_module, "_by_mkl", lambda dtype: by_mkl)
     model = needs_kernels(tiny(kind).to(dtype))
     packed = PackedLinears(model, PLENTY)
     with torch.inference_mode():
@@ -117,8 +120,8 @@ def test_the_engine_gives_the_tokens_of_generate_with_and_without(most: int) -> 
     model = needs_kernels(tiny()) if most else tiny()
     engine = InflightEngine(model, Limits(idle_seconds=0.2, packed_bytes=most))
     found = engine.submit(Request(ids=[1, 2, 3], n=3, max_new=12)).result(30)
-    assert bool(engine._packed._made) == (most > 0)
+    assert bool(engine._lean.others._made) == bool(engine._lean.layers) == (most > 0)
     engine.close()
     assert [sample.ids for sample in found] == [plain(model, [1, 2, 3], 12)] * 3
     assert not patched(model)
-    assert engine._packed is None
+    assert engine._lean is None

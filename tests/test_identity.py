@@ -541,6 +541,8 @@ def test_any_text_names_a_thread_and_its_lock_stays_beside_the_file(
         ("postgresql://u:secret@host/db", r"checkpointer is an address \(postgresql:...\)"),
         (Path("postgresql://u:secret@host/db"), r"checkpointer is an address \(postgresql:...\)"),
         ("file:x?mode=memory", r"checkpointer is an address \(file:...\)"),
+        (" ", "checkpointer is ' '"),
+        ("a\0b", r"checkpointer is 'a\\x00b'"),
     ],
 )
 def test_a_checkpointer_that_keeps_nothing_is_refused(given: Any, told: str) -> None:

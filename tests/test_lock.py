@@ -26,7 +26,8 @@ DECLARED = [
     *(
         text
         for name, extra in PACKAGE["project"]["optional-dependencies"].items()
-        if name not in ("sglang", "vllm")  # they bring a torch of their own, and want a GPU
+        # These bring a torch of their own and want a GPU, or take a compiler and minutes
+        if name not in ("llamacpp", "sglang", "vllm")
         for text in extra
     ),
 ]

@@ -50,7 +50,7 @@ def test_a_refinement_that_cannot_be_used_loses_its_rollout(
         ("refine", code, None)
     ]
     asked = sum(call.role == "refine" for call in model.calls)
-    assert asked == (1 if code == "refusal" else 3)  # a filter is not asked again
+    assert asked == 3
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ OUTCOMES = {
     "transient": [
         *("429_retry_after_seconds", "429_retry_after_date", "429_retry_after_ms", "429_plain"),
         *("408", "409", "425", "500", "502_html", "503_retry_after", "503_empty", "504", "529"),
+        *("200_error_type", "200_error_text", "200_error_429_as_text"),
         *("200_error_502", "choices_empty", "choices_null", "choices_missing", "message_null"),
         *("json_null", "json_list", "json_bad", "json_not_utf8", "body_empty"),
         *("html_200", "html_200_as_json", "content_number"),
@@ -43,9 +44,16 @@ OUTCOMES = {
     "configuration": [
         *("400", "401", "402", "403", "404_model", "404_html", "405", "422"),
         *("429_insufficient_quota", "200_error_401"),
+        *("200_error_request", "200_error_quota"),
     ],
-    "context": ["400_context_code", "400_context_words", "413_context", "500_context"],
-    "refusal": ["400_content_filter"],
+    "context": [
+        "400_context_code",
+        "400_context_words",
+        "413_context",
+        "500_context",
+        "200_error_context",
+    ],
+    "refusal": ["400_content_filter", "200_error_filter"],
     "other": ["usage_words"],
     "answer": [
         *("type_wrong", "type_missing", "finish_null", "usage_missing", "usage_null", "usage_nan"),

@@ -243,7 +243,7 @@ def test_wrong_settings(chat: ChatTransformers, wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("engine", ["continuous", None])
 def test_an_engine_that_is_none(engine: Any) -> None:
-    allowed = "'auto', 'inflight', 'vllm', 'sglang'"
+    allowed = "'auto', 'inflight', 'vllm', 'sglang', 'llama.cpp'"
     with pytest.raises(ConfigError, match=f"engine is {engine!r}, allowed {allowed}"):
         ChatTransformers(model_id="x", engine=engine)
 

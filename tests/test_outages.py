@@ -24,7 +24,7 @@ from mctsr_graph.calls.retry import with_retries
 from mctsr_graph.calls.usage import total_cost
 from mctsr_graph.cli.main import app
 
-from .conftest import keyed_reply
+from .conftest import HANGS, keyed_reply, of_processes
 
 both_ways = pytest.mark.parametrize("way", ["sync", "async"])
 
@@ -321,10 +321,11 @@ except SearchInterrupted as stop:
 """
 
 
+@of_processes
 def test_ctrl_c_ends_the_wait_in_all_threads() -> None:
     """Else the process would wait for them at its end, for ten minutes."""
     command = [sys.executable, "-c", INTERRUPTED]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS, check=True)
     assert done.stdout in ("0\n", "2\n"), done.stderr
 
 

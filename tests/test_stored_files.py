@@ -24,6 +24,7 @@ from mctsr_graph import (
     SearchLockedError,
     solve,
 )
+from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.cli.main import app
 from mctsr_graph.run.lease import file_lease
 from mctsr_graph.run.stored import stored_searches
@@ -247,7 +248,7 @@ def test_a_forked_child_holds_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["", ":memory:", "postgresql://u:pw@host/db", "file:x?mode=memory"]
+    "place", ["", " ", "a\0b", ":memory:", "postgresql://u:pw@host/db", "file:x?mode=memory"]
 )
 def test_a_place_that_would_keep_nothing_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
@@ -259,4 +260,8 @@ def test_a_place_that_would_keep_nothing_is_refused(
         solve("How many?", "x", checkpointer=place)
     assert "pw" not in str(told.value)
     assert mctsr("solve", "How many?", "--checkpoint", place).exit_code == 2
+    if place != ":memory:":
+        with pytest.raises(ConfigError, match=r"journal is .*, allowed the path of an") as told:
+            CallJournal(place)
+        assert "pw" not in str(told.value)
     assert list(tmp_path.iterdir()) == []

@@ -18,6 +18,7 @@ from .calibration import Calibration, calibration_of
 from .comparisons import Comparison, compare_all
 from .judge import Judge, judge_of
 from .outcomes import (
+    CALLS,
     SAMPLERS,
     VERDICTS,
     Key,
@@ -27,6 +28,7 @@ from .outcomes import (
     outcomes,
     points_of,
     samples,
+    total_spent,
 )
 from .records import Line, RunSettings, lost_to_server
 from .refining import Refined, refined
@@ -290,10 +292,11 @@ def _in_order(keys: Iterable[Key], settings: RunSettings) -> list[Key]:
 
 def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:
     def share_of(test: Callable[[Outcome], bool | None]) -> Interval:
-        return _share(results, [bool(test(result)) for result in results])
+        return clustered_share([bool(test(result)) for result in results], ids)
 
     every, results = results, _known(results)
-    costs = [result.cost for result in results]
+    ids = [result.id for result in results]
+    cost = sum_costs([total_spent(results)])
     told = [result for result in results if result.tokens is not None]
     tokens = [result.tokens or 0 for result in told]
     seconds = [result.seconds for result in results if result.seconds is not None]
@@ -318,10 +321,10 @@ def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:
         capped=sum(result.capped for result in results),
         stopped_early=sum(result.stopped_early for result in results),
         failures=sum(result.failures for result in results),
-        calls=_spread([cost["calls"] for cost in costs]),
+        calls=_spread([result.spent[CALLS] for result in results]),
         tokens=_spread(tokens) if tokens else None,
         untold=len(results) - len(told),
-        cost=sum_costs(costs),
+        cost=cost,
         seconds=_spread(seconds) if seconds else None,
         tokens_per_solved=sum(tokens) / solved if solved else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class Outcome:
     @property
     def cost(self) -> Cost:
         """Calls, tokens and money."""
-        return cast(Cost, dict(zip(no_cost(), self.spent, strict=True)))
+        return total_spent([self])
 
     @property
     def tokens(self) -> int | None:
@@ -98,8 +99,9 @@ class Judged(NamedTuple):
     wrong: array[float]
 
 
-_UNMETERED, _INPUT, _OUTPUT = (
-    list(no_cost()).index(name) for name in ("unmetered_calls", "input_tokens", "output_tokens")
+_NAMES = tuple(no_cost())
+CALLS, _UNMETERED, _INPUT, _OUTPUT = (
+    _NAMES.index(name) for name in ("calls", "unmetered_calls", "input_tokens", "output_tokens")
 )
 _UNJUDGED = Judged(array("d"), array("d"))
 
@@ -129,12 +131,14 @@ def default_key(method: str, rollouts: int) -> Key:
 
 def outcomes(line: Line, keys: Sequence[Key]) -> Iterator[Outcome]:
     """Yield one outcome for each of `keys`; a point that the line lacks has failed."""
-    points = points_of(line)
+    points, known = points_of(line), dict[str, _Known]()
     for key in keys:
         method, point = line["methods"].get(key.method), points.get(key)
         measured = key.budget != "tokens" or _tells_tokens(line, key, point)
         if method is not None and point is not None:
-            yield _outcome(line, method, point, measured)
+            if key.method not in known:
+                known[key.method] = _known(method["attempts"])
+            yield _outcome(line, method, known[key.method], point, measured)
         else:
             yield _failed(line, method, measured)
 
@@ -176,7 +180,8 @@ def judged(attempts: Sequence[Attempt], visits: Sequence[int]) -> Judged:
     for attempt, count in zip(attempts, visits, strict=True):
         if count and not attempt["dummy"]:
             kind = found.right if is_right(attempt) else found.wrong
-            kind.append(fmean(attempt["rewards"][:count]))
+            rewards = attempt["rewards"]
+            kind.append(rewards[0] if count == 1 else fmean(rewards[:count]))
     return found
 
 
@@ -185,12 +190,43 @@ def is_right(attempt: Attempt) -> bool:
     return attempt["verdict"] == "right"
 
 
-def _outcome(line: Line, method: MethodRecord, point: Point, measured: bool) -> Outcome:
-    seen = method["attempts"][: point["attempts"]]
-    real = [attempt for attempt in seen if not attempt["dummy"]]
-    fixes = [is_right(child) for parent, child in _refinements(seen) if not is_right(parent)]
-    keeps = [is_right(child) for parent, child in _refinements(seen) if is_right(parent)]
-    selected = point["selected"]
+class _Known(NamedTuple):
+    """What is counted in the attempts of a method, of which each point sees the first ones."""
+
+    first_is_right: bool
+    """Whether the first that is no dummy is right; `first` and `right` are places, ..."""
+    first: float
+    right: float
+    """... of the first that is right, and infinite where there is none."""
+    refined: list[tuple[int, bool, bool]]
+    """Of each refinement of a real attempt: its place, and whether its parent and it are right."""
+
+
+def _known(attempts: Sequence[Attempt]) -> _Known:
+    real = [place for place, one in enumerate(attempts) if not one["dummy"]]
+    first = real[0] if real else math.inf
+    return _Known(
+        first_is_right=bool(real) and is_right(attempts[real[0]]),
+        first=first,
+        right=next((place for place in real if is_right(attempts[place])), math.inf),
+        refined=[
+            (place, is_right(attempts[one["parent"]]), is_right(one))
+            for place, one in enumerate(attempts)
+            # One without a parent is drafted, one with several is merged
+            if one["parent"] is not None
+            and "parents" not in one
+            and not attempts[one["parent"]]["dummy"]
+        ],
+    )
+
+
+def _outcome(
+    line: Line, method: MethodRecord, known: _Known, point: Point, measured: bool
+) -> Outcome:
+    count, selected = point["attempts"], point["selected"]
+    tries = [(before, after) for place, before, after in known.refined if place < count]
+    fixes = [after for before, after in tries if not before]
+    keeps = [after for before, after in tries if before]
     return Outcome(
         id=line["id"],
         seed=line["seed"],
@@ -201,13 +237,13 @@ def _outcome(line: Line, method: MethodRecord, point: Point, measured: bool) -> 
         truncated=selected is not None and method["attempts"][selected]["truncated"],
         majority=_vote(method, point["majority"]),
         weighted=_vote(method, point["weighted"]),
-        oracle=any(map(is_right, real)),
-        first=bool(real) and is_right(real[0]),
+        oracle=known.right < count,
+        first=known.first_is_right and known.first < count,
         refined_wrong=len(fixes),
         fixed=fixes.count(True),
         refined_right=len(keeps),
         broken=keeps.count(False),
-        judged=judged(seen, point["visits"]),
+        judged=judged(method["attempts"][:count], point["visits"]),
         spent=_spent([point["cost"]]),
         seconds=point["seconds"],
         capped=point["capped"],
@@ -257,17 +293,17 @@ def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
     )
 
 
+def total_spent(results: Sequence[Outcome]) -> Cost:
+    """Add up what one or more have spent."""
+    sums = map(sum, zip(*(result.spent for result in results), strict=True))
+    return cast(Cost, dict(zip(_NAMES, sums, strict=True)))
+
+
 def _spent(costs: Sequence[Cost]) -> tuple[float, ...]:
+    if len(costs) == 1 and len(costs[0]) == len(_NAMES):
+        own: Any = costs[0]
+        return tuple([own[name] for name in _NAMES])
     return tuple(cast(Any, sum_costs(costs).values()))
-
-
-def _refinements(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, Attempt]]:
-    """Pairs of a real attempt and a refinement of it."""
-    for child in attempts:
-        if child["parent"] is None or "parents" in child:  # drafted, or merged
-            continue
-        if not attempts[child["parent"]]["dummy"]:
-            yield attempts[child["parent"]], child
 
 
 def _vote(method: MethodRecord, index: int | None) -> bool | None:

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import orjson
 from filelock import FileLock, Timeout
 
 from mctsr_graph.errors import ConfigError, SearchLockedError
@@ -110,7 +111,7 @@ class RunFolder:
                 found = []
                 for begin in same.values():
                     file.seek(begin)
-                    found.append(json.loads(file.readline()))
+                    found.append(_read(file.readline()))
             yield found
 
     def unfinished(self) -> dict[tuple[str, int], list[str]]:
@@ -132,7 +133,7 @@ class RunFolder:
                     return
                 place = f"line {number} of {str(path)!r}"
                 try:
-                    found = json.loads(raw)
+                    found = _read(raw)
                 except ValueError:
                     raise ConfigError(f"{place} is damaged") from None
                 yield begin, place, found
@@ -190,6 +191,18 @@ def read_run(path: str | Path) -> tuple[RunSettings, Iterator[Line]]:
     if settings is None:
         raise ConfigError(f"{str(path)!r} is no run: it holds no {SETTINGS_FILE}")
     return settings, folder.lines()
+
+
+def _read(raw: bytes) -> Any:
+    """JSON as `_written` wrote it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return orjson.loads(raw)
+    except ValueError:  # NaN and halves of surrogate pairs, which only the slower one takes
+        return json.loads(raw)
 
 
 def _written(value: Any, **options: Any) -> str:

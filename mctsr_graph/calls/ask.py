@@ -181,7 +181,7 @@ class Asker:
                 failed = error
                 if error.code == "context" and shorter:
                     messages, request = shorter.pop(0)(), replace(request, schema=None)
-                elif error.code in _FINAL:
+                elif error.code in _FINAL and not _is_sample(error):
                     break
                 elif error.code == "thinking":  # as it was, for a longer reply
                     asked = self._settings(request, attempt, limit).get("max_tokens")
@@ -470,6 +470,11 @@ def _shortened(message: AIMessage) -> AIMessage:
     if len(text) <= LONGEST_REPLY:
         return message
     return message.model_copy(update={"content": cut_long(text, LONGEST_REPLY)})
+
+
+def _is_sample(error: ReplyError) -> bool:
+    """Whether the model refused in a reply, which another sample may not; a request is for ever."""
+    return error.code == "refusal" and error.__cause__ is None
 
 
 def _since(began: float) -> float:

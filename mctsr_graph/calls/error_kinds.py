@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from mctsr_graph.errors import MCTSrError, bubbles_up
 
@@ -45,8 +45,15 @@ _TOO_LONG = re.compile(
 _REFUSED = re.compile("content[_ ](filter|(management )?policy)|responsibleai|data_inspection")
 # Not "exceeded your current quota": some servers say so of a limit per minute
 _UNPAID = re.compile("insufficient_(quota|balance)|billing_hard_limit")
+_NUMBER = re.compile("[45][0-9]{2}")
 _NO_KEY = re.compile("api[_ ]?key|credentials")
 _MALFORMED = re.compile("choices|nonetype|no generations|unexpected response type|errors? for ai")
+# LangChain functions that read a reply, and raise a failure that it tells of as a ValueError
+_READS_REPLY = re.compile("chat_result|respons")
+_LASTING = re.compile(
+    "invalid[_ ]request|authentication|permission|unauthori[sz]ed|forbidden|not[_ ]found|"
+    "does not exist|unsupported"
+)
 
 
 def classify(error: BaseException) -> Kind:
@@ -101,8 +108,18 @@ def _kind(error: BaseException) -> Kind:
         return "context"
     if named == "other" and _NO_KEY.search(words):
         return "configuration"
+    if named == "other" and _is_reported(error):
+        return _by_words(words)
     retryable = getattr(error, "is_retryable", None) is True or _is_malformed_reply(error, words)
     return "transient" if named == "other" and retryable else named
+
+
+def _by_words(words: str) -> Kind:
+    """What a failure is that a server reports without a status."""
+    if _REFUSED.search(words):
+        return "refusal"
+    lasting = _UNPAID.search(words) or _LASTING.search(words)
+    return "configuration" if lasting else "transient"
 
 
 def _by_status(status: int, words: str) -> Kind:
@@ -118,18 +135,32 @@ def _by_status(status: int, words: str) -> Kind:
 def status_of(error: BaseException) -> int | None:
     """The HTTP status of a failure, wherever the client keeps it."""
     body = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-    found = [getattr(error, name, None) for name in ("status_code", "status", "code")]
+    found: list[Any] = [getattr(error, name, None) for name in ("status_code", "status", "code")]
     found += [getattr(getattr(error, "response", None), "status_code", None), body.get("code")]
-    return next((int(s) for s in found if isinstance(s, int) and 400 <= s < 600), None)
+    numbers = (int(s) for s in found if isinstance(s, int) or _NUMBER.fullmatch(str(s)))
+    return next((s for s in numbers if 400 <= s < 600), None)
 
 
 def _is_malformed_reply(error: BaseException, words: str) -> bool:
     """Whether a LangChain class fell over a reply that is not as it should be."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    module = str(frames[-1].f_globals.get("__name__")) if frames else ""
     # A TypeError or ValueError may also be a wrong argument, which no retry mends
     telling = isinstance(error, LookupError) or _MALFORMED.search(words) is not None
-    return telling and module.startswith(("langchain", "pydantic"))
+    return telling and _place(error)[0].startswith(("langchain", "pydantic"))
+
+
+def _is_reported(error: BaseException) -> bool:
+    """Whether a LangChain class hands on a failure that it found in a reply."""
+    module, function = _place(error)
+    reads = module.startswith("langchain") and _READS_REPLY.search(function) is not None
+    return reads and isinstance(error, ValueError)
+
+
+def _place(error: BaseException) -> tuple[str, str]:
+    """The module and the function that raised an error."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not frames:
+        return "", ""
+    return str(frames[-1].f_globals.get("__name__")), frames[-1].f_code.co_name
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

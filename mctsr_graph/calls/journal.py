@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 
 from mctsr_graph.calls.finish_reason import model_told, reason_of
 from mctsr_graph.calls.logprobs import TOKENS
-from mctsr_graph.calls.sqlite import shared
+from mctsr_graph.calls.sqlite import check_path, shared
 from mctsr_graph.calls.usage import usage_told
 from mctsr_graph.errors import CheckpointError, JournalMismatchError
 
@@ -78,6 +78,16 @@ class CallJournal:
     """
 
     def __init__(self, path: str | Path) -> None:
+        """Open a file.
+
+        Args:
+            path: Of the file, which is made if need be; ":memory:" for none.
+
+        Raises:
+            ConfigError: no file has such a name.
+            CheckpointError: it cannot be opened.
+        """
+        check_path("journal", path, "allowed the path of an SQLite file")
         self._path = path
         self._is_closed = False
         self._taken: dict[object, tuple[list[tuple[Any, ...]], list[Asked]]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -11,11 +12,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mctsr_graph.errors import CheckpointError
+from mctsr_graph.errors import CheckpointError, ConfigError
 
 # The default of 5 s fails a search when another process writes for longer
 _SECONDS_FOR_A_LOCK = 60
 _PAGE_BYTES = 16384
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/|(file):", re.IGNORECASE)
+
+
+def check_path(what: str, given: str | Path, allowed: str) -> None:
+    """Raise ConfigError where no file could have this name."""
+    text = str(given)
+    if address := _ADDRESS.match(text):  # which may hold a password
+        scheme = address[1] or address[2]
+        raise ConfigError(f"{what} is an address ({scheme}:...), {allowed}")
+    if not text.strip() or "\0" in text:
+        raise ConfigError(f"{what} is {text!r}, {allowed}")
 
 
 class Shared:

@@ -8,7 +8,7 @@ from langchain_core.runnables.config import run_in_executor
 from pydantic import PrivateAttr, field_validator, model_validator
 
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.models.engine.backends import BACKENDS, backend
+from mctsr_graph.models.engine.backends import BACKENDS, BOUNDED, backend
 from mctsr_graph.models.engine.limits import Limits
 from mctsr_graph.models.engine.protocol import Engine
 from mctsr_graph.models.reading import described, look, read, tokenizer_of
@@ -47,7 +47,7 @@ class LocalModel(Source):
 
     @model_validator(mode="after")
     def _limits_of_engine(self) -> Self:
-        if self.engine in BACKENDS and self.limits != Limits():
+        if self.engine in {*BACKENDS} - {*BOUNDED} and self.limits != Limits():
             raise ConfigError(
                 f"limits is {self.limits}, and the engine {self.engine!r} has none of these: "
                 "allowed are its own settings, in model_kwargs"

@@ -12,6 +12,7 @@ from typing import Any
 
 from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.models.bars import no_bars
+from mctsr_graph.models.engine.backends import BACKENDS
 from mctsr_graph.models.huggingface import ChatTransformers
 from mctsr_graph.models.weights_cache import entry_of, is_whole, keep
 from mctsr_graph.text.packages import install_line
@@ -51,6 +52,8 @@ class ChatSmolLM2(ChatTransformers):
         return _NAME
 
     def _read_weights(self) -> tuple[Any, Any]:
+        if self.engine in BACKENDS:  # which reads the file as it is
+            return super()._read_weights()
         file = Path(self.model_id) / (self.gguf_file or "")
         with no_bars():
             entry = entry_of(file)

@@ -34,6 +34,9 @@ _OWN_NAMES = (
 )
 """What a call decides, and no `chat_template_kwargs`."""
 _TOLD: weakref.WeakSet[Any] = weakref.WeakSet()
+_TAKES: weakref.WeakKeyDictionary[Any, dict[Any, bool]] = weakref.WeakKeyDictionary()
+_FRAMES: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
+_FRAMES_KEPT = 64  # a search has about four: chats without their texts
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,21 @@ def template_options(template: str | None, given: Mapping[str, Any]) -> dict[str
 
 def takes_tools(tokenizer: Any, options: Mapping[str, Any] | None = None) -> bool:
     """Whether the chat template writes the tools of a call into the prompt."""
+    key = str(getattr(tokenizer, "chat_template", None)), repr(options)
+    known = _TAKES.setdefault(tokenizer, {})
+    if key not in known:
+        known[key] = _writes_tools(tokenizer, options or {})
+    return known[key]
+
+
+def _writes_tools(tokenizer: Any, options: Mapping[str, Any]) -> bool:
     mark = secrets.token_hex(8)
     tool = {"name": mark, "description": mark, "parameters": {"type": "object", "properties": {}}}
     turn = {"role": "user", "content": "hi"}
     tools: Tools = [{"type": "function", "function": tool}]
     for chat in forms([turn]):
         try:
-            return mark in _render(tokenizer, chat, tools, options or {})
+            return mark in _render(tokenizer, chat, tools, options)
         except Exception:  # a template may stumble over anything
             continue
     return False
@@ -126,7 +137,7 @@ def prompt_of(
     source = template_source(tokenizer, tools, options)
     rendered = _accepted(tokenizer, chat, tools, options, source)
     whole = _encoded(tokenizer, rendered.text)["input_ids"]
-    frame = _encoded(tokenizer, "".join(rendered.parts), offsets=True)
+    frame = _frame(tokenizer, "".join(rendered.parts))
     known = control_tokens(tokenizer, source, frame["input_ids"])
     texts = "\n".join(rendered.marks.texts.values())
     held = known.of(_encoded(tokenizer, texts)["input_ids"]) if known.may_hold(texts) else []
@@ -226,6 +237,17 @@ def _render(tokenizer: Any, chat: Chat, tools: Tools | None, options: Mapping[st
     return str(
         tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, **told)
     )
+
+
+def _frame(tokenizer: Any, text: str) -> Any:
+    """What a template writes around texts, encoded; remembered."""
+    known = _FRAMES.setdefault(tokenizer, {})
+    key = text, len(tokenizer)
+    if key not in known:
+        if len(known) >= _FRAMES_KEPT:
+            known.clear()
+        known[key] = _encoded(tokenizer, text, offsets=True)
+    return known[key]
 
 
 def _encoded(tokenizer: Any, text: str, *, offsets: bool = False) -> Any:

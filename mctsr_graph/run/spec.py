@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,6 +12,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.runtime import RunControl
 
 from mctsr_graph.calls.request import Model
+from mctsr_graph.calls.sqlite import check_path
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity import Identity, identity_of
@@ -141,9 +141,6 @@ def changed(context: MCTSrContext, **changes: Any) -> MCTSrContext:
     return MCTSrContext(**{**context.model_dump(exclude_unset=True), **changes})
 
 
-_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/|(file):", re.IGNORECASE)
-
-
 def checked_checkpointer(given: Any) -> Checkpointer | None:
     """Where searches are kept.
 
@@ -153,11 +150,9 @@ def checked_checkpointer(given: Any) -> Checkpointer | None:
     if given is None or isinstance(given, BaseCheckpointSaver):
         return given
     allowed = "allowed a LangGraph checkpointer, or the path of an SQLite file"
-    if not isinstance(given, str | Path) or str(given) in ("", ":memory:"):
+    if not isinstance(given, str | Path) or str(given) == ":memory:":
         raise ConfigError(f"checkpointer is {given!r}, {allowed}")
-    if address := _ADDRESS.match(str(given)):  # which may hold a password
-        scheme = address[1] or address[2]
-        raise ConfigError(f"checkpointer is an address ({scheme}:...), {allowed}")
+    check_path("checkpointer", given, allowed)
     return given
 
 

@@ -48,10 +48,10 @@ class StoredSearch(NamedTuple):
     """The names that "judge_model" and "critic_model" were given by."""
     blocks: Sequence[Block] = ()
     """Pictures and files that go with the problem."""
-    is_text: bool = False
-    """Whether it is for a text that states no final answer (`final_answer=False`)."""
     calls: int = 0
     """Model calls made."""
+    is_text: bool = False
+    """Whether it is for a text that states no final answer (`final_answer=False`)."""
     damage: str = ""
     """Why it cannot be read, or "". Then nothing else is known of it but its thread_id."""
 
@@ -256,8 +256,8 @@ def _stored(thread_id: str, values: Mapping[str, Any], told: Mapping[str, str]) 
             if f"mctsr_{role}" in told
         },
         blocks=values.get("attachments") or (),
-        is_text=told.get("mctsr_final_answer") == "text",
         calls=total_cost(values.get("usage") or {})["calls"],
+        is_text=told.get("mctsr_final_answer") == "text",
     )
 
 

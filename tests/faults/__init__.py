@@ -60,6 +60,11 @@ def _error(status: int, message: str = "no", code: str | None = None, **headers:
     return Reply(status, json.dumps(body).encode(), {"content-type": "application/json", **sent})
 
 
+def _reported(message: str, kind: str | None = None, code: str | None = None) -> Reply:
+    """A failure that is told with status 200."""
+    return json_reply({"error": {"message": message, "type": kind, "code": code}})
+
+
 def _without(name: str, text: str) -> dict[str, Any]:
     return {key: value for key, value in completion(text).items() if key != name}
 
@@ -101,6 +106,13 @@ REPLIES: dict[str, Callable[[str], Reply]] = {
     "422": lambda _: _error(422),
     "200_error_502": lambda _: json_reply({"error": {"message": "upstream", "code": 502}}),
     "200_error_401": lambda _: json_reply({"error": {"message": "no auth", "code": 401}}),
+    "200_error_type": lambda _: _reported("no", "server_error"),
+    "200_error_text": lambda _: json_reply({"error": "overloaded"}),
+    "200_error_429_as_text": lambda _: _reported("too many requests", code="429"),
+    "200_error_request": lambda _: _reported("no such setting", "invalid_request_error"),
+    "200_error_quota": lambda _: _reported("pay first", code="insufficient_quota"),
+    "200_error_context": lambda _: _reported(_TOO_LONG),
+    "200_error_filter": lambda _: _reported(_FILTERED, code="content_filter"),
     "choices_empty": lambda text: json_reply({**completion(text), "choices": []}),
     "choices_null": lambda text: json_reply({**completion(text), "choices": None}),
     "choices_missing": lambda text: json_reply(_without("choices", text)),

@@ -19,6 +19,5 @@ def test_searches_end_right_whatever_the_server_does() -> None:
     command = [sys.executable, "-m", "benchmarks.soak", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     found = json.loads(done.stdout)
-    assert (found["searches"], found["wrong"], found["stuck"]) == (6, 0, 0)
-    assert found["right"] >= 4  # a first draft that is refused ends its search
+    assert (found["right"], found["wrong"], found["stuck"]) == (6, 0, 0)
     assert len(found["faults"]) > 10

@@ -12,9 +12,11 @@ A backend is one module in this folder and one line in `BACKENDS`. The module ha
 
 Where the package streams tokens by asyncio, `served.ServedEngine` is that engine, and the module
 gives it a `served.Server` of three methods: the tokens of one sample, the log-probabilities of some
-tokens, and the end. Chat template, stop texts, tool calls and the context window are the chat
-model's business: a backend sees token ids only. `jobs.Row.add` says when a sample ends, for every
-engine alike. What a backend cannot do it refuses by name, which fails that request alone.
+tokens, and the end. Where it takes tokens by sequence and gives logits, it is
+`sequences.SequenceEngine`, around the module's `sequences.Sequences`. Chat template, stop texts,
+tool calls and the context window are the chat model's business: a backend sees token ids only.
+`jobs.Row.add` says when a sample ends, for every engine alike. What a backend cannot do it refuses
+by name, which fails that request alone.
 """
 
 from __future__ import annotations
@@ -27,8 +29,14 @@ from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.models.engine.protocol import Engine
 from mctsr_graph.text.packages import install_line
 
-BACKENDS = {"vllm": "vllm_engine", "sglang": "sglang_engine"}
+BACKENDS = {
+    "vllm": "vllm_engine",
+    "sglang": "sglang_engine",
+    "llama.cpp": "llamacpp_engine",
+}
 """Name as `engine=` takes it -> module of this folder."""
+BOUNDED = ("llama.cpp",)
+"""Those that `limits` are for, too."""
 
 
 class Backend(Protocol):
@@ -47,7 +55,7 @@ def backend(name: str) -> Backend:
     return found  # type: ignore[no-any-return]
 
 
-def needs(package: str) -> None:
+def needs(engine: str, package: str, extra: str, wants: str = "") -> None:
     """Raise where an engine's package is missing.
 
     Raises:
@@ -55,6 +63,5 @@ def needs(package: str) -> None:
     """
     if find_spec(package) is None:
         raise MissingExtraError(
-            f'engine="{package}" needs the package {package}, which wants a GPU: '
-            f"{install_line(package)}"
+            f'engine="{engine}" needs the package {package}{wants}: {install_line(extra)}'
         )

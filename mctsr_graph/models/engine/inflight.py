@@ -11,8 +11,8 @@ from typing import Any
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.engine.batch import Batch
 from mctsr_graph.models.engine.jobs import Job, Question, fail_all
+from mctsr_graph.models.engine.lean_layers import LeanLayers
 from mctsr_graph.models.engine.limits import Limits
-from mctsr_graph.models.engine.packed import PackedLinears
 from mctsr_graph.models.engine.prefix import PrefixStore
 from mctsr_graph.models.engine.probe import memory_of
 from mctsr_graph.models.engine.protocol import ENDING, EngineError, Request, Sample, TokenTree
@@ -47,7 +47,7 @@ class InflightEngine:
         self._thread: threading.Thread | None = None
         self._ending: threading.Thread | None = None  # takes no more work, may still be alive
         self._batch: Batch | None = None
-        self._packed: PackedLinears | None = None
+        self._lean: LeanLayers | None = None
         self._refused: ConfigError | None = None
         _OPEN.add(self)
 
@@ -92,7 +92,7 @@ class InflightEngine:
         for thread in threads:  # one that the interpreter's end meets inside torch aborts it
             if thread is not None and thread is not threading.current_thread():
                 thread.join(timeout=30)
-        self._batch = self._packed = None
+        self._batch = self._lean = None
 
     def _put(self, task: Job | Question) -> None:
         with self._changed:
@@ -123,10 +123,9 @@ class InflightEngine:
 
         with torch.inference_mode():
             batch = self._batch = self._batch or self._made()
-            most = self._limits.packed_bytes
-            packed = self._packed = self._packed or PackedLinears(self._model, most)
+            lean = self._lean = self._lean or self._quicker()
             while self._receive(batch):
-                with packed.used():
+                with lean.used():
                     batch.turn()
 
     def _receive(self, batch: Batch) -> bool:
@@ -172,6 +171,9 @@ class InflightEngine:
         left = [*self._inbox, *(self._batch.tasks if self._batch is not None else ())]
         self._inbox = []
         return left
+
+    def _quicker(self) -> LeanLayers:
+        return LeanLayers(self._model, self._limits.packed_bytes)
 
     def _made(self) -> Batch:
         limits, memory = self._limits, memory_of(self._model)

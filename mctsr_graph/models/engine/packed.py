@@ -1,13 +1,15 @@
-"""Matrix products on CPU by oneDNN, with weights in the layout that its kernels read fastest.
+"""Matrix products on CPU, with weights in the layout that the fastest kernels read.
 
-PyTorch gives float32 products to MKL, which keeps its fastest kernels for processors of one maker,
-and reorders bfloat16 weights anew at each call. Steps of a few rows gain most.
+PyTorch gives float32 products to MKL, which keeps its fastest kernels for processors of one maker:
+there it is fastest with weights that lie the other way round. Elsewhere, and for bfloat16, whose
+weights PyTorch reorders anew at each call, it is oneDNN. Steps of a few rows gain most.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 _ROWS = 64  # which the layout is chosen for; it hardly matters
@@ -19,20 +21,21 @@ class PackedLinears:
     Args:
         model: Its weights must stay as they are from now on.
         most: Bytes that the second copy of the weights may take; further layers stay as they are.
+        aside: Layers to leave as they are.
     """
 
-    def __init__(self, model: Any, most: int) -> None:
+    def __init__(self, model: Any, most: int, aside: Collection[Any] = ()) -> None:
         self._made: list[tuple[dict[str, Any], Callable[..., Any]]] = []
         packed: dict[int, Any] = {}
         for layer in model.modules() if most > 0 and suits(model) else ():
             weight: Any = getattr(layer, "weight", None)
-            if not _is_plain(layer) or weight.dtype != model.dtype:
+            if not is_plain(layer) or weight.dtype != model.dtype or layer in aside:
                 continue
             if id(weight) not in packed:
                 most -= weight.nbytes
                 if most < 0:
                     break
-                packed[id(weight)] = _packed(weight)
+                packed[id(weight)] = _laid(weight)
             self._made.append((vars(layer), _forward(layer, packed[id(weight)])))
 
     @contextlib.contextmanager
@@ -54,6 +57,8 @@ def suits(model: Any) -> bool:
     if model.device.type != "cpu":
         return False
     try:
+        if _by_mkl(model.dtype):
+            return True
         if model.dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             return False
         few = torch.ones(2, 2, dtype=model.dtype)
@@ -63,7 +68,7 @@ def suits(model: Any) -> bool:
         return False
 
 
-def _is_plain(layer: Any) -> bool:
+def is_plain(layer: Any) -> bool:
     """Whether nobody has put anything into the way of the layer's product."""
     import torch
 
@@ -83,14 +88,45 @@ def _product() -> Any:
     return torch.ops.mkldnn._linear_pointwise.default
 
 
-def _forward(layer: Any, weight: Any) -> Callable[[Any], Any]:
+def product_of(weight: Any, bias: Any) -> Callable[[Any], Any]:
+    """What multiplies by a weight [out, in] and adds the bias, in inference mode."""
+    return _product_by(_laid(weight), bias)
+
+
+def _laid(weight: Any) -> Any:
+    """The weight in the layout that is read fastest."""
+    return weight.detach().t().contiguous() if _by_mkl(weight.dtype) else _packed(weight)
+
+
+def _product_by(laid: Any, bias: Any) -> Callable[[Any], Any]:
     import torch
 
-    product, bias = _product(), layer.bias
+    if not laid.is_mkldnn:
+        if bias is None:
+            return lambda given: torch.matmul(given, laid)
+        return lambda given: torch.matmul(given, laid) + bias
+    product = _product()
+    return lambda given: product(given, laid, bias, "none", [], "")
+
+
+@functools.cache
+def _by_mkl(dtype: Any) -> bool:
+    import torch
+
+    told: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    intel = str(told.get("cpu_name", "")).startswith("Intel")
+    mkl: Any = torch.backends.mkl
+    return bool(dtype == torch.float32 and intel and mkl.is_available())
+
+
+def _forward(layer: Any, laid: Any) -> Callable[[Any], Any]:
+    import torch
+
+    product = _product_by(laid, layer.bias)
 
     def forward(given: Any) -> Any:
         if torch.is_inference_mode_enabled():
-            return product(given, weight, bias, "none", [], "")
+            return product(given)
         return type(layer).forward(layer, given)
 
     return forward

@@ -30,7 +30,7 @@ def check(source: Source) -> None:
         MissingExtraError: SGLang is not installed.
         ConfigError: A setting has no word there.
     """
-    needs("sglang")
+    needs("sglang", "sglang", "sglang", ", which wants a GPU")
     refuse(source, "sglang", _INSTEAD)
     kind, _, _ = (source.device or "cuda").partition(":")
     if kind != "cuda":

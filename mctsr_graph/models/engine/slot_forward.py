@@ -67,20 +67,16 @@ class SlotForward:
         inputs = torch.tensor([ids, places])
         window.lo, window.hi, window.lengths = lo, lo + len(fed), lengths
         window.fresh = starts[0] == 0
-        window.reach = min(up(max(row[-1] for row in places) + 1, _ALIGN), window.columns)
+        window.ends = [row[-1] + 1 for row in places]
+        window.reach = min(up(max(window.ends), _ALIGN), window.columns)
         if width == 1 and lo == 0:
             replayed = graphs.step(self._run, window, inputs)
             if replayed is not None:
                 return replayed
-        ends = [row[-1] + 1 for row in places]
-        return self._run(inputs.to(self._model.device), keep, tree, ends)
+        return self._run(inputs.to(self._model.device), keep, tree)
 
     def _run(
-        self,
-        inputs: torch.Tensor,
-        keep: int = 1,
-        tree: TokenTree | None = None,
-        ends: Sequence[int] = (),
+        self, inputs: torch.Tensor, keep: int = 1, tree: TokenTree | None = None
     ) -> torch.Tensor:
         import torch
 
@@ -92,7 +88,7 @@ class SlotForward:
         window.standing = columns[None]
         window.positions = places.masked_fill(places == window.columns - 1, 0)  # padding
         if tree is not None and tree.inner():
-            self._plant(tree, ends)
+            self._plant(tree)
         self._states.begin()
         options: dict[str, Any] = {self._names.cache: self._cache}
         if "position_ids" in self._names.every:
@@ -106,7 +102,7 @@ class SlotForward:
             logits: torch.Tensor = self._model(input_ids=ids, use_cache=True, **options).logits
         return logits[:, -keep:]
 
-    def _plant(self, tree: TokenTree, ends: Sequence[int]) -> None:
+    def _plant(self, tree: TokenTree) -> None:
         """Let the tokens before each row's end see and stand as the tree's inner nodes do."""
         import torch
 
@@ -119,8 +115,8 @@ class SlotForward:
                 sees[i] |= sees[place[parent]]
         depths = (sees.sum(1) - 1).to(window.positions.device)
         sees = sees.to(window.seen.device)
-        window.standing = window.standing.repeat(len(ends), 1)
-        for row, end in enumerate(ends):
+        window.standing = window.standing.repeat(len(window.ends), 1)
+        for row, end in enumerate(window.ends):
             first = end - len(inner)
             window.seen[row, -len(inner) :, first : first + len(inner)] = sees
             window.positions[row, -len(inner) :] = first + depths

@@ -20,6 +20,7 @@ class Window:
     fresh = True  # whether the rows begin with this forward
     masks = 0  # how many the model has asked for
     lengths: Sequence[int] = ()  # tokens of each row's whole sequence
+    ends: Sequence[int] = ()  # the column behind the last token of each row
     rows: torch.Tensor  # [m, 1]
     places: torch.Tensor  # [m, q]: the column of each token fed
     positions: torch.Tensor  # [m, q]: where in its sequence each token stands

@@ -31,7 +31,7 @@ def check(source: Source) -> None:
         MissingExtraError: vLLM is not installed.
         ConfigError: A setting has no word there.
     """
-    needs("vllm")
+    needs("vllm", "vllm", "vllm", ", which wants a GPU")
     refuse(source, "vllm", _INSTEAD)
     if source.device not in (None, "cuda"):
         raise ConfigError(
