@@ -341,7 +341,7 @@ FAULTS = [
 BEFORE = {
     "import": (sys.modules, "torch"),
     "trial": (inflight, "memory_of"),
-    "packing": (inflight, "PackedLinears"),
+    "packing": (inflight, "LeanLayers"),
 }
 BETWEEN = {
     "import again": (sys.modules, "torch"),

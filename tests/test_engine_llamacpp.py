@@ -23,7 +23,8 @@ from mctsr_graph.models import ChatTransformers
 from mctsr_graph.models.engine import backends
 from mctsr_graph.models.engine.limits import Limits
 from mctsr_graph.models.engine.protocol import ContextLengthError, EngineError, Request, TokenTree
-from mctsr_graph.models.reading import Described
+from mctsr_graph.models.reading import Described, described
+from mctsr_graph.models.smollm2 import smollm2_model
 from tests.engine_models import chatml_tokenizer, plain, tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -282,6 +283,11 @@ def test_the_package_that_is_missing_is_named(monkeypatch: Any, tmp_path: Any) -
     monkeypatch.setattr(backends, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"llama_cpp: pip install .*llama"):
         engine_of(tmp_path)
+
+
+@pytest.mark.smollm2
+def test_the_config_of_a_gguf_file_is_in_the_file() -> None:
+    assert described(smollm2_model()).config.model_type == "llama"
 
 
 @pytest.mark.smollm2

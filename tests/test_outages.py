@@ -301,7 +301,7 @@ def test_whoever_listens_to_nothing_finds_it_in_the_log(caplog: pytest.LogCaptur
 
 
 INTERRUPTED = """
-import _thread, threading
+import signal, threading
 from mctsr_graph import MCTSrContext, ScriptedChatModel, SearchInterrupted, solve
 from tests.conftest import keyed_reply
 
@@ -312,7 +312,10 @@ def reply(call):
     return keyed_reply(call)
 
 seen = threading.Event()
-threading.Thread(target=lambda: (seen.wait(), _thread.interrupt_main()), daemon=True).start()
+main = threading.get_ident()
+# As a terminal's, it wakes a thread that waits
+ctrl_c = lambda: (seen.wait(), signal.pthread_kill(main, signal.SIGINT))
+threading.Thread(target=ctrl_c, daemon=True).start()
 context = MCTSrContext(profile="paper", max_rollouts=12, width=4)
 try:
     solve("How many?", ScriptedChatModel(replies=reply), context=context)

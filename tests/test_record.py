@@ -165,7 +165,10 @@ def test_the_record_is_the_events_and_ends_with_the_answer(search: tuple[Solutio
     last = found.record[-1]
     assert last["leader"] == found.best
     assert found.choice is not None
-    assert found.choice["confidence"] == pytest.approx(last["chance"], abs=5e-5)
+    if last["chance"] is None:  # nothing but the choice weighs so large a tree
+        assert len(found.tree) > 256
+    else:
+        assert found.choice["confidence"] == pytest.approx(last["chance"], abs=5e-5)
     assert [row["index"] for row in found.record if not row["index"]] == [0] * sum(
         node["rollout"] == 0 for node in found.tree.values()
     )

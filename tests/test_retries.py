@@ -122,6 +122,7 @@ TRANSIENT = [
     httpx.DecodingError(""),
     requests.ConnectionError(),
     requests.Timeout(),
+    named("Odd", status_code="503", code=True, response=None, headers=7),
     requests.exceptions.ChunkedEncodingError(),
     requests.exceptions.JSONDecodeError("", "", 0),
     openai.APITimeoutError(REQUEST),  # type: ignore[arg-type]
@@ -197,7 +198,7 @@ OTHER = [
     ReplyError("empty", "timeout, connection error and api key are only words here"),
     ScriptExhaustedError("no"),
     caused(ReplyError("empty", "no"), TimeoutError()),
-    named("Odd", status_code="503", code=True, response=None, headers=7),
+    named("Odd", status_code="5030", code=True, response=None, headers=7),
     named("Odd", code=302),
 ]
 

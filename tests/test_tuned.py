@@ -243,19 +243,6 @@ def test_where_no_final_answer_is_stated_the_judge_decides() -> None:
     )
 
 
-def test_replies_that_state_no_final_answer_are_neither_judged_nor_refined_at_first() -> None:
-    def reply(call: Any) -> str:
-        if call.role == "evaluate":
-            return "Score: 3"
-        return f"It is \\boxed{{{call.rollout % 2}}}." if call.rollout > 7 else f"{call.rollout}"
-
-    model = ScriptedChatModel(replies=reply)
-    found = solve(PROBLEM, model, context=tuned())
-    stated = next(k for k, call in enumerate(model.calls) if "boxed" in reply(call))
-    assert {call.role for call in model.calls[:stated]} == {"draft"}
-    assert (stated, found.final_answer is not None) == (9, True)
-
-
 def test_a_text_that_states_no_final_answer_is_judged_once() -> None:
     def reply(call: Any) -> str:
         return "Score: 3" if call.role == "evaluate" else "I cannot help with that."

@@ -215,9 +215,12 @@ def _placed(source: Source, config: Any, device: str) -> dict[str, Any]:
 def _config(source: Source, *, here: bool = True) -> Any:
     from transformers import AutoConfig
 
+    options = source.hub_options()
+    if source.gguf_file is not None:  # which has the config in it
+        options["gguf_file"] = source.gguf_file
     try:
         config: Any = AutoConfig.from_pretrained(
-            source.model_id, trust_remote_code=source.trust_remote_code, **source.hub_options()
+            source.model_id, trust_remote_code=source.trust_remote_code, **options
         )
     except (OSError, ValueError) as error:  # the latter for a folder without one
         base = _base_of_adapter(source) if "config.json" in str(error) else None

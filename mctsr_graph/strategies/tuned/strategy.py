@@ -43,12 +43,14 @@ class TunedStrategy(PaperStrategy):
         tree, context, width = search.tree, search.context, search.width
         nodes = [node for node in in_play(tree).values() if not node["dummy"]]
         kinds = self._affordable(search)
-        if (missing := max(1, self._first_drafts(search)) - len(nodes)) > 0:
-            return [Task("draft")] * min(missing, width)
         if any(node["final_answer"] is not None for node in nodes):
+            if (missing := self._first_drafts(search) - len(nodes)) > 0:
+                return [Task("draft")] * min(missing, width)
             calls: dict[Kind, int] = {kind: self._calls(kind, search) for kind in self.kinds}
             prior, samples = context.belief_prior, context.reward_samples
             return choose_tasks(tree, prior, width, kinds, calls, samples)
+        if not nodes:
+            return [Task("draft")] * width
         once = [node for node in distinct(in_play(tree), "duplicate_of") if not node["dummy"]]
         unjudged = [Task("evaluate", node["id"]) for node in once if not node["rewards"]]
         if unjudged and "evaluate" not in kinds:  # too dear; a fresh answer may state a final one
