@@ -319,6 +319,11 @@ def test_what_was_not_tried_is_not_judged() -> None:
     assert fitted.level_spread == pytest.approx(Prior().level_spread)
 
 
+def test_a_prior_is_learnt_from_solutions_alone() -> None:
+    with pytest.raises(ConfigError, match="solutions holds 'p', allowed"):
+        learn_prior("postgresql://host/searches")  # type: ignore[arg-type]
+
+
 def test_a_solution_that_is_there_twice_counts_once() -> None:
     world = World(skill=0.5, auc=0.7, seed=9)
     context = MCTSrContext(profile="tuned", max_calls=11)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.settings.prior import USUAL, Prior
 from mctsr_graph.strategies.tuned.evidence import Evidence, evidence_of
@@ -20,6 +21,9 @@ def learn_prior(solutions: Iterable[Solution], prior: Prior = USUAL) -> Prior:
     Args:
         solutions: What was found, by any profile. One that is there several times counts once.
         prior: What was believed before.
+
+    Raises:
+        ConfigError: Something among them is no solution.
     """
     return learn(_evidences(solutions), prior)
 
@@ -32,4 +36,7 @@ def refining_learnt(solutions: Iterable[Solution], learnt: Prior) -> RefiningBel
 
 def _evidences(solutions: Iterable[Solution]) -> list[Evidence]:
     each = {id(solution): solution for solution in solutions}.values()
+    for one in each:
+        if not isinstance(one, Solution):
+            raise ConfigError(f"solutions holds {one!r}, allowed: what solve and solve_many return")
     return [evidence_of(solution.tree) for solution in each]
