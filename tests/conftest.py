@@ -6,6 +6,7 @@ import faulthandler
 import json
 import os
 import shutil
+import signal
 import sys
 
 # Checkpoints hold plain JSON types: with this set, anything else would not come back
@@ -26,6 +27,10 @@ from mctsr_graph.strategies.strategy import _named
 
 PAPER: dict[str, Any] = {"profile": "paper", **dict.fromkeys(TEMPERATURES)}
 """The paper's profile with the temperature that the model has itself."""
+
+# Where a shell runs tests in the background, Ctrl-C is ignored here and in whatever they start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HANGS = 1500
 """Seconds after which another process counts as hanging, however busy the machine is."""

@@ -260,7 +260,6 @@ async def _all_at_once(
 # Of the jobs that the present one is part of, whether they have ended; the outermost first
 _ended: ContextVar[tuple[threading.Event, ...]] = ContextVar("mctsr_ended", default=())
 _any_ended = threading.Condition()
-_TURN = 1.0  # seconds
 
 
 @contextmanager
@@ -280,12 +279,12 @@ def _ending_waits() -> Iterator[None]:
 
 
 def _slept(seconds: float, ended: tuple[threading.Event, ...]) -> None:
-    until = time.monotonic() + seconds
-    # In short turns: a signal that comes just as a wait begins is seen only when that ends
-    while (left := until - time.monotonic()) > 0:
-        with _any_ended:
-            if _any_ended.wait_for(lambda: any(one.is_set() for one in ended), min(left, _TURN)):
-                raise asyncio.CancelledError("what it waits for is not wanted any more")
+    if not ended:
+        time.sleep(seconds)
+        return
+    with _any_ended:
+        if _any_ended.wait_for(lambda: any(one.is_set() for one in ended), seconds):
+            raise asyncio.CancelledError("what it waits for is not wanted any more")
 
 
 def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
