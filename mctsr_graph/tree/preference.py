@@ -23,9 +23,9 @@ from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node
 
 _ERROR, _WEIGHT = 25.0, 4  # points; judges of the usual models err by 12 to 45
-_POINTS = 400  # at which the integral is taken
+_POINTS = 200  # at which the integral is taken
 _WIDE = 6.0  # errors beyond the outermost answers
-_ROUNDS, _CLOSE = 500, 1e-6  # of the fit of worths
+_ROUNDS, _CLOSE = 500, 1e-4  # of the fit of worths
 
 
 class Preferred(NamedTuple):
