@@ -259,3 +259,23 @@ def test_steer_takes_its_options_wherever_they_stand(
     words = [one.replace("FILE", file).replace("ID", thread[:8]) for one in arguments]
     result = mctsr("steer", *words)
     assert (result.exit_code, "1 (pinned)" in result.stdout) == (0, True), result.output
+
+
+def test_json_that_is_nested_too_deeply_is_no_fault_of_mctsr(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    deep = tmp_path / "deep.jsonl"
+    for file in (deep, run / "run.json"):
+        file.write_text("[" * 100_000)
+    for command in (
+        ["bench", "run", str(deep)],
+        ["bench", "run", "--config", str(deep)],
+        ["bench", "report", str(run)],
+        ["solve-many", str(deep)],
+        ["solve", "p", "--prior", str(deep)],
+        ["solve", "p", "--prices", str(deep)],
+        ["solve", "p", "--set", "width=" + "[" * 100_000],
+    ):
+        done = mctsr(*command)
+        assert done.exit_code == 2, (command, done.exception)
+        assert done.stderr

@@ -257,6 +257,11 @@ def test_calls_are_a_whole_number(most: Any) -> None:
         solve_many(TEXTS, WORLD.model(), max_calls=most)
 
 
+async def test_in_a_running_loop_the_one_to_await_is_named() -> None:
+    with pytest.raises(ConfigError, match="await asolve_many"):
+        solve_many(TEXTS, WORLD.model())
+
+
 async def test_a_wrong_problem_ends_the_searches_for_the_others() -> None:
     model = ScriptedChatModel(replies=[], latency=60)
     with pytest.raises(ConfigError, match="not blank"):

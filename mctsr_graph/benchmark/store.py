@@ -68,7 +68,7 @@ class RunFolder:
             found = json.loads(path.read_text("utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ConfigError(f"{str(path)!r} holds no JSON") from None
         _check_version(found, str(path))
         return cast(RunSettings, found)
@@ -134,7 +134,7 @@ class RunFolder:
                 place = f"line {number} of {str(path)!r}"
                 try:
                     found = _read(raw)
-                except ValueError:
+                except (ValueError, RecursionError):
                     raise ConfigError(f"{place} is damaged") from None
                 yield begin, place, found
                 begin += len(raw)

@@ -306,7 +306,7 @@ def _is_away(latest: list[Event]) -> bool:
 def _read_prior(file: Path) -> Any:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"--prior is {str(file)!r}: {error}") from None
     # null, {} or a part would mean the usual, as if none were given
     if not isinstance(found, dict) or {*found} != {field.name for field in fields(Prior)}:

@@ -103,7 +103,7 @@ def _problems(file: Path) -> list[Problem]:
             continue
         try:
             told = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             told = None
         problem = told.get("problem") if isinstance(told, dict) else told
         if not isinstance(problem, str | list):

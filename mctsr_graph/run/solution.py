@@ -101,6 +101,8 @@ class Solution:
             ConfigError: a field is missing, or is none of a solution, or has a value that none has.
         """
         known = {one.name: one for one in fields(cls)}
+        if not isinstance(data, Mapping):
+            raise ConfigError(f"a solution is {data!r:.200}, allowed an object of its fields")
         if unknown := [name for name in data if name not in known]:
             raise ConfigError(f"a solution has the field {unknown[0]!r}, allowed {[*known]}")
         for name, one in known.items():

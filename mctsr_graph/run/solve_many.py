@@ -48,9 +48,17 @@ def solve_many(
     """Search for an answer to each problem, under one budget of calls. See `asolve_many`.
 
     Raises:
-        ConfigError: a setting or a problem is wrong.
-        RuntimeError: it is called inside a running event loop; await `asolve_many` there.
+        ConfigError: a setting or a problem is wrong, or it is called inside a running event loop;
+            await `asolve_many` there.
     """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # there is none
+        pass
+    else:
+        raise ConfigError(
+            "solve_many is called inside a running event loop, allowed there: await asolve_many"
+        )
     return asyncio.run(asolve_many(problems, model, **options))
 
 

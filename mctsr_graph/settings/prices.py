@@ -72,7 +72,7 @@ def read_prices(path: str | Path) -> Prices:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "prices"
         why = f"{where} is {first['input']!r}: {first['msg']}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         why = str(error)
     raise ConfigError(f"prices are {str(path)!r}, allowed a JSON or TOML file of prices; {why}")
 
