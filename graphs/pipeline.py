@@ -49,7 +49,8 @@ class Difficulty(BaseModel):
 def route(state: Pipeline) -> Command[Literal["direct", "search"]]:
     """Have the model fill in how hard the problem is; search where it cannot or does not."""
     try:
-        asked = [HumanMessage(as_question(state["problem"]).content)]  # pictures are part of it
+        question: Any = as_question(state["problem"])
+        asked = [HumanMessage(question.content)]  # with pictures
         told = _load().with_structured_output(Difficulty).invoke(asked)
         easy = isinstance(told, Difficulty) and told.difficulty == "easy"
     except (NotImplementedError, ConfigError, ValueError):  # no such output, or none that fits
@@ -59,7 +60,7 @@ def route(state: Pipeline) -> Command[Literal["direct", "search"]]:
 
 def direct(state: Pipeline) -> PipelineOutput:
     """Answer in one go."""
-    question = as_question(state["problem"])
+    question: Any = as_question(state["problem"])
     asked = question._replace(text=f"{question.text}\n\nGive the final answer in \\boxed{{}}.")
     text = str(_load().invoke([HumanMessage(asked.content)]).text)
     return {"final_answer": extract_final_answer(text), "explanation": text}

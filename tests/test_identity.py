@@ -602,6 +602,23 @@ def test_a_thread_that_no_file_can_hold_is_refused() -> None:
         solve("p", MODEL, thread_id="a\ud800")
 
 
+@pytest.mark.parametrize(
+    ("option", "allowed"),
+    [
+        ("prompts", "an instance of Prompts"),
+        ("journal", r"CallJournal\(PATH\)"),
+        ("on_event", "a function"),
+        ("on_change", "a function"),
+        ("control", "a RunControl of LangGraph"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused(option: str, allowed: str) -> None:
+    model, given = ScriptedChatModel(replies=keyed_reply), dict[str, Any]({option: "x"})
+    with pytest.raises(ConfigError, match=f"{option} is 'x', allowed {allowed}"):
+        solve("p", model, **given)
+    assert model.calls == []
+
+
 async def test_an_unknown_option_is_refused_and_the_allowed_ones_are_named() -> None:
     wrong: Any = {"jugde": "rubric"}
     for name, call in (("solve", solve), ("create_mctsr", create_mctsr)):
