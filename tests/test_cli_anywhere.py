@@ -8,12 +8,13 @@ import re
 import sqlite3
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from mctsr_graph import ScriptedChatModel
+from mctsr_graph import Prior, ScriptedChatModel
 from mctsr_graph.cli.main import app
 
 from .conftest import keyed_reply
@@ -40,7 +41,7 @@ def mctsr(*arguments: str) -> Result:
 
 CHILD = """
 import sys
-from mctsr_graph import ScriptedChatModel
+from mctsr_graph import Prior, ScriptedChatModel
 from mctsr_graph.cli.main import app
 
 def reply(call):
@@ -279,3 +280,24 @@ def test_json_that_is_nested_too_deeply_is_no_fault_of_mctsr(tmp_path: Path) -> 
         done = mctsr(*command)
         assert done.exit_code == 2, (command, done.exception)
         assert done.stderr
+
+
+def test_files_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    texts = {
+        "many": '"How many?"\n',
+        "file": "How many?",
+        "prior": json.dumps(asdict(Prior())),
+        "prices": '{"models": {"x": {"input": 1, "output": 1}}}',
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    demo = ("-m", "demo", "--max-calls", "3")
+    of_many = mctsr("solve-many", str(tmp_path / "many"), *demo)
+    assert (of_many.exit_code, json.loads(of_many.stdout)["problem"]) == (0, "How many?")
+    more = [
+        part for name in ("file", "prior", "prices") for part in (f"--{name}", str(tmp_path / name))
+    ]
+    of_one = mctsr("solve", *more, *demo, "--json")
+    assert (of_one.exit_code, json.loads(of_one.stdout)["problem"]) == (0, "How many?"), (
+        of_one.stderr
+    )

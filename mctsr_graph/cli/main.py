@@ -305,7 +305,7 @@ def _is_away(latest: list[Event]) -> bool:
 
 def _read_prior(file: Path) -> Any:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"--prior is {str(file)!r}: {error}") from None
     # null, {} or a part would mean the usual, as if none were given
@@ -327,7 +327,7 @@ def _problem(problem: str | None, file: Path | None) -> str:
         raise ConfigError("both a problem and --file are given, allowed is one of them")
     if file is not None:
         try:
-            return file.read_text(encoding="utf-8", errors="replace")
+            return file.read_text(encoding="utf-8-sig", errors="replace")
         except OSError as error:
             raise ConfigError(f"--file is {str(file)!r}: {error.strerror}") from None
     if problem is None or problem == "-":

@@ -94,7 +94,8 @@ def _problems(file: Path) -> list[Problem]:
         ConfigError: it cannot be read, or a line holds none.
     """
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")  # a text may hold other ends of lines
+        # A text may hold other ends of lines
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the file of problems is {str(file)!r}: {error}") from None
     found: list[Any] = []

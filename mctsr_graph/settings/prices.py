@@ -65,7 +65,7 @@ def read_prices(path: str | Path) -> Prices:
         ConfigError: it cannot be read, or holds something else.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
         data = tomllib.loads(text) if str(path).endswith(".toml") else json.loads(text)
         return Prices.model_validate(data)
     except ValidationError as error:
