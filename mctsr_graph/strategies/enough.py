@@ -31,8 +31,8 @@ def why_enough(tree: Mapping[str, Node], left: int, context: MCTSrContext) -> st
     if context.lead is not None and _are_decided(tree, context.lead):
         return "decided"
     if context.confidence is not None:
-        # Votes do not decide under a prior, but one text again and again tells no more there either
-        if context.lead is None and _is_one_text(tree):
+        # A prior takes the place of `lead`, but one text again and again tells no more there either
+        if context.prior is not None and _is_one_text(tree):
             return "decided"
         chances = believe(evidence_of(tree), context.belief_prior).chances
         known = [chance for key, chance in chances.items() if key is not None]
