@@ -10,6 +10,7 @@ from mctsr_graph.strategies.paper import PaperStrategy
 from mctsr_graph.strategies.strategy import Search
 from mctsr_graph.strategies.tuned.next_task import choose_tasks
 from mctsr_graph.tree.copies import distinct
+from mctsr_graph.tree.preference import states_none
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.task import Kind, Task
 from mctsr_graph.tree.tree import Node
@@ -53,7 +54,7 @@ class TunedStrategy(PaperStrategy):
             return choose_tasks(tree, prior, width, self._affordable(search), calls, samples)
         if not nodes:
             return [Task("draft")] * width
-        if self._is_short(search) and not search.is_text:
+        if self._is_short(search):
             return [Task("draft")] * width  # a fresh answer may state a final one
         return self._texts(search)
 
@@ -74,8 +75,10 @@ class TunedStrategy(PaperStrategy):
         return search.calls_left < writing + self._calls("evaluate", search)
 
     def why_stop(self, search: Search) -> str | None:
-        """Also where no new answer can state a final one, nor be judged any more."""
-        if search.is_text and self._is_short(search):
+        """Also where none states a final answer, and no text can be judged any more."""
+        # Where one is too dear to judge, a fresh answer may still state a final one
+        is_over = search.is_text or not _unjudged(search.tree)
+        if is_over and states_none(search.tree) and self._is_short(search):
             return "max_calls"
         return super().why_stop(search)
 
