@@ -149,7 +149,7 @@ def test_a_judge_of_points_says_how_likely_it_prefers_the_text() -> None:
         "No final answer is stated. The judge prefers this one to all others with a chance of "
         "97 % (next: 3 %); that is no chance to be right.",
         "Clear: 97 % to 3 %. Chosen by the highest q, 35.0: judged 60.0 on average, others 10.0.",
-        "It is the first draft. Settled at call 2 of 6.",
+        "It is the first draft. Settled at call 2 of 6, by a draft.",
     ]
     assert str(found).startswith("A tale of a cat.\n\nNo final answer")
     page = data_of(found.to_dict())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
+from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, asolve, solve
 from mctsr_graph.calls.usage import no_cost
 from mctsr_graph.cli.doing import hearing
 from mctsr_graph.cli.streams import SafeConsole
 from mctsr_graph.cli.terminal import cost_table, show
 from mctsr_graph.cli.watch import answer_first, line, place, progress
+from mctsr_graph.models.scripted import ScriptedCall
 
 from .conftest import keyed_reply
 from .test_golden import PROBLEM, reply
@@ -158,3 +160,20 @@ def test_a_bar_names_what_is_asked_for_and_the_best_so_far() -> None:
         on_event(EVENT)
         solve("How many?", model, context=context.model_copy(update={"max_calls": 2}))
     assert "drafting; best 26, 58 % likely; call 12 of 35" in screen.getvalue()
+
+
+def test_of_several_calls_at_once_is_told_how_many_are_done() -> None:
+    def reply(call: ScriptedCall) -> str:
+        if call.role == "evaluate" and call.rollout == 1 and call.sample == 1:
+            raise OSError("no connection")  # is done, too
+        return keyed_reply(call)
+
+    told: list[str] = []
+    model = ScriptedChatModel(replies=reply, latency=0.01)
+    context = MCTSrContext(profile="paper", max_rollouts=1, reward_samples=3, max_attempts=1)
+    with hearing(told.append):
+        asyncio.run(asolve("How many?", model, context=context))
+    judging = ["judging", "judging 0 of 2", "judging 0 of 3", "judging 1 of 3", "judging 2 of 3"]
+    assert told[:8] == ["drafting", *judging, "criticising", "refining"]
+    assert told[8:12] == ["judging", *(f"judging 0 of {begun}" for begun in range(2, 5))]
+    assert told[-1] == "judging 3 of 4"

@@ -21,7 +21,7 @@ from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.usage import Usage, total_cost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.graph import create_mctsr
-from mctsr_graph.graph.output import MCTSrOutput, Report
+from mctsr_graph.graph.output import MCTSrOutput, Report, no_answer
 from mctsr_graph.graph.spec import GraphOptions
 from mctsr_graph.graph.state import MCTSrInput
 from mctsr_graph.models.load import lazy_model
@@ -142,7 +142,7 @@ def as_message(found: Mapping[str, Any], name: str | None = None) -> AIMessage:
     answer = found["answer"]
     told = {field: found[field] for field in ("final_answer", *Report.__annotations__)}
     return AIMessage(
-        answer if answer is not None else f"No answer was found ({found['stop_reason']}).",
+        answer if answer is not None else no_answer(found),
         name=name,
         usage_metadata=as_usage_metadata(found["usage"]),
         response_metadata={"mctsr": told},

@@ -62,6 +62,7 @@ from mctsr_graph.strategies.choose import chance_of, with_chances
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.packages import install_line
+from mctsr_graph.tree.stop_reasons import why_failed
 
 _KEYS = ["answer", "final_answer", *Progress.__annotations__]
 _KEYS += ["tree", "record", "failures", "seconds"]
@@ -336,7 +337,7 @@ class SearchRun:
             last = solution.failures[-1] if solution.failures else None
             why = f"; the last failure was {last['role']}: {last['message']}" if last else ""
             raise SearchFailedError(
-                f"the search gave up after {solution.rollouts} rollouts{why}", solution
+                f"the search gave up: {why_failed(vars(solution))}{why}", solution
             )
         return solution
 

@@ -31,6 +31,9 @@ def why_enough(tree: Mapping[str, Node], left: int, context: MCTSrContext) -> st
     if context.lead is not None and _are_decided(tree, context.lead):
         return "decided"
     if context.confidence is not None:
+        # A prior takes the place of `lead`, but one text again and again tells no more there either
+        if context.prior is not None and _is_one_text(tree):
+            return "decided"
         chances = believe(evidence_of(tree), context.belief_prior).chances
         known = [chance for key, chance in chances.items() if key is not None]
         if max(known, default=0.0) >= context.confidence:
@@ -55,6 +58,13 @@ def _are_decided(tree: Mapping[str, Node], least: float) -> bool:
     drafts = [node for node in known if node["parent"] is None]
     copied = votes.total() == 1 and all("repeats" in node for node in drafts[1:])
     return lead(votes) >= least or (copied and len(drafts) >= _ENOUGH_COPIES)
+
+
+def _is_one_text(tree: Mapping[str, Node]) -> bool:
+    """Whether all independent answers are one text, of some that state a final answer."""
+    known = [node for node in in_play(tree).values() if not node["dummy"]]
+    texts = [node["answer"] for node in known if node["parent"] is None]
+    return len(texts) >= _ENOUGH_COPIES and len(set(texts)) == 1 and bool(polled(tree))
 
 
 def lead(votes: Counter[str]) -> float:
