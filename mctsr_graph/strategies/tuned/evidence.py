@@ -58,50 +58,51 @@ def evidence_of(tree: Mapping[str, Node]) -> Evidence:
     # Asked several times a rollout, of every node: so none costs a call of a function
     classes, nodes = classes_in(tree), in_play(tree)
     first = distinct(nodes, "duplicate_of")
-    told = Counter(
-        [
-            _merged(node, classes)
-            if "parents" in node
-            else (classes.get(node["parent"] or ""), classes[node["id"]], False)
-            for node in _telling(tree, _voters(nodes), first)
-        ]
-    )
+    telling = _voters(nodes)
+    if len(first) < len(nodes):
+        telling = _telling(tree, telling, first)
+    own = [classes[node["id"]] for node in telling]
+    before = [
+        _most_shown(node, classes) if "parents" in node else classes.get(node["parent"] or "")
+        for node in telling
+    ]
+    copied = [
+        "parents" in node and classes[node["id"]] in [classes[one] for one in node["parents"]]
+        for node in telling
+    ]
     votes: dict[str, int] = {}
     moves: dict[tuple[str, str], int] = {}
     known: set[str] = set()
-    for (before, own, copied), count in told.items():
+    for (after, shown, is_copy), count in Counter(zip(own, before, copied, strict=True)).items():
         # A class whose other answers were pruned is told of by what was copied from them, once
-        if own is None or (copied and own in known):
+        if after is None or (is_copy and after in known):
             continue
-        if before is None:
-            votes[own] = count
+        if shown is None:
+            votes[after] = count
         else:
-            moves[before, own] = moves.get((before, own), 0) + (1 if copied else count)
-            known.add(before)
-        known.add(own)
+            moves[shown, after] = moves.get((shown, after), 0) + (1 if is_copy else count)
+            known.add(shown)
+        known.add(after)
     rewards: dict[str, list[tuple[float, int]]] = {}
     for node in [one for one in first if one["rewards"]]:
-        own, count = classes[node["id"]], len(node["rewards"])
-        if own is not None and not node["dummy"]:
-            rewards.setdefault(own, []).append((sum(node["rewards"]) / count, count))
+        key, count = classes[node["id"]], len(node["rewards"])
+        if key is not None and not node["dummy"]:
+            rewards.setdefault(key, []).append((sum(node["rewards"]) / count, count))
     return Evidence(votes, moves, rewards)
 
 
-def _merged(node: Node, classes: Mapping[str, str | None]) -> tuple[str | None, str | None, bool]:
-    """The class that most parents of a merge state, its own, and whether it was shown that."""
+def _most_shown(node: Node, classes: Mapping[str, str | None]) -> str | None:
+    """The class that most parents of a merge state."""
     shown = [key for one in node["parents"] if (key := classes[one]) is not None]
-    own = classes[node["id"]]
-    return max(shown, key=shown.count, default=None), own, own in shown
+    return max(shown, key=shown.count, default=None)
 
 
-def _telling(tree: Mapping[str, Node], answers: list[Node], first: Sequence[Node]) -> list[Node]:
-    """Those of the answers that tell something.
+def _telling(tree: Mapping[str, Node], answers: list[Node], first: list[Node]) -> list[Node]:
+    """Those of the answers that tell something, where texts are repeated.
 
     A text tells nothing more than the `first` answer that has it, but where other texts that were
     made from the same ones show that the model samples them: then it tells as much as they do.
     """
-    if not [True for node in answers if node["duplicate_of"]]:
-        return answers
     new = {node["id"] for node in first}
     texts = {node_id: node["answer"] for node_id, node in tree.items()}
     made = [
