@@ -209,6 +209,29 @@ def test_a_judge_that_compares_picks_a_better_text_than_the_first_draft() -> Non
     assert gained > by_q  # what won against strong ones, not what won most often
 
 
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("judge", ["self", "pairwise"])
+@pytest.mark.parametrize("most", [3, 7, 8, 11, 15, 35])
+def test_no_text_is_written_that_nothing_is_left_to_judge(
+    most: int, judge: str, width: int
+) -> None:
+    model, _ = comparing(0)
+    told = model.replies
+
+    def reply(call: ScriptedCall) -> str:
+        return "Score: 30" if judge == "self" and call.role == "evaluate" else told(call)
+
+    context = MCTSrContext(max_calls=most, judge=judge, width=width)
+    model = ScriptedChatModel(replies=reply)
+    found = solve("Write a tale.", model, context=context, final_answer=False)
+    assert len(model.calls) <= most
+    assert found.stop_reason == "max_calls"
+    unjudged = {node["id"] for node in found.tree.values() if not node["rewards"]}
+    assert unjudged <= {"0", "1"}  # the first two are written before anything else
+    if most > 7:
+        assert unjudged == set()
+
+
 def test_an_agent_is_told_what_the_chance_is_of() -> None:
     context = MCTSrContext(profile="paper", max_rollouts=1)
     tool = create_mctsr_tool(ScriptedChatModel(replies=scored), context=context)

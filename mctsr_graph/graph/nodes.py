@@ -92,7 +92,8 @@ class Nodes:
             return Command(goto="initialize")
         spec, context = self.services.spec, run.context
         strategy = spec.strategy(context)
-        search = seen_by(strategy, state, context, spec.bound_judge.reward_calls(context))
+        reward_calls = spec.bound_judge.reward_calls(context)
+        search = seen_by(strategy, state, context, reward_calls, spec.reading.is_text)
         reason = why_stop(strategy, state, search)
         leaves, reason = ([], reason) if reason else next_leaves(strategy, search)
         if not leaves:

@@ -250,7 +250,8 @@ class SearchRun:
             again = {"failed_rollouts": 0, "lost_rollouts": 0}  # what failed may work now
         state = cast(MCTSrState, {**values, **again})
         reward_calls = spec.search.bound_judge.reward_calls(spec.context)
-        search = seen_by(self._strategy, state, spec.context, reward_calls)
+        is_text = spec.search.reading.is_text
+        search = seen_by(self._strategy, state, spec.context, reward_calls, is_text)
         self._is_over = why_stop(self._strategy, state, search) is not None
         if self._is_over and found.next:  # it was killed before it had concluded
             self._is_over = False
