@@ -77,6 +77,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+ShowTreeOption = Annotated[bool, typer.Option("--show-tree", help="Print the tree too.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
+]
 LiveOption = Annotated[
     bool, typer.Option("--live", help="Redraw the tree as it grows, on a terminal.")
 ]
@@ -134,10 +138,8 @@ def solve_command(
         Path | None,
         typer.Option(help="SQLite file to keep the search in; the same command goes on with it."),
     ] = None,
-    show_tree: Annotated[bool, typer.Option("--show-tree", help="Print the tree too.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
-    ] = False,
+    show_tree: ShowTreeOption = False,
+    as_json: JsonOption = False,
     live: LiveOption = False,
     page: PageOption = None,
     prices: Annotated[
@@ -219,10 +221,8 @@ def resume_command(
     max_cost: Annotated[
         float | None, typer.Option(help="Money at most, what was spent included.")
     ] = None,
-    show_tree: Annotated[bool, typer.Option("--show-tree", help="Print the tree too.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
-    ] = False,
+    show_tree: ShowTreeOption = False,
+    as_json: JsonOption = False,
     live: LiveOption = False,
     page: PageOption = None,
     judge_model: Annotated[str | None, typer.Option(help="As --model.")] = None,

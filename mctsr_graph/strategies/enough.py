@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.tuned.belief import believe
 from mctsr_graph.strategies.tuned.evidence import evidence_of, polled, voters
-from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.classes import class_of, classes_in
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node
 
@@ -82,7 +82,8 @@ def lead(votes: Counter[str]) -> float:
 
 def _is_settled(tree: Mapping[str, Node], left: int, context: MCTSrContext) -> bool:
     """Whether the largest class would stay so if every rollout left stated the second largest."""
-    stated = (class_of(node) for node in voters(tree))
-    sizes = Counter(key for key in stated if key is not None)
+    classes = classes_in(tree)
+    stated = [classes[node["id"]] for node in voters(tree)]
+    sizes = Counter([key for key in stated if key is not None])
     most, second = ([*(count for _, count in sizes.most_common(2)), 0, 0])[:2]
     return context.choice == "majority" and most > second + left
