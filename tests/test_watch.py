@@ -180,3 +180,19 @@ def test_of_several_calls_at_once_is_told_how_many_are_done() -> None:
     assert told[:8] == ["drafting", *judging, "criticising", "refining"]
     assert told[8:12] == ["judging", *(f"judging 0 of {begun}" for begun in range(2, 5))]
     assert told[-1] == "judging 3 of 4"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_terminal_breaks_no_word_of_a_verdict(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = MCTSrContext(profile="paper", max_rollouts=4)
+    found = solve(PROBLEM, ScriptedChatModel(replies=reply), context=context)
+    out = Narrow(columns)
+    monkeypatch.setattr("mctsr_graph.cli.terminal.stdout", lambda: out)
+    show(found, False, False)
+    told = re.sub("\x1b\\[[0-9;]*m", "", out.file.getvalue())
+    shown = told.partition("Final answer: ")[2].splitlines()
+    assert max(len(row.rstrip()) for row in shown) <= columns
+    for words in found.verdict["says"].values():
+        assert words in " ".join(told.split())

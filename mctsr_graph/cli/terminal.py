@@ -77,16 +77,24 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
         out.print(f"\nFinal answer: {solution.final_answer or 'none stated'}")
     summary = solution.summary().split("\n")
     for line in summary[:-2]:
-        out.print(line)
+        _say(out, line)
     if show_tree:
         out.print("\nTree (id, final answer, q, rewards)")
         out.print(render_text(solution.tree, solution.best))
     out.print()
     out.print(cost_table(solution.usage, out))
     for line in summary[-2:]:  # cost, and why it has stopped
-        out.print(line)
+        _say(out, line)
     for failure in solution.failures:
-        out.print(f"Failed in rollout {failure['rollout']}: {failure['message']}")
+        _say(out, f"Failed in rollout {failure['rollout']}: {failure['message']}")
+
+
+def _say(out: SafeConsole, sentences: str) -> None:
+    """Print sentences: on a terminal in lines of whole words, elsewhere in one line."""
+    if out.is_terminal:
+        out.print(sentences, soft_wrap=False, width=out.room)
+    else:
+        out.print(sentences)
 
 
 def show_estimate(estimated: Estimate, as_json: bool) -> None:
@@ -96,8 +104,8 @@ def show_estimate(estimated: Estimate, as_json: bool) -> None:
         raw(json.dumps(estimated.to_json()) + "\n")
         return
     out.print(cost_table(estimated.usage, out))
-    out.print(f"At most {estimated.calls} calls, price {price_in_words(estimated.cost)}.")
-    out.print(estimated.assumptions)
+    _say(out, f"At most {estimated.calls} calls, price {price_in_words(estimated.cost)}.")
+    _say(out, estimated.assumptions)
 
 
 def check_page(file: Path | None) -> None:
