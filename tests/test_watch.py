@@ -123,9 +123,12 @@ class Narrow(SafeConsole):
 def test_a_narrow_terminal_shows_the_counts_that_matter(columns: int, names: list[str]) -> None:
     large = {**no_cost(), "calls": 999, "input_tokens": 9_999_999, "output_tokens": 999_999}
     usage: Any = {role: large for role in ("draft", "critique", "refine", "evaluate")}
+    given = {**usage, "merge": no_cost()}
     out = Narrow(columns)
-    table = cost_table(usage, out)
+    table = cost_table(given, out)
     assert [column.header for column in table.columns] == names
+    assert [*table.columns[0].cells] == [*usage, "total"]  # and none that was never asked
+    assert [*table.columns[1].cells] == ["999"] * 4 + ["3,996"]
     out.print(table)
     rows = re.sub("\x1b\\[[0-9;]*m", "", out.file.getvalue()).splitlines()
     assert len(rows) >= 6

@@ -21,6 +21,7 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.run.estimate import Estimate
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import SearchControl
+from mctsr_graph.text.figures import price_in_words
 from mctsr_graph.viewers.text import render_text
 
 
@@ -123,7 +124,7 @@ def written(option: str, file: Path) -> Iterator[None]:
 
 
 def cost_table(usage: Usage, out: SafeConsole) -> Table:
-    """Calls, tokens and money by role; in a narrow terminal the counts that matter most."""
+    """Calls, tokens and money by role that was asked; in a narrow terminal what matters most."""
     kinds = {
         "calls": "calls",
         "input_tokens": "input tokens",
@@ -138,19 +139,15 @@ def cost_table(usage: Usage, out: SafeConsole) -> Table:
     table = Table("cost", *kinds.values(), *(["price"] if has_price else []))
     if is_narrow:
         table.box, table.pad_edge = None, False
-    for name, cost in [*usage.items(), ("total", total_cost(usage))]:
-        counts = [str(cost[kind]) for kind in kinds]  # type: ignore[literal-required]
+    asked = [(role, cost) for role, cost in usage.items() if cost["calls"]]
+    for name, cost in [*asked, ("total", total_cost(usage))]:
+        counts = [f"{cost[kind]:,}" for kind in kinds]  # type: ignore[literal-required]
         price = [price_in_words(price_told({name: cost}))] if has_price else []
         table.add_row(name, *counts, *price)
     return table
 
 
 _WIDE, _MIDDLING = 80, 56  # columns of a terminal for all counts of a cost, and for its price
-
-
-def price_in_words(price: float | None) -> str:
-    """A price to 6 decimals."""
-    return "unknown" if price is None else f"{price:.6f}".rstrip("0").rstrip(".")
 
 
 def show_interrupted(

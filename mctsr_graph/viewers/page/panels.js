@@ -146,7 +146,7 @@ class Panels {
     const of = (cost, key) => cost[key] ?? 0;
     const sums = (key) => roles.reduce((sum, [, cost]) => sum + of(cost, key), 0);
     const keys = ["calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens"];
-    const price = (known, unknown) => unknown ? "unknown"
+    const price = (known, unknown) => unknown ? "not known"
       : known.toLocaleString("en", { maximumFractionDigits: 6 });
     const row = (name, cells, attributes) => element("tr", attributes,
       element("th", { scope: "row" }, name),
