@@ -167,19 +167,20 @@ def test_where_final_answers_are_stated_confidence_is_of_being_right(
 
 def comparing(seed: int) -> tuple[ScriptedChatModel, dict[str, float]]:
     """A model whose texts have a worth, and whose judge sees it through noise and likes place A."""
-    rng, worth = random.Random(seed), dict[str, float]()
-
-    def text(value: float) -> str:
-        worth[f"Tale {len(worth)} of {seed}."] = value
-        return list(worth)[-1]
+    worth: dict[str, float] = {}
 
     def reply(call: ScriptedCall) -> str:
+        # Calls may be made at once, in any order: so each draws for itself
+        rng = random.Random(f"{seed}/{call.role}/{call.rollout}/{call.sample}/{call.attempt}")
         asked = "\n".join(str(message.content) for message in call.messages)
         named = re.findall(r"Tale \d+ of \d+\.", asked)
+        text = f"Tale {call.rollout}{call.sample:02} of {seed}."
         if call.role == "draft":
-            return text(rng.gauss(0, 1))
+            worth[text] = rng.gauss(0, 1)
+            return text
         if call.role == "refine":
-            return text(0.7 * worth[named[0]] + rng.gauss(0.15, 0.8))
+            worth[text] = 0.7 * worth[named[0]] + rng.gauss(0.15, 0.8)
+            return text
         if call.role == "critique":
             return "Too short."
         ahead = worth[named[0]] - worth[named[1]] + rng.gauss(0.3, 0.5)
