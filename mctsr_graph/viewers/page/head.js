@@ -24,11 +24,11 @@ function showHead(search) {
   for (const all of document.querySelectorAll(".all")) clamp(all);
 }
 
-/** A sentence of the verdict with its answers in plain words instead of TeX, and a true minus. */
+/** A sentence of the verdict with its answers in plain words instead of TeX, a true minus, and no unit on a line of its own. */
 function onPage(words, { answer, runner_up: next, first }) {
   const answers = [answer, next, first].filter((one) => one && one.length < 200);
   return answers.reduce((told, one) => told.replaceAll(one, plain(one)), words).replace(/(?<![\w-])-(?=\d)/g, "−")
-    .replace(/`(\w+)`/g, "$1");
+    .replace(/`(\w+)`/g, "$1").replace(/(\d) (?=(?:%|s)(?!\w))/g, "$1\u00a0");
 }
 
 function plainProblem(problem) {
