@@ -237,7 +237,7 @@ def _is_whole(line: Any) -> bool:
                         return False
     except (AttributeError, KeyError, TypeError):
         return False
-    return {"id", "seed", "problem", "gold"} <= line.keys()
+    return {"id", "seed", "problem", "gold"} <= {*line}
 
 
 def _check_version(found: Any, place: str) -> None:
