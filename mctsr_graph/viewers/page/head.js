@@ -74,8 +74,9 @@ function drawChart(search) {
   const x = (at) => (1000 * at) / Math.max(1, last);
   const y = (share) => 98 - 96 * share;
   const shares = history.map(({ chance, bestQ }) => (isChance ? chance ?? null : bestQ === null ? null : onScale(bestQ, scale)));
+  if (isChance) shares[last] ??= search.verdict?.chance ?? null; // only the end of a large tree is weighed
   const line = shares.map((share, at) => (share === null ? null : `${x(at)} ${y(share)}`));
-  byId("line").setAttribute("d", line.map((point, at) => (point === null ? "" : `${line[at - 1] ? "L" : "M"}${point}`)).join(""));
+  byId("line").setAttribute("d", line.map((point, at) => (point === null ? "" : line[at - 1] ? `L${point}` : `M${point}h0`)).join(""));
   byId("grid").setAttribute("d", [0, 0.5, 1].map((share) => `M0 ${y(share)}H1000`).join(""));
   const [low, high] = isChance ? ["0 %", "100 %"] : scale.map(signed);
   for (const [end, words] of Object.entries({ high, name: isChance ? "chance" : "q", low })) byId(`axis-${end}`).textContent = words;
