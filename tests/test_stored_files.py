@@ -88,6 +88,7 @@ def test_the_thread_of_another_graph_is_no_search(tmp_path: Path) -> None:
         'UPDATE checkpoints SET metadata = \'{"mctsr_settings": "{"}\'',
         'UPDATE checkpoints SET metadata = \'{"mctsr_settings": "[1]"}\'',
         "UPDATE checkpoints SET metadata = '{\"mctsr_settings\": 7}'",
+        'UPDATE checkpoints SET metadata = \'{"mctsr_settings": "{}", "mctsr_model": ["x"]}\'',
         "UPDATE checkpoints SET checkpoint = CAST('garbage' AS BLOB)",
         "UPDATE checkpoints SET checkpoint = 7",
         "UPDATE checkpoints SET type = 'pickle'",

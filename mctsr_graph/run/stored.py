@@ -238,6 +238,9 @@ def _is_search(values: Mapping[str, Any], told: Mapping[str, str]) -> bool:
 
 def _stored(thread_id: str, values: Mapping[str, Any], told: Mapping[str, str]) -> StoredSearch:
     tree, best = values.get("tree") or {}, values.get("best")
+    for name in ("mctsr_model", "mctsr_judge_model", "mctsr_critic_model"):
+        if not isinstance(told.get(name, ""), str):
+            raise TypeError(f"its {name} is {told[name]!r}, allowed a text")
     settings = json.loads(told.get("mctsr_settings", "{}"))
     if not isinstance(settings, dict):
         raise TypeError(f"its settings are {settings!r}, allowed an object")
