@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import logging
+import multiprocessing
 import resource
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -31,6 +31,7 @@ LENGTHS = (1, 300, 7, 33, 150, 12, 70, 3)  # tokens of rows that come at once
 NEW = 8  # tokens of each
 NEAR = 0.3  # logits, in standard deviations, that bfloat16 may take for equal
 _MEMORY = 12 << 30  # bytes of address space for one model
+_FORK = multiprocessing.get_context("fork")
 
 
 def text(length: int, first: int, size: int = 90) -> list[int]:
@@ -180,19 +181,32 @@ def longest_of(model: Any) -> int:
 
 
 def in_own_process(name: str, dtype: str) -> dict[str, Any]:
-    """As `tried`, where a model that takes all memory or ends the process harms no other."""
-    code = (
-        "import json, resource, sys, benchmarks.architectures as here\n"
-        f"resource.setrlimit(resource.RLIMIT_AS, ({_MEMORY}, {_MEMORY}))\n"
-        f"print(json.dumps(here.tried({name!r}, {dtype!r})))"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
-    )
+    """As `tried`, where a model that takes all memory or ends the process harms no other.
+
+    The process is a copy of this one, which has the slow imports behind it.
+    """
+    from transformers import modeling_utils  # noqa: F401
+
+    from mctsr_graph.models.engine import inflight  # noqa: F401
+
+    receiver, sender = _FORK.Pipe(duplex=False)
+    child = _FORK.Process(target=_alone, args=(name, dtype, sender))
+    child.start()
+    sender.close()
     try:
-        return dict(json.loads(ended.stdout.splitlines()[-1]))
-    except (IndexError, ValueError):
-        return {"name": name, "how": "different", "why": ended.stderr.strip()[-100:] or "it ended"}
+        found: dict[str, Any] = receiver.recv()
+    except EOFError:
+        child.join()
+        found = {"name": name, "how": "different", "why": f"it ended with {child.exitcode}"}
+    child.join()
+    return found
+
+
+def _alone(name: str, dtype: str, sender: Any) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    warnings.simplefilter("ignore")
+    logging.disable()
+    sender.send(tried(name, dtype))
 
 
 def row(told: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from mctsr_graph.models.engine.protocol import (
 )
 from mctsr_graph.models.generation import asked_of_engine, limit_of_call, stops_of_call
 from mctsr_graph.models.grammar import Grammar, GrammarKeeper, is_there, schema_of
+from mctsr_graph.models.pictures import Pictures
 from mctsr_graph.models.reasoning import Piece, ReplyReader
 from mctsr_graph.models.reply_text import ReplyText
 from mctsr_graph.models.sampling import Sampling
@@ -64,10 +65,11 @@ class Exchange:
         choice: Any = None,
         options: Mapping[str, Any] | None = None,
         given: Collection[str] = (),
+        pictures: Pictures | None = None,
     ) -> None:
         self._model, self._tokenizer, self._name = model, tokenizer, name
         self._sampling, self._tools = sampling, None if choice == "none" else tools or None
-        self._ends = end_ids(model, tokenizer)
+        self._pictures, self._ends = pictures, end_ids(model, tokenizer)
         self._close = ""
         self._stop = stops_of_call(model.generation_config, sampling)
         self._grammar: Grammar | None = None
@@ -79,8 +81,8 @@ class Exchange:
                     f"the chat template of {name!r} takes no tools; for structured output, "
                     "method='json_schema' needs none"
                 )
-            chat = to_chat(messages, tools=knows)
-            prompt = prompt_of(tokenizer, chat, self._tools, options)
+            chat = to_chat(messages, tools=knows, pictures=pictures is not None)
+            prompt = prompt_of(tokenizer, chat, self._tools, options, pictures)
             self._ids, self._text = prompt.ids, ReplyText(tokenizer, prompt.tail)
             if self._tools:
                 self._force(choice, self._tools, options)
@@ -106,6 +108,7 @@ class Exchange:
             on_token=on_token,
             own_processors=self._keepers if self._grammar is not None else None,
             logprobs=sampling.top_logprobs or 0 if told else None,
+            pictures=self._pictures.inputs(self._ids) if self._pictures else None,
             **asked_of_engine(self._model, sampling, self._ids, self._ends, self._most),
         )
 
