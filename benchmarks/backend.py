@@ -291,7 +291,10 @@ def one(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "search": lambda: search(name, model, tokenizer),
     }
     wanted = [m for m in options.measures if m in work and (m != "search" or name in SEARCHED)]
-    told |= {measure: measured(work[measure], model) for measure in wanted}
+    for measure in wanted:
+        told[measure] = measured(work[measure], model)
+        if options.sofar:
+            print(json.dumps(told), flush=True)
     if "decoding" in options.measures and options.shape and name == "inflight":
         told["decoding"] = decoding(
             model, options.bandwidth * 1e12, options.context, options.tokens
@@ -318,6 +321,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--bandwidth", type=float, default=3.35, help="of the memory, TB/s")
     parser.add_argument("--context", type=int, default=1024, help="prompt tokens of `decoding`")
     parser.add_argument("--tokens", type=int, default=128, help="new tokens of `decoding`")
+    parser.add_argument("--sofar", action="store_true", help="print after each measure, too")
     parser.add_argument("--here", action="store_true", help="in this process, not one each")
     return parser.parse_args(given)
 

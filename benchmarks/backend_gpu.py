@@ -4,7 +4,8 @@
     python -m benchmarks.backend_gpu gpu.json --device cpu --shape tiny --seconds 120
 
 Each backend runs in a process of its own, the most important first, within what is left of the
-time; a part that does not end or fails is named in `missed` with the reason, and the rest goes on.
+time; a part that does not end or fails is named in `missed` with the reason, what it had measured
+by then is kept, and the rest goes on.
 vLLM is measured where it is installed, by `engine="vllm"` with weights it makes up itself. The file
 holds device, versions, date, each part as `benchmarks.backend` prints it, and `ratios`: how many
 times faster than `ChatHuggingFace` eight leaves of one problem and a search are, and decoding as a
@@ -17,6 +18,7 @@ import argparse
 import datetime
 import json
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -37,8 +39,11 @@ PARTS = {
     "generate_padded": (["chains", "one_problem"], 60),
     "vllm": (["chains", "chains_again", "one_problem", "decoding"], 140),
 }
-BANDWIDTH = {"H100": 3.35, "H200": 4.8, "A100": 2.04, "B200": 8.0, "L40": 0.86, "L4": 0.3}
-"""Of the memory, in TB/s, by what the device's name holds."""
+BANDWIDTH = {
+    **{"H100 PCIe": 2.04, "H100 NVL": 3.94, "H100": 3.35, "H200": 4.8, "B200": 8.0},
+    **{"A100-SXM4-40GB": 1.56, "A100-PCIE-40GB": 1.56, "A100": 2.04, "L40": 0.86, "L4": 0.3},
+}
+"""Of the memory, in TB/s, by what the device's name holds: the first counts."""
 PACKAGES = ("mctsr-graph", "torch", "transformers", "langchain-huggingface", "vllm")
 
 
@@ -54,26 +59,31 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
         if left < 5:
             found["missed"][name] = "no time was left"
             continue
-        told = _part(name, measures, given, left)
-        found["missed" if isinstance(told, str) else "parts"][name] = told
+        told, why = _part(name, measures, given, left)
+        found["parts"] |= {name: told} if told else {}
+        found["missed"] |= {name: why} if why else {}
     return {**_about(given), **found, "ratios": ratios(found["parts"])}
 
 
-def _part(name: str, measures: list[str], given: argparse.Namespace, seconds: float) -> Any:
-    """What a process printed, or why there is nothing."""
+def _part(
+    name: str, measures: list[str], given: argparse.Namespace, seconds: float
+) -> tuple[dict[str, Any], str]:
+    """What a process measured, and why that is not all."""
     module = "benchmarks.backend_gpu" if name == "vllm" else "benchmarks.backend"
     words = [sys.executable, "-m", module, *(["--vllm"] if name == "vllm" else [])]
     words += ["--device", given.device, "--shape", given.shape, "--measures", *measures]
     words += ["--bandwidth", str(_bandwidth(given.device)), "--tokens", str(given.tokens)]
-    words += ["--context", str(given.context), "--backends"]
+    words += ["--context", str(given.context), "--sofar", "--backends"]
     words += ["inflight" if name == "vllm" else name]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
-        return f"did not end within {seconds:.0f} s"
-    if done.returncode:
-        return f"ended with {done.returncode}: {done.stderr.strip()[-500:]}"
-    return json.loads(done.stdout.strip().splitlines()[-1])
+        done = subprocess.run(words, capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired as error:
+        out, why = error.stdout, f"did not end within {seconds:.0f} s"
+    else:
+        failed = f"ended with {done.returncode}: {done.stderr.decode().strip()[-500:]}"
+        out, why = done.stdout, failed if done.returncode else ""
+    lines = re.findall(r"(?m)^\{.*\}$", (out or b"").decode())
+    return (json.loads(lines[-1]) if lines else {}), why
 
 
 def ratios(parts: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +130,9 @@ def with_vllm(options: argparse.Namespace) -> dict[str, Any]:
             "chains_again": lambda: chains(ask, LEAVES),
             "one_problem": lambda: chains(ask, 2 * LEAVES, one_problem=True),
         }
-        told |= {name: measured(work[name]) for name in options.measures if name in work}
+        for name in (one for one in options.measures if one in work):
+            told[name] = measured(work[name])
+            print(json.dumps(told), flush=True)
         found = rates(chat._engine(), options.context, options.tokens)
         told["decoding"] = {rows: {"tokens_per_s": round(rate, 1)} for rows, rate in found.items()}
         chat.close()
@@ -134,6 +146,7 @@ def _about(given: argparse.Namespace) -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = None
+    versions["cuda"] = _cuda()
     about = {"device": _device(given.device), "bandwidth_tb_s": _bandwidth(given.device)}
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {**about, "shape": given.shape, "versions": versions, "date": date}
@@ -144,6 +157,12 @@ def _device(device: str) -> str:
 
     on_gpu = device.startswith("cuda")
     return torch.cuda.get_device_name(device) if on_gpu else platform.machine()
+
+
+def _cuda() -> str | None:
+    import torch
+
+    return torch.version.cuda
 
 
 def _bandwidth(device: str) -> float:

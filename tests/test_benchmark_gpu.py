@@ -29,25 +29,30 @@ def test_ratios_are_those_of_the_walls_and_the_rates() -> None:
 
 
 def test_a_part_that_fails_is_named_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ran(words: list[str], *, timeout: float, **_: Any) -> subprocess.CompletedProcess[str]:
+    def ran(words: list[str], *, timeout: float, **_: Any) -> subprocess.CompletedProcess[bytes]:
         name = words[-1]
+        out = b'noise\n{"backend": "a"}\n{"backend": "a", "search": {"wall_s": 1}}\nmore noise\n'
         if name == "chat_huggingface":
-            raise subprocess.TimeoutExpired(words, timeout)
-        failed = name == "generate_padded"
-        out = 'noise\n{"backend": "inflight"}\n'
-        return subprocess.CompletedProcess(words, int(failed), out, "out of memory" * failed)
+            raise subprocess.TimeoutExpired(words, timeout, out if given["tokens"] == 4 else None)
+        if name == "generate_padded":
+            return subprocess.CompletedProcess(words, 1, b"", b"out of memory")
+        return subprocess.CompletedProcess(words, 0, out, b"")
 
     monkeypatch.setattr(backend_gpu.subprocess, "run", ran)
     monkeypatch.setattr(backend_gpu, "find_spec", lambda name: None)
     monkeypatch.setattr(backend_gpu, "_device", lambda name: "NVIDIA H200")
     given = {"device": "cuda", "shape": "tiny", "seconds": 100, "context": 8, "tokens": 4}
     found = run(argparse.Namespace(**given))
-    assert found["parts"] == {"inflight": {"backend": "inflight"}}
+    measured = {"backend": "a", "search": {"wall_s": 1}}
+    assert found["parts"] == {"inflight": measured, "chat_huggingface": measured}
+    assert found["ratios"]["search_times_faster_than_chat_huggingface"] == 1
     assert found["missed"] == {
         "chat_huggingface": "did not end within 100 s",
         "generate_padded": "ended with 1: out of memory",
         "vllm": "not installed",
     }
     assert (found["device"], found["bandwidth_tb_s"]) == ("NVIDIA H200", 4.8)
+    given["tokens"] = 5
+    assert list(run(argparse.Namespace(**given))["parts"]) == ["inflight"]
     nothing = run(argparse.Namespace(**{**given, "seconds": 0}))
     assert nothing["missed"]["inflight"] == "no time was left"

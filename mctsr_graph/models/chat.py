@@ -69,8 +69,8 @@ def _content(message: BaseMessage, pictures: bool) -> str | list[dict[str, str]]
     if message.type == "ai" or isinstance(message.content, str):
         return str(message.text)  # reasoning or calls of an answer go
     allowed = ("text", "image") if pictures else ("text",)
-    blocks = [{"type": "text", "text": b} if isinstance(b, str) else b for b in message.content]
-    blocks = blocks_of(message) if pictures else blocks
+    blocks: list[Any] = blocks_of(message) if pictures else list(message.content)
+    blocks = [{"type": "text", "text": b} if isinstance(b, str) else b for b in blocks]
     for block in blocks:
         if block.get("type") not in allowed:
             kind = block.get("value", block).get("type")

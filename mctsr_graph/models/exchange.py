@@ -21,7 +21,7 @@ from mctsr_graph.models.engine.protocol import (
     TokenChance,
 )
 from mctsr_graph.models.generation import asked_of_engine, limit_of_call, stops_of_call
-from mctsr_graph.models.grammar import Grammar, GrammarKeeper, is_there, schema_of
+from mctsr_graph.models.grammar import Grammar, GrammarKeeper, Terms, is_there, json_rule, schema_of
 from mctsr_graph.models.pictures import Pictures
 from mctsr_graph.models.reasoning import Piece, ReplyReader
 from mctsr_graph.models.reply_text import ReplyText
@@ -34,13 +34,9 @@ from mctsr_graph.models.template import (
     to_chat,
 )
 from mctsr_graph.models.text_stream import TextStream
-from mctsr_graph.models.tool_calls import (
-    Parsed,
-    forced_name,
-    format_of,
-    parse,
-    schemas_of,
-)
+from mctsr_graph.models.tool_calls import Parsed, forced_name, parse, schemas_of
+from mctsr_graph.models.tool_formats import format_of
+from mctsr_graph.models.tool_grammar import call_grammar
 from mctsr_graph.models.weights import end_ids, window_of
 
 _THOUGHT = "reasoning_content"  # where LangChain's clients put it
@@ -183,25 +179,28 @@ class Exchange:
         ends_thought = "" if "<|channel|>" in written.before else self._text.answer_lead()
         self._text.lead = ends_thought + written.lead(tool)
         self._ids = self._ids + self._encoded(self._text.lead)
-        if tool is not None and written.close is not None and is_there():
+        if is_there():
             self._close = written.close
-            self._grammar = self._grammar_of(schemas_of(tools)[tool])
+            schemas = schemas_of(tools)
+            self._grammar = self._grammar_of(lambda t: call_grammar(written, schemas, tool, t))
 
     def _constrain(self) -> None:
         """Let the answer be JSON, where that is asked for."""
         asked = self._sampling.response_format
         schema = schema_of(asked) if asked is not None else None
         if schema is not None and self._grammar is None:
-            self._grammar = self._grammar_of(schema)
+            rule = json_rule(schema or {"type": "object"})
+            self._grammar = self._grammar_of(lambda _: f"start: {rule}")
 
-    def _grammar_of(self, schema: dict[str, Any]) -> Grammar:
+    def _grammar_of(self, rules: Callable[[Terms], str]) -> Grammar:
         size = self._model.config.get_text_config().vocab_size
-        return Grammar(self._tokenizer, size, self._ends, schema or {"type": "object"})
+        return Grammar(self._tokenizer, size, self._ends, rules)
 
     def _keepers(self) -> list[GrammarKeeper]:
         """What keeps one sample to the grammar, once its thinking is over."""
         assert self._grammar is not None
-        return [self._grammar.keeper(len(self._ids), self._text.waits())]
+        waits = None if self._text.lead else self._text.waits()  # a call is begun already
+        return [self._grammar.keeper(len(self._ids), waits)]
 
     def _encoded(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -58,13 +58,14 @@ def processor_of(source: Source) -> Any:
     Raises:
         ConfigError: The model has none, or a package for it is missing.
     """
-    from transformers import AutoProcessor
+    import transformers
 
+    auto: Any = transformers.AutoProcessor
     own = f"the message holds a picture, and {source.model_id!r} has no processor of pictures here"
     if source.gguf_file is not None:
         raise ConfigError(f"{own}: GGUF weights are read for text alone")
     try:
-        made: Any = AutoProcessor.from_pretrained(
+        made: Any = auto.from_pretrained(
             source.model_id, trust_remote_code=source.trust_remote_code, **source.hub_options()
         )
     except Exception as error:  # of whatever its files lack
