@@ -220,8 +220,7 @@ class Exchange:
         if not self._tools:
             return parts.thought, plain
         text = self._cut(self._text.decode(sample.ids, calls=True))
-        if not cut and self._close and not text.rstrip().endswith(self._close.strip()):
-            text += self._close  # the grammar ends with the arguments
+        text += "" if cut else self._close  # the grammar ends with the arguments
         whole = self._text.parts(text, cut=cut, lead=True)
         parsed = parse(whole.said, schemas_of(self._tools), whole.calls)
         found = parsed.tool_calls or parsed.invalid_tool_calls
