@@ -1,11 +1,13 @@
 """What a search earns with the embedded model, on problems that it has not seen.
 
     python -m benchmarks.embedded_model [--problems 100] [--calls 35] [--temperature 1.0 ...]
+                                        [--model huggingface:FOLDER]
 
 At each temperature the same problems of the data set "arithmetic" are answered by one draft, by a
 majority of as many drafts as a search has calls (self-consistency), by profile "tuned" alone, in a
-batch (`solve_many`), and having learnt a prior from half as many other problems. Prints one line of
-JSON a temperature: percent right, calls made a problem, and the difference of each to
+batch (`solve_many`), and having learnt a prior from half as many other problems. `--model` takes
+another size of the model, as `python -m training train` writes it. Prints one line of JSON a
+temperature: percent right, calls made a problem, and the difference of each to
 self-consistency in points with an interval of 95 %, paired by problem.
 """
 
@@ -59,11 +61,13 @@ async def searches(
     return list(await asyncio.gather(*map(one, problems)))
 
 
-async def measure(count: int, calls: int, temperature: float, seed: int) -> dict[str, Any]:
+async def measure(
+    name: str, count: int, calls: int, temperature: float, seed: int
+) -> dict[str, Any]:
     """One line: what each way comes to at one temperature."""
     every = load_problems("arithmetic").problems
     problems, others = every[:count], every[count : count + count // 2]
-    model = load_model("embedded", temperature=temperature)
+    model = load_model(name, temperature=temperature)
     context = MCTSrContext(max_calls=calls, judge="logits", seed=seed)
     voted = await votes(model, problems, calls)
     alone = await searches(model, problems, context)
@@ -121,13 +125,16 @@ def _difference(right: Sequence[bool], other: Sequence[bool]) -> list[float]:
 def main() -> None:
     """Read the command line and print a line a temperature."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.embedded_model")
+    parser.add_argument("--model", default="embedded", help="(default embedded)")
     parser.add_argument("--problems", type=int, default=100)
     parser.add_argument("--calls", type=int, default=35)
     parser.add_argument("--temperature", type=float, nargs="+", default=[0.7, 1.0])
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     for temperature in given.temperature:
-        line = asyncio.run(measure(given.problems, given.calls, temperature, given.seed))
+        line = asyncio.run(
+            measure(given.model, given.problems, given.calls, temperature, given.seed)
+        )
         print(json.dumps(line), flush=True)
 
 

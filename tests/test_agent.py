@@ -98,7 +98,9 @@ def test_a_conversation_without_a_question_is_an_error(
 def test_a_search_that_finds_nothing_says_so() -> None:
     agent = create_mctsr_agent(ScriptedChatModel(replies=lambda call: ""), context=SHORT)
     message = agent.invoke(asking(1))["messages"][-1]
-    assert message.content == "No answer was found (failed)."
+    assert message.content == (
+        "No answer was found. Stopped (failed): no first draft could be used."
+    )
     assert message.response_metadata["mctsr"]["final_answer"] is None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +25,9 @@ from mctsr_graph.settings.prior import (
     Refining,
     Spread,
 )
+from mctsr_graph.strategies.choose import weighted
 from mctsr_graph.strategies.tuned.belief import believe
-from mctsr_graph.strategies.tuned.evidence import Evidence, evidence_of
+from mctsr_graph.strategies.tuned.evidence import Evidence, evidence_of, polled
 from mctsr_graph.strategies.tuned.learn import learn
 from mctsr_graph.strategies.tuned.rewards import weight_of_rewards
 from mctsr_graph.tree.tree import Tree, add_child, merge, new_node
@@ -243,6 +245,35 @@ def test_refinements_that_leave_a_text_tell_as_much_as_those_that_change_it() ->
     assert believe(evidence_of(refined("1", *["1"] * 63, "2"))).chances["1"] < 0.7
     # Nor does it matter what is repeated, nor where the text was first
     assert evidence_of(refined("2", "1", "1", "2")).moves == {("2", "1"): 2, ("2", "2"): 1}
+
+
+def counted(work: Callable[[Tree], object], tree: Tree) -> int:
+    """Functions of Python entered to count the answers of a tree."""
+    names = ("choose.py", "evidence.py", "classes.py", "copies.py", "steered.py")
+    entered = 0
+
+    def note(frame: Any, event: str, _: Any) -> None:
+        nonlocal entered
+        entered += event == "call" and frame.f_code.co_filename.endswith(names)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        work(tree)
+    finally:
+        sys.setprofile(before)
+    return entered
+
+
+@pytest.mark.parametrize("texts", [1000, 30])
+def test_a_large_tree_is_counted_in_as_few_functions_as_a_small_one(texts: int) -> None:
+    def tree(size: int) -> Tree:
+        classes = {str(k): {"answer_class": "1"} for k in range(size)}
+        return merge(refined("1", *(f"1 {k % texts}" for k in range(size - 1))), [classes])
+
+    small, large, context = tree(40), tree(320), MCTSrContext(profile="tuned")
+    for work in (evidence_of, polled, lambda one: weighted(one, context)):
+        assert 0 < counted(work, large) == counted(work, small)
 
 
 def test_a_judge_worse_than_chance_can_be_learnt() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import webbrowser
 from pathlib import Path
@@ -133,6 +135,26 @@ def test_every_help_tells_the_exit_codes() -> None:
     told = {path: mctsr(*path, "--help").stdout for path in commands(get_command(app))}
     assert len(told) > 25
     assert [path for path, text in told.items() if "Exit codes:" not in text] == []
+
+
+_EVERY_HELP = """
+import sys
+from typer.testing import CliRunner
+from mctsr_graph.cli.main import app
+for path in sys.argv[1:]:
+    told = CliRunner().invoke(app, [*path.split(), "--help"], prog_name="mctsr")
+    print(*(f"{path}: {line}" for line in told.stdout.splitlines() if len(line) > 40), sep="\\n")
+    assert told.exit_code == 0 and "Exit codes:" in told.stdout
+"""
+
+
+def test_every_help_fits_a_narrow_terminal() -> None:
+    paths = [" ".join(path) for path in commands(get_command(app))]
+    script = [sys.executable, "-c", _EVERY_HELP, *paths]
+    done = subprocess.run(
+        script, env={**os.environ, "COLUMNS": "40"}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
 
 
 def test_completion_is_offered_and_knows_the_words() -> None:

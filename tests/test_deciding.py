@@ -62,6 +62,19 @@ def test_what_was_learnt_goes_before_a_lead_of_votes() -> None:
     assert MCTSrContext(profile="tuned", prior=Prior(), lead=0.9).lead == 0.9
 
 
+def test_one_text_again_and_again_ends_the_search_whatever_was_learnt() -> None:
+    def texts(count: int) -> ScriptedChatModel:
+        """A model that samples, but has only so many ways to write its answer."""
+        ways = [f"It is{' clearly' * i} \\boxed{{5}}." for i in range(count)]
+        return ScriptedChatModel(replies=lambda call: ways[(call.rollout + call.sample) % count])
+
+    learnt = MCTSrContext(prior=Prior(), max_calls=19)
+    found = solve("How many?", texts(1), context=learnt)
+    assert (found.stop_reason, total_cost(found.usage)["calls"]) == ("decided", 4)
+    # Two texts show that it samples: how often they agree is told by what is believed
+    assert solve("How many?", texts(2), context=learnt).stop_reason != "decided"
+
+
 def test_confidence_ends_the_search() -> None:
     found = search(["5", "5", "6"], "5", confidence=0.8, max_calls=60)
     assert found.stop_reason == "confident"

@@ -36,7 +36,7 @@ EXPECTED = {
     "by_schema": '2 say {"count": 12, "item": "egg"}\n1 say {"count": 10, "item": "egg"}\n'
     "order: item='egg' count=12\n",
     "person": "the person's choice: 26\n",
-    "two_models": "Settled at call 6 of 10.\n",
+    "two_models": "Settled at call 6 of 10, by refining node 0, which said 50.\n",
 }
 BY_JOB = ("agent_tool", "batch_csv", "by_schema", "code_tests", "free_text", "person", "two_models")
 

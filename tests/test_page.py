@@ -90,7 +90,8 @@ def drawn(page: Any) -> int:
 
 
 def card(node_id: str) -> str:
-    return f".card[aria-label^='node {node_id},']"
+    # "node" is left out where signs leave no room for it
+    return f".card:is([aria-label*=', node {node_id},'], [aria-label*=', {node_id},'])"
 
 
 def focused(page: Any) -> str:
@@ -132,9 +133,8 @@ def test_the_slider_shows_the_search_as_it_was(opened: Open, settings: dict[str,
         page.locator("#slider").fill(str(event["index"]))
         best = event["best"]
         q = "–" if best["q"] is None else f"{best['q']:.1f}".replace("-", "−")
-        assert page.get_attribute(".card.best", "aria-label").startswith(
-            f"node {best['node']}, best, q {q},"
-        )
+        assert page.get_attribute(".card.best", "aria-label").endswith(f", best, q {q}")
+        assert page.locator(".card.best").locator(".id").inner_text().split()[2] == best["node"]
         assert drawn(page) == sum(
             node["rollout"] <= event["index"] for node in solution.tree.values()
         )
@@ -173,9 +173,9 @@ def test_what_was_merged_is_linked_and_its_further_lines_are_dotted(opened: Open
     for event in [one for one in events if one["type"] == "mctsr.rollout"]:
         page.locator("#slider").fill(str(event["index"]))
         told = page.get_attribute(card(event["node"]), "aria-label")
-        assert f"q {event['q']:.1f},".replace("-", "−") in told
+        assert told.endswith(f", q {event['q']:.1f}".replace("-", "−"))
         best = page.get_attribute(".card.best", "aria-label")
-        assert best.startswith(f"node {event['best']['node']}, best,")
+        assert f", node {event['best']['node']}, best," in best
 
 
 def test_values_of_other_rules_are_shown_as_they_were(opened: Open) -> None:
@@ -193,8 +193,8 @@ def test_values_of_other_rules_are_shown_as_they_were(opened: Open) -> None:
         assert len(cards) == len(tree)
         for shown in cards:
             label = shown.get_attribute("aria-label")
-            [node_id] = re.findall(r"^node (\d+)", label)
-            assert f"q {points(tree[node_id]['q'])},".replace("-", "−") in label
+            [node_id] = re.findall(r", node (\d+),", label)
+            assert label.endswith(f", q {points(tree[node_id]['q'])}".replace("-", "−"))
 
 
 def test_the_replay_runs_to_its_end(opened: Open) -> None:
@@ -211,10 +211,10 @@ def test_the_keyboard_is_enough(opened: Open) -> None:
     best = solution.tree[str(solution.best)]
     page.focus("#plane")
     page.keyboard.press("Home")
-    assert focused(page).startswith("node 0,")
+    assert ", node 0," in focused(page)
     page.keyboard.press("ArrowRight")
     child = solution.tree["0"]["children"][0]
-    assert focused(page).startswith(f"node {child},")
+    assert f", node {child}," in focused(page)
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
     assert page.locator(".card").count() == 1
@@ -223,13 +223,13 @@ def test_the_keyboard_is_enough(opened: Open) -> None:
     page.keyboard.press("Enter")
     assert drawn(page) == len(solution.tree)
     page.keyboard.press("End")
-    assert focused(page).startswith(f"node {best['id']}, best")
+    assert f", node {best['id']}, best," in focused(page)
     first, second, *_ = next(n["children"] for n in solution.tree.values() if n["children"][1:])
     page.click(card(first))
     page.keyboard.press("ArrowDown")
-    assert focused(page).startswith(f"node {second},")
+    assert f", node {second}," in focused(page)
     page.keyboard.press("ArrowUp")
-    assert focused(page).startswith(f"node {first},")
+    assert f", node {first}," in focused(page)
     page.click("#tab-how")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
@@ -257,8 +257,10 @@ def test_the_tables_show_rollouts_votes_and_cost(opened: Open) -> None:
     page.locator("#slider").fill("8")
     page.click("#tab-answers")
     # \frac{1}{2} and 0.5 of the draft and the rollouts 1 and 2 are one class; 3 has failed
-    assert page.locator("#answers .bar").nth(0).inner_text() == "3"
-    assert page.locator("#answers tbody tr").count() == 6
+    votes = page.locator("#answers .bar").all_inner_texts()
+    letters = page.locator("#answers .bare .letter").all_inner_texts()
+    assert letters == sorted(letters)
+    assert sorted(votes) == ["1", "1", "1", "1", "1", "3"]
     page.click("#tab-cost")
     total = page.locator("#cost tr.total").inner_text().split("\t")
     assert total[1] == str(sum(cost["calls"] for cost in solution.usage.values()))
@@ -346,7 +348,7 @@ def test_a_phone_needs_no_sideways_scroll(opened: Open, texts: list[str]) -> Non
 def test_a_search_that_found_little_can_be_looked_at(opened: Open, nodes: int) -> None:
     solution = asdict(grown(["It is \\boxed{24}."], 1))
     if nodes == 0:
-        solution |= {"tree": {}, "best": None, "final_answer": None, "rollouts": 0}
+        solution |= {"tree": {}, "best": None, "answer": None, "final_answer": None, "rollouts": 0}
         what = {"rollout": 0, "node": None, "role": "draft", "code": "empty", "message": "no text"}
         solution |= {"failures": [what], "stop_reason": "failed", "choice": None}
     page = opened(render_html(solution))
@@ -354,7 +356,7 @@ def test_a_search_that_found_little_can_be_looked_at(opened: Open, nodes: int) -
     if nodes == 0:
         assert page.inner_text("#how").startswith("No answer was found.")
         assert "no text" in page.inner_text("#how")
-        assert "too many rollouts failed" in page.inner_text("#says")
+        assert "no first draft could be used" in page.inner_text("#says")
     for tab in ("rollouts", "answers", "cost"):
         page.click(f"#tab-{tab}")
 
@@ -366,7 +368,7 @@ def test_what_people_did_and_what_was_never_judged_is_shown(opened: Open) -> Non
     done = {"action": "prune", "by": "<b>Ann</b>", "at": "2026-11-22T18:00:00Z"}
     tree["3"] |= {"pruned": True, "steering": [done]}
     page = opened(render_html(solution))
-    assert page.get_attribute(card("2"), "aria-label").startswith("node 2, q –,")
+    assert page.get_attribute(card("2"), "aria-label").endswith(", node 2, repeat, q –")
     page.click(card("2"))
     assert "mean\n–" in page.inner_text("#node .figures").lower()
     page.click(card("3"))
@@ -393,6 +395,8 @@ def test_formulas_that_take_long_do_not_hold_the_page(
         page.click(card(node))
         assert page.inner_text("#node h2").startswith(f"Node {node}")
     # Some are drawn as they are seen, and none of the many that are not
+    if drawn:
+        page.wait_for_selector("#node .answer .katex", state="attached")
     page.wait_for_timeout(1500)
     shown = page.locator("#node .answer .katex").count()
     assert (0 < shown < 60) if drawn else shown == 0

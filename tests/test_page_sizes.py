@@ -165,7 +165,7 @@ def test_drafts_that_say_the_same_are_one_card(opened: Open) -> None:
     assert page.locator(".card").count() == 3
     assert drawn(page) == 12
     folds = page.locator(".card.fold").all_inner_texts()
-    assert [" ".join(fold.split()) for fold in folds] == ["A 96 8 nodes +8", "B 90 3 nodes +3"]
+    assert [" ".join(fold.split()) for fold in folds] == ["A 96 +8 8 nodes", "B 90 +3 3 nodes"]
     page.locator(".card.fold").nth(1).click()
     assert page.locator(".card").count() == 5
     page.keyboard.press("Tab")
@@ -238,6 +238,31 @@ def test_every_control_has_a_name_and_is_large_enough(opened: Open, width: int) 
         assert page.evaluate(script) == [], tab
     assert page.locator("h1").count() == 1
     assert page.locator("h1").text_content().endswith("MCTSr")
+
+
+@pytest.mark.parametrize("width", [1360, 390])
+@pytest.mark.parametrize("nodes", [1, 14, 76])
+def test_what_is_named_says_what_it_shows(opened: Open, nodes: int, width: int) -> None:
+    """WCAG 2.5.3: who speaks to the page says what is seen. Only letters and digits count."""
+    solution = recorded(grown([*ANSWERS[1:], "96", "96"], nodes))
+    solution.tree["0"] |= {"pruned": True, "truncated": True}
+    page = opened(solution.to_html(), viewport={"width": width, "height": 844})
+    script = """() => [...document.querySelectorAll("[aria-label]")].flatMap((one) => {
+        const role = one.getAttribute("role") ?? one.localName;
+        const isNamed = /^(button|select|summary|a|tab|treeitem)$/.test(role);
+        if (!isNamed || !one.checkVisibility()) return [];
+        const bare = (text) => text.toLowerCase().replace(/[^\\p{L}\\p{N}]+/gu, "");
+        const named = bare(one.getAttribute("aria-label"));
+        const shown = bare(one.localName === "select" ? "" : one.innerText);
+        return named.includes(shown) ? [] : [`${one.innerText} is named ${one.ariaLabel}`];
+    })"""
+    page.click("#as-tree")
+    for tab in ("how", "node", "answers", "rollouts", "cost"):
+        page.click(f"#tab-{tab}")
+        assert page.evaluate(script) == [], tab
+    for control in ("#expand", "#zoom-in", "#fit", "#zoom-in"):
+        page.click(control)
+        assert page.evaluate(script) == [], control
 
 
 def test_one_is_told_of_a_frame_that_escape_is_meant_to_close(opened: Open) -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from mctsr_graph import MCTSrContext, ScriptedChatModel, solve
 from mctsr_graph.cli.main import app
 from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.text.figures import percent
 from mctsr_graph.viewers.html import render_html, render_pair
 from mctsr_graph.viewers.pair import differing, lanes, parting, shared_classes
 
@@ -132,6 +133,16 @@ def test_hostile_texts_can_be_compared(opened: Open) -> None:
         if page.locator("#node .picks").count():
             page.click("#node .picks >> text='What it changed'")
     assert page.evaluate("[window.pwned, document.scripts.length]") == [None, 2]
+
+
+def test_the_chart_ends_where_the_verdict_does(opened: Open) -> None:
+    """While a large tree grows nobody weighs its chances; at its end they are weighed."""
+    found = search()
+    rows = [{**row, "chance": row["chance"] if row["index"] == 0 else None} for row in found.record]
+    page = opened(render_html({**asdict(found), "record": rows}))
+    told = page.get_attribute(".chart", "aria-label")
+    assert told.endswith(f", {percent(found.confidence)} at the end")
+    assert page.get_attribute("#line", "d").count("h0") == 2  # a point without neighbours
 
 
 def test_a_node_tells_what_its_rollout_has_cost(opened: Open) -> None:

@@ -19,7 +19,7 @@ from mctsr_graph import ConfigError, MCTSrContext, __version__
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+ALL = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 MOST_WORDS = 30
 _LINK = re.compile(r"!?\[((?:[^\]`]|`[^`]*`)*)\]\(([^)\s]*)\)")
 
@@ -50,7 +50,7 @@ def test_a_long_sentence_is_found_and_a_short_one_is_not() -> None:
     assert found == [32, 2, 2]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
 def test_no_sentence_is_long(path: Path) -> None:
     said = [one for block in blocks(path.read_text("utf-8")) for one in sentences(block)]
     assert [one for one in said if words(one) > MOST_WORDS] == []
@@ -70,7 +70,7 @@ def anchors(page: str) -> set[str]:
     return named
 
 
-@pytest.mark.parametrize("path", LINKED, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
 def test_a_link_leads_to_a_file_and_to_a_heading_in_it(path: Path) -> None:
     page = re.sub(r"^ *(`{3,}).*?^ *\1", "", path.read_text("utf-8"), flags=re.S | re.M)
     for _, link in _LINK.findall(page):

@@ -149,7 +149,7 @@ def test_a_judge_of_points_says_how_likely_it_prefers_the_text() -> None:
         "No final answer is stated. The judge prefers this one to all others with a chance of "
         "97 % (next: 3 %); that is no chance to be right.",
         "Clear: 97 % to 3 %. Chosen by the highest q, 35.0: judged 60.0 on average, others 10.0.",
-        "It is the first draft. Settled at call 2 of 6.",
+        "It is the first draft. Settled at call 2 of 6, by a draft.",
     ]
     assert str(found).startswith("A tale of a cat.\n\nNo final answer")
     page = data_of(found.to_dict())
@@ -167,19 +167,20 @@ def test_where_final_answers_are_stated_confidence_is_of_being_right(
 
 def comparing(seed: int) -> tuple[ScriptedChatModel, dict[str, float]]:
     """A model whose texts have a worth, and whose judge sees it through noise and likes place A."""
-    rng, worth = random.Random(seed), dict[str, float]()
-
-    def text(value: float) -> str:
-        worth[f"Tale {len(worth)} of {seed}."] = value
-        return list(worth)[-1]
+    worth: dict[str, float] = {}
 
     def reply(call: ScriptedCall) -> str:
+        # Calls may be made at once, in any order: so each draws for itself
+        rng = random.Random(f"{seed}/{call.role}/{call.rollout}/{call.sample}/{call.attempt}")
         asked = "\n".join(str(message.content) for message in call.messages)
         named = re.findall(r"Tale \d+ of \d+\.", asked)
+        text = f"Tale {call.rollout}{call.sample:02} of {seed}."
         if call.role == "draft":
-            return text(rng.gauss(0, 1))
+            worth[text] = rng.gauss(0, 1)
+            return text
         if call.role == "refine":
-            return text(0.7 * worth[named[0]] + rng.gauss(0.15, 0.8))
+            worth[text] = 0.7 * worth[named[0]] + rng.gauss(0.15, 0.8)
+            return text
         if call.role == "critique":
             return "Too short."
         ahead = worth[named[0]] - worth[named[1]] + rng.gauss(0.3, 0.5)
@@ -207,6 +208,29 @@ def test_a_judge_that_compares_picks_a_better_text_than_the_first_draft() -> Non
         )
     assert better >= 8
     assert gained > by_q  # what won against strong ones, not what won most often
+
+
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("judge", ["self", "pairwise"])
+@pytest.mark.parametrize("most", [3, 7, 8, 11, 15, 35])
+def test_no_text_is_written_that_nothing_is_left_to_judge(
+    most: int, judge: str, width: int
+) -> None:
+    model, _ = comparing(0)
+    told = model.replies
+
+    def reply(call: ScriptedCall) -> str:
+        return "Score: 30" if judge == "self" and call.role == "evaluate" else told(call)
+
+    context = MCTSrContext(max_calls=most, judge=judge, width=width)
+    model = ScriptedChatModel(replies=reply)
+    found = solve("Write a tale.", model, context=context, final_answer=False)
+    assert len(model.calls) <= most
+    assert found.stop_reason == "max_calls"
+    unjudged = {node["id"] for node in found.tree.values() if not node["rewards"]}
+    assert unjudged <= {"0", "1"}  # the first two are written before anything else
+    if most > 7:
+        assert unjudged == set()
 
 
 def test_an_agent_is_told_what_the_chance_is_of() -> None:

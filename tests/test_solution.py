@@ -88,10 +88,11 @@ def test_a_dict_of_something_else_is_refused(
 
 
 def test_reasons_to_stop_are_told_in_words() -> None:
-    assert stopped_in_words("agreed") == (
+    assert stopped_in_words({"stop_reason": "agreed"}) == (
         "Stopped (agreed): the first independent answers all say the same."
     )
-    assert stopped_in_words("mine") == "Stopped (mine)."  # by a strategy of somebody's own
+    mine = {"stop_reason": "mine"}  # by a strategy of somebody's own
+    assert stopped_in_words(mine) == "Stopped (mine)."
     assert all(one.advice for one in STOP_REASONS.values())
 
 

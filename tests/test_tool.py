@@ -173,7 +173,7 @@ async def test_a_failed_search_is_a_message_that_the_agent_can_react_to(
         output = await agent.ainvoke(given) if way == "async" else agent.invoke(given)
     message = results(output)["call_0"]
     assert message.status == "error"
-    assert "The search failed: the search gave up after 6 rollouts" in message.content
+    assert "The search failed: the search gave up: 5 of 6 rollouts failed" in message.content
     assert "not to be relied on:\nFinal answer: 1" in message.content
     assert output["messages"][-1].content == "Done."
     assert [record.exc_info is not None for record in caplog.records] == [True]

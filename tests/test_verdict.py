@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
+from mctsr_graph import MCTSrContext, ScriptedChatModel, SearchFailedError, Solution, solve
 from mctsr_graph.calls.usage import no_cost
 from mctsr_graph.models.scripted import ScriptedCall
+from mctsr_graph.strategies import PaperStrategy
 from mctsr_graph.text.figures import percent, points
 from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.tree.tree import Tree, add_child, merge, new_node
@@ -43,7 +44,8 @@ TREE = tree_of(
 
 
 def row(index: int, leader: str, calls: int) -> dict[str, Any]:
-    return {"index": index, "leader": leader, "calls": calls, "chance": 0.4}
+    node = {"node": str(index), "leader": leader}  # that of the rollout
+    return {"index": index, **node, "calls": calls, "chance": 0.4}
 
 
 def found(*classes: tuple[str, list[str], int, float], **more: Any) -> dict[str, Any]:
@@ -85,7 +87,8 @@ def test_a_verdict_tells_what_a_reader_asks() -> None:
             "rule": "weighted",
         },
         **{"runner_up": "4", "runner_up_chance": 0.15, "runner_up_nodes": 2},
-        **{"first": "4", "first_agrees": False, "settled": 10, "calls": 35, "tokens": 12_345},
+        **{"first": "4", "first_agrees": False, "settled": 10, "settled_by": "3"},
+        **{"calls": 35, "tokens": 12_345},
         "calls_for": {"draft": 35},
         **{"unmetered_calls": 0, "seconds": 12.3, "cost": 0.0125, "rollouts": 4, "is_over": True},
     }
@@ -96,9 +99,9 @@ def test_a_verdict_tells_what_a_reader_asks() -> None:
         "why": "Chosen by votes, refinements and rewards: stated by 2 of 3 independent answers and "
         "1 of 2 refinements; judged 50.0 on average, others -10.0.",
         "draft": "A single draft said 4.",
-        "settled": "Settled at call 10 of 35.",
+        "settled": "Settled at call 10 of 35, by a draft.",
         "cost": "Cost: 35 calls in 4 rollouts, 12,345 tokens, 12.3 s, price 0.0125.",
-        "stopped": stopped_in_words("max_calls"),
+        "stopped": stopped_in_words({"stop_reason": "max_calls"}),
     }
     assert [*says] == ["likely", "close", "why", "draft", "settled", "cost", "stopped"]
 
@@ -120,8 +123,63 @@ def test_an_answer_that_is_likelier_is_not_called_the_next() -> None:
 
 def test_a_search_that_failed_says_so() -> None:
     for best in ("1", None):
-        verdict = verdict_of(found((*FIVE, 0.5), best=best, stop_reason="failed"))
+        verdict = verdict_of(found((*FIVE, 0.5), best=best, stop_reason="failed", record=[]))
         assert verdict["says"]["stopped"] == "Stopped (failed): too many rollouts failed."
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        ("draft", "no first draft could be used"),
+        ("evaluate", "no first draft could be judged"),
+        ("refine", "5 of 5 rollouts failed"),
+    ],
+)
+def test_what_has_failed_is_named(role: str, words: str) -> None:
+    def silent(call: ScriptedCall) -> str:
+        return "" if call.role == role else keyed_reply(call)
+
+    context = MCTSrContext(profile="paper", max_rollouts=9, max_retries=0)
+    with pytest.raises(SearchFailedError, match=f"the search gave up: {words}; the last") as told:
+        solve("?", ScriptedChatModel(replies=silent), context=context)
+    assert told.value.solution.summary().endswith(f"Stopped (failed): {words}.")
+
+
+def test_an_error_that_ends_a_search_is_no_failed_rollout() -> None:
+    """It is raised by a strategy's own code, not by a call."""
+
+    class Broken(PaperStrategy):
+        def choose(self, tree: Tree, context: MCTSrContext) -> str | None:
+            if len(tree) > 2:
+                raise ZeroDivisionError
+            return super().choose(tree, context)
+
+    context = MCTSrContext(profile="paper", max_rollouts=9)
+    with pytest.raises(SearchFailedError, match="ended after 1 rollouts by ZeroDiv") as told:
+        solve("?", ScriptedChatModel(replies=keyed_reply), context=context, strategy=Broken())
+    assert told.value.solution.summary().endswith("Stopped (failed): an error ended it.")
+
+
+@pytest.mark.parametrize(
+    ("parent", "merged", "words"),
+    [
+        (None, None, "by a draft"),
+        ("1", None, "by refining node 1"),
+        ("0", None, "by refining node 0, which said 4"),
+        ("0", ["0", "1"], "by merging nodes 0 and 1"),
+    ],
+)
+def test_what_has_settled_it_is_told(
+    parent: str | None, merged: list[str] | None, words: str
+) -> None:
+    made = {**TREE["3"], "parent": parent, **({"parents": merged} if merged else {})}
+    says = verdict_of(found((*FIVE, 0.5), tree={**TREE, "3": made}))["says"]
+    assert says["settled"] == f"Settled at call 10 of 35, {words}."
+    # Not by a node that says another thing, or that was there before
+    rows = [row(0, "0", 1), {**row(3, "1", 10), "node": "4"}, row(4, "1", 35)]
+    assert verdict_of(found((*FIVE, 0.5), record=rows))["says"]["settled"].endswith("of 35.")
+    rows[1] = {**row(4, "1", 10), "node": "3"}
+    assert verdict_of(found((*FIVE, 0.5), record=rows))["says"]["settled"].endswith("of 35.")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +191,7 @@ def test_a_search_that_failed_says_so() -> None:
         ((3, 0.58), (2, 0.4), "close", "Close: 3 nodes to 2."),
         ((3, 0.3), (2, 0.11), "close", "Close: 3 nodes to 2."),
         ((3, 0.45), (1, 0.1), "unsure", "Ahead, but not likely: 3 nodes to 1."),
-        ((1, 0.2), (4, 0.5), "behind", "Another answer is likelier: 1 node to 4."),
+        ((1, 0.2), (4, 0.5), "behind", "Another answer is likelier: 4 nodes to 1 of this one."),
     ],
 )
 def test_how_close_it_is_goes_by_chances_and_nodes(
@@ -157,7 +215,7 @@ def test_what_is_not_known_is_said_or_left_out() -> None:
     )
     under_way = verdict_of(found(choice=None, stop_reason=None))
     assert under_way["says"]["likely"] == "5, 40 % likely."  # as the last row says
-    assert under_way["says"]["settled"] == "It leads since call 10 of 35."
+    assert under_way["says"]["settled"] == "It leads since call 10 of 35, by a draft."
     assert {"close", "why"}.isdisjoint(under_way["says"])
     nothing = verdict_of(found(best=None, tree={}, choice=None, record=[]))
     assert [*nothing["says"]] == ["likely", "cost", "stopped"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, solve
+from mctsr_graph import MCTSrContext, ScriptedChatModel, Solution, asolve, solve
 from mctsr_graph.calls.usage import no_cost
 from mctsr_graph.cli.doing import hearing
 from mctsr_graph.cli.streams import SafeConsole
 from mctsr_graph.cli.terminal import cost_table, show
 from mctsr_graph.cli.watch import answer_first, line, place, progress
+from mctsr_graph.models.scripted import ScriptedCall
 
 from .conftest import keyed_reply
 from .test_golden import PROBLEM, reply
@@ -121,9 +123,12 @@ class Narrow(SafeConsole):
 def test_a_narrow_terminal_shows_the_counts_that_matter(columns: int, names: list[str]) -> None:
     large = {**no_cost(), "calls": 999, "input_tokens": 9_999_999, "output_tokens": 999_999}
     usage: Any = {role: large for role in ("draft", "critique", "refine", "evaluate")}
+    given = {**usage, "merge": no_cost()}
     out = Narrow(columns)
-    table = cost_table(usage, out)
+    table = cost_table(given, out)
     assert [column.header for column in table.columns] == names
+    assert [*table.columns[0].cells] == [*usage, "total"]  # and none that was never asked
+    assert [*table.columns[1].cells] == ["999"] * 4 + ["3,996"]
     out.print(table)
     rows = re.sub("\x1b\\[[0-9;]*m", "", out.file.getvalue()).splitlines()
     assert len(rows) >= 6
@@ -158,3 +163,36 @@ def test_a_bar_names_what_is_asked_for_and_the_best_so_far() -> None:
         on_event(EVENT)
         solve("How many?", model, context=context.model_copy(update={"max_calls": 2}))
     assert "drafting; best 26, 58 % likely; call 12 of 35" in screen.getvalue()
+
+
+def test_of_several_calls_at_once_is_told_how_many_are_done() -> None:
+    def reply(call: ScriptedCall) -> str:
+        if call.role == "evaluate" and call.rollout == 1 and call.sample == 1:
+            raise OSError("no connection")  # is done, too
+        return keyed_reply(call)
+
+    told: list[str] = []
+    model = ScriptedChatModel(replies=reply, latency=0.01)
+    context = MCTSrContext(profile="paper", max_rollouts=1, reward_samples=3, max_attempts=1)
+    with hearing(told.append):
+        asyncio.run(asolve("How many?", model, context=context))
+    judging = ["judging", "judging 0 of 2", "judging 0 of 3", "judging 1 of 3", "judging 2 of 3"]
+    assert told[:8] == ["drafting", *judging, "criticising", "refining"]
+    assert told[8:12] == ["judging", *(f"judging 0 of {begun}" for begun in range(2, 5))]
+    assert told[-1] == "judging 3 of 4"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_terminal_breaks_no_word_of_a_verdict(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = MCTSrContext(profile="paper", max_rollouts=4)
+    found = solve(PROBLEM, ScriptedChatModel(replies=reply), context=context)
+    out = Narrow(columns)
+    monkeypatch.setattr("mctsr_graph.cli.terminal.stdout", lambda: out)
+    show(found, False, False)
+    told = re.sub("\x1b\\[[0-9;]*m", "", out.file.getvalue())
+    shown = told.partition("Final answer: ")[2].splitlines()
+    assert max(len(row.rstrip()) for row in shown) <= columns
+    for words in found.verdict["says"].values():
+        assert words in " ".join(told.split())

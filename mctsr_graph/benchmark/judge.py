@@ -34,7 +34,8 @@ def judge_of(results: Sequence[Outcome]) -> Judge | None:
     clusters: tuple[list[str], list[str]] = ([], [])
     won, pairs = [], []
     for result in results:
-        good, bad = result.judged
+        good = result.rewards[: result.right_rewards]
+        bad = result.rewards[result.right_rewards :]
         right.extend(good)
         wrong.extend(bad)
         clusters[0].extend([result.id] * len(good))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple, cast
 
@@ -33,8 +32,7 @@ class Key(NamedTuple):
         return self.method not in SIMPLE_METHODS
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A method at a budget on one problem with one seed. Right is right; all else is not."""
 
     id: str
@@ -64,8 +62,10 @@ class Outcome:
     """Refinements of a right attempt ..."""
     broken: int
     """... of which so many were not right."""
-    judged: Judged
-    """Mean rewards of the attempts with rewards, points."""
+    rewards: array[float]
+    """Mean rewards of the attempts with rewards, points; in an array, as there may be millions."""
+    right_rewards: int
+    """So many of them, the first, are of right attempts."""
     spent: tuple[float, ...]
     """The counts of `cost` in its order: a tenth of what a dict takes."""
     seconds: float | None
@@ -92,18 +92,11 @@ class Outcome:
         return int(self.spent[_INPUT] + self.spent[_OUTPUT])
 
 
-class Judged(NamedTuple):
-    """Mean rewards of answers, points: in arrays, since there may be millions."""
-
-    right: array[float]
-    wrong: array[float]
-
-
 _NAMES = tuple(no_cost())
 CALLS, _UNMETERED, _INPUT, _OUTPUT = (
     _NAMES.index(name) for name in ("calls", "unmetered_calls", "input_tokens", "output_tokens")
 )
-_UNJUDGED = Judged(array("d"), array("d"))
+_NO_REWARDS = array("d")
 
 
 class Samples(NamedTuple):
@@ -129,9 +122,14 @@ def default_key(method: str, rollouts: int) -> Key:
     return Key(method, "calls" if method in SIMPLE_METHODS else "rollouts", rollouts, None)
 
 
-def outcomes(line: Line, keys: Sequence[Key]) -> Iterator[Outcome]:
-    """Yield one outcome for each of `keys`; a point that the line lacks has failed."""
-    points, known = points_of(line), dict[str, _Known]()
+def outcomes(
+    line: Line, keys: Sequence[Key], points: Mapping[Key, Point] | None = None
+) -> Iterator[Outcome]:
+    """Yield one outcome for each of `keys`; a point that the line lacks has failed.
+
+    `points` are those of the line, where they have been read before.
+    """
+    points, known = points_of(line) if points is None else points, dict[str, _Known]()
     for key in keys:
         method, point = line["methods"].get(key.method), points.get(key)
         measured = key.budget != "tokens" or _tells_tokens(line, key, point)
@@ -172,17 +170,20 @@ def samples(line: Line, method: str) -> Samples:
     return Samples(line["id"], line["seed"], len(verdicts), verdicts.count("right"), first)
 
 
-def judged(attempts: Sequence[Attempt], visits: Sequence[int]) -> Judged:
-    """Mean of the first `visits` rewards of each attempt that had any."""
+def mean_rewards(attempts: Sequence[Attempt], visits: Sequence[int]) -> tuple[array[float], int]:
+    """Mean of the first `visits` rewards of each attempt that had any; how many are of right ones.
+
+    Those of right attempts come first.
+    """
     if not any(visits):
-        return _UNJUDGED
-    found = Judged(array("d"), array("d"))
+        return _NO_REWARDS, 0
+    right, wrong = list[float](), list[float]()
     for attempt, count in zip(attempts, visits, strict=True):
         if count and not attempt["dummy"]:
-            kind = found.right if is_right(attempt) else found.wrong
             rewards = attempt["rewards"]
+            kind = right if is_right(attempt) else wrong
             kind.append(rewards[0] if count == 1 else fmean(rewards[:count]))
-    return found
+    return array("d", right + wrong), len(right)
 
 
 def is_right(attempt: Attempt) -> bool:
@@ -227,6 +228,7 @@ def _outcome(
     tries = [(before, after) for place, before, after in known.refined if place < count]
     fixes = [after for before, after in tries if not before]
     keeps = [after for before, after in tries if before]
+    rewards, right_rewards = mean_rewards(method["attempts"][:count], point["visits"])
     return Outcome(
         id=line["id"],
         seed=line["seed"],
@@ -243,7 +245,8 @@ def _outcome(
         fixed=fixes.count(True),
         refined_right=len(keeps),
         broken=keeps.count(False),
-        judged=judged(method["attempts"][:count], point["visits"]),
+        rewards=rewards,
+        right_rewards=right_rewards,
         spent=_spent([point["cost"]]),
         seconds=point["seconds"],
         capped=point["capped"],
@@ -283,7 +286,8 @@ def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
         fixed=0,
         refined_right=0,
         broken=0,
-        judged=_UNJUDGED,
+        rewards=_NO_REWARDS,
+        right_rewards=0,
         spent=_spent([attempt["cost"] for attempt in attempts]),
         seconds=None,
         capped=False,

@@ -22,6 +22,7 @@ from mctsr_graph.settings.prices import Price
 from mctsr_graph.strategies.choose import explain
 from mctsr_graph.strategies.strategy import strategy_of
 from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.stop_reasons import why_failed
 from mctsr_graph.tree.tree import Tree
 
 from .ledger import Ledger
@@ -230,4 +231,4 @@ def _error(values: dict[str, Any]) -> str | None:
         return None
     lost = values["failures"][-1:]
     why = f"; the last failure was {lost[0]['role']}: {lost[0]['message']}" if lost else ""
-    return f"the search gave up after {values['rollouts']} rollouts{why}"
+    return f"the search gave up: {why_failed(values)}{why}"

@@ -273,7 +273,7 @@ class Asker:
     ) -> AIMessage:
         """The model's reply, or the one that the journal holds."""
         settings = self._settings(request, attempt, limit)
-        is_long = any(len(message.content) > LONG for message in messages)
+        is_long = any([len(message.content) > LONG for message in messages])
         prepare = partial(self._prepared, request, messages)
         messages = await way.call(prepare) if is_long else prepare()
         schema = self._schema(request)

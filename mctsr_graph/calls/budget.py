@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from mctsr_graph.calls.usage import Cost, Usage, sum_costs, total_cost
+from mctsr_graph.calls.usage import Cost, Usage, sum_costs, tokens, total_cost
 from mctsr_graph.errors import ReplyError
 from mctsr_graph.settings.context import MCTSrContext
 
@@ -151,5 +151,4 @@ def spent_budget(context: MCTSrContext, spent: Cost, seconds: float) -> str | No
 
 def _used(cost: Cost) -> dict[str, float]:
     """What a cost takes of each budget."""
-    tokens = cost["input_tokens"] + cost["output_tokens"]
-    return {"max_calls": cost["calls"], "max_tokens": tokens, "max_cost": cost["price"]}
+    return {"max_calls": cost["calls"], "max_tokens": tokens(cost), "max_cost": cost["price"]}

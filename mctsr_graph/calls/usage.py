@@ -44,19 +44,22 @@ Usage = dict[str, Cost]
 """Cost by role, and of merges, where there are any, as "merge"."""
 
 
+_NOTHING = Cost(
+    calls=0,
+    input_tokens=0,
+    cached_tokens=0,
+    cache_write_tokens=0,
+    output_tokens=0,
+    reasoning_tokens=0,
+    unmetered_calls=0,
+    price=0.0,
+    unpriced_calls=0,
+)
+
+
 def no_cost() -> Cost:
     """Return the cost of nothing."""
-    return Cost(
-        calls=0,
-        input_tokens=0,
-        cached_tokens=0,
-        cache_write_tokens=0,
-        output_tokens=0,
-        reasoning_tokens=0,
-        unmetered_calls=0,
-        price=0.0,
-        unpriced_calls=0,
-    )
+    return {**_NOTHING}
 
 
 def cost_of(told: Any, price: Price | None) -> Cost:
@@ -66,7 +69,7 @@ def cost_of(told: Any, price: Price | None) -> Cost:
         told: The `usage_metadata` of its reply. LangChain's cache adds that nothing was paid.
         price: What the model's tokens cost; None: not known.
     """
-    cost: Cost = {**no_cost(), "calls": 1}
+    cost: Cost = {**_NOTHING, "calls": 1}
     sent, received = _count(told, "input_tokens"), _count(told, "output_tokens")
     if sent is None or received is None:
         return {**cost, "unmetered_calls": 1, "unpriced_calls": 1}
@@ -118,7 +121,7 @@ def _count(told: Any, name: str) -> int | None:
 
 def sum_costs(costs: Iterable[Cost]) -> Cost:
     """Add costs up. Those that an earlier version has kept tell no price."""
-    total: Any = no_cost()
+    total: Any = {**_NOTHING}
     for cost in costs:
         for name in total:
             if name in cost:
@@ -132,7 +135,7 @@ def sum_costs(costs: Iterable[Cost]) -> Cost:
 
 def no_usage() -> Usage:
     """Return a usage with every role at nothing."""
-    return {role: no_cost() for role in ROLES}
+    return {role: {**_NOTHING} for role in ROLES}
 
 
 def add_usage(usages: Iterable[Mapping[str, Cost]]) -> Usage:
@@ -147,10 +150,9 @@ def total_cost(usage: Mapping[str, Cost]) -> Cost:
     return sum_costs(usage.values())
 
 
-def tokens(usage: Mapping[str, Cost]) -> int:
-    """Input and output tokens over all roles."""
-    total = total_cost(usage)
-    return total["input_tokens"] + total["output_tokens"]
+def tokens(cost: Cost) -> int:
+    """Input and output tokens."""
+    return cost["input_tokens"] + cost["output_tokens"]
 
 
 def price_told(usage: Mapping[str, Cost]) -> float | None:

@@ -58,6 +58,7 @@ def run_command(
         typer.Option(
             "--model",
             "-m",
+            metavar="NAME",
             help="As for `mctsr solve`, or py:FILE:NAME, or simulated:skill=0.4,auc=0.7. Given "
             "several times, each model makes a run of its own.",
         ),
@@ -89,7 +90,7 @@ def run_command(
     subjects: Annotated[str, typer.Option(help="Only these subjects, comma-separated.")] = "",
     seed: Annotated[str, typer.Option(help="One seed or several, comma-separated.")] = "0",
     max_reply_tokens: Annotated[
-        int | None, typer.Option(help="Tokens of each reply at most.")
+        int | None, typer.Option(metavar="N", help="Tokens of each reply at most.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -102,13 +103,16 @@ def run_command(
     max_failed: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Share of problems that the server may fail before the run stops."
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Share of problems that the server may fail before the run stops.",
         ),
     ] = 1.0,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Solve anew what the server has failed.")
     ] = False,
-    concurrency: Annotated[int, typer.Option(min=1, help="Problems at once.")] = 8,
+    concurrency: Annotated[int, typer.Option(min=1, metavar="N", help="Problems at once.")] = 8,
     engine: Annotated[str, typer.Option(help="local: this process. ray: a Ray cluster.")] = "local",
     ray_address: Annotated[
         str | None, typer.Option(help="Cluster of --engine ray; by default one of this machine.")

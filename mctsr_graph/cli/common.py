@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import textwrap
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,23 +35,33 @@ if TYPE_CHECKING:
     from mctsr_graph.run.stored import StoredSearch
 
 
-WORK_EXIT_CODES = """\b
-Exit codes:
-  0    it was done
-  1    a part of it failed, or the model could not be reached
-  2    a wrong argument, setting or model name, or a file that cannot be used
-  3    a package is missing
-  130  interrupted by Ctrl-C
-"""
+WORK_EXIT_CODES = {
+    "0": "it was done",
+    "1": "a part of it failed, or the model could not be reached",
+    "2": "a wrong argument, setting or model name, or a file that cannot be used",
+    "3": "a package is missing",
+    "130": "interrupted by Ctrl-C",
+}
 """Of commands that do not search for one answer."""
-EXIT_CODES = """\b
-Exit codes:
-  0    an answer was found
-  1    the search gave up, or the model could not be reached
-  2    a wrong argument, setting or model name, or a file that cannot be used
-  3    a package is missing
-  130  interrupted by Ctrl-C; 143 by SIGTERM
-"""
+EXIT_CODES = {
+    **WORK_EXIT_CODES,
+    "0": "an answer was found",
+    "1": "the search gave up, or the model could not be reached",
+    "130": "interrupted by Ctrl-C; 143 by SIGTERM",
+}
+HELP_WIDTH = min(shutil.get_terminal_size().columns, 80) - 2
+"""Columns of a help text. Typer's own are never less than 50, which a narrow terminal breaks."""
+
+
+def told_below(codes: Mapping[str, str]) -> str:
+    """Exit codes as the end of a help text, in lines that Typer leaves alone."""
+    told = [
+        textwrap.fill(
+            words, HELP_WIDTH - 2, initial_indent=f"  {code:<5}", subsequent_indent=" " * 7
+        )
+        for code, words in codes.items()
+    ]
+    return "\n".join(["\b", "Exit codes:", *told])
 
 
 def searches_in(file: Path, begins: str = "") -> list[StoredSearch]:

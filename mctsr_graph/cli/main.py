@@ -16,7 +16,15 @@ from mctsr_graph.calls.usage import ROLES
 from mctsr_graph.cli.arguments import parse_setting
 from mctsr_graph.cli.bench import bench_app
 from mctsr_graph.cli.bench_results import export_command
-from mctsr_graph.cli.common import EXIT_CODES, WORK_EXIT_CODES, chosen, explained, model_for
+from mctsr_graph.cli.common import (
+    EXIT_CODES,
+    HELP_WIDTH,
+    WORK_EXIT_CODES,
+    chosen,
+    explained,
+    model_for,
+    told_below,
+)
 from mctsr_graph.cli.doctor import doctor_command
 from mctsr_graph.cli.explain import settings_command
 from mctsr_graph.cli.kept import FileArgument, learn_command, list_command
@@ -62,12 +70,17 @@ from mctsr_graph.strategies.strategy import strategy_of
 
 app = typer.Typer(
     help="Let a chat model search for an answer (MCTS Self-Refine).",
-    epilog=EXIT_CODES,
+    epilog=told_below(EXIT_CODES),
+    context_settings={"terminal_width": HELP_WIDTH},
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
+ShowTreeOption = Annotated[bool, typer.Option("--show-tree", help="Print the tree too.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
+]
 LiveOption = Annotated[
     bool, typer.Option("--live", help="Redraw the tree as it grows, on a terminal.")
 ]
@@ -114,7 +127,7 @@ def solve_command(
     width: Annotated[int, typer.Option(help="Leaves expanded at once.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of selection and sampling.")] = 0,
     max_reply_tokens: Annotated[
-        int | None, typer.Option(help="Tokens of each reply at most.")
+        int | None, typer.Option(metavar="N", help="Tokens of each reply at most.")
     ] = None,
     prior: Annotated[
         Path | None,
@@ -125,10 +138,8 @@ def solve_command(
         Path | None,
         typer.Option(help="SQLite file to keep the search in; the same command goes on with it."),
     ] = None,
-    show_tree: Annotated[bool, typer.Option("--show-tree", help="Print the tree too.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
-    ] = False,
+    show_tree: ShowTreeOption = False,
+    as_json: JsonOption = False,
     live: LiveOption = False,
     page: PageOption = None,
     prices: Annotated[
@@ -210,10 +221,8 @@ def resume_command(
     max_cost: Annotated[
         float | None, typer.Option(help="Money at most, what was spent included.")
     ] = None,
-    show_tree: Annotated[bool, typer.Option("--show-tree", help="Print the tree too.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the solution, tree included, as one JSON object.")
-    ] = False,
+    show_tree: ShowTreeOption = False,
+    as_json: JsonOption = False,
     live: LiveOption = False,
     page: PageOption = None,
     judge_model: Annotated[str | None, typer.Option(help="As --model.")] = None,
@@ -337,6 +346,11 @@ def _problem(problem: str | None, file: Path | None) -> str:
     return problem
 
 
+def _first_line(command: Any) -> str:
+    """What a list of commands says of one. Typer would cut its docstring at a width."""
+    return str(command.__doc__).partition("\n")[0].rstrip(".")
+
+
 for _name, _command in (
     ("solve", solve_command),
     ("solve-many", many_command),
@@ -348,9 +362,13 @@ for _name, _command in (
     ("doctor", doctor_command),
     ("export", export_command),
 ):
-    _searches = _name in ("solve", "solve-many", "resume")
-    app.command(_name, epilog=EXIT_CODES if _searches else WORK_EXIT_CODES)(_command)
-for _group, _name in ((steer_app, "steer"), (bench_app, "bench")):
-    app.add_typer(_group, name=_name, epilog=WORK_EXIT_CODES)
+    _codes = EXIT_CODES if _name in ("solve", "solve-many", "resume") else WORK_EXIT_CODES
+    app.command(_name, epilog=told_below(_codes), short_help=_first_line(_command))(_command)
+for _group, _name, _does in (
+    (steer_app, "steer", "Step into a search that is kept and not running"),
+    (bench_app, "bench", "Measure methods against problems whose answers are known"),
+):
+    app.add_typer(_group, name=_name, epilog=told_below(WORK_EXIT_CODES), short_help=_does)
     for _info in _group.registered_commands:
-        _info.epilog = WORK_EXIT_CODES
+        _info.epilog = told_below(WORK_EXIT_CODES)
+        _info.short_help = _first_line(_info.callback)

@@ -21,6 +21,7 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.run.estimate import Estimate
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import SearchControl
+from mctsr_graph.text.figures import price_in_words
 from mctsr_graph.viewers.text import render_text
 
 
@@ -76,16 +77,24 @@ def show(solution: Solution, show_tree: bool, as_json: bool) -> None:
         out.print(f"\nFinal answer: {solution.final_answer or 'none stated'}")
     summary = solution.summary().split("\n")
     for line in summary[:-2]:
-        out.print(line)
+        _say(out, line)
     if show_tree:
         out.print("\nTree (id, final answer, q, rewards)")
         out.print(render_text(solution.tree, solution.best))
     out.print()
     out.print(cost_table(solution.usage, out))
     for line in summary[-2:]:  # cost, and why it has stopped
-        out.print(line)
+        _say(out, line)
     for failure in solution.failures:
-        out.print(f"Failed in rollout {failure['rollout']}: {failure['message']}")
+        _say(out, f"Failed in rollout {failure['rollout']}: {failure['message']}")
+
+
+def _say(out: SafeConsole, sentences: str) -> None:
+    """Print sentences: on a terminal in lines of whole words, elsewhere in one line."""
+    if out.is_terminal:
+        out.print(sentences, soft_wrap=False, width=out.room)
+    else:
+        out.print(sentences)
 
 
 def show_estimate(estimated: Estimate, as_json: bool) -> None:
@@ -95,8 +104,8 @@ def show_estimate(estimated: Estimate, as_json: bool) -> None:
         raw(json.dumps(estimated.to_json()) + "\n")
         return
     out.print(cost_table(estimated.usage, out))
-    out.print(f"At most {estimated.calls} calls, price {price_in_words(estimated.cost)}.")
-    out.print(estimated.assumptions)
+    _say(out, f"At most {estimated.calls} calls, price {price_in_words(estimated.cost)}.")
+    _say(out, estimated.assumptions)
 
 
 def check_page(file: Path | None) -> None:
@@ -123,7 +132,7 @@ def written(option: str, file: Path) -> Iterator[None]:
 
 
 def cost_table(usage: Usage, out: SafeConsole) -> Table:
-    """Calls, tokens and money by role; in a narrow terminal the counts that matter most."""
+    """Calls, tokens and money by role that was asked; in a narrow terminal what matters most."""
     kinds = {
         "calls": "calls",
         "input_tokens": "input tokens",
@@ -138,19 +147,15 @@ def cost_table(usage: Usage, out: SafeConsole) -> Table:
     table = Table("cost", *kinds.values(), *(["price"] if has_price else []))
     if is_narrow:
         table.box, table.pad_edge = None, False
-    for name, cost in [*usage.items(), ("total", total_cost(usage))]:
-        counts = [str(cost[kind]) for kind in kinds]  # type: ignore[literal-required]
+    asked = [(role, cost) for role, cost in usage.items() if cost["calls"]]
+    for name, cost in [*asked, ("total", total_cost(usage))]:
+        counts = [f"{cost[kind]:,}" for kind in kinds]  # type: ignore[literal-required]
         price = [price_in_words(price_told({name: cost}))] if has_price else []
         table.add_row(name, *counts, *price)
     return table
 
 
 _WIDE, _MIDDLING = 80, 56  # columns of a terminal for all counts of a cost, and for its price
-
-
-def price_in_words(price: float | None) -> str:
-    """A price to 6 decimals."""
-    return "unknown" if price is None else f"{price:.6f}".rstrip("0").rstrip(".")
 
 
 def show_interrupted(

@@ -128,7 +128,7 @@ def line(event: Event, context: MCTSrContext) -> str:
     if event["type"] == "mctsr.back":
         return f"the model answers again, after {event['seconds']:.0f} s"
     if event["type"] == "mctsr.stop":
-        return f"stopped: {event['stop_reason']}, {_best(event['best'])}"
+        return f"stopped: {event['stop_reason']}, {_best(event['best'], none='no answer')}"
     return f"{place(event, context)[1]}: {_done(event)}, {_best(event['best'])}"
 
 
@@ -149,9 +149,9 @@ def _done(event: RolloutEvent) -> str:
     return f"{event['task']}: {one_line(said, _LONGEST)}"
 
 
-def _best(best: Best | None, most: int = _LONGEST) -> str:
+def _best(best: Best | None, most: int = _LONGEST, none: str = "no answer yet") -> str:
     if best is None:
-        return "no answer yet"
+        return none
     said = f"best {one_line(best['final_answer'] or 'no final answer', most)}"
     if best["chance"] is not None:
         return f"{said}, {percent(best['chance'])} likely"

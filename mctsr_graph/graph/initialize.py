@@ -17,13 +17,12 @@ from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.state import MCTSrState, question_of
 from mctsr_graph.graph.step import Run
 from mctsr_graph.judges import cases_of
+from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.conclude import chosen
 from mctsr_graph.text.hostile import is_suspicious
 from mctsr_graph.tree.classes import classified
 from mctsr_graph.tree.copies import as_copy
-from mctsr_graph.tree.tree import Node, Tree, add_child, merge, new_node
-
-_NO_REPLY: list[Reply] = []
+from mctsr_graph.tree.tree import Tree, add_child, merge, new_node
 
 
 async def make_roots(
@@ -36,7 +35,6 @@ async def make_roots(
         `drafted` alone: a step that is gone on with is run anew, and would draft others.
     """
     context, strategy = run.context, services.spec.strategy(run.context)
-    reading = services.spec.reading
     wanted = strategy.roots(context)
     kept = [Reply(**reply) for reply in (fresh["drafted"] or {}).get("replies", [])]
     drafts = kept or await _drafts(services, wanted.drafts, fresh, run)
@@ -45,33 +43,16 @@ async def make_roots(
     answers = [*(reply.value for reply in written), *dummies]
     fresh["usage"] = add_usage([{"draft": reply.cost} for reply in drafts])
     fresh["seconds"] = max((reply.seconds for reply in drafts), default=0.0)
-    later = not strategy.wants_reward("draft")
+    judged: list[list[Reply]] = [[] for _ in answers]
     try:
-        judged = [_NO_REPLY] * len(answers)
-        if not later:
+        if strategy.wants_reward("draft"):
             judged = await _judged(services, answers, fresh, run)
     except GraphInterrupt:
         if kept or not drafts:
             raise
         replies = [asdict(reply) for reply in drafts]
         return {}, {"drafted": {"problem": question_of(fresh).key, "replies": replies}}
-    # The reply that a cache had first may be counted after those that came out of it
-    again = {reply.value for reply in written if reply.is_certain}
-    tree: Tree = {}
-    for i, (answer, own) in enumerate(zip(answers, judged, strict=True)):
-        earned = rewards(own)
-        if earned or later:
-            truncated = i < len(written) and written[i].truncated
-            is_dummy = i >= len(written)
-            stated = None if is_dummy else reading.of(answer)
-            root = _root(tree, answer, stated, earned, truncated, is_dummy)
-            if told := compared(own):
-                root["compared"] = told
-            if i < len(written) and answer in again:
-                root = as_copy(tree, root)
-            tree = merge(tree, [add_child(tree, root)])
-            tree = merge(tree, [classified(tree, root["id"], reading.comparing)])
-            tree = merge(tree, [strategy.backpropagate(tree, root["id"], context)])
+    tree = _planted(services, context, written, answers, judged)
     evaluations = [reply for own in judged for reply in own]
     usage = add_usage([fresh["usage"], *({"evaluate": r.cost} for r in evaluations)])
     seconds = fresh["seconds"] + max((r.seconds for r in evaluations), default=0.0)
@@ -108,21 +89,40 @@ async def _judged(
     return await services.judge(cases, services.asker(state, run, strict=True), run.way)
 
 
-def _root(
-    tree: Tree,
-    answer: str,
-    final_answer: str | None,
-    earned: list[float],
-    truncated: bool,
-    dummy: bool,
-) -> Node:
-    return new_node(
-        tree,
-        parent=None,
-        answer=answer,
-        final_answer=final_answer,
-        rewards=earned,
-        dummy=dummy,
-        truncated=truncated,
-        suspicious=is_suspicious(answer),
-    )
+def _planted(
+    services: Services,
+    context: MCTSrContext,
+    drafts: Sequence[Reply],
+    answers: Sequence[str],
+    judged: Sequence[Sequence[Reply]],
+) -> Tree:
+    """The tree of the first answers, which are the texts of `drafts` and then dummies.
+
+    One that its strategy has judged at once is left out where no reward was to be had.
+    """
+    strategy, reading = services.spec.strategy(context), services.spec.reading
+    # The reply that a cache had first may be counted after those that came out of it
+    again = {reply.value for reply in drafts if reply.is_certain}
+    tree: Tree = {}
+    for i, (answer, own) in enumerate(zip(answers, judged, strict=True)):
+        earned, dummy = rewards(own), i >= len(drafts)
+        if strategy.wants_reward("draft") and not earned:
+            continue
+        root = new_node(
+            tree,
+            parent=None,
+            answer=answer,
+            final_answer=None if dummy else reading.of(answer),
+            rewards=earned,
+            dummy=dummy,
+            truncated=not dummy and drafts[i].truncated,
+            suspicious=is_suspicious(answer),
+        )
+        if told := compared(own):
+            root["compared"] = told
+        if not dummy and answer in again:
+            root = as_copy(tree, root)
+        tree = merge(tree, [add_child(tree, root)])
+        tree = merge(tree, [classified(tree, root["id"], reading.comparing)])
+        tree = merge(tree, [strategy.backpropagate(tree, root["id"], context)])
+    return tree

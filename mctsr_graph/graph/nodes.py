@@ -92,7 +92,8 @@ class Nodes:
             return Command(goto="initialize")
         spec, context = self.services.spec, run.context
         strategy = spec.strategy(context)
-        search = seen_by(strategy, state, context, spec.bound_judge.reward_calls(context))
+        reward_calls = spec.bound_judge.reward_calls(context)
+        search = seen_by(strategy, state, context, reward_calls, spec.reading.is_text)
         reason = why_stop(strategy, state, search)
         leaves, reason = ([], reason) if reason else next_leaves(strategy, search)
         if not leaves:
@@ -124,7 +125,7 @@ class Nodes:
         idle, failed = state["idle_rollouts"], state["failed_rollouts"]
         leaves, patches = certain_alike(list(state["wave"].values())), []
         seconds, rows = state["seconds"] + longest(leaves), []
-        record = state.get("record") or []
+        record, is_heard = state.get("record") or [], run.is_heard
         spec, strategy = self.services.spec, self.services.spec.strategy(run.context)
         for leaf in leaves:
             node, patch = grow(tree, leaf, strategy, run.context, spec.reading)
@@ -138,7 +139,7 @@ class Nodes:
             improved = node is not None and node["id"] == best and not _is_repeated(node, leaf)
             idle = 0 if improved else idle + 1
             failed = failed + 1 if node is None else 0
-            if run.is_heard:
+            if is_heard:
                 run.emit(rollout_event(row, now, leaf["failures"]))
             await run.way.between(len(patches))
         tell_repeated(state["tree"], tree, run.emit)

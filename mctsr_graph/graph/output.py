@@ -1,7 +1,8 @@
 """What a search returns, described for whoever reads its JSON schema."""
 
 # Without postponed annotations, which LangGraph would evaluate anew for every graph
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
@@ -9,6 +10,7 @@ from typing_extensions import TypedDict
 from mctsr_graph.calls.usage import Cost, Usage
 from mctsr_graph.strategies.choose import AnswerClass, Choice
 from mctsr_graph.strategies.tuned.refining import RefiningBelief
+from mctsr_graph.tree.stop_reasons import stopped_in_words
 
 
 class Progress(TypedDict):
@@ -44,6 +46,11 @@ class MCTSrOutput(TypedDict):
     """The short answer that it states, or None."""
     mctsr: Report | None
     """All else, under a name that no other graph has; None until the search is over."""
+
+
+def no_answer(found: Mapping[str, Any]) -> str:
+    """What is said where none was found. `found` has the fields of a `Solution`."""
+    return f"No answer was found. {stopped_in_words(found)}"
 
 
 # Here, as strategies do without pydantic

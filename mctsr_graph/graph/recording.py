@@ -53,7 +53,7 @@ class Moment(NamedTuple):
         parent_rewards: Sequence[float] = (),
     ) -> Recorded:
         """A row about `node`, without what other nodes it has changed."""
-        leader, price = self.leader, price_told(self.usage)
+        leader, cost, price = self.leader, total_cost(self.usage), price_told(self.usage)
         return Recorded(
             index=index,
             task=task,
@@ -65,8 +65,8 @@ class Moment(NamedTuple):
             leader=leader,
             leader_q=self.tree[leader]["q"] if leader is not None else None,
             chance=self.chance_at_hand,
-            calls=total_cost(self.usage)["calls"],
-            tokens=tokens(self.usage),
+            calls=cost["calls"],
+            tokens=tokens(cost),
             seconds=round(self.seconds, 1),
             price=round(price, 6) if price is not None else None,
         )

@@ -20,14 +20,19 @@ from mctsr_graph.tree.tree import Node
 
 
 def seen_by(
-    strategy: Strategy, state: MCTSrState, context: MCTSrContext, reward_calls: int
+    strategy: Strategy,
+    state: MCTSrState,
+    context: MCTSrContext,
+    reward_calls: int,
+    is_text: bool = False,
 ) -> Search:
     """The search as a strategy sees it; its width is what the budgets leave room for."""
     done, calls_left = state["rollouts"], None
     if context.max_calls is not None:
         calls_left = context.max_calls - total_cost(state["usage"])["calls"]
     rng = random.Random(derive_seed(context.seed, "select", done))
-    search = Search(state["tree"], context, done, context.width, rng, reward_calls, calls_left)
+    told = (context, done, context.width, rng, reward_calls, calls_left, is_text)
+    search = Search(state["tree"], *told)
     return replace(search, width=min(context.width, strategy.rollouts_left(search)))
 
 

@@ -29,14 +29,22 @@ class Run:
     context: MCTSrContext
     emit: Callable[[Event], None]
     """Sends an event to `stream_mode="custom"`."""
-    is_heard: bool
-    """Whether somebody streams that; else what costs something need not be told."""
     way: Way
     """How to wait: blocking under `invoke`, awaiting under `ainvoke`."""
     place: str
     """The thread and the parent graphs' tasks that the run belongs to; "" without a thread."""
     gate: Gate
     """Lets as many calls run at once as the configuration says by `max_concurrency`."""
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody streams events; else what costs something need not be told.
+
+        Where nobody does, LangGraph gives a node a function that names nothing, so only returns,
+        and tells it by nothing else.
+        """
+        code = getattr(self.emit, "__code__", None)
+        return code is None or bool(code.co_names or code.co_freevars)
 
 
 Update = dict[str, Any] | Command[str]
@@ -58,7 +66,6 @@ class Step(Runnable[MCTSrState, Update]):
         self.default, self.spec = default, spec
         self._prepare = spec.load if spec.is_named else None
         self._step = self.name = body.__name__
-        self._has_weights = False
 
     def invoke(
         self, input: MCTSrState, config: RunnableConfig | None = None, **kwargs: Any
@@ -86,14 +93,14 @@ class Step(Runnable[MCTSrState, Update]):
     async def _whole(self, state: MCTSrState, way: Way, config: RunnableConfig | None) -> Update:
         """Run the body; the first of a run checks what it finds, each leaves a checksum."""
         run = self._run(way, config)
-        # What a checkpoint held; initialize forgets it
-        if self._step != "initialize" and _is_first(state, config):
-            thread = str((config or {}).get("configurable", {}).get("thread_id"))
-            check_search(state, thread, step=self._step)
-        if run.context.max_seconds is not None and not self._has_weights:
-            # Seconds are for the model's replies, and not for reading its weights
-            await way.call(self.spec.load_weights)
-            self._has_weights = True
+        begins = self._step == "initialize"
+        if begins or _is_first(state, config):
+            if not begins:  # what a checkpoint held, which initialize forgets
+                thread = str((config or {}).get("configurable", {}).get("thread_id"))
+                check_search(state, thread, step=self._step)
+            if run.context.max_seconds is not None:
+                # Seconds are for the model's replies, and not for reading its weights
+                await way.call(self.spec.load_weights)
         update = await self._body(state, run)
         if isinstance(update, Command):
             return replace(update, update=with_checksum(state, update.update or {}, self._step))
@@ -106,17 +113,7 @@ class Step(Runnable[MCTSrState, Update]):
         if info is None or "|" not in info.checkpoint_ns:  # else they are a parent graph's
             _check_configurable((config or {}).get("configurable", {}), context)
         limited, gate = capped(context, self._limits), Gate((config or {}).get("max_concurrency"))
-        emit = runtime.stream_writer
-        return Run(limited, emit, _does_something(emit), way, _place(info), gate)
-
-
-def _does_something(function: Any) -> bool:
-    """Whether a function can have an effect: one that names nothing only returns.
-
-    LangGraph gives a node such a one where nobody streams "custom", and tells it by nothing else.
-    """
-    code = getattr(function, "__code__", None)
-    return code is None or bool(code.co_names or code.co_freevars)
+        return Run(limited, runtime.stream_writer, way, _place(info), gate)
 
 
 def _is_first(state: MCTSrState, config: RunnableConfig | None) -> bool:

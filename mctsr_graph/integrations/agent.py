@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
@@ -20,7 +21,7 @@ from mctsr_graph.calls.request import Model
 from mctsr_graph.calls.usage import Usage, total_cost
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.graph import create_mctsr
-from mctsr_graph.graph.output import MCTSrOutput, Report
+from mctsr_graph.graph.output import MCTSrOutput, Report, no_answer
 from mctsr_graph.graph.spec import GraphOptions
 from mctsr_graph.graph.state import MCTSrInput
 from mctsr_graph.models.load import lazy_model
@@ -71,43 +72,53 @@ def create_mctsr_agent(
         raise ConfigError("tools are given, but without a predicate each message is searched for")
     search = create_mctsr(model, **options).compile(name="mctsr")
     quiet: Any = search if stream_tokens else search.with_config(tags=[TAG_NOSTREAM])
-
-    def reply(state: MCTSrAgentState) -> dict[str, list[AIMessage]]:
-        """Say what was found."""
-        told = {"answer": state["answer"], "final_answer": state["final_answer"]}
-        return {"messages": [as_message({**told, **(state["mctsr"] or {})}, name)]}
-
-    def read(state: MCTSrAgentState) -> Command[str]:
-        """Take the problem from the conversation, if it is worth a search."""
-        question = last_question(state["messages"])
-        if predicate is None or predicate(as_question(question).text):
-            return Command(update={"problem": question}, goto="mctsr")
-        return Command(goto="talk")
-
-    def talk(state: MCTSrAgentState) -> Command[str]:
-        """Reply to the conversation, or call a tool."""
-        chat: Any = load()
-        asked = chat.bind_tools(tools) if tools else chat
-        said = asked.invoke(state["messages"]).model_copy(update={"name": name})
-        return Command(update={"messages": [said]}, goto="tools" if said.tool_calls else END)
-
-    load = lazy_model(model)
+    around = _Around(name, lazy_model(model), predicate, tools)
     builder = StateGraph(
         MCTSrAgentState, MCTSrContext, input_schema=MessagesState, output_schema=MessagesState
     )
     beside = ("talk",) if predicate is not None else ()
-    builder.add_node("read", read, destinations=("mctsr", *beside))
+    builder.add_node("read", around.read, destinations=("mctsr", *beside))
     if predicate is not None:
-        builder.add_node("talk", talk, destinations=(*(("tools",) if tools else ()), END))
+        after = ("tools", END) if tools else (END,)
+        builder.add_node("talk", around.talk, destinations=after)
     if tools:
         builder.add_node("tools", ToolNode(tools))
         builder.add_edge("tools", "talk")
     builder.add_node("mctsr", quiet)
-    builder.add_node("reply", reply)
+    builder.add_node("reply", around.reply)
     builder.add_edge(START, "read")
     builder.add_edge("mctsr", "reply")
     builder.add_edge("reply", END)
     return builder.compile(checkpointer=checkpointer, name=name)
+
+
+@dataclass(frozen=True)
+class _Around:
+    """The nodes around the search."""
+
+    name: str
+    model: Callable[[], Any]
+    predicate: Callable[[str], bool] | None
+    tools: Sequence[BaseTool | Callable[..., Any]]
+
+    def read(self, state: MCTSrAgentState) -> Command[str]:
+        """Take the problem from the conversation, if it is worth a search."""
+        question = last_question(state["messages"])
+        if self.predicate is None or self.predicate(as_question(question).text):
+            return Command(update={"problem": question}, goto="mctsr")
+        return Command(goto="talk")
+
+    def talk(self, state: MCTSrAgentState) -> Command[str]:
+        """Reply to the conversation, or call a tool."""
+        chat = self.model()
+        asked = chat.bind_tools(self.tools) if self.tools else chat
+        said = asked.invoke(state["messages"]).model_copy(update={"name": self.name})
+        return Command(update={"messages": [said]}, goto="tools" if said.tool_calls else END)
+
+    def reply(self, state: MCTSrAgentState) -> dict[str, list[AIMessage]]:
+        """Say what was found."""
+        told = {"answer": state["answer"], "final_answer": state["final_answer"]}
+        return {"messages": [as_message({**told, **(state["mctsr"] or {})}, self.name)]}
 
 
 def last_question(messages: Sequence[AnyMessage]) -> str | list[Block]:
@@ -131,7 +142,7 @@ def as_message(found: Mapping[str, Any], name: str | None = None) -> AIMessage:
     answer = found["answer"]
     told = {field: found[field] for field in ("final_answer", *Report.__annotations__)}
     return AIMessage(
-        answer if answer is not None else f"No answer was found ({found['stop_reason']}).",
+        answer if answer is not None else no_answer(found),
         name=name,
         usage_metadata=as_usage_metadata(found["usage"]),
         response_metadata={"mctsr": told},

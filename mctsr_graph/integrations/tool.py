@@ -162,7 +162,8 @@ def _forwarding(runtime: ToolRuntime | None) -> Callable[[Event], None] | None:
 def _told(solution: Solution) -> tuple[str, dict[str, Any]]:
     """What the agent reads, and what its owner may look at."""
     if solution.answer is None:
-        raise SearchFailedError(f"no answer was found ({solution.stop_reason})", solution)
+        why = solution.verdict["says"]["stopped"]
+        raise SearchFailedError(f"no answer was found. {why}", solution)
     return _summary(solution, solution.answer), solution.to_dict()
 
 

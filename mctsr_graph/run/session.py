@@ -62,6 +62,7 @@ from mctsr_graph.strategies.choose import chance_of, with_chances
 from mctsr_graph.strategies.conclude import chosen, conclude
 from mctsr_graph.strategies.strategy import Strategy
 from mctsr_graph.text.packages import install_line
+from mctsr_graph.tree.stop_reasons import why_failed
 
 _KEYS = ["answer", "final_answer", *Progress.__annotations__]
 _KEYS += ["tree", "record", "failures", "seconds"]
@@ -249,7 +250,8 @@ class SearchRun:
             again = {"failed_rollouts": 0, "lost_rollouts": 0}  # what failed may work now
         state = cast(MCTSrState, {**values, **again})
         reward_calls = spec.search.bound_judge.reward_calls(spec.context)
-        search = seen_by(self._strategy, state, spec.context, reward_calls)
+        is_text = spec.search.reading.is_text
+        search = seen_by(self._strategy, state, spec.context, reward_calls, is_text)
         self._is_over = why_stop(self._strategy, state, search) is not None
         if self._is_over and found.next:  # it was killed before it had concluded
             self._is_over = False
@@ -336,7 +338,7 @@ class SearchRun:
             last = solution.failures[-1] if solution.failures else None
             why = f"; the last failure was {last['role']}: {last['message']}" if last else ""
             raise SearchFailedError(
-                f"the search gave up after {solution.rollouts} rollouts{why}", solution
+                f"the search gave up: {why_failed(vars(solution))}{why}", solution
             )
         return solution
 

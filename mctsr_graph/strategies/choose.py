@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from mctsr_graph.strategies.tuned.belief import believe
 from mctsr_graph.strategies.tuned.evidence import evidence_of, voters
 from mctsr_graph.strategies.tuned.refining import RefiningBelief, refining_of
-from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.classes import class_of, classes_in
 from mctsr_graph.tree.preference import preferred, states_none
 from mctsr_graph.tree.record import Recorded, moments
 from mctsr_graph.tree.steered import in_play
@@ -101,10 +101,9 @@ def _preferred(tree: Mapping[str, Node]) -> list[AnswerClass]:
 def _groups(tree: Mapping[str, Node]) -> dict[str, list[Node]]:
     """The answers in play by class, in the order of finding."""
     groups: dict[str, list[Node]] = {}
-    for node in in_play(tree).values():
-        # Asked of every node at every step, so without a call
-        key = node["answer_class"] if "answer_class" in node else class_of(node)
-        if key is not None and not node["dummy"]:
+    classes = classes_in(tree)
+    for node_id, node in in_play(tree).items():
+        if (key := classes[node_id]) is not None and not node["dummy"]:
             groups.setdefault(key, []).append(node)
     return groups
 
@@ -149,13 +148,12 @@ CHOICES: dict[str, Rule] = {
 
 def representative(tree: Mapping[str, Node], nodes: Sequence[str]) -> str:
     """Id of the answer to show for a class: whole, unsuspicious, then the highest reward."""
-
-    def merit(node_id: str) -> tuple[bool, bool, float]:
-        node = tree[node_id]
-        mean = _mean(node["rewards"])
-        return (not node["truncated"], not node["suspicious"], -math.inf if mean is None else mean)
-
-    return max(nodes, key=merit)
+    merits = []
+    for node in [tree[node_id] for node_id in nodes]:
+        own = node["rewards"]
+        mean = sum(own) / len(own) if own else -math.inf
+        merits.append((not node["truncated"], not node["suspicious"], mean))
+    return nodes[merits.index(max(merits))]
 
 
 def explain(tree: Mapping[str, Node], context: MCTSrContext, rule: str, node: str | None) -> Choice:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.tuned.belief import believe
 from mctsr_graph.strategies.tuned.evidence import evidence_of, polled, voters
-from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.classes import class_of, classes_in
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node
 
@@ -31,6 +31,9 @@ def why_enough(tree: Mapping[str, Node], left: int, context: MCTSrContext) -> st
     if context.lead is not None and _are_decided(tree, context.lead):
         return "decided"
     if context.confidence is not None:
+        # A prior takes the place of `lead`, but one text again and again tells no more there either
+        if context.prior is not None and _is_one_text(tree):
+            return "decided"
         chances = believe(evidence_of(tree), context.belief_prior).chances
         known = [chance for key, chance in chances.items() if key is not None]
         if max(known, default=0.0) >= context.confidence:
@@ -57,6 +60,13 @@ def _are_decided(tree: Mapping[str, Node], least: float) -> bool:
     return lead(votes) >= least or (copied and len(drafts) >= _ENOUGH_COPIES)
 
 
+def _is_one_text(tree: Mapping[str, Node]) -> bool:
+    """Whether all independent answers are one text, of some that state a final answer."""
+    known = [node for node in in_play(tree).values() if not node["dummy"]]
+    texts = [node["answer"] for node in known if node["parent"] is None]
+    return len(texts) >= _ENOUGH_COPIES and len(set(texts)) == 1 and bool(polled(tree))
+
+
 def lead(votes: Counter[str]) -> float:
     """Chance that the class ahead among independent answers stays ahead of the second.
 
@@ -72,7 +82,8 @@ def lead(votes: Counter[str]) -> float:
 
 def _is_settled(tree: Mapping[str, Node], left: int, context: MCTSrContext) -> bool:
     """Whether the largest class would stay so if every rollout left stated the second largest."""
-    stated = (class_of(node) for node in voters(tree))
-    sizes = Counter(key for key in stated if key is not None)
+    classes = classes_in(tree)
+    stated = [classes[node["id"]] for node in voters(tree)]
+    sizes = Counter([key for key in stated if key is not None])
     most, second = ([*(count for _, count in sizes.most_common(2)), 0, 0])[:2]
     return context.choice == "majority" and most > second + left

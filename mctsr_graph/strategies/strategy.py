@@ -46,6 +46,8 @@ class Search:
     """Model calls of one reward, at most."""
     calls_left: int | None
     """Model calls that max_calls leaves; None: no limit."""
+    is_text: bool = False
+    """Whether no answer states a final one, new ones neither: `final_answer=False`."""
 
 
 class Strategy(ABC):

@@ -24,6 +24,14 @@ def class_of(node: Node) -> str | None:
     return None if final_answer is None else _known_key(final_answer)
 
 
+def classes_in(tree: Mapping[str, Node]) -> dict[str, str | None]:
+    """The class of each node, by id."""
+    return {
+        node_id: node["answer_class"] if "answer_class" in node else class_of(node)
+        for node_id, node in tree.items()
+    }
+
+
 def classified(
     tree: Mapping[str, Node], node_id: str, equal: Callable[[str, str], bool] | None = None
 ) -> Patch:

@@ -65,10 +65,10 @@ def preferred(tree: Mapping[str, Node]) -> list[Preferred]:
         wins = _wins(told, of)
         by_class = _best_of(*_worths(wins))
     else:
-        equal = {(i, j) for i, one in enumerate(means) for j in range(i) if one == means[j]}
-        of, error = _classes(len(alike), equal), _error(rewards)
+        error, places = _error(rewards), dict[float, int]()
+        of = [places.setdefault(mean, len(places)) for mean in means]
         chances = _best_of(means, [error / math.sqrt(len(own)) for own in rewards])
-        by_class = [0.0] * (max(of, default=-1) + 1)
+        by_class = [0.0] * len(places)
         for place, chance in zip(of, chances, strict=True):
             by_class[place] += chance
     found = [Preferred([], chance, *_sums(one)) for chance, one in zip_longest(by_class, wins)]

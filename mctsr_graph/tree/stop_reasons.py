@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mctsr_graph.text.figures import counted
 
 
 class StopReason(NamedTuple):
@@ -55,7 +58,7 @@ STOP_REASONS: dict[str, StopReason] = {
         "Pass a higher `recursion_limit` in the config; `solve` sets it by itself",
     ),
     "failed": StopReason(
-        "too many rollouts failed",
+        "no first draft could be used, or too many rollouts failed",
         "Read `failures`: each says what was asked for and what came. `max_failures` and "
         "`max_failure_share` say how many are too many",
     ),
@@ -67,9 +70,30 @@ STOP_REASONS: dict[str, StopReason] = {
 """Every reason that this package gives. A strategy of yours may give others."""
 
 
-def stopped_in_words(reason: str | None) -> str:
-    """One sentence on why a search is over; with None, that it is not."""
+def stopped_in_words(found: Mapping[str, Any]) -> str:
+    """One sentence on why a search is over, or that it is not.
+
+    Args:
+        found: The fields of a `Solution`; of one that found nothing, `tree` may be absent.
+    """
+    reason = found.get("stop_reason")
     if reason is None:
         return "Not over yet."
-    known = STOP_REASONS.get(reason)
-    return f"Stopped ({reason})." if known is None else f"Stopped ({reason}): {known.words}."
+    if reason not in STOP_REASONS:
+        return f"Stopped ({reason})."
+    words = why_failed(found) if reason == "failed" else STOP_REASONS[reason].words
+    return f"Stopped ({reason}): {words}."
+
+
+def why_failed(found: Mapping[str, Any]) -> str:
+    """What became of a search that has failed, as the second half of a sentence."""
+    if not found.get("tree"):
+        drafted = found.get("answer") is not None
+        return f"no first draft could be {'judged' if drafted else 'used'}"
+    record = found.get("record") or []
+    if not record:  # of a search that was kept before there was one
+        return "too many rollouts failed"
+    lost = sum(row["node"] is None for row in record)
+    if not lost:
+        return "an error ended it"
+    return f"{lost} of {counted(found['rollouts'], 'rollout')} failed"

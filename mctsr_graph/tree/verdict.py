@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any, Literal, cast
 
 from typing_extensions import TypedDict
 
 from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.record import Recorded
+from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.tree.tree import Node
 from mctsr_graph.tree.verdict_words import sentences
 
@@ -46,6 +48,8 @@ class Verdict(TypedDict):
     no draft."""
     settled: int | None
     """Model calls after which this answer led until the end; None where that is not known."""
+    settled_by: str | None
+    """Id of the node that brought that about; None where no new node that says the same did."""
     calls: int
     calls_for: dict[str, int]
     """Of these, the calls to "draft", "refine", "merge" and "judge", as far as there are any."""
@@ -75,7 +79,7 @@ def verdict_of(found: Mapping[str, Any]) -> Verdict:
         "answer": node["final_answer"] if node is not None else found.get("final_answer"),
         **_standing(found),
         **_first(tree, node),
-        "settled": _settled(tree, found.get("record") or [], node),
+        **_settled(tree, found.get("record") or [], node),
         "calls": _sum(found, "calls"),
         "calls_for": _calls_for(found["usage"]),
         "tokens": _sum(found, "input_tokens") + _sum(found, "output_tokens"),
@@ -85,7 +89,7 @@ def verdict_of(found: Mapping[str, Any]) -> Verdict:
         "rollouts": found["rollouts"],
         "is_over": found.get("stop_reason") not in (None, "interrupted"),
     }
-    says = sentences(verdict, tree, best, found.get("stop_reason"))
+    says = sentences(verdict, tree, best, stopped_in_words(found))
     return cast(Verdict, {**verdict, "says": says})
 
 
@@ -135,22 +139,25 @@ def _first(tree: Mapping[str, Node], node: Node | None) -> dict[str, Any]:
     return {"first": first["final_answer"], "first_agrees": is_same}
 
 
-def _settled(tree: Mapping[str, Node], record: Sequence[Recorded], node: Node | None) -> int | None:
-    """The calls after which an answer like that of `node` led until the end."""
+def _settled(
+    tree: Mapping[str, Node], record: Sequence[Recorded], node: Node | None
+) -> dict[str, Any]:
+    """The calls after which an answer like that of `node` led until the end, and what they made."""
 
-    def is_same(leader: str | None) -> bool:
-        if leader is None or node is None:
+    def is_same(other: str | None) -> bool:
+        if other is None or node is None:
             return False
         own = class_of(node)
-        return leader == node["id"] if own is None else class_of(tree[leader]) == own
+        return other == node["id"] if own is None else class_of(tree[other]) == own
 
-    settled = None
-    for row in reversed(record):
-        if not is_same(row["leader"]):
-            return settled
-        settled = row["calls"]
-    # It has led since the record begins, which may be later than the search
-    return settled if record and record[0]["index"] == 0 else None
+    rows = list(takewhile(lambda row: is_same(row["leader"]), reversed(record)))
+    # Where it has led since the record begins, that may be later than the search
+    if not rows or (len(rows) == len(record) and record[0]["index"] > 0):
+        return {"settled": None, "settled_by": None}
+    since = rows[-1]
+    made = since["node"]
+    is_new = is_same(made) and tree[str(made)]["rollout"] == since["index"]
+    return {"settled": since["calls"], "settled_by": made if is_new else None}
 
 
 def _calls_for(usage: Mapping[str, Mapping[str, int]]) -> dict[str, int]:

@@ -11,7 +11,6 @@ from mctsr_graph.tree.classes import class_of
 from mctsr_graph.tree.copies import distinct
 from mctsr_graph.tree.preference import Preferred, preferred, states_none
 from mctsr_graph.tree.steered import in_play
-from mctsr_graph.tree.stop_reasons import stopped_in_words
 from mctsr_graph.tree.tree import Node
 
 RULES = {
@@ -24,10 +23,17 @@ RULES = {
 
 
 def sentences(
-    verdict: Mapping[str, Any], tree: Mapping[str, Node], best: str | None, stop_reason: str | None
+    verdict: Mapping[str, Any], tree: Mapping[str, Node], best: str | None, stopped: str
 ) -> dict[str, str]:
-    """What is said of a verdict, by topic; a topic of which nothing is known is left out."""
-    end = {"cost": _cost(verdict), "stopped": stopped_in_words(stop_reason)}
+    """What is said of a verdict, by topic; a topic of which nothing is known is left out.
+
+    Args:
+        verdict: Its figures.
+        tree: The nodes.
+        best: The node that is returned.
+        stopped: Why the search is over, as a sentence.
+    """
+    end = {"cost": _cost(verdict), "stopped": stopped}
     if best is None:
         return {"likely": "No answer was found.", **end}
     free = preferred(tree) if states_none(tree) else []
@@ -36,7 +42,7 @@ def sentences(
         "close": _close(verdict),
         "why": _why(verdict, tree, free, best),
         "draft": _draft(verdict, bool(free)),
-        "settled": _settled(verdict),
+        "settled": _settled(verdict, tree),
         **end,
     }
     return {topic: words for topic, words in told.items() if words}
@@ -80,14 +86,16 @@ def _close(verdict: Mapping[str, Any]) -> str:
         return ""
     if standing == "alone":
         return f"No other answer was found: {counted(verdict['nodes'], 'node')}."
-    sides = f"{counted(verdict['nodes'], 'node')} to {verdict['runner_up_nodes']}"
+    own, other = verdict["nodes"], verdict["runner_up_nodes"]
+    sides, behind = f"{counted(own, 'node')} to {other:,}", f"{counted(other, 'node')} to {own:,}"
     if verdict["means"] == "preferred":
-        sides = f"{percent(verdict['chance'])} to {percent(verdict['runner_up_chance'])}"
+        chance, rival = percent(verdict["chance"]), percent(verdict["runner_up_chance"])
+        sides, behind = f"{chance} to {rival}", f"{rival} to {chance}"
     return {
         "clear": f"Clear: {sides}.",
         "close": f"Close: {sides}.",
         "unsure": f"Ahead, but not likely: {sides}.",
-        "behind": f"Another answer is likelier: {sides}.",
+        "behind": f"Another answer is likelier: {behind} of this one.",
     }[standing]
 
 
@@ -130,7 +138,8 @@ def _stated(tree: Mapping[str, Node], own: str) -> Iterator[str]:
             count[0] += class_of(node) == own
             count[1] += 1
     kinds = ("independent answer", "refinement", "merge")
-    told = [f"{counts[one][0]} of {counted(counts[one][1], one)}" for one in kinds if one in counts]
+    given = [one for one in kinds if one in counts]
+    told = [f"{counts[one][0]:,} of {counted(counts[one][1], one)}" for one in given]
     # A model that does not sample would write it any number of times
     if len(texts) > 1 == len(set(texts)):
         told[0] += " (all one text, which counts once)"
@@ -170,12 +179,26 @@ def _draft(verdict: Mapping[str, Any], is_free: bool) -> str:
     return f"A single draft said {one_line(verdict['first'])}."
 
 
-def _settled(verdict: Mapping[str, Any]) -> str:
+def _settled(verdict: Mapping[str, Any], tree: Mapping[str, Node]) -> str:
     settled, calls = verdict["settled"], verdict["calls"]
     if settled is None:
         return "When it was settled is not known."
     word = "Settled at" if verdict["is_over"] else "It leads since"
-    return f"{word} call {settled:,} of {calls:,}."
+    made = verdict["settled_by"]
+    how = f", by {_made(tree[made], tree)}" if made is not None else ""
+    return f"{word} call {settled:,} of {calls:,}{how}."
+
+
+def _made(node: Node, tree: Mapping[str, Node]) -> str:
+    """What made a node: a draft, or which critique."""
+    if node["parent"] is None:
+        return "a draft"
+    if "parents" in node:
+        return f"merging nodes {_listed([*node['parents']])}"
+    before = tree[node["parent"]]
+    said = before["final_answer"] if class_of(before) != class_of(node) else None
+    what = f", which said {one_line(said, 40)}" if said is not None else ""
+    return f"refining node {before['id']}{what}"
 
 
 def _cost(verdict: Mapping[str, Any]) -> str:

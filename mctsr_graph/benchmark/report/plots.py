@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import matplotlib
+import numpy
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
@@ -215,22 +215,12 @@ def _rewards(run: RunMetrics, narrow: bool) -> Plot | None:
 def _histogram(axes: Axes, judge: Judge) -> None:
     kinds = (("wrong", judge.wrong, ORANGE, (0, (4, 1.5))), ("right", judge.right, BLUE, "-"))
     for name, rewards, colour, line in kinds:
-        bins: Any = [at(share / 20) for share in range(21)]
-        inside = [
-            min(max(reward, LOWEST), HIGHEST) for reward in rewards
-        ]  # "official" keeps others
-        weights = [1 / len(rewards) for _ in rewards]
-        axes.hist(inside, bins=bins, weights=weights, color=colour, alpha=0.22)
-        axes.hist(
-            inside,
-            bins=bins,
-            weights=weights,
-            histtype="step",
-            color=colour,
-            linewidth=1.8,
-            linestyle=line,
-            label=f"{name}: {words.count(len(rewards))}",
-        )
+        inside = numpy.clip(rewards, LOWEST, HIGHEST)  # "official" keeps others
+        counts, edges = numpy.histogram(inside, [at(share / 20) for share in range(21)])
+        shares = counts / max(1, len(rewards))
+        label = f"{name}: {words.count(len(rewards))}"
+        axes.stairs(shares, edges, fill=True, color=colour, alpha=0.22)
+        axes.stairs(shares, edges, color=colour, linewidth=1.8, linestyle=line, label=label)
     axes.set_xlabel("mean reward of an answer, points")
     axes.set_xlim(LOWEST, HIGHEST)
     axes.set_xticks([at(0.25), at(0.5), at(0.75)])

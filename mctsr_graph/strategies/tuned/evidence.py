@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
-from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.classes import classes_in
 from mctsr_graph.tree.copies import distinct
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.tree import Node
@@ -33,76 +34,93 @@ class Evidence:
     @cached_property
     def classes(self) -> list[str]:
         """Every class that was seen, in order."""
-        return list(dict.fromkeys([*self.votes, *(key for move in self.moves for key in move)]))
+        return list(dict.fromkeys([*self.votes, *[key for move in self.moves for key in move]]))
 
 
 def voters(tree: Mapping[str, Node]) -> list[Node]:
     """The answers in play that have a vote: no dummy, and one of replies that are copies."""
-    return [node for node in distinct(in_play(tree), "repeats") if not node["dummy"]]
+    return _voters(in_play(tree))
+
+
+def _voters(nodes: Mapping[str, Node]) -> list[Node]:
+    return [node for node in distinct(nodes, "repeats") if not node["dummy"]]
 
 
 def polled(tree: Mapping[str, Node]) -> Counter[str]:
     """How many independent answers state each class: a majority vote."""
-    keys = (class_of(node) for node in voters(tree) if node["parent"] is None)
-    return Counter(key for key in keys if key is not None)
+    classes = classes_in(tree)
+    keys = [classes[node["id"]] for node in voters(tree) if node["parent"] is None]
+    return Counter([key for key in keys if key is not None])
 
 
 def evidence_of(tree: Mapping[str, Node]) -> Evidence:
     """Collect what the answers in play say. Dummies and answers without a final one say nothing."""
-    votes: Counter[str] = Counter()
-    moves: Counter[tuple[str, str]] = Counter()
-    for node in _telling(tree):
-        own = class_of(node)
-        if own is None:
+    # Asked several times a rollout, of every node: so none costs a call of a function
+    classes, nodes = classes_in(tree), in_play(tree)
+    first = distinct(nodes, "duplicate_of")
+    telling = _voters(nodes)
+    if len(first) < len(nodes):
+        telling = _telling(tree, telling, first)
+    own = [classes[node["id"]] for node in telling]
+    before = [
+        _most_shown(node, classes) if "parents" in node else classes.get(node["parent"] or "")
+        for node in telling
+    ]
+    copied = [
+        "parents" in node and classes[node["id"]] in [classes[one] for one in node["parents"]]
+        for node in telling
+    ]
+    votes: dict[str, int] = {}
+    moves: dict[tuple[str, str], int] = {}
+    known: set[str] = set()
+    for (after, shown, is_copy), count in Counter(zip(own, before, copied, strict=True)).items():
+        # A class whose other answers were pruned is told of by what was copied from them, once
+        if after is None or (is_copy and after in known):
             continue
-        shown = _shown(tree, node)
-        copied = "parents" in node and own in shown
-        if not shown:
-            votes[own] += 1
-        # A class whose other answers were pruned is told of by what was copied from them
-        elif not copied or not (own in votes or any(own in move for move in moves)):
-            moves[max(shown, key=shown.count), own] += 1
+        if shown is None:
+            votes[after] = count
+        else:
+            moves[shown, after] = moves.get((shown, after), 0) + (1 if is_copy else count)
+            known.add(shown)
+        known.add(after)
     rewards: dict[str, list[tuple[float, int]]] = {}
-    for node in distinct(in_play(tree), "duplicate_of"):
-        own, count = class_of(node), len(node["rewards"])
-        if own is not None and count and not node["dummy"]:
-            rewards.setdefault(own, []).append((sum(node["rewards"]) / count, count))
-    return Evidence(dict(votes), dict(moves), rewards)
+    for node in [one for one in first if one["rewards"]]:
+        key, count = classes[node["id"]], len(node["rewards"])
+        if key is not None and not node["dummy"]:
+            rewards.setdefault(key, []).append((sum(node["rewards"]) / count, count))
+    return Evidence(votes, moves, rewards)
 
 
-def _telling(tree: Mapping[str, Node]) -> Iterator[Node]:
-    """Yield the answers that tell something.
+def _most_shown(node: Node, classes: Mapping[str, str | None]) -> str | None:
+    """The class that most parents of a merge state."""
+    shown = [key for one in node["parents"] if (key := classes[one]) is not None]
+    return max(shown, key=shown.count, default=None)
 
-    A repeated text tells nothing more, but where other texts that were made from the same ones show
-    that the model samples them: then it tells as much as they do.
+
+def _telling(tree: Mapping[str, Node], answers: list[Node], first: list[Node]) -> list[Node]:
+    """Those of the answers that tell something, where texts are repeated.
+
+    A text tells nothing more than the `first` answer that has it, but where other texts that were
+    made from the same ones show that the model samples them: then it tells as much as they do.
     """
-    answers = voters(tree)
-    first = {node["id"] for node in distinct(in_play(tree), "duplicate_of")}
-    made: dict[tuple[str, ...], Counter[str]] = {}
-    if not first.issuperset(node["id"] for node in answers):
-        for node in answers:
-            made.setdefault(_made_from(tree, node), Counter())[node["answer"]] += 1
-    again: Counter[tuple[str, ...]] = Counter()
-    for node in answers:
-        if node["id"] not in first:
-            texts, text = _made_from(tree, node), node["answer"]
-            again[text, *texts] += 1
-            others = made[texts].total() - made[texts][text]
-            if again[text, *texts] > _REPEATS * others:
+    new = {node["id"] for node in first}
+    texts = {node_id: node["answer"] for node_id, node in tree.items()}
+    made = [
+        (
+            tuple(sorted([texts[one] for one in node["parents"]]))
+            if "parents" in node
+            else texts.get(node["parent"] or ""),
+            node["answer"],
+        )
+        for node in answers
+    ]
+    alike, beside = Counter(made), Counter([shown for shown, _ in made])
+    again: defaultdict[Any, int] = defaultdict(int)
+    telling = []
+    for node, one in zip(answers, made, strict=True):
+        if node["id"] not in new:
+            again[one] += 1
+            if again[one] > _REPEATS * (beside[one[0]] - alike[one]):
                 continue
-        yield node
-
-
-def _made_from(tree: Mapping[str, Node], node: Node) -> tuple[str, ...]:
-    """The texts that a node was made from; none for a draft."""
-    if node["parent"] is None:
-        return ()
-    return tuple(sorted(tree[one]["answer"] for one in node.get("parents", [node["parent"]])))
-
-
-def _shown(tree: Mapping[str, Node], node: Node) -> list[str]:
-    """The classes of the answers that a node was made from."""
-    if node["parent"] is None:
-        return []
-    keys = [class_of(tree[one]) for one in node.get("parents", [node["parent"]])]
-    return [key for key in keys if key is not None]
+        telling.append(node)
+    return telling

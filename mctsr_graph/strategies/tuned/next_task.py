@@ -18,7 +18,7 @@ from mctsr_graph.settings.prior import DISCRIMINATION, SPREAD, Prior
 from mctsr_graph.strategies.tuned.belief import Belief, believe
 from mctsr_graph.strategies.tuned.evidence import Evidence, evidence_of
 from mctsr_graph.strategies.tuned.rewards import weight_of_rewards
-from mctsr_graph.tree.classes import class_of
+from mctsr_graph.tree.classes import classes_in
 from mctsr_graph.tree.steered import in_play
 from mctsr_graph.tree.task import Kind, Task
 from mctsr_graph.tree.tree import Node
@@ -168,9 +168,12 @@ def _task(
 ) -> Task | None:
     if kind == "draft":
         return Task("draft", None)
-    nodes = [node for node in in_play(tree).values() if class_of(node) == key and not node["dummy"]]
+    classes = classes_in(tree)
+    nodes = [
+        one for one in in_play(tree).values() if classes[one["id"]] == key and not one["dummy"]
+    ]
     if kind == "refine":
-        chosen = min(nodes, key=lambda n: len(n["children"]) + busy.get(n["id"], 0))
-        return Task("refine", chosen["id"])
+        refined = [len(node["children"]) + busy.get(node["id"], 0) for node in nodes]
+        return Task("refine", nodes[refined.index(min(refined))]["id"])
     unjudged = [node for node in nodes if not node["rewards"] and node["id"] not in busy]
     return Task("evaluate", unjudged[0]["id"]) if unjudged else None

@@ -24,11 +24,11 @@ function showHead(search) {
   for (const all of document.querySelectorAll(".all")) clamp(all);
 }
 
-/** A sentence of the verdict with its answers in plain words instead of TeX, and a true minus. */
+/** A sentence of the verdict with its answers in plain words instead of TeX, a true minus, and no unit on a line of its own. */
 function onPage(words, { answer, runner_up: next, first }) {
   const answers = [answer, next, first].filter((one) => one && one.length < 200);
   return answers.reduce((told, one) => told.replaceAll(one, plain(one)), words).replace(/(?<![\w-])-(?=\d)/g, "−")
-    .replace(/`(\w+)`/g, "$1");
+    .replace(/`(\w+)`/g, "$1").replace(/(\d) (?=(?:%|s)(?!\w))/g, "$1\u00a0");
 }
 
 function plainProblem(problem) {
@@ -74,8 +74,9 @@ function drawChart(search) {
   const x = (at) => (1000 * at) / Math.max(1, last);
   const y = (share) => 98 - 96 * share;
   const shares = history.map(({ chance, bestQ }) => (isChance ? chance ?? null : bestQ === null ? null : onScale(bestQ, scale)));
+  if (isChance) shares[last] ??= search.verdict?.chance ?? null; // only the end of a large tree is weighed
   const line = shares.map((share, at) => (share === null ? null : `${x(at)} ${y(share)}`));
-  byId("line").setAttribute("d", line.map((point, at) => (point === null ? "" : `${line[at - 1] ? "L" : "M"}${point}`)).join(""));
+  byId("line").setAttribute("d", line.map((point, at) => (point === null ? "" : line[at - 1] ? `L${point}` : `M${point}h0`)).join(""));
   byId("grid").setAttribute("d", [0, 0.5, 1].map((share) => `M0 ${y(share)}H1000`).join(""));
   const [low, high] = isChance ? ["0 %", "100 %"] : scale.map(signed);
   for (const [end, words] of Object.entries({ high, name: isChance ? "chance" : "q", low })) byId(`axis-${end}`).textContent = words;

@@ -285,6 +285,7 @@ function begin(shown) {
   panels = new Panels(search, { onSelect: select, onSeek: goTo, onClass });
   [byId("least").textContent, byId("most").textContent] = search.scale.map(signed);
   byId("slider").max = search.last;
+  document.querySelector(".replay").hidden = search.last === 0;
   showHead(search);
   drawChart(search);
   offerKinds();

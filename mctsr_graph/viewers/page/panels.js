@@ -88,7 +88,7 @@ class Panels {
   #rollout({ node, q, best, chance, step }, at, failures) {
     const index = step?.index ?? at;
     const go = button(index === 0 ? "roots" : `${index}`, () => this.onSeek(at),
-      { "aria-label": `Show the search after rollout ${index}` });
+      { "aria-label": `Show the search after ${index === 0 ? "the roots" : `rollout ${index}`}` });
     const now = at === this.search.now ? "now" : null;
     const row = (...cells) => element("tr", { class: now }, element("th", { scope: "row" }, go), ...cells);
     const then = element("td", {}, ...(best ? [letter(best.rank), " ",
@@ -109,6 +109,8 @@ class Panels {
     const { search } = this;
     const atEnd = search.now === search.last && search.classes;
     const classes = search.answersNow();
+    const place = ([, [{ rank }]]) => rank ?? Infinity;
+    if (atEnd) classes.sort((a, b) => place(a) - place(b));
     const votesOf = (nodes) => nodes.filter((node) => node.repeats === undefined && !node.outNow).length;
     const voters = classes.reduce((sum, [, nodes]) => sum + (nodes[0].rank === null ? 0 : votesOf(nodes)), 0);
     const rows = classes.map(([, nodes]) => {
@@ -144,7 +146,7 @@ class Panels {
     const of = (cost, key) => cost[key] ?? 0;
     const sums = (key) => roles.reduce((sum, [, cost]) => sum + of(cost, key), 0);
     const keys = ["calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens"];
-    const price = (known, unknown) => unknown ? "unknown"
+    const price = (known, unknown) => unknown ? "not known"
       : known.toLocaleString("en", { maximumFractionDigits: 6 });
     const row = (name, cells, attributes) => element("tr", attributes,
       element("th", { scope: "row" }, name),
@@ -156,10 +158,10 @@ class Panels {
     rows.push(row("total", [...keys.map((key) => count(sums(key))), price(sums("price"), unpriced)],
       { class: "total" }));
     const unmetered = sums("unmetered_calls");
-    const { rollouts, nodes, stop_reason: reason } = this.search;
+    const { rollouts, nodes, verdict } = this.search;
     fill("cost", element("h2", { class: "on-paper" }, "Cost"),
       element("p", { class: "family" }, `${several(rollouts, "rollout")}, ${several(nodes.length, "node")}. `
-        + `Stopped by: ${(reason ?? "not yet").replaceAll("_", " ")}.`),
+        + onPage(verdict?.says.stopped ?? "", verdict)),
       table(["role", "calls", "tokens in", "cached", "tokens out", "thinking", "price"], rows,
         [1, 2, 3, 4, 5, 6]),
       ...(unmetered ? [note(`The tokens of ${several(unmetered, "call")} are not known.`)] : []),

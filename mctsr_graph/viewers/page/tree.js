@@ -152,8 +152,7 @@ class TreeView {
       const card = element("div", { class: "card", role: "treeitem", id: `card-${this.made.size}` },
         letter(item.rank), " ",
         element("span", { class: "words" }, element("span", { class: "label", dir: "auto" }, inWords(item.nodes?.[0] ?? item)),
-          element("span", { class: "id", "aria-hidden": "true" })),
-        element("span", { class: "toggle", "aria-hidden": "true" }),
+          " ", element("span", { class: "toggle", "aria-hidden": "true" }), " ", element("span", { class: "id", "aria-hidden": "true" })),
         element("span", { class: "value" }, element("i", {})));
       this.made.set(key, card);
     }
@@ -173,7 +172,7 @@ class TreeView {
     card.querySelector(".toggle").textContent = `+${shown.length}`;
     card.querySelector(".value").hidden = true;
     card.classList.toggle("faint", Boolean(matches) && !shown.some((node) => matches.has(node)));
-    card.setAttribute("aria-label", `${shown.length} nodes beside each other: ${saidBy(fold.nodes[0])}`);
+    card.setAttribute("aria-label", `${saidBy(fold.nodes[0])}, +${shown.length}, ${shown.length} nodes beside each other`);
     card.setAttribute("aria-expanded", false);
     card.setAttribute("aria-level", fold.nodes[0].depth + 1);
   }
@@ -188,9 +187,8 @@ class TreeView {
       marked: marked.has(node), closed: hidden > 0, out: isOut(node), faint: matches && !matches.has(node),
     };
     card.className = ["card", ...Object.keys(on).filter((name) => on[name])].join(" ");
-    const signs = signsOf(node).join(" · ");
-    const number = best ? `★ ${node.id}` : signs.length > 9 ? node.id : `node ${node.id}`; // there is room for no more
-    card.querySelector(".id").textContent = card.querySelector(".id").title = signs ? `${number} · ${signs}` : number;
+    const id = card.querySelector(".id");
+    id.textContent = id.title = `${best ? "★ " : ""}${markOf(node).join(" · ")}`;
     const toggle = card.querySelector(".toggle");
     toggle.textContent = hidden > 0 ? `+${hidden}` : "−";
     toggle.hidden = children === 0;
@@ -205,7 +203,7 @@ class TreeView {
     card.setAttribute("aria-selected", node === selected);
     if (children > 0) card.setAttribute("aria-expanded", hidden === 0);
     else card.removeAttribute("aria-expanded");
-    card.setAttribute("aria-label", nameOf(node, this.search));
+    card.setAttribute("aria-label", nameOf(node, this.search, hidden));
   }
 
   #drawEdges() {

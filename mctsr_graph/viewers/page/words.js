@@ -190,9 +190,15 @@ function saidBy(node) {
   return `${letterOf(node.rank)} ${inWords(node)}`;
 }
 
-/** A node's name for a screen reader. */
-function nameOf(node, search) {
-  const best = node === search.bestNow() ? ", best" : "";
-  const signs = signsOf(node).map((sign) => `, ${sign}`).join("");
-  return `node ${node.id}${best}, q ${points(node.qNow)}, ${saidBy(node)}${signs}`;
+/** The number of a node and its signs, in parts, as its card shows them. */
+function markOf(node) {
+  const signs = signsOf(node);
+  return [signs.join().length > 9 ? node.id : `node ${node.id}`, ...signs]; // there is room for no more
+}
+
+/** A node's name for a screen reader: what its card shows, in that order, and then what only its looks tell. */
+function nameOf(node, search, hidden = 0) {
+  const more = hidden > 0 ? [`+${hidden}`] : [];
+  const best = node === search.bestNow() ? ["best"] : [];
+  return [saidBy(node), ...more, ...markOf(node), ...best, `q ${points(node.qNow)}`].join(", ");
 }
