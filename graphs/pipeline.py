@@ -7,6 +7,7 @@ brings its own checkpointer.
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
+from langchain_core.messages import HumanMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 from langgraph_sdk.runtime import ServerRuntime
@@ -17,6 +18,7 @@ from graphs.form import for_request
 from graphs.limits import LIMITS
 from mctsr_graph import ConfigError, MCTSrContext, MCTSrInput, create_mctsr
 from mctsr_graph.models.load import lazy_model
+from mctsr_graph.settings.question import as_question
 from mctsr_graph.text.final_answer import extract_final_answer
 
 
@@ -47,7 +49,9 @@ class Difficulty(BaseModel):
 def route(state: Pipeline) -> Command[Literal["direct", "search"]]:
     """Have the model fill in how hard the problem is; search where it cannot or does not."""
     try:
-        told = _load().with_structured_output(Difficulty).invoke(state["problem"])
+        question: Any = as_question(state["problem"])
+        asked = [HumanMessage(question.content)]  # with pictures
+        told = _load().with_structured_output(Difficulty).invoke(asked)
         easy = isinstance(told, Difficulty) and told.difficulty == "easy"
     except (NotImplementedError, ConfigError, ValueError):  # no such output, or none that fits
         easy = False
@@ -56,15 +60,17 @@ def route(state: Pipeline) -> Command[Literal["direct", "search"]]:
 
 def direct(state: Pipeline) -> PipelineOutput:
     """Answer in one go."""
-    asked = f"{state['problem']}\n\nGive the final answer in \\boxed{{}}."
-    text = str(_load().invoke(asked).text)
+    question: Any = as_question(state["problem"])
+    asked = question._replace(text=f"{question.text}\n\nGive the final answer in \\boxed{{}}.")
+    text = str(_load().invoke([HumanMessage(asked.content)]).text)
     return {"final_answer": extract_final_answer(text), "explanation": text}
 
 
 def explain(state: Pipeline) -> dict[str, str]:
     """Put the answer that was found into plain words; as it is, where the words lose it."""
     found, stated = str(state["answer"]), state["final_answer"]
-    asked = f"Explain this solution to a pupil.\n\n{state['problem']}\n\n{found}"
+    words = as_question(state["problem"]).text
+    asked = f"Explain this solution to a pupil.\n\n{words}\n\n{found}"
     told = str(_load().invoke(asked).text)
     return {"explanation": told if told and (stated or "") in told else found}
 

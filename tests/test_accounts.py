@@ -274,7 +274,7 @@ def test_an_estimate_of_a_model_without_a_price_says_so() -> None:
     assert estimate("How many?", "ollama:llama3").cost is None
     result = CliRunner().invoke(app, ["solve", "How many?", "-m", "ollama:llama3", "--dry-run"])
     assert result.exit_code == 0
-    assert "At most 35 calls, price unknown." in result.stdout
+    assert "At most 35 calls, price not known." in result.stdout
 
 
 def test_the_command_estimates_without_a_call_or_a_key(tmp_path: Path) -> None:

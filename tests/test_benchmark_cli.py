@@ -171,10 +171,11 @@ def test_a_filtered_problem_is_an_outcome_that_can_be_tried_again(
     assert len(sorted_lines(out)) == 3
 
 
-def test_a_seed_is_given_once(problems: Path, model: ScriptedChatModel) -> None:
-    done = mctsr("bench", "run", problems, "--seed", "0,0")
+@pytest.mark.parametrize("seeds", ["0,0", ""])
+def test_a_seed_is_given_once(problems: Path, model: ScriptedChatModel, seeds: str) -> None:
+    done = mctsr("bench", "run", problems, "--seed", seeds)
     assert (done.exit_code, model.calls) == (2, [])
-    assert "--seed is '0,0', allowed whole numbers, each once" in " ".join(done.stderr.split())
+    assert f"--seed is {seeds!r}, allowed whole numbers, each once" in " ".join(done.stderr.split())
 
 
 def test_a_report_of_a_part_says_so(tmp_path: Path, problems: Path, monkeypatch: Any) -> None:

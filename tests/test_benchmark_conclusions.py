@@ -75,6 +75,22 @@ def test_the_first_sentence_is_the_comparison_at_equal_tokens() -> None:
     )
 
 
+def test_accuracies_of_unequal_numbers_of_problems_say_so() -> None:
+    # The second search has a call that told no tokens, so that its vote knows no equal tokens
+    vote, search = voted("right", "tuned"), searched("right")
+    untold = {**cost(35, 900, 110), "unmetered_calls": 1}
+    silent = method([attempt("wrong")], [point("calls", 8, 1, 0, cost=untold)])
+    lines = [
+        line(n, {"self-consistency": vote, "tuned": one}) for n, one in [(1, search), (2, silent)]
+    ]
+    ours, warning = said(
+        measure(settings("self-consistency", "tuned", rollouts=[8]), lines), "cost"
+    )
+    assert "tuned was right on 50.0 % (9.5 to 90.5) of 2 problems for" in ours
+    assert "self-consistency on 100.0 % (20.7 to 100.0) of 1 problem for" in ours
+    assert warning == "! 1 problem tells no tokens, and is left out of that comparison."
+
+
 def test_what_is_shown_is_said_with_its_sign() -> None:
     better, worse = measured("1" * 12, "0" * 12), measured("0" * 12, "1" * 12)
     [one], [other] = said(better, "finding"), said(worse, "finding")

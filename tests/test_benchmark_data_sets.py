@@ -65,6 +65,8 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     [
         ([{"id": "a", "problem": "P"}], "line 1 of .* has no answer, but 'id', 'problem'; name f"),
         ([{"id": "a", "problem": " ", "answer": True}], "has no problem, answer"),
+        ([{"id": "a", "problem": "P", "answer": float("nan")}], "has no answer"),
+        ([], "holds no problem; allowed is a .jsonl"),
         ([["a"]], "is no JSON object"),
         ([ROWS[0], ROWS[0]], "holds the id 'a' twice"),
     ],

@@ -500,6 +500,18 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         list(RunFolder(tmp_path).lines())
 
 
+@pytest.mark.parametrize("damage", [("attempts", []), ("points", [{}]), ("attempts", None)])
+def test_a_line_that_was_edited_is_named(tmp_path: Path, damage: tuple[str, Any]) -> None:
+    keep(tmp_path, ScriptedChatModel(replies=golden_reply), Plan(["cot"], [0]))
+    file = tmp_path / "lines.jsonl"
+    first, rest = file.read_text("utf-8").split("\n", 1)
+    line = json.loads(first)
+    line["methods"]["cot"] |= dict([damage])
+    file.write_text(json.dumps(line) + "\n" + rest, "utf-8")
+    with pytest.raises(ConfigError, match=r"line 1 of .* is damaged"):
+        list(RunFolder(tmp_path).lines())
+
+
 def test_a_folder_has_one_writer(tmp_path: Path) -> None:
     with RunFolder(tmp_path).lease(), pytest.raises(SearchLockedError, match="another writer"):
         keep(tmp_path, ScriptedChatModel(replies=golden_reply))

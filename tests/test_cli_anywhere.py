@@ -8,12 +8,13 @@ import re
 import sqlite3
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from mctsr_graph import ScriptedChatModel
+from mctsr_graph import Prior, ScriptedChatModel
 from mctsr_graph.cli.main import app
 
 from .conftest import keyed_reply
@@ -40,7 +41,7 @@ def mctsr(*arguments: str) -> Result:
 
 CHILD = """
 import sys
-from mctsr_graph import ScriptedChatModel
+from mctsr_graph import Prior, ScriptedChatModel
 from mctsr_graph.cli.main import app
 
 def reply(call):
@@ -259,3 +260,44 @@ def test_steer_takes_its_options_wherever_they_stand(
     words = [one.replace("FILE", file).replace("ID", thread[:8]) for one in arguments]
     result = mctsr("steer", *words)
     assert (result.exit_code, "1 (pinned)" in result.stdout) == (0, True), result.output
+
+
+def test_json_that_is_nested_too_deeply_is_no_fault_of_mctsr(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    deep = tmp_path / "deep.jsonl"
+    for file in (deep, run / "run.json"):
+        file.write_text("[" * 100_000)
+    for command in (
+        ["bench", "run", str(deep)],
+        ["bench", "run", "--config", str(deep)],
+        ["bench", "report", str(run)],
+        ["solve-many", str(deep)],
+        ["solve", "p", "--prior", str(deep)],
+        ["solve", "p", "--prices", str(deep)],
+        ["solve", "p", "--set", "width=" + "[" * 100_000],
+    ):
+        done = mctsr(*command)
+        assert done.exit_code == 2, (command, done.exception)
+        assert done.stderr
+
+
+def test_files_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    texts = {
+        "many": '"How many?"\n',
+        "file": "How many?",
+        "prior": json.dumps(asdict(Prior())),
+        "prices": '{"models": {"x": {"input": 1, "output": 1}}}',
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    demo = ("-m", "demo", "--max-calls", "3")
+    of_many = mctsr("solve-many", str(tmp_path / "many"), *demo)
+    assert (of_many.exit_code, json.loads(of_many.stdout)["problem"]) == (0, "How many?")
+    more = [
+        part for name in ("file", "prior", "prices") for part in (f"--{name}", str(tmp_path / name))
+    ]
+    of_one = mctsr("solve", *more, *demo, "--json")
+    assert (of_one.exit_code, json.loads(of_one.stdout)["problem"]) == (0, "How many?"), (
+        of_one.stderr
+    )

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langgraph.checkpoint.memory import InMemorySaver
@@ -178,6 +180,24 @@ class Recounting(Counting):
         return float(len(answer) < self.least)
 
 
+class Adapted(Named):
+    """A model of one's own, with fields."""
+
+    adapter: str = ""
+    api_key: str = ""
+    timeout: float = 0.0
+
+
+def of_one_name(answer: str) -> ScriptedChatModel:
+    """A model of a class that shares its name with others."""
+
+    class Local(ScriptedChatModel):
+        def _reply(self, *given: Any) -> ChatResult:
+            return ChatResult(generations=[ChatGeneration(message=AIMessage(answer))])
+
+    return Local(replies=[])
+
+
 MODEL = Named(replies=keyed_reply)
 LARGE = Named(replies=keyed_reply, model_name="large")
 UNLIKE: list[Any] = [
@@ -185,6 +205,10 @@ UNLIKE: list[Any] = [
     LARGE,
     Named(replies=keyed_reply, base_url="http://one:8000/v1"),
     Named(replies=keyed_reply, base_url="http://two:8000/v1"),
+    Adapted(replies=keyed_reply, adapter="one"),
+    Adapted(replies=keyed_reply, adapter="two"),
+    of_one_name("1"),
+    of_one_name("2"),
     MODEL.bind(stop=["x"]),
     MODEL.bind(stop=["y"]),
     MODEL.with_fallbacks([LARGE]),
@@ -231,6 +255,8 @@ def test_what_is_made_alike_has_one_label() -> None:
             Named(replies=[], base_url="http://me:secret@one:8000/v1?key=secret"),
             Named(replies=[], base_url="http://one:8000/v1/").with_retry(),
             RunnableLambda(plus(1)) | MODEL,
+            Adapted(replies=[], adapter="one", api_key="secret", timeout=1),
+            Adapted(replies=[], adapter="one", timeout=2),
             Fixed(1.0, key="secret"),
             Fixed(1.0, key="other"),
             closing_over((1, 2)),
@@ -242,6 +268,7 @@ def test_what_is_made_alike_has_one_label() -> None:
     assert one == two
     assert one[0] == one[1]
     assert one[3] == one[4]
+    assert one[5] == one[6]
     assert "secret" not in str(one)
 
 
@@ -264,6 +291,23 @@ def test_the_address_of_a_server_is_known_wherever_it_is_given(
     assert len({str(label) for label in labels}) == 4
     assert "secret" not in str(labels)
     assert " at 0x" not in str(labels)
+
+
+def test_what_a_providers_model_was_made_with_counts_where_it_changes_replies() -> None:
+    openai = pytest.importorskip("langchain_openai")
+
+    def chat(**given: Any) -> str:
+        return str(label_of(openai.ChatOpenAI(model="m", api_key="secret", **given)))
+
+    settings: list[dict[str, Any]] = [
+        {},
+        *({"reasoning_effort": level} for level in ("low", "high")),
+        *({"top_p": share} for share in (0.1, 0.9)),
+        *({"extra_body": {"chat_template_kwargs": {"thinking": it}}} for it in (True, False)),
+        {"model_kwargs": {"mood": "low"}},
+    ]
+    assert len({chat(**given) for given in settings}) == len(settings)
+    assert chat(timeout=1, max_retries=9, streaming=True, max_tokens=9) == chat()
 
 
 def test_labels_are_the_same_in_another_process() -> None:
@@ -556,6 +600,23 @@ def test_a_checkpointer_that_keeps_nothing_is_refused(given: Any, told: str) -> 
 def test_a_thread_that_no_file_can_hold_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"thread_id is 'a\\ud800', allowed a text"):
         solve("p", MODEL, thread_id="a\ud800")
+
+
+@pytest.mark.parametrize(
+    ("option", "allowed"),
+    [
+        ("prompts", "an instance of Prompts"),
+        ("journal", r"CallJournal\(PATH\)"),
+        ("on_event", "a function"),
+        ("on_change", "a function"),
+        ("control", "a RunControl of LangGraph"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused(option: str, allowed: str) -> None:
+    model, given = ScriptedChatModel(replies=keyed_reply), dict[str, Any]({option: "x"})
+    with pytest.raises(ConfigError, match=f"{option} is 'x', allowed {allowed}"):
+        solve("p", model, **given)
+    assert model.calls == []
 
 
 async def test_an_unknown_option_is_refused_and_the_allowed_ones_are_named() -> None:

@@ -237,6 +237,7 @@ def test_no_problem_is_no_work() -> None:
     [
         ({"max_calls": 2}, "max_calls is 2, allowed 3 or more, one a problem"),
         ({"concurrency": 0}, "concurrency is 0, allowed 1 or more"),
+        ({"concurrency": "3"}, "concurrency is '3', allowed 1 or more"),
         ({"jugde": "rubric"}, "jugde: no option of a batch"),
         ({"thread_id": "all"}, "thread_id: no option of a batch"),
     ],
@@ -246,15 +247,26 @@ def test_wrong_values_are_named(given: dict[str, Any], expected: str) -> None:
         solve_many(TEXTS[:3], WORLD.model(), **given)
 
 
-def test_one_problem_is_no_list_of_problems() -> None:
-    with pytest.raises(ConfigError, match=r"problems is '2 \+ 2', allowed a list"):
-        solve_many("2 + 2", WORLD.model())
+@pytest.mark.parametrize("given", ["2 + 2", b"2 + 2", None, 2, {"2 + 2": "4"}])
+def test_what_is_no_list_of_problems_is_refused(given: Any) -> None:
+    with pytest.raises(ConfigError, match=r"problems is .*, allowed a list"):
+        solve_many(given, WORLD.model())
+
+
+def test_problems_may_come_one_by_one() -> None:
+    found = solve_many((text for text in TEXTS[:2]), WORLD.model(), max_calls=8)
+    assert [one.problem for one in found] == TEXTS[:2]
 
 
 @pytest.mark.parametrize("most", ["9", 9.5, True])
 def test_calls_are_a_whole_number(most: Any) -> None:
     with pytest.raises(ConfigError, match=r"max_calls is .*, allowed a whole number"):
         solve_many(TEXTS, WORLD.model(), max_calls=most)
+
+
+async def test_in_a_running_loop_the_one_to_await_is_named() -> None:
+    with pytest.raises(ConfigError, match="await asolve_many"):
+        solve_many(TEXTS, WORLD.model())
 
 
 async def test_a_wrong_problem_ends_the_searches_for_the_others() -> None:

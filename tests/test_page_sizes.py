@@ -6,7 +6,7 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from mctsr_graph import Solution
 from mctsr_graph.tree.record import Recorded
+from mctsr_graph.viewers.html import render_html
 
 from .hostile_texts import TEXTS
 from .test_page import card, drawn, grown
@@ -238,6 +239,28 @@ def test_every_control_has_a_name_and_is_large_enough(opened: Open, width: int) 
         assert page.evaluate(script) == [], tab
     assert page.locator("h1").count() == 1
     assert page.locator("h1").text_content().endswith("MCTSr")
+
+
+@pytest.mark.parametrize(
+    "sign", [{}, {"truncated": True}, {"duplicate_of": "7"}, {"verdict": "wrong"}]
+)
+def test_the_sign_of_a_node_is_not_cut_off(opened: Open, sign: dict[str, Any]) -> None:
+    names = {"0": "7", "1": "42", "2": "999"}
+    solution = asdict(grown(["96", "90"], 3))
+    tree = {}
+    for node_id, node in solution["tree"].items():
+        above = names[node["parent"]] if node["parent"] else None
+        below = [names[child] for child in node["children"]]
+        node.pop("duplicate_of", None)
+        told = {"id": names[node_id], "parent": above, "children": below, **sign}
+        tree[names[node_id]] = {**node, **told}
+    cut = (
+        "all => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.innerText)"
+    )
+    for best in names.values():
+        page = opened(render_html({**solution, "tree": tree, "best": best}))
+        assert page.locator(".card .id:visible").count() == 3
+        assert page.locator(".card .id").evaluate_all(cut) == []
 
 
 @pytest.mark.parametrize("width", [1360, 390])

@@ -198,6 +198,18 @@ def test_where_a_search_cannot_be_paused_it_says_so() -> None:
         kept.invoke(Command(resume=5), THREAD)
 
 
+def test_reading_a_final_answer_cannot_be_paused_and_says_so() -> None:
+    def read(text: str) -> str:
+        return str(interrupt({"text": text}))
+
+    cannot = pytest.raises(PauseError, match="read of final_answer called interrupt")
+    with cannot:
+        solve("How many?", never_the_same(), final_answer=read)
+    graph = create_mctsr(never_the_same(), final_answer=read)
+    with cannot:
+        graph.compile(checkpointer=InMemorySaver()).invoke(PROBLEM, THREAD)
+
+
 def test_a_tool_or_middleware_that_cannot_pause_stops_its_agent() -> None:
     from langchain.agents import create_agent
 

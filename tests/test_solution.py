@@ -87,6 +87,12 @@ def test_a_dict_of_something_else_is_refused(
     assert wrong in str(told.value)
 
 
+@pytest.mark.parametrize("data", [None, 5, "solution", []])
+def test_what_is_no_object_is_no_solution(data: Any) -> None:
+    with pytest.raises(ConfigError, match="allowed an object of its fields"):
+        Solution.from_dict(data)
+
+
 def test_reasons_to_stop_are_told_in_words() -> None:
     assert stopped_in_words({"stop_reason": "agreed"}) == (
         "Stopped (agreed): the first independent answers all say the same."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -88,6 +89,7 @@ def test_the_thread_of_another_graph_is_no_search(tmp_path: Path) -> None:
         'UPDATE checkpoints SET metadata = \'{"mctsr_settings": "{"}\'',
         'UPDATE checkpoints SET metadata = \'{"mctsr_settings": "[1]"}\'',
         "UPDATE checkpoints SET metadata = '{\"mctsr_settings\": 7}'",
+        'UPDATE checkpoints SET metadata = \'{"mctsr_settings": "{}", "mctsr_model": ["x"]}\'',
         "UPDATE checkpoints SET checkpoint = CAST('garbage' AS BLOB)",
         "UPDATE checkpoints SET checkpoint = 7",
         "UPDATE checkpoints SET type = 'pickle'",
@@ -116,6 +118,22 @@ def test_one_damaged_search_hides_no_other(tmp_path: Path, damage: str) -> None:
     if "mctsr_settings" not in damage:  # which says nothing of the search itself
         with pytest.raises(CheckpointError):
             keep(file, "How few?", "damaged")
+
+
+def test_settings_that_are_none_hide_no_other_search(tmp_path: Path) -> None:
+    file = tmp_path / "search.db"
+    keep(file, "How few?", "damaged")
+    keep(file, "How many?", "sound")
+    told = json.dumps({"mctsr_model": "x", "mctsr_settings": json.dumps({"width": -5})})
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(
+            "UPDATE checkpoints SET metadata = ? WHERE thread_id = 'damaged'", [told]
+        )
+    learnt = mctsr("learn", str(file))
+    assert (learnt.exit_code, learnt.stderr.count("left out of")) == (0, 1), learnt.stderr
+    assert "search 'damaged' is damaged: width is -5, allowed" in learnt.stderr
+    seen = mctsr("view", str(file), "--search", "damaged")
+    assert (seen.exit_code, "'damaged' is damaged: width is -5" in seen.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,11 @@ from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 from mcp import Client as McpClient
 
-from graphs import math_agent
+from graphs import math_agent, pipeline
 from graphs.form import FIRST, Form
 from graphs.limits import AGENT_CALLS, LIMITS
 from mctsr_graph import MCTSrContext, ScriptedChatModel
+from mctsr_graph.models.scripted import ScriptedCall
 
 ROOT = Path(__file__).parent.parent
 HARD = "A baker makes 12 trays of 8 muffins and sells 70 of them. How many muffins are left? " * 2
@@ -373,6 +374,29 @@ def test_the_pipeline_searches_only_for_what_is_hard(client: SyncLangGraphClient
     hard: Any = client.runs.wait(None, "pipeline", input={"problem": HARD}, context=SHORT)
     assert (easy["final_answer"], "1 + 1?" in easy["explanation"]) == (None, True)
     assert (hard["final_answer"] is not None, "Guess " in hard["explanation"]) == (True, True)
+
+
+@pytest.mark.parametrize("difficulty", ["easy", "hard"])
+def test_the_pipeline_shows_a_picture_and_never_writes_it_out(
+    difficulty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reply(call: ScriptedCall) -> AIMessage:
+        tools = call.settings.get("tools")
+        told = [{"name": "Difficulty", "args": {"difficulty": difficulty}, "id": "1"}]
+        return AIMessage("It is \\boxed{7}.", tool_calls=told if tools else [])
+
+    model = ScriptedChatModel(replies=reply)
+    monkeypatch.setattr(pipeline, "_load", lambda: model)
+    picture = {"type": "image", "base64": "QUJD" * 9, "mime_type": "image/png"}
+    problem: Any = [{"type": "text", "text": "How many?"}, picture]
+    state: Any = {"problem": problem, "answer": "\\boxed{7}", "final_answer": "7"}
+    assert pipeline.route(state).goto == ("direct" if difficulty == "easy" else "search")
+    pipeline.direct(state)
+    pipeline.explain(state)
+    routed, direct, explained = [call.messages[-1].content for call in model.calls]
+    assert routed[-1] == direct[-1] == picture
+    assert "How many?" in explained
+    assert picture["base64"] not in explained
 
 
 async def test_an_mcp_client_calls_the_search_as_a_tool(url: str) -> None:

@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -104,9 +105,11 @@ def from_file(path: Path, fields: Mapping[str, str] = MappingProxyType({})) -> D
         fields: Names that its objects use instead of ours.
 
     Raises:
-        ConfigError: it cannot be read, or a line of it is wrong.
+        ConfigError: it cannot be read, holds no problem, or a line of it is wrong.
     """
     rows, digest = _rows(path)
+    if not rows:
+        raise ConfigError(f"{str(path)!r} holds no problem; allowed is {FILE_FORM}")
     name = path.name.partition(".")[0]
     problems = [
         read_row(row, f"line {i} of {str(path)!r}", fields, f"{name}-{i:04}") for i, row in rows
@@ -144,7 +147,7 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, Any]]], str]:
         if line.strip():
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 row = None
             if not isinstance(row, dict):
                 raise ConfigError(
@@ -203,5 +206,7 @@ def _first(row: Mapping[str, Any], names: Sequence[str]) -> str | None:
 def _text(value: Any) -> str | None:
     """A text or a number as text; None for anything else, and for a blank."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    if isinstance(value, float) and not isfinite(value):
         return None
     return str(value).strip() or None

@@ -68,7 +68,7 @@ class RunFolder:
             found = json.loads(path.read_text("utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ConfigError(f"{str(path)!r} holds no JSON") from None
         _check_version(found, str(path))
         return cast(RunSettings, found)
@@ -95,6 +95,8 @@ class RunFolder:
                     f"{place} is of run {line.get('run')!r}, but the folder holds run "
                     f"{settings['run']!r}"
                 )
+            if not _is_whole(line):
+                raise ConfigError(f"{place} is damaged")
             yield begin, line
 
     def by_problem(self) -> Iterator[list[Line]]:
@@ -134,7 +136,7 @@ class RunFolder:
                 place = f"line {number} of {str(path)!r}"
                 try:
                     found = _read(raw)
-                except ValueError:
+                except (ValueError, RecursionError):
                     raise ConfigError(f"{place} is damaged") from None
                 yield begin, place, found
                 begin += len(raw)
@@ -222,6 +224,20 @@ def _replace(path: Path, lines: Iterable[str]) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+
+
+def _is_whole(line: Any) -> bool:
+    """Whether a line tells of a problem, and its points name attempts that are there."""
+    try:
+        for method in line["methods"].values():
+            there = range(len(method["attempts"]))
+            for point in method["points"]:
+                for choice in (point["selected"], point["majority"], point["weighted"]):
+                    if choice is not None and choice not in there:
+                        return False
+    except (AttributeError, KeyError, TypeError):
+        return False
+    return {"id", "seed", "problem", "gold"} <= {*line}
 
 
 def _check_version(found: Any, place: str) -> None:

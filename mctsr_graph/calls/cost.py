@@ -32,8 +32,8 @@ def cost_told(message: AIMessage, own: Sequence[str], context: MCTSrContext) -> 
         )
     if cost["unpriced_calls"] and context.max_cost is not None:
         why = "it reports no token usage" if cost["unmetered_calls"] else "give it by `prices`"
+        name = repr(names[0]) if names else "the model"
         raise ConfigError(
-            f"max_cost is {context.max_cost:g}, but what {next(iter(names), '')!r} costs is not "
-            f"known; {why}"
+            f"max_cost is {context.max_cost:g}, but what {name} costs is not known; {why}"
         )
     return cost

@@ -19,5 +19,5 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise ConfigError(f"--set is {text!r}, allowed NAME=VALUE")
     try:
         return name.strip(), json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name.strip(), value  # a word such as greedy needs no quotes

@@ -176,7 +176,7 @@ def run_command(
         data = load_problems(dataset, revision=revision, split=split, fields=fields)
         chosen = choose(data, levels=_words(levels), subjects=_words(subjects), limit=limit)
         seeds = _numbers("--seed", seed)
-        if len(set(seeds)) < len(seeds):
+        if not seeds or len(set(seeds)) < len(seeds):
             raise ConfigError(f"--seed is {seed!r}, allowed whole numbers, each once")
         jobs = [Job(problem, one) for one in seeds for problem in chosen]
         options = {

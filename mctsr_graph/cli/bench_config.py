@@ -19,7 +19,7 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
         return None
     try:
         found = yaml.safe_load(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise typer.BadParameter(f"{str(path)!r} cannot be read ({error})") from None
     if not isinstance(found, dict):
         raise typer.BadParameter(f"{str(path)!r} holds no options by name")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from mctsr_graph.cli.common import explained, searches_in
 from mctsr_graph.cli.streams import raw, stderr, stdout
-from mctsr_graph.errors import ConfigError
+from mctsr_graph.errors import CheckpointError, ConfigError
 from mctsr_graph.run.learn_prior import learn_prior, refining_learnt
+from mctsr_graph.run.solution import Solution
 from mctsr_graph.strategies.tuned.refining import told
 from mctsr_graph.text.printable import one_line
 
@@ -78,10 +81,19 @@ def learn_command(
             raise ConfigError(f"the searches are of several models, allowed --model with {names}")
         if model is not None and model not in names:
             raise ConfigError(f"--model is {model!r}, allowed of these searches: {names}")
-        from mctsr_graph.run.stored import stored_solution
-
         of_it = [one for one in found if model in (None, one[1].model)]
-        solutions = [stored_solution(file, stored) for file, stored in of_it]
+        solutions = list(_solutions(of_it, err))
         prior = learn_prior(solutions)
         raw(json.dumps(asdict(prior)) + "\n")
         err.print(f"note: {told(refining_learnt(solutions, prior))}", markup=False)
+
+
+def _solutions(found: list[tuple[Path, Any]], err: Console) -> Iterator[Solution]:
+    """What searches have found; damage may show only when one is opened."""
+    from mctsr_graph.run.stored import stored_solution
+
+    for file, stored in found:
+        try:
+            yield stored_solution(file, stored)
+        except CheckpointError as error:
+            err.print(f"note: left out of {str(file)!r}: {error}")

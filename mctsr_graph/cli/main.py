@@ -314,8 +314,8 @@ def _is_away(latest: list[Event]) -> bool:
 
 def _read_prior(file: Path) -> Any:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"--prior is {str(file)!r}: {error}") from None
     # null, {} or a part would mean the usual, as if none were given
     if not isinstance(found, dict) or {*found} != {field.name for field in fields(Prior)}:
@@ -336,7 +336,7 @@ def _problem(problem: str | None, file: Path | None) -> str:
         raise ConfigError("both a problem and --file are given, allowed is one of them")
     if file is not None:
         try:
-            return file.read_text(encoding="utf-8", errors="replace")
+            return file.read_text(encoding="utf-8-sig", errors="replace")
         except OSError as error:
             raise ConfigError(f"--file is {str(file)!r}: {error.strerror}") from None
     if problem is None or problem == "-":

@@ -94,7 +94,8 @@ def _problems(file: Path) -> list[Problem]:
         ConfigError: it cannot be read, or a line holds none.
     """
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")  # a text may hold other ends of lines
+        # A text may hold other ends of lines
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the file of problems is {str(file)!r}: {error}") from None
     found: list[Any] = []
@@ -103,7 +104,7 @@ def _problems(file: Path) -> list[Problem]:
             continue
         try:
             told = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             told = None
         problem = told.get("problem") if isinstance(told, dict) else told
         if not isinstance(problem, str | list):

@@ -40,6 +40,8 @@ from langchain_core.runnables import RunnableGenerator, RunnableLambda
 from langchain_core.runnables.base import RunnableBindingBase
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from mctsr_graph.calls import effort
+
 
 class Label(NamedTuple):
     """What tells a thing from others."""
@@ -234,10 +236,17 @@ def _class(value: type, inside: Inside) -> Any:
 
 @_told.register
 def _model(value: BaseLanguageModel, inside: Inside) -> Any:  # type: ignore[type-arg]
-    """A chat model: its class, its name and its server's address, and what it says itself."""
+    """A chat model: its class, its name and its server's address, and what it says itself.
+
+    The code of a class counts where another may have its name.
+    """
+    kind = type(value)
     own = _parts_of(value)
-    parts = [_dict(own, inside)] if own else []
-    return ["model", _name(type(value)), *_name_and_address(value), *parts]
+    own = _made_with(value) if own is None else own
+    is_named = kind.__module__ != "__main__" and "<locals>" not in kind.__qualname__
+    parts = [] if is_named else _told(kind, inside)[2:]
+    parts += [_dict(own, inside)] if own else []
+    return ["model", _name(kind), *_name_and_address(value), *parts]
 
 
 @_told.register
@@ -262,6 +271,13 @@ _DECORATION = {
     *("input_types", "custom_input_type", "custom_output_type"),
 }
 """Fields of LangChain's classes that change no reply."""
+_OF_CALLS = {"timeout", "request_timeout", "max_retries", "streaming", "latency", "temperature"}
+"""Fields of chat models that change no reply, or that the identity of a search sees to."""
+_OF_REPLIES = {
+    *("top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty"),
+    *("verbosity", "model_kwargs", "extra_body", *effort.NAMES),
+}
+"""Fields of a library's chat models that change what they reply."""
 _OF_LAMBDAS = {"func", "afunc", "_transform", "_atransform"}
 _NAMES = ("model_name", "model", "model_id")
 _MORE_NAMES = ("deployment_name", "gguf_file", "revision")
@@ -312,6 +328,23 @@ def _of_ollama(model: Any) -> list[Any]:
     private = getattr(model, "__pydantic_private__", None) or {}
     inner = getattr(private.get("_client"), "_client", None)
     return [getattr(inner, "base_url", None)] if getattr(model, "base_url", "") is None else []
+
+
+def _made_with(model: BaseLanguageModel) -> dict[str, Any]:  # type: ignore[type-arg]
+    """What a chat model was given that changes its replies; of a class of one's own, plain values.
+
+    Names and addresses are told already.
+    """
+    names = model.model_fields_set - {*_NAMES, *_MORE_NAMES, *_DECORATION, *_OF_CALLS}
+    given = {name: getattr(model, name) for name in names}
+    if _is_library(type(model)):
+        return {name: one for name, one in given.items() if name in _OF_REPLIES and one}
+    plain = (bool, int, float, str)
+    return {
+        name: one
+        for name, one in given.items()
+        if isinstance(one, plain) and not (_ADDRESS.search(name) or _is_secret(name, one))
+    }
 
 
 def _address(text: str) -> str:

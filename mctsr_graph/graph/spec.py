@@ -55,6 +55,18 @@ def check_options(what: str, options: Mapping[str, Any], allowed: Any) -> None:
         )
 
 
+def checked(options: Mapping[str, object], name: str, kind: Any, allowed: str) -> Any:
+    """What was given for an option; None where nothing was.
+
+    Raises:
+        ConfigError: it is of another kind.
+    """
+    given = options.get(name)
+    if given is not None and not isinstance(given, kind):
+        raise ConfigError(f"{name} is {given!r:.200}, allowed {allowed}")
+    return given
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchSpec:
     """Who searches: one model, one set of prompts, who judges, and how to decide."""
@@ -84,14 +96,15 @@ class SearchSpec:
         is_named = model is None or any(isinstance(one, str) for one in [model, *others])
         reading = as_final_answer(options.get("final_answer"))
         named = OF_TEXTS if reading.is_text else NAMED
+        prompts = checked(options, "prompts", Prompts, "an instance of Prompts")
         return cls(
             model=lazy_model(model),
-            prompts=worded(options.get("prompts") or Prompts(), reading),
+            prompts=worded(prompts or Prompts(), reading),
             reading=reading,
             bound_judge=bind_judge(options.get("judge"), options.get("judge_model"), named),
             critic=None if others[1] is None else lazy_model(others[1]),
             given=as_strategy(options.get("strategy")),
-            journal=options.get("journal"),
+            journal=checked(options, "journal", CallJournal, "CallJournal(PATH)"),
             is_named=is_named,
         )
 

@@ -48,7 +48,8 @@ class ScriptedChatModel(BaseChatModel):
     raised. Every call is recorded in `calls`; a call beyond the script raises
     `ScriptExhaustedError`. Words count as tokens. `latency` is seconds per call.
 
-    With several calls at once only a function gives each call its own reply for certain.
+    With several calls at once only a function gives each call its own reply for certain. To a
+    checkpointer all scripted models are one, whatever their replies.
     """
 
     replies: Any

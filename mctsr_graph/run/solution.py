@@ -100,12 +100,7 @@ class Solution:
         Raises:
             ConfigError: a field is missing, or is none of a solution, or has a value that none has.
         """
-        known = {one.name: one for one in fields(cls)}
-        if unknown := [name for name in data if name not in known]:
-            raise ConfigError(f"a solution has the field {unknown[0]!r}, allowed {[*known]}")
-        for name, one in known.items():
-            if one.default is one.default_factory is MISSING and name not in data:
-                raise ConfigError(f"a solution has no field {name!r}, which it needs")
+        _check_fields(cls, data)
         tree, best, final = data["tree"], data["best"], data["final_answer"]
         if not isinstance(tree, Mapping):
             raise ConfigError(f"tree is {tree!r}, allowed nodes by their ids")
@@ -145,3 +140,15 @@ class Solution:
             f'<iframe loading="lazy" srcdoc="{escape(self.to_html())}" sandbox="allow-scripts" '
             'title="Search tree" style="width: 100%; height: 760px; border: 0"></iframe></details>'
         )
+
+
+def _check_fields(kind: type[Solution], data: Any) -> None:
+    """Whether there is what a solution needs, and nothing else."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"a solution is {data!r:.200}, allowed an object of its fields")
+    known = {one.name: one for one in fields(kind)}
+    if unknown := [name for name in data if name not in known]:
+        raise ConfigError(f"a solution has the field {unknown[0]!r}, allowed {[*known]}")
+    for name, one in known.items():
+        if one.default is one.default_factory is MISSING and name not in data:
+            raise ConfigError(f"a solution has no field {name!r}, which it needs")

@@ -50,6 +50,7 @@ def solve(
         on_event: Called with each event (see `mctsr_graph.graph.events`) as it happens. It may be
             async. What it raises is logged and ends no search; so it is with on_change.
         on_change: Called with the search so far, without `choice`, whenever its tree has changed.
+            Its tree is the search's own, and not to be changed.
         control: Stops the search politely: it then returns the best so far with the
             stop_reason "interrupted".
 

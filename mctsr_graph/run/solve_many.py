@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from inspect import isawaitable
-from typing import cast
+from typing import Any, cast
 
 from typing_extensions import Unpack
 
@@ -41,21 +41,29 @@ _BROKEN_OFF = ("failed", "interrupted")
 
 
 def solve_many(
-    problems: Sequence[Problem],
+    problems: Iterable[Problem],
     model: Model | ModelMaker | str | None = None,
     **options: Unpack[ManyOptions],
 ) -> list[Solution]:
     """Search for an answer to each problem, under one budget of calls. See `asolve_many`.
 
     Raises:
-        ConfigError: a setting or a problem is wrong.
-        RuntimeError: it is called inside a running event loop; await `asolve_many` there.
+        ConfigError: a setting or a problem is wrong, or it is called inside a running event loop;
+            await `asolve_many` there.
     """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # there is none
+        pass
+    else:
+        raise ConfigError(
+            "solve_many is called inside a running event loop, allowed there: await asolve_many"
+        )
     return asyncio.run(asolve_many(problems, model, **options))
 
 
 async def asolve_many(
-    problems: Sequence[Problem],
+    problems: Iterable[Problem],
     model: Model | ModelMaker | str | None = None,
     **options: Unpack[ManyOptions],
 ) -> list[Solution]:
@@ -107,6 +115,7 @@ async def asolve_many(
         ConfigError: a setting or a problem is wrong.
         ClusterError: the cluster has no worker, or lost too many.
     """
+    problems = _listed(problems)
     spec, budget = _asked(model, options, len(problems))
     async with engine_of(model, spec, options) as search:
         return await _rounds(problems, spec, budget, search, options)
@@ -119,8 +128,6 @@ async def _rounds(
     learn = options.get("learn", True)
     places: dict[str, list[int]] = {}
     asked: dict[str, Question] = {}
-    if isinstance(problems, str | bytes):
-        raise ConfigError(f"problems is {problems[:40]!r}, allowed a list of problems")
     for place, problem in enumerate(problems):
         question = as_question(problem)
         places.setdefault(question.key, []).append(place)
@@ -144,14 +151,20 @@ async def _rounds(
     return batch.solutions()
 
 
+def _listed(problems: Any) -> list[Problem]:
+    if isinstance(problems, str | bytes | Mapping) or not isinstance(problems, Iterable):
+        raise ConfigError(f"problems is {problems!r:.40}, allowed a list of problems")
+    return list(problems)
+
+
 def _asked(
     model: Model | ModelMaker | str | None, options: ManyOptions, problems: int
 ) -> tuple[SolveSpec, int]:
     """What is asked of each search, and the calls for all of them."""
     check_options("a batch", options, ManyOptions)
     concurrency = options.get("concurrency", 8)
-    if concurrency < 1:
-        raise ConfigError(f"concurrency is {concurrency}, allowed 1 or more")
+    if not _is_whole(concurrency) or concurrency < 1:
+        raise ConfigError(f"concurrency is {concurrency!r}, allowed 1 or more")
     of_each = {name: one for name, one in options.items() if name in BatchOptions.__optional_keys__}
     context = options.get("context") or MCTSrContext()
     # On a cluster each worker makes it, and nobody asks it here
@@ -159,11 +172,15 @@ def _asked(
     spec = SolveSpec.of(here, cast(BatchOptions, {**of_each, "context": context}))
     each, most = spec.context.max_calls or EFFORTS["medium"], options.get("max_calls")
     budget = each * problems if most is None else most
-    if not isinstance(budget, int) or isinstance(budget, bool):
+    if not _is_whole(budget):
         raise ConfigError(f"max_calls is {budget!r}, allowed a whole number")
     if budget < problems:
         raise ConfigError(f"max_calls is {budget}, allowed {problems} or more, one a problem")
     return spec, budget
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)
 
 
 class _Batch:

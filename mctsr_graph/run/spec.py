@@ -16,7 +16,7 @@ from mctsr_graph.calls.sqlite import check_path
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.graph.events import Event
 from mctsr_graph.graph.identity import Identity, identity_of
-from mctsr_graph.graph.spec import SearchOptions, SearchSpec
+from mctsr_graph.graph.spec import SearchOptions, SearchSpec, checked
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.stages import Stage
 from mctsr_graph.settings.context import MCTSrContext
@@ -111,9 +111,9 @@ class SolveSpec:
             model_name=model if isinstance(model, str) else "",
             checkpointer=checked_checkpointer(given.get("checkpointer")),
             thread_id=checked_thread(given.get("thread_id")),
-            on_event=given.get("on_event"),
-            on_change=given.get("on_change"),
-            control=given.get("control"),
+            on_event=checked(given, "on_event", Callable, "a function"),
+            on_change=checked(given, "on_change", Callable, "a function"),
+            control=checked(given, "control", SearchControl, "a RunControl of LangGraph"),
         )
 
     def about(self, problem: Problem, **changes: Any) -> SolveSpec:

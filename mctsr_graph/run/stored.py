@@ -15,7 +15,7 @@ from langgraph.types import StateSnapshot
 
 from mctsr_graph.calls.journal import CallJournal, Told
 from mctsr_graph.calls.usage import total_cost
-from mctsr_graph.errors import CheckpointError
+from mctsr_graph.errors import CheckpointError, ConfigError
 from mctsr_graph.graph.graph import create_mctsr
 from mctsr_graph.graph.identity_v1 import shown_context
 from mctsr_graph.graph.integrity import check_search, values_of
@@ -90,13 +90,17 @@ def stored_solution(path: str | Path, stored: StoredSearch) -> Solution:
     """What a search that a file holds has found so far.
 
     Raises:
-        CheckpointError: it cannot be read.
-        ConfigError: it was made under settings that are none any more.
+        CheckpointError: it cannot be read, or its settings are none.
     """
     if stored.damage:
         raise CheckpointError(stored.damage)
+    try:
+        context = shown_context(stored.settings)
+    except ConfigError as error:
+        name = repr(stored.thread_id)
+        raise CheckpointError(f"what is kept as search {name} is damaged: {error}") from None
     # Nothing is asked of the model: what the state holds is read as a running search reads it
-    spec = SolveSpec.of(ScriptedChatModel(replies=[]), {"context": shown_context(stored.settings)})
+    spec = SolveSpec.of(ScriptedChatModel(replies=[]), {"context": context})
     config = _config(stored.thread_id)
     with _existing(path) as saver, readable(config):
         search = SearchRun(spec.about(stored.question), saver, None)
@@ -238,6 +242,9 @@ def _is_search(values: Mapping[str, Any], told: Mapping[str, str]) -> bool:
 
 def _stored(thread_id: str, values: Mapping[str, Any], told: Mapping[str, str]) -> StoredSearch:
     tree, best = values.get("tree") or {}, values.get("best")
+    for name in ("mctsr_model", "mctsr_judge_model", "mctsr_critic_model"):
+        if not isinstance(told.get(name, ""), str):
+            raise TypeError(f"its {name} is {told[name]!r}, allowed a text")
     settings = json.loads(told.get("mctsr_settings", "{}"))
     if not isinstance(settings, dict):
         raise TypeError(f"its settings are {settings!r}, allowed an object")

@@ -65,14 +65,14 @@ def read_prices(path: str | Path) -> Prices:
         ConfigError: it cannot be read, or holds something else.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
         data = tomllib.loads(text) if str(path).endswith(".toml") else json.loads(text)
         return Prices.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "prices"
         why = f"{where} is {first['input']!r}: {first['msg']}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         why = str(error)
     raise ConfigError(f"prices are {str(path)!r}, allowed a JSON or TOML file of prices; {why}")
 

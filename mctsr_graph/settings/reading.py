@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, is_typeddict
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import is_typeddict as is_typeddict_extension
 
-from mctsr_graph.errors import ConfigError, MCTSrError
+from mctsr_graph.errors import ConfigError, MCTSrError, PauseError, bubbles_up
 from mctsr_graph.text.final_answer import clean_text, extract_final_answer
 from mctsr_graph.text.printable import is_blank
 
@@ -169,13 +169,18 @@ def _called(function: Callable[..., Any], *texts: str) -> Any:
     """What a user's function says.
 
     Raises:
-        ConfigError: it raised.
+        ConfigError: it raised; PauseError if to pause, since answers are read again and again.
     """
     try:
         return function(*texts)
     except MCTSrError:
         raise
     except Exception as error:
+        if bubbles_up(error):
+            raise PauseError(
+                f"{_name(function)} of final_answer called interrupt(), but reading an answer "
+                "cannot be paused; allowed: a judge that does"
+            ) from None
         shown, what = ", ".join(repr(text[:60]) for text in texts), type(error).__name__
         raise ConfigError(
             f"{_name(function)} of final_answer raised {what}: {error} (for {shown})"

@@ -130,18 +130,23 @@ def _power(one: Comparison) -> str:
 def _cost(run: RunMetrics, one: Comparison) -> Iterator[Conclusion]:
     """What both sides of a comparison have taken, and what stands in the way of it."""
     ours, theirs = run.methods[one.first], run.methods[one.second]
-    text = f"{words.plain_name(one.first)} was right on {_right(ours)}, "
-    yield Conclusion("cost", _OTHER, f"{text}{words.plain_name(one.second)} on {_right(theirs)}.")
+    both = ours.problems == theirs.problems
+    text = f"{words.plain_name(one.first)} was right on {_right(ours, both)}, "
+    text += f"{words.plain_name(one.second)} on {_right(theirs, both)}."
+    yield Conclusion("cost", _OTHER, text)
     if theirs.capped:
         text = f"{words.plain_name(one.second)} had too few drafts on {_count(theirs.capped)}"
         yield Conclusion("cost", "!", f"{text}, and took less than its budget there.")
     if one.left_out:
-        text = f"{_count(len(one.left_out))} tell no tokens, and are left out of that comparison."
+        tell = "tells no tokens, and is" if len(one.left_out) == 1 else "tell no tokens, and are"
+        text = f"{_count(len(one.left_out))} {tell} left out of that comparison."
         yield Conclusion("cost", "!", text)
 
 
-def _right(one: Metrics) -> str:
+def _right(one: Metrics, both: bool) -> str:
+    """Accuracy and costs, and of how many problems where that is not the same for both sides."""
     share = words.percent(one.selected).replace(" (", " % (", 1)
+    share += "" if both else f" of {_count(one.problems)}"
     tokens = "" if one.tokens is None else f"{words.count(one.tokens.mean)} tokens and "
     return f"{share} for {tokens}{words.count(one.calls.mean, 1)} calls a problem"
 

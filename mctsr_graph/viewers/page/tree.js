@@ -188,7 +188,7 @@ class TreeView {
     };
     card.className = ["card", ...Object.keys(on).filter((name) => on[name])].join(" ");
     const id = card.querySelector(".id");
-    id.textContent = id.title = `${best ? "★ " : ""}${markOf(node).join(" · ")}`;
+    id.textContent = id.title = `${best ? "★ " : ""}${markOf(node, best).join(" · ")}`;
     const toggle = card.querySelector(".toggle");
     toggle.textContent = hidden > 0 ? `+${hidden}` : "−";
     toggle.hidden = children === 0;

@@ -190,15 +190,16 @@ function saidBy(node) {
   return `${letterOf(node.rank)} ${inWords(node)}`;
 }
 
-/** The number of a node and its signs, in parts, as its card shows them. */
-function markOf(node) {
+/** The number of a node and its signs, in parts, as its card shows them: without the word where there is no room. */
+function markOf(node, best) {
   const signs = signsOf(node);
-  return [signs.join().length > 9 ? node.id : `node ${node.id}`, ...signs]; // there is room for no more
+  const whole = [`node ${node.id}`, ...signs];
+  return whole.join(" · ").length > (best ? 14 : 16) ? [node.id, ...signs] : whole;
 }
 
 /** A node's name for a screen reader: what its card shows, in that order, and then what only its looks tell. */
 function nameOf(node, search, hidden = 0) {
   const more = hidden > 0 ? [`+${hidden}`] : [];
-  const best = node === search.bestNow() ? ["best"] : [];
-  return [saidBy(node), ...more, ...markOf(node), ...best, `q ${points(node.qNow)}`].join(", ");
+  const best = node === search.bestNow();
+  return [saidBy(node), ...more, ...markOf(node, best), ...(best ? ["best"] : []), `q ${points(node.qNow)}`].join(", ");
 }
