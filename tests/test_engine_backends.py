@@ -22,7 +22,7 @@ from langchain_core.messages import HumanMessage
 
 from mctsr_graph import load_model
 from mctsr_graph.errors import ConfigError, MissingExtraError
-from mctsr_graph.models.engine import backends
+from mctsr_graph.models.engine import backends, foreign
 from mctsr_graph.models.engine.protocol import ContextLengthError, EngineError
 from tests.engine_models import chatml_tokenizer, tiny
 
@@ -357,7 +357,7 @@ def test_settings_reach_the_engine_or_are_refused_by_name(
             loaded(folder, engine, **wrong)
     with pytest.raises(ConfigError, match=f"'{engine}' has none of these.*model_kwargs"):
         loaded(folder, engine, limits={"rows": 2})
-    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    monkeypatch.setattr(foreign, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=f"pip install .*{engine}"):
         loaded(folder, engine)
 

@@ -20,7 +20,7 @@ from langchain_core.messages import HumanMessage
 from mctsr_graph import load_model
 from mctsr_graph.errors import ConfigError, MissingExtraError
 from mctsr_graph.models import ChatTransformers
-from mctsr_graph.models.engine import backends
+from mctsr_graph.models.engine import backends, foreign
 from mctsr_graph.models.engine.limits import Limits
 from mctsr_graph.models.engine.protocol import ContextLengthError, EngineError, Request, TokenTree
 from mctsr_graph.models.reading import Described, described
@@ -280,7 +280,7 @@ def test_what_it_does_not_take_is_refused_by_name(package: StandIn, tmp_path: An
 
 
 def test_the_package_that_is_missing_is_named(monkeypatch: Any, tmp_path: Any) -> None:
-    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    monkeypatch.setattr(foreign, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"llama_cpp: pip install .*llama"):
         engine_of(tmp_path)
 

@@ -18,7 +18,8 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.models import ChatTransformers, embedded_model
 from mctsr_graph.models.template import prompt_ids, takes_tools, to_chat
 from mctsr_graph.models.text_stream import TextStream
-from mctsr_graph.models.tool_calls import forced_name, format_of, parse
+from mctsr_graph.models.tool_calls import forced_name, parse
+from mctsr_graph.models.tool_formats import format_of
 from tests.engine_models import CHATML, chatml_tokenizer, counting, tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed")

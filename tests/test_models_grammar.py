@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import re
 import threading
+from enum import Enum
 from typing import Any, Literal
 
 import pytest
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel, Field
+from tokenizers import AddedToken
 
 from mctsr_graph.errors import ConfigError, MissingExtraError
 from mctsr_graph.models import ChatTransformers, grammar
-from tests.engine_models import tiny
+from mctsr_graph.models.tool_formats import FORMATS, ToolFormat, format_of
+from tests.engine_models import chatml_tokenizer, tiny
 from tests.tokenizer_families import family
 
 pytest.importorskip("torch", reason="torch is not installed")
@@ -112,6 +116,67 @@ def test_a_demanded_call_has_arguments_of_its_schema() -> None:
         [call] = bound.invoke("Is it right?", seed=seed).tool_calls
         assert call["name"] == "Verdict"
         Verdict.model_validate(call["args"])
+
+
+class Kind(Enum):
+    SUM, PRODUCT = "sum", "12"
+
+
+class Inner(BaseModel):
+    deep: bool
+
+
+class Look(BaseModel):
+    """Look."""
+
+    city: str = Field(max_length=6)
+    kind: Kind
+    days: int | None
+    straße: Literal["ä", '"'] | None
+    more: str | None = Field(default=None, min_length=1, max_length=3)
+    tags: list[Literal["x, y:z", "w"]] = Field(default=[], max_length=2)
+    inner: Inner = Field(default=Inner(deep=True))
+
+
+MARKS = re.compile(
+    r"<\|.*?\|>|<｜.*?｜>|｜DSML｜|\[[A-Z_]+\]|<\|tool_call>|<tool_call\|>"
+    r"|</?(?:\w+:)?(?:tool_call|arg_key|arg_value|escape|\w+_function_call|function_calls)>"
+)
+
+
+def chat_of_format(written: ToolFormat, **settings: Any) -> ChatTransformers:
+    """A model whose template shows that format, and whose tokenizer has its marks as tokens."""
+    tokenizer, pairs = chatml_tokenizer(), written.pairs
+    shown = [*written.signs, written.before, written.after, written.close]
+    shown += [pairs.begin, pairs.middle, pairs.end, pairs.quote] if pairs else []
+    shown += ["<|start|>"] if "<|channel|>" in written.signs else []
+    marks = dict.fromkeys(mark for text in shown for mark in MARKS.findall(text))
+    for mark in marks:
+        is_special = mark.startswith(("<|", "<｜", "["))
+        tokenizer.add_tokens([AddedToken(mark, special=is_special)], special_tokens=is_special)
+    signs = " ".join(written.signs).replace("{", "{{ '{' }}")
+    tokenizer.chat_template = (
+        f"{{% if tools %}}{{{{ tools | tojson }}}} {signs}{{% endif %}}"
+        + str(tokenizer.chat_template)
+    )
+    model = tiny(vocab_size=len(tokenizer), max_position_embeddings=8192)
+    return ChatTransformers.from_loaded(model, tokenizer, max_tokens=1500, **settings)
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("written", FORMATS, ids=lambda one: " ".join(one.signs) or "bare")
+def test_a_demanded_call_is_valid_in_every_format(written: ToolFormat) -> None:
+    chat = chat_of_format(written, temperature=1.3)
+    assert format_of(str(chat._load()[1].chat_template)) == written
+    chosen = set()
+    for choice, seed in (("any", 1), ("any", 2), ("Look", 3)):
+        reply = chat.bind_tools([Look, Verdict], tool_choice=choice).invoke("?", seed=seed)
+        assert (reply.content, reply.response_metadata["finish_reason"]) == ("", "stop")
+        [call] = reply.tool_calls
+        {"Look": Look, "Verdict": Verdict}[call["name"]].model_validate(call["args"])
+        assert choice in ("any", call["name"])
+        chosen.add((choice, call["name"]))
+    assert len(chosen) > 1
 
 
 @pytest.mark.usefixtures("library")

@@ -17,6 +17,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from mctsr_graph.errors import ConfigError
+from mctsr_graph.models.pictures import blocks_of
 
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}  # all others: as user text
 _MOST_AT_ONCE = 3  # forms of a chat that are changed together
@@ -25,26 +26,27 @@ Chat = list[dict[str, Any]]
 Tools = list[dict[str, Any]]
 
 
-def to_chat(messages: list[BaseMessage], *, tools: bool = False) -> Chat:
-    """Messages as role and text.
+def to_chat(messages: list[BaseMessage], *, tools: bool = False, pictures: bool = False) -> Chat:
+    """Messages as role and text; where there are pictures, those with one as role and blocks.
 
     Tool calls and results keep their form where the template knows `tools`; else calls are left
     out and results become user text. What an answer with calls was thought of before stays with
     it, as some templates write it.
 
+    Args:
+        messages: Of LangChain, at least one.
+        tools: Whether the template takes tools.
+        pictures: Whether the model takes pictures.
+
     Raises:
-        ConfigError: No message at all, or a content block (an image, ...) that is no text.
+        ConfigError: No message at all, or a content block that is neither text nor such a picture.
     """
     if not messages:
         raise ConfigError("a call needs at least one message")
     chat = []
     for message in messages:
-        for block in message.content if isinstance(message.content, list) else ():
-            kind = "text" if isinstance(block, str) else block.get("type")
-            if kind != "text" and message.type != "ai":  # reasoning or calls of an answer go
-                raise ConfigError(f"only text content is supported, got a {kind!r} block")
         role = getattr(message, "role", None) or _ROLES.get(message.type, "user")
-        turn: dict[str, Any] = {"role": role, "content": str(message.text)}
+        turn: dict[str, Any] = {"role": role, "content": _content(message, pictures)}
         if tools and isinstance(message, ToolMessage):
             turn |= {"role": "tool", "tool_call_id": message.tool_call_id}
             turn |= {"name": message.name} if message.name else {}
@@ -63,6 +65,21 @@ def to_chat(messages: list[BaseMessage], *, tools: bool = False) -> Chat:
     return chat
 
 
+def _content(message: BaseMessage, pictures: bool) -> str | list[dict[str, str]]:
+    if message.type == "ai" or isinstance(message.content, str):
+        return str(message.text)  # reasoning or calls of an answer go
+    allowed = ("text", "image") if pictures else ("text",)
+    blocks: list[Any] = blocks_of(message) if pictures else list(message.content)
+    blocks = [{"type": "text", "text": b} if isinstance(b, str) else b for b in blocks]
+    for block in blocks:
+        if block.get("type") not in allowed:
+            kind = block.get("value", block).get("type")
+            raise ConfigError(f"only {' and '.join(allowed)} is supported, got a {kind!r} block")
+    if all(block["type"] == "text" for block in blocks):
+        return str(message.text)
+    return [{k: v for k, v in b.items() if k in ("type", "text")} for b in blocks]
+
+
 def forms(chat: Chat) -> Iterator[Chat]:
     """The chat as it is, then changed in one way after another, then in several at once."""
     yield chat
@@ -79,7 +96,12 @@ def forms(chat: Chat) -> Iterator[Chat]:
 
 def _in_blocks(chat: Chat) -> Chat:
     """Content as a list of blocks, as templates of models that see pictures read it."""
-    return [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in chat]
+    return [
+        {**turn, "content": [{"type": "text", "text": turn["content"]}]}
+        if isinstance(turn["content"], str)
+        else turn
+        for turn in chat
+    ]
 
 
 def _without_thoughts(chat: Chat) -> Chat:

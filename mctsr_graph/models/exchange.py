@@ -21,7 +21,8 @@ from mctsr_graph.models.engine.protocol import (
     TokenChance,
 )
 from mctsr_graph.models.generation import asked_of_engine, limit_of_call, stops_of_call
-from mctsr_graph.models.grammar import Grammar, GrammarKeeper, is_there, schema_of
+from mctsr_graph.models.grammar import Grammar, GrammarKeeper, Terms, is_there, json_rule, schema_of
+from mctsr_graph.models.pictures import Pictures
 from mctsr_graph.models.reasoning import Piece, ReplyReader
 from mctsr_graph.models.reply_text import ReplyText
 from mctsr_graph.models.sampling import Sampling
@@ -33,13 +34,9 @@ from mctsr_graph.models.template import (
     to_chat,
 )
 from mctsr_graph.models.text_stream import TextStream
-from mctsr_graph.models.tool_calls import (
-    Parsed,
-    forced_name,
-    format_of,
-    parse,
-    schemas_of,
-)
+from mctsr_graph.models.tool_calls import Parsed, forced_name, parse, schemas_of
+from mctsr_graph.models.tool_formats import format_of
+from mctsr_graph.models.tool_grammar import call_grammar
 from mctsr_graph.models.weights import end_ids, window_of
 
 _THOUGHT = "reasoning_content"  # where LangChain's clients put it
@@ -64,10 +61,11 @@ class Exchange:
         choice: Any = None,
         options: Mapping[str, Any] | None = None,
         given: Collection[str] = (),
+        pictures: Pictures | None = None,
     ) -> None:
         self._model, self._tokenizer, self._name = model, tokenizer, name
         self._sampling, self._tools = sampling, None if choice == "none" else tools or None
-        self._ends = end_ids(model, tokenizer)
+        self._pictures, self._ends = pictures, end_ids(model, tokenizer)
         self._close = ""
         self._stop = stops_of_call(model.generation_config, sampling)
         self._grammar: Grammar | None = None
@@ -79,8 +77,8 @@ class Exchange:
                     f"the chat template of {name!r} takes no tools; for structured output, "
                     "method='json_schema' needs none"
                 )
-            chat = to_chat(messages, tools=knows)
-            prompt = prompt_of(tokenizer, chat, self._tools, options)
+            chat = to_chat(messages, tools=knows, pictures=pictures is not None)
+            prompt = prompt_of(tokenizer, chat, self._tools, options, pictures)
             self._ids, self._text = prompt.ids, ReplyText(tokenizer, prompt.tail)
             if self._tools:
                 self._force(choice, self._tools, options)
@@ -106,6 +104,7 @@ class Exchange:
             on_token=on_token,
             own_processors=self._keepers if self._grammar is not None else None,
             logprobs=sampling.top_logprobs or 0 if told else None,
+            pictures=self._pictures.inputs(self._ids) if self._pictures else None,
             **asked_of_engine(self._model, sampling, self._ids, self._ends, self._most),
         )
 
@@ -180,25 +179,28 @@ class Exchange:
         ends_thought = "" if "<|channel|>" in written.before else self._text.answer_lead()
         self._text.lead = ends_thought + written.lead(tool)
         self._ids = self._ids + self._encoded(self._text.lead)
-        if tool is not None and written.close is not None and is_there():
+        if is_there():
             self._close = written.close
-            self._grammar = self._grammar_of(schemas_of(tools)[tool])
+            schemas = schemas_of(tools)
+            self._grammar = self._grammar_of(lambda t: call_grammar(written, schemas, tool, t))
 
     def _constrain(self) -> None:
         """Let the answer be JSON, where that is asked for."""
         asked = self._sampling.response_format
         schema = schema_of(asked) if asked is not None else None
         if schema is not None and self._grammar is None:
-            self._grammar = self._grammar_of(schema)
+            rule = json_rule(schema or {"type": "object"})
+            self._grammar = self._grammar_of(lambda _: f"start: {rule}")
 
-    def _grammar_of(self, schema: dict[str, Any]) -> Grammar:
+    def _grammar_of(self, rules: Callable[[Terms], str]) -> Grammar:
         size = self._model.config.get_text_config().vocab_size
-        return Grammar(self._tokenizer, size, self._ends, schema or {"type": "object"})
+        return Grammar(self._tokenizer, size, self._ends, rules)
 
     def _keepers(self) -> list[GrammarKeeper]:
         """What keeps one sample to the grammar, once its thinking is over."""
         assert self._grammar is not None
-        return [self._grammar.keeper(len(self._ids), self._text.waits())]
+        waits = None if self._text.lead else self._text.waits()  # a call is begun already
+        return [self._grammar.keeper(len(self._ids), waits)]
 
     def _encoded(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -218,8 +220,7 @@ class Exchange:
         if not self._tools:
             return parts.thought, plain
         text = self._cut(self._text.decode(sample.ids, calls=True))
-        if not cut and self._close and not text.rstrip().endswith(self._close.strip()):
-            text += self._close  # the grammar ends with the arguments
+        text += "" if cut else self._close  # the grammar ends with the arguments
         whole = self._text.parts(text, cut=cut, lead=True)
         parsed = parse(whole.said, schemas_of(self._tools), whole.calls)
         found = parsed.tool_calls or parsed.invalid_tool_calls

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from mctsr_graph.errors import ConfigError, MissingExtraError
+from mctsr_graph.models.control_tokens import added_tokens
 from mctsr_graph.models.engine.protocol import EngineError
 from mctsr_graph.text.packages import install_line
 
@@ -18,10 +20,14 @@ _FORMS = (
     '{"type": "text"}'
 )
 # Else a weak model may write spaces until it is cut off
-_SPACES = {"whitespace_pattern": r"[\x20\x0A\x0D\x09]{0,20}"}
+_SPACES: dict[str, Any] = {"whitespace_pattern": r"[\x20\x0A\x0D\x09]{0,20}"}
 _SPEAKS_OF_KEYS = {"additionalProperties", "patternProperties", "unevaluatedProperties", "allOf"}
 _LITERAL = {"enum", "const", "default", "examples", "allOf"}
 _TOKENIZERS: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
+
+
+Terms = Callable[[str], list[str]]
+"""What a family writes itself as terms of a grammar: quoted texts, and special tokens by id."""
 
 
 def is_there() -> bool:
@@ -46,34 +52,53 @@ def schema_of(response_format: dict[str, Any]) -> dict[str, Any] | None:
     return schema
 
 
+def quoted(text: str) -> str:
+    """A text as a term of a rule."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def json_rule(schema: Mapping[str, Any]) -> str:
+    """JSON of a schema, as a term of a rule."""
+    return f"%json {json.dumps({**_closed(dict(schema)), 'x-guidance': _SPACES})}"
+
+
 class Grammar:
-    """JSON of a schema, for the tokens of a tokenizer.
+    """What an answer is kept to, for the tokens of a tokenizer.
 
     Args:
         tokenizer: Of transformers; one of the fast ones.
         size: How many scores a model gives.
         ends: Ids that end an answer.
-        schema: A JSON schema.
+        rules: Given how texts are written as terms, it gives rules in Lark.
 
     Raises:
         MissingExtraError: The library is missing.
-        ConfigError: The schema holds what the library does not know, or the tokenizer is slow.
+        ConfigError: A schema holds what the library does not know, or the tokenizer is slow.
     """
 
     def __init__(
-        self, tokenizer: Any, size: int, ends: Iterable[int], schema: dict[str, Any]
+        self, tokenizer: Any, size: int, ends: Iterable[int], rules: Callable[[Terms], str]
     ) -> None:
         if not is_there():
             raise MissingExtraError(f"response_format needs llguidance: {install_line('grammar')}")
         matcher = import_module("llguidance").LLMatcher
         self._matcher, self._ends = matcher, sorted(ends)
         self._tokenizer = _tokenizer(tokenizer, size, self._ends)
-        self._grammar = matcher.grammar_from_json_schema(
-            json.dumps(_closed(schema)), overrides=_SPACES
-        )
+        self._grammar = matcher.grammar_from_lark(rules(self._terms(tokenizer)))
         wrong, told = matcher.validate_grammar_with_warnings(self._grammar, self._tokenizer)
         if wrong:
-            raise ConfigError(f"the schema of response_format cannot be kept: {told[0]}")
+            raise ConfigError(f"a schema of response_format or a tool cannot be kept: {told[0]}")
+
+    def _terms(self, tokenizer: Any) -> Terms:
+        tokens = {str(token.content): i for i, token in added_tokens(tokenizer).items()}
+        special = {text: i for text, i in tokens.items() if self._tokenizer.is_special_token(i)}
+        either = re.compile(f"({'|'.join(map(re.escape, special)) or '(?!)'})")
+
+        def terms(text: str) -> list[str]:
+            parts = filter(None, either.split(text))
+            return [f"<[{special[p]}]>" if p in special else quoted(p) for p in parts]
+
+        return terms
 
     def keeper(
         self, start: int, waits: Callable[[Sequence[int]], bool] | None = None

@@ -78,14 +78,21 @@ class ChatTransformers(StructuredOutput, LocalModel, Sampling, LogitScores):
     def from_loaded(cls, model: Any, tokenizer: Any, **kwargs: Any) -> ChatTransformers:
         """Wrap a model and tokenizer that are in memory; the model is put in eval mode.
 
+        A processor in the tokenizer's place lets the model see pictures, too.
+
         Raises:
             ConfigError: The model writes no text, or the tokenizer has no chat template.
         """
         check_class(model)
         name = getattr(model, "name_or_path", "") or type(model).__name__
+        processor = tokenizer if hasattr(tokenizer, "image_processor") else None
+        if processor is not None:
+            tokenizer = processor.tokenizer
+            kwargs.setdefault("chat_template", processor.chat_template)
         check_template(tokenizer, name, kwargs.get("chat_template"))
         chat = cls(**{"model_id": name, **kwargs})
         chat._weights = Weights(model.eval(), tokenizer)
+        chat._weights.processor = processor
         return chat
 
     @classmethod
@@ -266,14 +273,16 @@ class ChatTransformers(StructuredOutput, LocalModel, Sampling, LogitScores):
         model, tokenizer = self._load()
         name = self.gguf_file or self.model_id
         given = {*self.model_fields_set, *kwargs}
-        return Exchange(model, tokenizer, name, messages, sampling, tools, choice, options, given)
+        more = options, given, self._pictures(messages)
+        return Exchange(model, tokenizer, name, messages, sampling, tools, choice, *more)
 
     async def _aexchange(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> Exchange:
         await self._ready()
-        if kwargs.get("response_format") or kwargs.get("tool_choice") or self.response_format:
-            # A grammar takes a second for its first tokenizer, and some for a large schema
+        slow = kwargs.get("response_format") or kwargs.get("tool_choice") or self.response_format
+        if slow or any(isinstance(message.content, list) for message in messages):
+            # A grammar takes a second for its first tokenizer, a picture some to be read
             return await run_in_executor(None, self._exchange, messages, stop, kwargs)
         return self._exchange(messages, stop, kwargs)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables.config import run_in_executor
 from pydantic import PrivateAttr, field_validator, model_validator
 
@@ -11,6 +13,7 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.engine.backends import BACKENDS, BOUNDED, backend
 from mctsr_graph.models.engine.limits import Limits
 from mctsr_graph.models.engine.protocol import Engine
+from mctsr_graph.models.pictures import Pictures, images_of, processor_of
 from mctsr_graph.models.reading import described, look, read, tokenizer_of
 from mctsr_graph.models.source import Source
 from mctsr_graph.models.weights import Weights, engine_of
@@ -112,6 +115,25 @@ class LocalModel(Source):
         engine = self._weights.engine
         if self._weights.model is None or engine is None or engine.closed:
             await run_in_executor(None, self._engine)
+
+    def _pictures(self, messages: Sequence[BaseMessage]) -> Pictures | None:
+        """The pictures in messages, where there are any; the first has the processor read.
+
+        Raises:
+            ConfigError: The model or its engine takes none, or one cannot be read.
+        """
+        images = images_of(messages)
+        if not images:
+            return None
+        if self.engine in BACKENDS:
+            raise ConfigError(
+                f"the message holds a picture, and the engine {self.engine!r} is given text alone: "
+                "take engine='inflight'"
+            )
+        with self._weights.lock:
+            if self._weights.processor is None:
+                self._weights.processor = processor_of(self)
+        return Pictures(self._weights.processor, images)
 
     def _load(self) -> tuple[Any, Any]:
         with self._weights.lock:

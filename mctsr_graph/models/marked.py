@@ -42,6 +42,19 @@ class Marked:
             self.quoted.add(mark)
         return mark
 
+    def content(self, content: Any, place: int) -> Any:
+        """What a message holds, a text or blocks, with a mark for each text that is not empty."""
+        if isinstance(content, list):
+            return [
+                {**block, "text": self.content(block["text"], place)} if "text" in block else block
+                for block in content
+            ]
+        if not content.strip():
+            return content
+        mark = self.mark(content, quoted=False)
+        self.required[mark] = place
+        return mark
+
 
 def marked(chat: Chat, tools: Tools | None, may_hold: Callable[[str], bool]) -> Marked:
     """Put marks in place of texts.
@@ -70,14 +83,7 @@ def marked(chat: Chat, tools: Tools | None, may_hold: Callable[[str], bool]) -> 
 
     for place, turn in enumerate(chat):
         others = {name: inside(value) for name, value in turn.items() if name != "content"}
-        content = turn["content"]
-        blocks = isinstance(content, list)
-        text = content[0]["text"] if blocks else content
-        if text.strip():
-            text = found.mark(text, quoted=False)
-            found.required[text] = place
-        written = [{"type": "text", "text": text}] if blocks else text
-        found.chat.append({**others, "content": written})
+        found.chat.append({**others, "content": found.content(turn["content"], place)})
     found.tools = inside(tools) if tools else None
     return found
 

@@ -10,7 +10,7 @@ from mctsr_graph.models.control_tokens import added_tokens
 from mctsr_graph.models.reasoning import ReplyReader, answer_lead, is_mark, reader_of
 from mctsr_graph.models.template import TOKENIZER_LOCK
 from mctsr_graph.models.text_stream import TextStream
-from mctsr_graph.models.tool_calls import is_tool_mark
+from mctsr_graph.models.tool_formats import is_tool_mark
 
 
 class Parts(NamedTuple):

@@ -14,6 +14,7 @@ from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.chat import Chat, Tools, forms, to_chat
 from mctsr_graph.models.control_tokens import ControlTokens, control_tokens
 from mctsr_graph.models.marked import MARKS, Marked, alignment, marked, quoted
+from mctsr_graph.models.pictures import Pictures
 
 __all__ = [
     "TOKENIZER_LOCK",
@@ -112,6 +113,7 @@ def prompt_of(
     chat: Chat,
     tools: Tools | None = None,
     options: Mapping[str, Any] | None = None,
+    pictures: Pictures | None = None,
 ) -> Prompt:
     """A chat in the words of a chat template, in which no text is ever a control token.
 
@@ -127,15 +129,16 @@ def prompt_of(
         chat: What `to_chat` gives.
         tools: OpenAI-style tools.
         options: More for the template: `chat_template`, `enable_thinking`, ...
+        pictures: Those of the chat.
 
     Raises:
-        ConfigError: The template refuses the chat, or drops the text of a message.
+        ConfigError: The template refuses the chat, or drops the text of a message or a picture.
 
     Needs `TOKENIZER_LOCK`.
     """
     options = options or {}
     source = template_source(tokenizer, tools, options)
-    rendered = _accepted(tokenizer, chat, tools, options, source)
+    rendered = _accepted(tokenizer, chat, tools, options, source, pictures)
     whole = _encoded(tokenizer, rendered.text)["input_ids"]
     frame = _frame(tokenizer, "".join(rendered.parts))
     known = control_tokens(tokenizer, source, frame["input_ids"])
@@ -148,18 +151,30 @@ def prompt_of(
 
 def _separately(tokenizer: Any, rendered: _Rendered, frame: Any, known: ControlTokens) -> list[int]:
     """Ids of the template's control tokens and, between them, of text that holds none."""
-    texts, parts = rendered.marks.texts, rendered.parts
-    written = alignment(parts, texts, rendered.text) or [
-        quoted(texts[mark]) if mark in rendered.marks.quoted else texts[mark]
-        for mark in parts[1::2]
-    ]
-    left = iter(written)
+    left = iter(_written(rendered))
     ids: list[int] = []
-    for piece, at, token in _pieces(tokenizer, parts, frame, known):
+    for piece, at, token in _pieces(tokenizer, rendered.parts, frame, known):
         text = MARKS.sub(lambda _: next(left), piece)
         ids += known.text_ids(text, first=at == 0) if text else []
         ids += [] if token is None else [token]
     return ids
+
+
+def _written(rendered: _Rendered) -> list[str]:
+    """The text behind each mark, as the template wrote it or, where that is not told, as it is."""
+    texts, parts = rendered.marks.texts, rendered.parts
+    return alignment(parts, texts, rendered.text) or [
+        quoted(texts[mark]) if mark in rendered.marks.quoted else texts[mark]
+        for mark in parts[1::2]
+    ]
+
+
+def _with_pictures(rendered: _Rendered, pictures: Pictures) -> _Rendered:
+    """With the places for pictures as long as these. What a text spells is no such place."""
+    parts = MARKS.split(pictures.put_into("".join(rendered.parts)))
+    text = list(parts)
+    text[1::2] = _written(rendered)
+    return _Rendered("".join(text), parts, rendered.marks)
 
 
 def _pieces(tokenizer: Any, parts: list[str], frame: Any, known: ControlTokens) -> Any:
@@ -183,7 +198,12 @@ def _pieces(tokenizer: Any, parts: list[str], frame: Any, known: ControlTokens) 
 
 
 def _accepted(
-    tokenizer: Any, chat: Chat, tools: Tools | None, options: Mapping[str, Any], source: str
+    tokenizer: Any,
+    chat: Chat,
+    tools: Tools | None,
+    options: Mapping[str, Any],
+    source: str,
+    pictures: Pictures | None,
 ) -> _Rendered:
     """The first form of the chat that the template neither refuses nor drops a message of."""
     may_hold = control_tokens(tokenizer, source).may_hold
@@ -193,7 +213,8 @@ def _accepted(
         marks = marked(form, tools, may_hold)
         try:
             framed = _render(tokenizer, marks.chat, marks.tools, options)
-            text = _render(tokenizer, form, tools, options)
+            made = _Rendered(_render(tokenizer, form, tools, options), MARKS.split(framed), marks)
+            made = made if pictures is None else _with_pictures(made, pictures)
         except Exception as error:  # whatever a template stumbles over, another form may be taken
             refused = refused or error
             continue
@@ -201,7 +222,7 @@ def _accepted(
         if not [place for place in lost if not form[place].get("tool_calls")]:
             if lost:
                 _tell_lost(tokenizer)
-            return _Rendered(text, MARKS.split(framed), marks)
+            return made
         dropped = dropped or lost
     if dropped:
         role = chat[min(dropped[0], len(chat) - 1)]["role"]

@@ -13,89 +13,18 @@ from langchain_core.messages import InvalidToolCall, ToolCall
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.models.tool_formats import (
-    OPENINGS,
+from mctsr_graph.models.tool_formats import OPENINGS
+from mctsr_graph.models.tool_readers import (
     Broken,
     Call,
-    Schemas,
     is_json,
     read_fence,
     read_json,
     read_python,
 )
+from mctsr_graph.models.tool_values import Schemas
 
 _FENCE = re.compile(r"(?:Action:\s*)?```(?:json|tool_code|tool_call|python)?\n")
-
-
-@dataclass(frozen=True)
-class ToolFormat:
-    """How a family of models begins a call, and goes on behind its name.
-
-    Attributes:
-        sign: What a chat template of the family holds.
-        before: What stands before the name.
-        after: What stands between the name and the arguments.
-        close: What ends a call behind its arguments, where these are JSON; else None.
-    """
-
-    sign: str
-    before: str
-    after: str
-    close: str | None = None
-
-    def lead(self, name: str | None) -> str:
-        """The beginning of a call, of the tool with that name or of any."""
-        return self.before if name is None else f"{self.before}{name}{self.after}"
-
-
-_LISTED = '[{"name": "', '", "arguments": ', "}]"
-_FORMATS = (  # the first whose sign is found
-    ToolFormat("｜DSML｜", '<｜DSML｜function_calls>\n<｜DSML｜invoke name="', '">\n'),
-    ToolFormat(
-        "<｜tool▁sep｜>",
-        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>",
-        "<｜tool▁sep｜>",
-        "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
-    ),
-    ToolFormat(
-        "<|tool_call_argument_begin|>",
-        "<|tool_calls_section_begin|><|tool_call_begin|>functions.",
-        ":0<|tool_call_argument_begin|>",
-        "<|tool_call_end|><|tool_calls_section_end|>",
-    ),
-    ToolFormat(
-        "<|channel|>",
-        "<|channel|>commentary to=functions.",
-        " <|constrain|>json<|message|>",
-        "<|call|>",
-    ),
-    ToolFormat(
-        "<|START_ACTION|>",
-        '<|START_ACTION|>[\n    {"tool_call_id": "0", "tool_name": "',
-        '", "parameters": ',
-        "}\n]<|END_ACTION|>",
-    ),
-    ToolFormat("[ARGS]", "[TOOL_CALLS]", "[ARGS]", ""),
-    ToolFormat("[TOOL_CALLS]", f"[TOOL_CALLS] {_LISTED[0]}", *_LISTED[1:]),
-    ToolFormat("<|tool_call>", "<|tool_call>call:", "{"),
-    ToolFormat("<start_function_call>", "<start_function_call>call:", "{"),
-    ToolFormat("<minimax:tool_call>", '<minimax:tool_call>\n<invoke name="', '">\n'),
-    ToolFormat("<seed:tool_call>", "<seed:tool_call>\n<function=", ">\n"),
-    ToolFormat("<arg_key>", "<tool_call>", "\n"),
-    ToolFormat("<function=", "<tool_call>\n<function=", ">\n"),
-    ToolFormat("<|tool_call_start|>", "<|tool_call_start|>[", "("),
-    ToolFormat("<|tool_call|>", f"<|tool_call|>{_LISTED[0]}", *_LISTED[1:]),
-    ToolFormat("<TOOLCALL>", f"<TOOLCALL>{_LISTED[0]}", *_LISTED[1:]),
-    ToolFormat("<tool_calls>", f"<tool_calls>{_LISTED[0]}", *_LISTED[1:]),
-    ToolFormat("<tool_call>", '<tool_call>\n{"name": "', '", "arguments": ', "}\n</tool_call>"),
-    ToolFormat("", '{"name": "', '", "parameters": ', "}"),  # bare JSON, as Llama's
-)
-_DEEPSEEK_V3 = ToolFormat(
-    "```json",
-    "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>",
-    "\n```json\n",
-    "\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
-)
 
 
 @dataclass(frozen=True)
@@ -105,21 +34,6 @@ class Parsed:
     content: str
     tool_calls: list[ToolCall]
     invalid_tool_calls: list[InvalidToolCall]
-
-
-def format_of(template: str) -> ToolFormat:
-    """The format that a chat template shows."""
-    found = next(each for each in _FORMATS if each.sign in template)
-    if found.sign == "<｜tool▁sep｜>" and _DEEPSEEK_V3.sign in template:
-        return _DEEPSEEK_V3
-    return found
-
-
-def is_tool_mark(content: str) -> bool:
-    """Whether a token belongs to a call, and so has to be seen where calls are read."""
-    words = ("tool", "TOOL", "ACTION", "ARGS", "CALL_ID", "function", "python_", "action", "plugin")
-    others = ("escape", '<|"|>', "｜DSML｜")
-    return any(word in content for word in (*words, *others))
 
 
 def schemas_of(tools: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

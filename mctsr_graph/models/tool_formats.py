@@ -1,328 +1,150 @@
-"""How families of models write calls of tools: one reader for each way of writing.
-
-A reader gets the text from the first mark on and gives the calls in it, in order; what is begun
-as a call and is none comes as `Broken`.
-"""
+"""How families of models write calls of tools, as a table."""
 
 from __future__ import annotations
 
-import ast
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
-Schemas = Mapping[str, Mapping[str, Any]]
-"""The JSON schema of each tool's arguments, by its name."""
-
-
-class Call(NamedTuple):
-    """One call."""
-
-    name: str
-    arguments: dict[str, Any]
-    id: str | None = None
-
-
-class Broken(NamedTuple):
-    """A text that is begun as a call and is none."""
-
-    text: str
-
-
-Found = Iterator[Call | Broken]
-_JSON = json.JSONDecoder(strict=False)
-_JOINTS = " \t\r\n;,"
-_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array"}
-_TYPES |= {dict: "object", type(None): "null"}
-_CONSTANTS = {"true": True, "false": False, "null": None, "none": None}
-
-
-def read_json(text: str, schemas: Schemas) -> Found:
-    """JSON objects with a name and arguments, in lists or one after the other."""
-    for part in _between(text):
-        at = 0
-        while at < len(part):
-            try:
-                value, end = _JSON.raw_decode(part, at)
-            except ValueError:
-                rest = part[at:].strip()
-                if at == 0 or rest.startswith(("{", "[")):
-                    yield Broken(rest)
-                break
-            for each in value if isinstance(value, list) else [value]:
-                yield _of_json(each)
-            at = end + len(part[end:]) - len(part[end:].lstrip(_JOINTS))
-
-
-def _of_json(value: Any) -> Call | Broken:
-    told = json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, dict):
-        return Broken(told)
-    if isinstance(value.get("function"), dict):  # as in OpenAI's API
-        value = value["function"]
-    name = value.get("name", value.get("tool_name", value.get("function")))
-    arguments: Any = value.get("arguments", value.get("parameters", value.get("args")))
-    if isinstance(arguments, str):
-        arguments = _json_of(arguments)
-    arguments = {} if arguments is None else arguments
-    if not isinstance(name, str) or not isinstance(arguments, dict):
-        return Broken(told)
-    return Call(name, arguments)  # ids that models make up in JSON are the same in every turn
-
-
-def read_tags(text: str, schemas: Schemas) -> Found:
-    """`<tool_call>` of Hermes and Qwen, Qwen3-Coder and GLM, which write different things in it."""
-    for part, end in re.findall(r"(?s)<tool_call>(.*?)(</tool_call>|(?=<tool_call>)|\Z)", text):
-        if is_json(part):
-            yield from read_json(part, schemas)
-        elif "<function=" in part:
-            yield from read_functions(part, schemas)
-        elif end and ("<arg_key>" in part or part.strip() in schemas):
-            yield _of_glm(part.strip(), schemas)
-        else:
-            yield Broken(part.strip())
-
-
-def _of_glm(text: str, schemas: Schemas) -> Call | Broken:
-    name = text.partition("<arg_key>")[0].strip()
-    pairs = re.findall(r"(?s)<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", text)
-    if text.count("<arg_key>") != len(pairs):
-        return Broken(text)
-    return Call(name, _typed(name, pairs, schemas))
-
-
-def read_functions(text: str, schemas: Schemas) -> Found:
-    """`<function=NAME>` of Qwen3-Coder and Seed with parameters, of Llama 3.1 with JSON."""
-    for name, body, end in re.findall(
-        r"(?s)<function=([^>\n]+)>(.*?)(</function>|(?=<function=)|\Z)", text
-    ):
-        if body.strip().startswith("{"):
-            yield from (
-                each if isinstance(each, Broken) else Call(name, each.arguments)
-                for each in [_of_json({"name": name, "arguments": _json_of(body)})]
-            )
-            continue
-        pairs = re.findall(r"(?s)<parameter=([^>\n]+)>(.*?)</parameter>", body)
-        if not end or body.count("<parameter=") != len(pairs):
-            yield Broken(f"<function={name}>{body}")
-        else:
-            yield Call(name, _typed(name, pairs, schemas))
-
-
-def read_invocations(text: str, schemas: Schemas) -> Found:
-    """`<invoke name="...">` of MiniMax M2 and DeepSeek V3.2, with ｜DSML｜ in its tags."""
-    text = text.replace("｜DSML｜", "")
-    for name, body, end in re.findall(r'(?s)<invoke name="([^"]*)">(.*?)(</invoke>|\Z)', text):
-        found = re.findall(r'(?s)<parameter name="([^"]*)"([^>]*)>(.*?)</parameter>', body)
-        if not end or body.count("<parameter ") != len(found):
-            yield Broken(f'<invoke name="{name}">{body}')
-            continue
-        arguments = _typed(name, [(k, v) for k, _, v in found], schemas)
-        texts = {k: v for k, told, v in found if 'string="true"' in told}
-        values = {k: _json_of(v) for k, told, v in found if 'string="false"' in told}
-        yield Call(name, {**arguments, **texts, **values})
-
-
-def read_mistral(text: str, schemas: Schemas) -> Found:
-    """`[TOOL_CALLS]`: a list in JSON, or, since v11, a name, `[ARGS]` and JSON for each."""
-    for part in filter(None, map(str.strip, text.split("[TOOL_CALLS]"))):
-        if part.startswith(("{", "[")):
-            yield from read_json(part, schemas)
-            continue
-        head = re.match(r"([^\[{\s]+)\s*(?:\[CALL_ID\]\s*([^\[\s]+)\s*)?(?:\[ARGS\])?", part)
-        value = _json_of(part[head.end() :]) if head else None
-        if head is None or not isinstance(value, dict):
-            yield Broken(part)
-        else:
-            yield Call(head[1], value, head[2])
-
-
-def read_deepseek(text: str, schemas: Schemas) -> Found:
-    """DeepSeek V3, R1 (a type, a name, fenced JSON) and V3.1 (a name, JSON)."""
-    for part, end in re.findall(
-        r"(?s)<｜tool▁call▁begin｜>(.*?)(<｜tool▁calls?▁end｜>|(?=<｜tool▁call▁begin｜>)|\Z)", text
-    ):
-        head, _, body = part.partition("<｜tool▁sep｜>")
-        if "```" in body:
-            head, _, body = body.partition("```")
-            body = body.removeprefix("json").partition("```")[0]
-        yield _named(head.strip(), body, part, closed=bool(end))
-
-
-def read_kimi(text: str, schemas: Schemas) -> Found:
-    """Kimi K2: `functions.NAME:0`, which is the id, and JSON."""
-    for part, end in re.findall(
-        r"(?s)<\|tool_call_begin\|>(.*?)(<\|tool_calls?(?:_section)?_end\|>|\Z)", text
-    ):
-        head, _, body = part.partition("<|tool_call_argument_begin|>")
-        name = head.strip().rpartition(":")[0].removeprefix("functions.") or head.strip()
-        found = _named(name, body, part, closed=bool(end))
-        yield found._replace(id=head.strip()) if isinstance(found, Call) else found
-
-
-def read_gemma(text: str, schemas: Schemas) -> Found:
-    """Gemma 4 and FunctionGemma: `call:NAME{key:value}`, texts between marks of their own."""
-    for name, body in re.findall(
-        r"(?s)call:([\w.-]+)(\{.*?)(?=<tool_call\|>|<end_function_call>|call:[\w.-]+\{|\Z)", text
-    ):
-        texts: list[str] = []
-
-        def kept(found: re.Match[str], texts: list[str] = texts) -> str:
-            texts.append(found[1])
-            return f'"\x00{len(texts) - 1}"'
-
-        plain = re.sub(r'(?s)<\|"\|>(.*?)<\|"\|>', kept, body)
-        plain = re.sub(r"(?s)<escape>(.*?)<escape>", kept, plain)
-        plain = re.sub(r"([{,]\s*)([\w.-]+)\s*:", r'\1"\2":', plain)
-        plain = re.sub(r'"\x00(\d+)"', lambda m, texts=texts: json.dumps(texts[int(m[1])]), plain)  # type: ignore[misc]
-        yield _named(name, plain, f"call:{name}{body}")
-
-
-def read_python(text: str, schemas: Schemas) -> Found:
-    """Calls in Python: `[f(a=1), g()]` of Llama 3.2 and 4, LFM2, OLMo 3 and Gemma 3."""
-    for part in _between(text):
-        try:
-            nodes = [node for line in ast.parse(part).body for node in _called(line)]
-            calls = [_of_python(node, schemas) for node in nodes]
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            yield Broken(part)
-        else:
-            yield from calls
-
-
-def _called(line: ast.stmt) -> list[ast.Call]:
-    value: Any = getattr(line, "value", None)
-    if isinstance(value, ast.Call) and ast.unparse(value.func) == "print" and len(value.args) == 1:
-        value = value.args[0]
-    nodes: list[Any] = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
-    if not nodes or not all(isinstance(node, ast.Call) for node in nodes):
-        raise ValueError("not a call")
-    return list(nodes)
-
-
-def _of_python(node: ast.Call, schemas: Schemas) -> Call:
-    name = ast.unparse(node.func)
-    name = name if name in schemas else name.removesuffix(".call")
-    order = list(schemas.get(name, {}).get("properties", {}))
-    if len(node.args) > len(order):
-        raise ValueError("more arguments than parameters")
-    given = dict(zip(order, node.args, strict=False))
-    named = {word.arg: word.value for word in node.keywords if word.arg is not None}
-    return Call(name, {key: _literal(value) for key, value in {**given, **named}.items()})
-
-
-def _literal(node: ast.expr) -> Any:
-    """As `ast.literal_eval`, with JSON's words for True, False and None."""
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name) and inner.id not in _CONSTANTS:
-            raise ValueError(f"{inner.id} is no value")
-    changed = _Constants().visit(node)
-    return ast.literal_eval(changed)
-
-
-class _Constants(ast.NodeTransformer):
-    def visit_Name(self, node: ast.Name) -> ast.Constant:
-        return ast.Constant(_CONSTANTS[node.id])
-
-
-def read_either(text: str, schemas: Schemas) -> Found:
-    """JSON, `<invoke>` or Python, whichever stands there."""
-    if "<invoke " in text:
-        return read_invocations(text, schemas)
-    inside = "".join(_between(text)[:1])
-    return (read_json if is_json(inside) else read_python)(text, schemas)
-
-
-def read_fence(text: str, schemas: Schemas) -> Found:
-    """JSON or Python between three backquotes."""
-    for word, body in re.findall(r"(?s)```(\w*)\n(.*?)(?:```|\Z)", text):
-        if is_json(body):
-            yield from read_json(body, schemas)
-        elif word != "json":
-            yield from read_python(body, schemas)
-
-
-_MARKS = re.compile(
-    r"</?(?:tool_calls?|function_calls|seed:tool_call|TOOLCALL)>|<\|/?tool_call\|>"
-    r"|<\|(?:START|END)_ACTION\|>|<\|tool_call_(?:start|end)\|>|<\|python_(?:tag|start|end)\|>"
-    r"|<\|action_(?:start|end)\|>|<\|plugin\|>|functools(?=\[)"
+from mctsr_graph.models.tool_readers import (
+    Reader,
+    read_deepseek,
+    read_either,
+    read_functions,
+    read_gemma,
+    read_invocations,
+    read_json,
+    read_kimi,
+    read_mistral,
+    read_tags,
 )
 
 
-def _between(text: str) -> list[str]:
-    """What stands between marks that hold nothing else."""
-    return [part for part in map(str.strip, _MARKS.split(text)) if part]
+@dataclass(frozen=True)
+class Pairs:
+    """How arguments are written where they are no JSON: one pair of key and value each.
+
+    Attributes:
+        begin: What stands before a key.
+        middle: What stands between key and value; `{text}` says whether that is a text.
+        end: What stands behind a value.
+        joint: What stands between pairs.
+        quote: What stands on both sides of a text.
+    """
+
+    begin: str
+    middle: str
+    end: str = ""
+    joint: str = ""
+    quote: str = ""
 
 
-def is_json(text: str) -> bool:
-    """Whether a text begins as an object of JSON or a list of them."""
-    return re.match(r"\s*(?:\{|\[\s*\{)", text) is not None
+@dataclass(frozen=True)
+class ToolFormat:
+    """How a family of models writes a call.
+
+    Attributes:
+        signs: What a chat template of the family holds, all of it.
+        before: What stands before the name.
+        after: What stands between the name and the arguments.
+        close: What ends a call behind its arguments.
+        pairs: How arguments are written; None: as a JSON object.
+    """
+
+    signs: tuple[str, ...]
+    before: str
+    after: str
+    close: str
+    pairs: Pairs | None = None
+
+    def lead(self, name: str | None) -> str:
+        """The beginning of a call, of the tool with that name or of any."""
+        return self.before if name is None else f"{self.before}{name}{self.after}"
 
 
-def _named(name: str, body: str, told: str, *, closed: bool = False) -> Call | Broken:
-    value = {} if closed and not body.strip() else _json_of(body)
-    return Call(name, value) if name and isinstance(value, dict) else Broken(told)
+_NAMED, _GIVEN = '{"name": "', '", "arguments": '
+_TAGGED = Pairs("<parameter=", ">\n", "\n</parameter>\n")
+_INVOKED = Pairs('<parameter name="', '">', "</parameter>\n")
+_DSML = Pairs('<｜DSML｜parameter name="', '" string="{text}">', "</｜DSML｜parameter>\n")
+_GLM = Pairs("<arg_key>", "</arg_key>\n<arg_value>", "</arg_value>\n")
+_PYTHON = Pairs("", "=", joint=", ", quote='"')
+_DEEPSEEK = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>"
+_ENDS_DEEPSEEK = "<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
 
 
-def _json_of(text: str) -> Any:
-    """A JSON value at the beginning of a text, or the text where there is none."""
-    try:
-        return _JSON.raw_decode(text.strip())[0]
-    except ValueError:
-        return text
+def _listed(mark: str, end: str = "") -> ToolFormat:
+    """A list in JSON behind a mark."""
+    return ToolFormat((mark,), f"{mark}[{_NAMED}", _GIVEN, "}]" + end)
 
 
-def _typed(name: str, pairs: list[tuple[str, str]], schemas: Schemas) -> dict[str, Any]:
-    """Arguments that were written without quotes, as the tool's schema has them."""
-    properties = schemas.get(name, {}).get("properties", {})
-    return {key.strip(): _value(text, properties.get(key.strip(), {})) for key, text in pairs}
+# fmt: off
+FORMATS = (  # the first whose signs are found; the last stands for all others
+    # DeepSeek V3.2; V3 and R1; V3.1
+    ToolFormat(("｜DSML｜",), '<｜DSML｜function_calls>\n<｜DSML｜invoke name="', '">\n',
+               "</｜DSML｜invoke>\n</｜DSML｜function_calls>", _DSML),
+    ToolFormat(("<｜tool▁sep｜>", "```json"), f"{_DEEPSEEK}function<｜tool▁sep｜>", "\n```json\n",
+               f"\n```{_ENDS_DEEPSEEK}"),
+    ToolFormat(("<｜tool▁sep｜>",), _DEEPSEEK, "<｜tool▁sep｜>", _ENDS_DEEPSEEK),
+    # Kimi K2
+    ToolFormat(("<|tool_call_argument_begin|>",),
+               "<|tool_calls_section_begin|><|tool_call_begin|>functions.",
+               ":0<|tool_call_argument_begin|>", "<|tool_call_end|><|tool_calls_section_end|>"),
+    # gpt-oss
+    ToolFormat(("<|channel|>",), "<|channel|>commentary to=functions.",
+               " <|constrain|>json<|message|>", "<|call|>"),
+    # Command A
+    ToolFormat(("<|START_ACTION|>",),
+               '<|START_ACTION|>[\n    {"tool_call_id": "0", "tool_name": "', '", "parameters": ',
+               "}\n]<|END_ACTION|>"),
+    # Mistral, since v11 and before
+    ToolFormat(("[ARGS]",), "[TOOL_CALLS]", "[ARGS]", ""),
+    ToolFormat(("[TOOL_CALLS]",), f"[TOOL_CALLS] [{_NAMED}", _GIVEN, "}]"),
+    # Gemma 4, FunctionGemma
+    ToolFormat(("<|tool_call>",), "<|tool_call>call:", "{", "}<tool_call|>",
+               Pairs("", ":", joint=",", quote='<|"|>')),
+    ToolFormat(("<start_function_call>",), "<start_function_call>call:", "{",
+               "}<end_function_call>", Pairs("", ":", joint=",", quote="<escape>")),
+    # MiniMax M2, Seed-OSS, GLM 4.5, Qwen3-Coder
+    ToolFormat(("<minimax:tool_call>",), '<minimax:tool_call>\n<invoke name="', '">\n',
+               "</invoke>\n</minimax:tool_call>", _INVOKED),
+    ToolFormat(("<seed:tool_call>",), "<seed:tool_call>\n<function=", ">\n",
+               "</function>\n</seed:tool_call>", _TAGGED),
+    ToolFormat(("<arg_key>",), "<tool_call>", "\n", "</tool_call>", _GLM),
+    ToolFormat(("<function=",), "<tool_call>\n<function=", ">\n", "</function>\n</tool_call>",
+               _TAGGED),
+    # LFM2, OLMo 3
+    ToolFormat(("<|tool_call_start|>",), "<|tool_call_start|>[", "(", ")]<|tool_call_end|>",
+               _PYTHON),
+    ToolFormat(("<function_calls>",), "<function_calls>\n", "(", ")\n</function_calls>", _PYTHON),
+    # Granite and Phi 4 mini, Nemotron, Jamba
+    _listed("<|tool_call|>"), _listed("<TOOLCALL>"), _listed("<tool_calls>"),
+    # Hermes and Qwen; bare JSON, as Llama's
+    ToolFormat(("<tool_call>",), f"<tool_call>\n{_NAMED}", _GIVEN, "}\n</tool_call>"),
+    ToolFormat((), _NAMED, '", "parameters": ', "}"),
+)
+# fmt: on
 
-
-def _value(text: str, schema: Mapping[str, Any]) -> Any:
-    text = text.removeprefix("\n").removesuffix("\n")
-    kinds = _kinds(schema)
-    try:
-        value = _CONSTANTS.get(text.strip().lower(), ...)
-        value = json.loads(text) if value is ... else value
-    except ValueError:
-        return text
-    kind = _TYPES[type(value)]
-    fits = not kinds or kind in kinds or (kind == "integer" and "number" in kinds)
-    return value if fits and kind != "string" else text
-
-
-def _kinds(schema: Mapping[str, Any]) -> set[str]:
-    told = schema.get("type", [])
-    kinds = {told} if isinstance(told, str) else set(told)
-    for each in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-        kinds |= _kinds(each)
-    return kinds
-
-
-Reader = Callable[[str, Schemas], Found]
 OPENINGS: dict[str, Reader] = {
     "<tool_call>": read_tags,
-    "<seed:tool_call>": read_functions,
-    "<function=": read_functions,
+    **dict.fromkeys(("<seed:tool_call>", "<function="), read_functions),
     "[TOOL_CALLS]": read_mistral,
-    "<|tool_call|>": read_json,
-    "functools[": read_json,
-    "<tool_calls>": read_json,
-    "<TOOLCALL>": read_json,
-    "<|START_ACTION|>": read_json,
-    "<|action_start|>": read_json,
-    "<｜tool▁calls▁begin｜>": read_deepseek,
-    "<｜tool▁call▁begin｜>": read_deepseek,
-    "<｜DSML｜": read_invocations,
-    "<minimax:tool_call>": read_invocations,
-    "<|tool_calls_section_begin|>": read_kimi,
-    "<|tool_call_begin|>": read_kimi,
-    "<|tool_call>": read_gemma,
-    "<start_function_call>": read_gemma,
-    "<|tool_call_start|>": read_either,
-    "<|python_start|>": read_either,
-    "<|python_tag|>": read_either,
-    "<function_calls>": read_either,
+    **dict.fromkeys(("<|tool_call|>", "functools[", "<tool_calls>", "<TOOLCALL>"), read_json),
+    **dict.fromkeys(("<|START_ACTION|>", "<|action_start|>"), read_json),
+    **dict.fromkeys(("<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>"), read_deepseek),
+    **dict.fromkeys(("<｜DSML｜", "<minimax:tool_call>"), read_invocations),
+    **dict.fromkeys(("<|tool_calls_section_begin|>", "<|tool_call_begin|>"), read_kimi),
+    **dict.fromkeys(("<|tool_call>", "<start_function_call>"), read_gemma),
+    **dict.fromkeys(("<|tool_call_start|>", "<function_calls>"), read_either),
+    **dict.fromkeys(("<|python_start|>", "<|python_tag|>"), read_either),
 }
 """The mark that a call begins with, and what reads from there."""
+
+
+def format_of(template: str) -> ToolFormat:
+    """The format that a chat template shows."""
+    return next(each for each in FORMATS if all(sign in template for sign in each.signs))
+
+
+def is_tool_mark(content: str) -> bool:
+    """Whether a token belongs to a call, and so has to be seen where calls are read."""
+    words = ("tool", "TOOL", "ACTION", "ARGS", "CALL_ID", "function", "python_", "action", "plugin")
+    others = ("escape", '<|"|>', "｜DSML｜")
+    return any(word in content for word in (*words, *others))

@@ -27,6 +27,8 @@ class Weights:
         self.engine: Engine | None = None
         self.given = model is not None
         """Whether they came from whoever made the chat model, and not from its settings."""
+        self.processor: Any = None
+        """What turns pictures into input, once one has come."""
         self.digest: str | None = None
         """Of what was given or stands in a folder, once it is known."""
 

@@ -4,11 +4,13 @@ A backend is one module in this folder and one line in `BACKENDS`. The module ha
 
     check(source) -> None
         Refuse, when `load_model` is called, what cannot work: `MissingExtraError` where its package
-        is missing, `ConfigError` where a setting has no word there (`served.refuse`).
+        is missing, `ConfigError` where a setting has no word there (`foreign.Package.check`).
     start(source) -> Engine
         Read the weights that the settings (`mctsr_graph.models.source.Source`) name, and return an
         `Engine` (`protocol.Engine`): `submit` takes a `Request` of token ids and returns a future
         of its samples, `score` one of the log-probabilities of a `TokenTree`, `close` frees all.
+
+What a package is called, and which settings it has a word for, is a `foreign.Package`.
 
 Where the package streams tokens by asyncio, `served.ServedEngine` is that engine, and the module
 gives it a `served.Server` of three methods: the tokens of one sample, the log-probabilities of some
@@ -22,12 +24,9 @@ by name, which fails that request alone.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Protocol
 
-from mctsr_graph.errors import MissingExtraError
 from mctsr_graph.models.engine.protocol import Engine
-from mctsr_graph.text.packages import install_line
 
 BACKENDS = {
     "vllm": "vllm_engine",
@@ -53,15 +52,3 @@ def backend(name: str) -> Backend:
     """The backend of that name."""
     found: Any = import_module(f"mctsr_graph.models.engine.{BACKENDS[name]}")
     return found  # type: ignore[no-any-return]
-
-
-def needs(engine: str, package: str, extra: str, wants: str = "") -> None:
-    """Raise where an engine's package is missing.
-
-    Raises:
-        MissingExtraError: The message says what to install.
-    """
-    if find_spec(package) is None:
-        raise MissingExtraError(
-            f'engine="{engine}" needs the package {package}{wants}: {install_line(extra)}'
-        )

@@ -13,6 +13,7 @@ from mctsr_graph.models.engine.batch import Batch
 from mctsr_graph.models.engine.jobs import Job, Question, fail_all
 from mctsr_graph.models.engine.lean_layers import LeanLayers
 from mctsr_graph.models.engine.limits import Limits
+from mctsr_graph.models.engine.pictured import PicturedRows
 from mctsr_graph.models.engine.prefix import PrefixStore
 from mctsr_graph.models.engine.probe import memory_of
 from mctsr_graph.models.engine.protocol import ENDING, EngineError, Request, Sample, TokenTree
@@ -47,6 +48,7 @@ class InflightEngine:
         self._thread: threading.Thread | None = None
         self._ending: threading.Thread | None = None  # takes no more work, may still be alive
         self._batch: Batch | None = None
+        self._pictured = PicturedRows(model)
         self._lean: LeanLayers | None = None
         self._refused: ConfigError | None = None
         _OPEN.add(self)
@@ -127,18 +129,22 @@ class InflightEngine:
             while self._receive(batch):
                 with lean.used():
                     batch.turn()
+                self._pictured.turn()
 
     def _receive(self, batch: Batch) -> bool:
         """Take what was submitted, waiting if there is nothing to do. False: end the thread."""
         with self._changed:
-            if not batch.busy and not self._closed:
+            if not (batch.busy or self._pictured.jobs) and not self._closed:
                 if not self._inbox:
                     self._changed.wait(self._limits.idle_seconds)
                 self._gather()
             for task in self._inbox:
-                batch.add(task)
+                if isinstance(task, Job) and task.request.pictures is not None:
+                    self._pictured.jobs.append(task)
+                else:
+                    batch.add(task)
             self._inbox = []
-            if batch.busy and not self._closed:
+            if (batch.busy or self._pictured.jobs) and not self._closed:
                 return True
             batch.memory.release()
             self._thread, self._ending = None, self._thread
@@ -168,7 +174,8 @@ class InflightEngine:
 
     def _taken(self) -> list[Job | Question]:
         """All that is not done; the inbox is empty afterwards."""
-        left = [*self._inbox, *(self._batch.tasks if self._batch is not None else ())]
+        left = [*self._inbox, *self._pictured.jobs]
+        left += self._batch.tasks if self._batch is not None else ()
         self._inbox = []
         return left
 

@@ -14,35 +14,36 @@ from pathlib import Path
 from typing import Any
 
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.models.engine.backends import needs
+from mctsr_graph.models.engine.foreign import Package
 from mctsr_graph.models.engine.protocol import EngineError
 from mctsr_graph.models.engine.sequences import PATHS, Fed, SequenceEngine
-from mctsr_graph.models.engine.served import refuse
+from mctsr_graph.models.source import Source
 
 _CELLS, _FED = 16_384, 512  # tokens that are held, by default; of one call
 _AS_IN_FILE = "it takes the weights as the file has them"
-_INSTEAD = {
-    "device_map": 'give model_kwargs={"n_gpu_layers": ...}',
-    "quantization_config": _AS_IN_FILE,
-    "dtype": _AS_IN_FILE,
-    "attn_implementation": 'give model_kwargs={"flash_attn_type": ...}',
-}
+_PACKAGE = Package(
+    engine="llama.cpp",
+    module="llama_cpp",
+    extra="llamacpp",
+    instead={
+        "device_map": 'give model_kwargs={"n_gpu_layers": ...}',
+        "quantization_config": _AS_IN_FILE,
+        "dtype": _AS_IN_FILE,
+        "attn_implementation": 'give model_kwargs={"flash_attn_type": ...}',
+    },
+    devices=("cpu",),
+    allowed='"cpu", or None with model_kwargs={"main_gpu": ...}',
+)
 
 
-def check(source: Any) -> None:
+def check(source: Source) -> None:
     """Refuse what llama.cpp does not take.
 
     Raises:
         MissingExtraError: llama-cpp-python is not installed.
         ConfigError: The model is no GGUF file here, or a setting has no word there.
     """
-    needs("llama.cpp", "llama_cpp", "llamacpp")
-    refuse(source, "llama.cpp", _INSTEAD)
-    if source.device not in (None, "cpu"):
-        raise ConfigError(
-            f"device is {source.device!r}, which the engine 'llama.cpp' does not take: allowed "
-            '"cpu", or None with model_kwargs={"main_gpu": ...}'
-        )
+    _PACKAGE.check(source)
     if source.gguf_file is None or not Path(source.model_id, source.gguf_file).is_file():
         raise ConfigError(
             f"the model is {source.gguf_file or source.model_id!r}; allowed with the engine "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -62,6 +62,8 @@ class Request:
     """Where they are given, they stand for temperature, top_k and top_p, which they hold."""
     logprobs: int | None = None
     """How many of the likeliest tokens are told at each place, beside the one taken."""
+    pictures: Mapping[str, Any] | None = None
+    """What the model's first forward is given beside the ids, as its processor makes it."""
 
 
 @dataclass(frozen=True)

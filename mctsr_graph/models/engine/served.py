@@ -222,25 +222,6 @@ def settings_of(request: Request, engine: str) -> dict[str, Any]:
     return settings
 
 
-def refuse(source: Source, engine: str, instead: dict[str, str]) -> None:
-    """Refuse settings that an engine has no word for.
-
-    Args:
-        source: Where the settings are.
-        engine: Its name.
-        instead: Setting -> what to write instead.
-
-    Raises:
-        ConfigError: One of them is set.
-    """
-    for name, words in instead.items():
-        if getattr(source, name) is not None:
-            raise ConfigError(
-                f"{name} is {getattr(source, name)!r}, which the engine {engine!r} does not take: "
-                f"{words}"
-            )
-
-
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()

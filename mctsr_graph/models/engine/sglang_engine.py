@@ -9,57 +9,37 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from mctsr_graph.errors import ConfigError
-from mctsr_graph.models.engine.backends import needs
-from mctsr_graph.models.engine.served import PENALTIES, ServedEngine, refuse
+from mctsr_graph.models.engine.foreign import Package, arguments
+from mctsr_graph.models.engine.served import PENALTIES, ServedEngine
 from mctsr_graph.models.source import Source
 
-_INSTEAD = {
-    "device_map": 'give model_kwargs={"tp_size": ...}',
-    "quantization_config": 'give model_kwargs={"quantization": ...}',
-    "attn_implementation": 'give model_kwargs={"attention_backend": ...}',
-    "subfolder": "give the folder itself as model_id",
-    "token": "set HF_TOKEN",
-}
-
-
-def check(source: Source) -> None:
-    """Refuse what SGLang does not take.
-
-    Raises:
-        MissingExtraError: SGLang is not installed.
-        ConfigError: A setting has no word there.
-    """
-    needs("sglang", "sglang", "sglang", ", which wants a GPU")
-    refuse(source, "sglang", _INSTEAD)
-    kind, _, _ = (source.device or "cuda").partition(":")
-    if kind != "cuda":
-        raise ConfigError(
-            f"device is {source.device!r}, which the engine 'sglang' does not take: allowed None, "
-            "'cuda' or 'cuda:N'"
-        )
+_PACKAGE = Package(
+    engine="sglang",
+    module="sglang",
+    extra="sglang",
+    instead={
+        "device_map": 'give model_kwargs={"tp_size": ...}',
+        "quantization_config": 'give model_kwargs={"quantization": ...}',
+        "attn_implementation": 'give model_kwargs={"attention_backend": ...}',
+        "subfolder": "give the folder itself as model_id",
+        "token": "set HF_TOKEN",
+    },
+    devices=("cuda", "cuda:N"),
+    allowed="None, 'cuda' or 'cuda:N'",
+    wants=", which wants a GPU",
+)
+check = _PACKAGE.check
 
 
 def start(source: Source) -> ServedEngine:
     """Read the weights and return what runs them."""
     check(source)
-    return ServedEngine("sglang", source, lambda: _SGLang(_arguments(source)))
-
-
-def _arguments(source: Source) -> dict[str, Any]:
-    """What `sglang.Engine` is made with."""
-    model = f"{source.model_id}/{source.gguf_file}" if source.gguf_file else source.model_id
     number = (source.device or "").partition(":")[2]
-    asked = {
-        "model_path": model,
-        "dtype": str(source.dtype or "auto").removeprefix("torch."),
-        "revision": source.revision,
-        "download_dir": source.cache_dir,
-        "trust_remote_code": source.trust_remote_code,
+    more = {
         "base_gpu_id": int(number) if number else None,
         "skip_tokenizer_init": True,  # token ids in, token ids out
     }
-    return {**{k: v for k, v in asked.items() if v is not None}, **source.model_kwargs}
+    return ServedEngine("sglang", source, lambda: _SGLang(arguments(source, "model_path", **more)))
 
 
 class _SGLang:

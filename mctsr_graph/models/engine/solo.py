@@ -7,7 +7,7 @@ arguments the model prepares itself. Nothing is batched, and nothing is reused b
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,9 @@ class _Row:
 
     options: dict[str, Any]
     """For the model's next forward, the cache among them."""
+    turns: list[Any]
+    """What models that see pictures keep in themselves of the last prompt: how far its positions
+    are behind its tokens."""
 
 
 class SoloMemory:
@@ -48,6 +51,7 @@ class SoloMemory:
 
     def __init__(self, model: Any) -> None:
         self._model, self._rope = model, LengthRope(model)
+        self._turning = [module for module in model.modules() if hasattr(module, "rope_deltas")]
         self._rows: list[_Row | None] = []  # None: to be computed again, after a failed forward
         self.used: list[int] = []
 
@@ -63,11 +67,22 @@ class SoloMemory:
     def expect(self, slots: int, columns: int, room: int) -> None:
         """Each row makes its own room."""
 
-    def join(self, prompts: Sequence[list[int]], most: int) -> torch.Tensor:
-        """Compute each prompt and return the logits after it."""
+    def join(
+        self,
+        prompts: Sequence[list[int]],
+        most: int,
+        pictures: Mapping[str, Any] | None = None,
+    ) -> torch.Tensor:
+        """Compute each prompt and return the logits after it.
+
+        Args:
+            prompts: Token ids.
+            most: Counts for rows that share forwards alone.
+            pictures: What the model is given beside the ids.
+        """
         import torch
 
-        made = [self._begun(ids) for ids in prompts]
+        made = [self._begun(ids, pictures) for ids in prompts]
         self._rows += [row for _, row in made]
         self.used += map(len, prompts)
         return torch.cat([logits for logits, _ in made])
@@ -125,7 +140,9 @@ class SoloMemory:
             after[node] = self._next(rows[node], paths[node])[0]
         return read(after, tree)
 
-    def _begun(self, ids: list[int]) -> tuple[torch.Tensor, _Row]:
+    def _begun(
+        self, ids: list[int], pictures: Mapping[str, Any] | None = None
+    ) -> tuple[torch.Tensor, _Row]:
         """Logits after a prompt, [1, vocabulary], and what goes on from there."""
         import torch
 
@@ -136,13 +153,15 @@ class SoloMemory:
             config, options = given.pop("generation_config"), _of_forward(given)
             out = model._prefill(input_ids, config, options)
             options = model._update_model_kwargs_for_generation(out, options)
-            found.append((out.logits[:, -1].clone(), _Row(options)))
+            turns = [module.rope_deltas for module in self._turning]
+            found.append((out.logits[:, -1].clone(), _Row(options, turns)))
             return input_ids
 
         self._rope.fresh()
-        fed = torch.tensor([ids], device=self._model.device)
+        model, fed = self._model, torch.tensor([ids], device=self._model.device)
         options = {**GREEDY, "max_new_tokens": 1, "attention_mask": torch.ones_like(fed)}
-        self._model.generate(fed, custom_generate=once, **options)
+        seen = {} if pictures is None else _moved(pictures, model.device, model.dtype)
+        model.generate(fed, custom_generate=once, **options, **seen)
         return found[0]
 
     def _next(self, row: _Row, ids: Sequence[int]) -> torch.Tensor:
@@ -151,6 +170,8 @@ class SoloMemory:
 
         model = self._model
         self._rope.fresh()
+        for module, turn in zip(self._turning, row.turns, strict=True):
+            module.rope_deltas = turn
         fed = torch.tensor([list(ids)], device=model.device)
         count = 1 if row.options.get("use_cache") else None
         inputs = model.prepare_inputs_for_generation(fed, next_sequence_length=count, **row.options)
@@ -173,6 +194,13 @@ def _of_forward(given: dict[str, Any]) -> dict[str, Any]:
         "prefix_allowed_tokens_fn",
     }
     return {name: value for name, value in given.items() if name not in other}
+
+
+def _moved(pictures: Mapping[str, Any], device: Any, dtype: Any) -> dict[str, Any]:
+    """Where the model is, what floats in its own dtype."""
+    from transformers import BatchFeature
+
+    return dict(BatchFeature(dict(pictures)).to(device, dtype=dtype))
 
 
 def _bytes(held: Any) -> int:

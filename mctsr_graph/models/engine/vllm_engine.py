@@ -11,57 +11,38 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from mctsr_graph.errors import ConfigError
-from mctsr_graph.models.engine.backends import needs
-from mctsr_graph.models.engine.served import PENALTIES, ServedEngine, refuse
+from mctsr_graph.models.engine.foreign import Package, arguments
+from mctsr_graph.models.engine.served import PENALTIES, ServedEngine
 from mctsr_graph.models.source import Source
 
 _AT_ONCE = 64  # tokens whose log-probabilities one request asks for; vLLM allows 128
-_INSTEAD = {
-    "device_map": 'give model_kwargs={"tensor_parallel_size": ...}',
-    "quantization_config": 'give model_kwargs={"quantization": ...}',
-    "attn_implementation": "it chooses its kernels itself",
-    "subfolder": "give the folder itself as model_id",
-}
-
-
-def check(source: Source) -> None:
-    """Refuse what vLLM does not take.
-
-    Raises:
-        MissingExtraError: vLLM is not installed.
-        ConfigError: A setting has no word there.
-    """
-    needs("vllm", "vllm", "vllm", ", which wants a GPU")
-    refuse(source, "vllm", _INSTEAD)
-    if source.device not in (None, "cuda"):
-        raise ConfigError(
-            f"device is {source.device!r}, which the engine 'vllm' does not take: allowed None or "
-            "'cuda'; CUDA_VISIBLE_DEVICES says which"
-        )
+_PACKAGE = Package(
+    engine="vllm",
+    module="vllm",
+    extra="vllm",
+    instead={
+        "device_map": 'give model_kwargs={"tensor_parallel_size": ...}',
+        "quantization_config": 'give model_kwargs={"quantization": ...}',
+        "attn_implementation": "it chooses its kernels itself",
+        "subfolder": "give the folder itself as model_id",
+    },
+    devices=("cuda",),
+    allowed="None or 'cuda'; CUDA_VISIBLE_DEVICES says which",
+    wants=", which wants a GPU",
+)
+check = _PACKAGE.check
 
 
 def start(source: Source) -> ServedEngine:
     """Read the weights and return what runs them."""
     check(source)
-    return ServedEngine("vllm", source, lambda: _Vllm(_arguments(source)))
-
-
-def _arguments(source: Source) -> dict[str, Any]:
-    """What `vllm.AsyncEngineArgs` is made with."""
-    hub = source.hub_options()
-    model = f"{source.model_id}/{source.gguf_file}" if source.gguf_file else source.model_id
-    asked = {
-        "model": model,
-        "dtype": str(source.dtype or "auto").removeprefix("torch."),
-        "revision": source.revision,
+    more = {
         "tokenizer_revision": source.revision,
-        "download_dir": source.cache_dir,
-        "hf_token": hub.get("token"),
-        "trust_remote_code": source.trust_remote_code,
+        "hf_token": source.hub_options().get("token"),
         "max_logprobs": _AT_ONCE,
         "generation_config": "vllm",  # what the model's own asks for comes with each request
     }
-    return {**{k: v for k, v in asked.items() if v is not None}, **source.model_kwargs}
+    return ServedEngine("vllm", source, lambda: _Vllm(arguments(source, "model", **more)))
 
 
 class _Vllm:
