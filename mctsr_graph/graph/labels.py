@@ -15,7 +15,7 @@ import json
 import re
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
@@ -72,7 +72,21 @@ def label_of(thing: Any) -> Label:
         return Label(["opaque", _random_text(thing)], f"{_name(type(thing))} is nested too deeply")
 
 
-_random_texts: dict[int, tuple[weakref.ref[Any], str]] = {}
+_Kept = dict[int, tuple[weakref.ref[Any], Any]]
+_random_texts: _Kept = {}
+_first_fields: _Kept = {}
+
+
+def _kept(kept: _Kept, thing: Any, make: Callable[[], Any]) -> Any:
+    """What is made of an object once; of one that cannot be watched, each time."""
+    known = kept.get(id(thing))
+    if known is not None and known[0]() is thing:
+        return known[1]
+    made = make()
+    with suppress(TypeError):  # of what cannot be watched
+        forget = functools.partial(kept.pop, id(thing), None)
+        kept[id(thing)] = (weakref.ref(thing, lambda _: forget()), made)
+    return made
 
 
 def _random_text(thing: Any) -> str:
@@ -81,13 +95,7 @@ def _random_text(thing: Any) -> str:
         return f"{_random_text(thing.__self__)} {thing.__qualname__}"
     if hasattr(type(thing), "label_parts"):
         return " ".join(_random_text(part) for part in thing.label_parts().values())
-    known = _random_texts.get(id(thing))
-    if known is not None and known[0]() is thing:
-        return known[1]
-    text = uuid.uuid4().hex
-    with suppress(TypeError):  # of what cannot be watched
-        forget = functools.partial(_random_texts.pop, id(thing), None)
-        _random_texts[id(thing)] = (weakref.ref(thing, lambda _: forget()), text)
+    text: str = _kept(_random_texts, thing, lambda: uuid.uuid4().hex)
     return text
 
 
@@ -340,11 +348,16 @@ def _made_with(model: BaseLanguageModel) -> dict[str, Any]:  # type: ignore[type
     if _is_library(type(model)):
         return {name: one for name, one in given.items() if name in _OF_REPLIES and one}
     plain = (bool, int, float, str)
-    return {
-        name: one
-        for name, one in given.items()
-        if isinstance(one, plain) and not (_ADDRESS.search(name) or _is_secret(name, one))
-    }
+    told: dict[str, Any] = _kept(  # as it was first seen: it may count its calls
+        _first_fields,
+        model,
+        lambda: {
+            name: one
+            for name, one in given.items()
+            if isinstance(one, plain) and not (_ADDRESS.search(name) or _is_secret(name, one))
+        },
+    )
+    return told
 
 
 def _address(text: str) -> str:
