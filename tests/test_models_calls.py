@@ -263,7 +263,7 @@ def test_tools_reach_the_prompt_and_calls_come_back(
 def test_structured_output(with_tools: ChatTransformers, monkeypatch: Any) -> None:
     reply_with(with_tools, "12}}", monkeypatch)  # goes on from the call that is begun for it
     monkeypatch.setattr(
-        "mctsr_graph.models.tool_calls.ToolFormat.lead",
+        "mctsr_graph.models.tool_formats.ToolFormat.lead",
         lambda self, name: f'<tool_call>{{"name": "{name}", "arguments": {{"total": ',
     )
     assert with_tools.with_structured_output(Sum).invoke("3 and 9") == Sum(total=12)

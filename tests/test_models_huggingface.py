@@ -304,8 +304,10 @@ def test_blocks_give_the_same_reply_as_text(chat: ChatTransformers) -> None:
 
 
 def test_images_and_nothing_are_refused(chat: ChatTransformers) -> None:
-    with pytest.raises(ConfigError, match="image_url"):
+    with pytest.raises(ConfigError, match="'x', which is fetched from nowhere"):
         chat.invoke([HumanMessage([{"type": "image_url", "image_url": {"url": "x"}}])])
+    with pytest.raises(ConfigError, match="a picture of 4 characters cannot be read"):
+        chat.invoke([HumanMessage([{"type": "image", "base64": "AAAA", "mime_type": "image/png"}])])
     with pytest.raises(ConfigError, match="at least one"):
         chat.invoke([])
 
