@@ -294,4 +294,4 @@ def test_the_command_shows_what_was_paid() -> None:
     cells = [cell.strip() for cell in row.strip("│").split("│")]
     assert cells[6] == cells[4]  # a unit for each output token
     unknown = CliRunner().invoke(app, line)
-    assert "unknown" in next(text for text in unknown.stdout.splitlines() if "total" in text)
+    assert "not known" in next(text for text in unknown.stdout.splitlines() if "total" in text)

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langgraph.checkpoint.memory import InMemorySaver
@@ -188,16 +186,6 @@ class Adapted(Named):
     timeout: float = 0.0
 
 
-def of_one_name(answer: str) -> ScriptedChatModel:
-    """A model of a class that shares its name with others."""
-
-    class Local(ScriptedChatModel):
-        def _reply(self, *given: Any) -> ChatResult:
-            return ChatResult(generations=[ChatGeneration(message=AIMessage(answer))])
-
-    return Local(replies=[])
-
-
 MODEL = Named(replies=keyed_reply)
 LARGE = Named(replies=keyed_reply, model_name="large")
 UNLIKE: list[Any] = [
@@ -207,8 +195,6 @@ UNLIKE: list[Any] = [
     Named(replies=keyed_reply, base_url="http://two:8000/v1"),
     Adapted(replies=keyed_reply, adapter="one"),
     Adapted(replies=keyed_reply, adapter="two"),
-    of_one_name("1"),
-    of_one_name("2"),
     MODEL.bind(stop=["x"]),
     MODEL.bind(stop=["y"]),
     MODEL.with_fallbacks([LARGE]),

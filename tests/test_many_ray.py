@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.runtime import RunControl
 
 from mctsr_graph import (
+    CallJournal,
     CheckpointError,
     ConfigError,
     MissingExtraError,
@@ -60,10 +62,11 @@ def test_an_engine_is_one_of_two() -> None:
 
 
 @pytest.mark.parametrize("option", ["on_event", "on_change", "control", "journal"])
-def test_what_means_something_in_one_process_only_is_refused(option: str) -> None:
+def test_what_means_something_in_one_process_only_is_refused(option: str, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed")
+    given = {"control": RunControl(), "journal": CallJournal(tmp_path / "calls.db")}
     with pytest.raises(ConfigError, match=f'{option} is given, which engine "ray" does not take'):
-        solve_many(["One?"], "demo", engine="ray", **{option: object()})
+        solve_many(["One?"], "demo", engine="ray", **{option: given.get(option, print)})
 
 
 def test_a_file_that_holds_no_searches_is_named_before_a_cluster_is_asked(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ async def test_each_change_of_the_tree_is_shown(keyed: ScriptedChatModel) -> Non
 
 def test_a_search_that_gave_up_is_an_error_that_carries_everything(scripted: Make) -> None:
     broken = {("refine", n, 0): OSError("down") for n in range(2, 20)}
-    with pytest.raises(SearchFailedError, match=r"after 6 rollouts.*OSError: down") as caught:
+    with pytest.raises(SearchFailedError, match=r"5 of 6 rollouts failed.*OSError: down") as caught:
         solve("How many?", scripted(broken), context=MCTSrContext(profile="paper"))
     solution = caught.value.solution
     assert (solution.best, solution.final_answer, solution.rollouts) == ("1", "1", 6)

@@ -244,16 +244,11 @@ def _class(value: type, inside: Inside) -> Any:
 
 @_told.register
 def _model(value: BaseLanguageModel, inside: Inside) -> Any:  # type: ignore[type-arg]
-    """A chat model: its class, its name and its server's address, and what it says itself.
-
-    The code of a class counts where another may have its name.
-    """
+    """A chat model: its class, its name and its server's address, and what it says itself."""
     kind = type(value)
     own = _parts_of(value)
     own = _made_with(value) if own is None else own
-    is_named = kind.__module__ != "__main__" and "<locals>" not in kind.__qualname__
-    parts = [] if is_named else _told(kind, inside)[2:]
-    parts += [_dict(own, inside)] if own else []
+    parts = [_dict(own, inside)] if own else []
     return ["model", _name(kind), *_name_and_address(value), *parts]
 
 
