@@ -245,11 +245,10 @@ def _class(value: type, inside: Inside) -> Any:
 @_told.register
 def _model(value: BaseLanguageModel, inside: Inside) -> Any:  # type: ignore[type-arg]
     """A chat model: its class, its name and its server's address, and what it says itself."""
-    kind = type(value)
     own = _parts_of(value)
     own = _made_with(value) if own is None else own
     parts = [_dict(own, inside)] if own else []
-    return ["model", _name(kind), *_name_and_address(value), *parts]
+    return ["model", _name(type(value)), *_name_and_address(value), *parts]
 
 
 @_told.register
@@ -342,17 +341,14 @@ def _made_with(model: BaseLanguageModel) -> dict[str, Any]:  # type: ignore[type
     given = {name: getattr(model, name) for name in names}
     if _is_library(type(model)):
         return {name: one for name, one in given.items() if name in _OF_REPLIES and one}
-    plain = (bool, int, float, str)
-    told: dict[str, Any] = _kept(  # as it was first seen: it may count its calls
-        _first_fields,
-        model,
-        lambda: {
-            name: one
-            for name, one in given.items()
-            if isinstance(one, plain) and not (_ADDRESS.search(name) or _is_secret(name, one))
-        },
-    )
-    return told
+    told = {
+        name: one
+        for name, one in given.items()
+        if isinstance(one, bool | int | float | str)
+        and not (_ADDRESS.search(name) or _is_secret(name, one))
+    }
+    first: dict[str, Any] = _kept(_first_fields, model, lambda: told)  # it may count its calls
+    return first
 
 
 def _address(text: str) -> str:

@@ -31,8 +31,9 @@ def seen_by(
     if context.max_calls is not None:
         calls_left = context.max_calls - total_cost(state["usage"])["calls"]
     rng = random.Random(derive_seed(context.seed, "select", done))
-    told = (context, done, context.width, rng, reward_calls, calls_left, is_text)
-    search = Search(state["tree"], *told)
+    search = Search(
+        state["tree"], context, done, context.width, rng, reward_calls, calls_left, is_text
+    )
     return replace(search, width=min(context.width, strategy.rollouts_left(search)))
 
 

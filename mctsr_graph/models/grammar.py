@@ -52,7 +52,7 @@ def schema_of(response_format: dict[str, Any]) -> dict[str, Any] | None:
     return schema
 
 
-def quoted(text: str) -> str:
+def as_term(text: str) -> str:
     """A text as a term of a rule."""
     return json.dumps(text, ensure_ascii=False)
 
@@ -96,7 +96,7 @@ class Grammar:
 
         def terms(text: str) -> list[str]:
             parts = filter(None, either.split(text))
-            return [f"<[{special[p]}]>" if p in special else quoted(p) for p in parts]
+            return [f"<[{special[p]}]>" if p in special else as_term(p) for p in parts]
 
         return terms
 

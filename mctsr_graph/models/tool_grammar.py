@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mctsr_graph.models.grammar import Terms, json_rule, quoted
+from mctsr_graph.models.grammar import Terms, as_term, json_rule
+from mctsr_graph.models.marked import quoted
 from mctsr_graph.models.tool_formats import Pairs, ToolFormat
 from mctsr_graph.models.tool_values import Schemas, kinds_of, resolved
 
@@ -26,7 +27,7 @@ def call_grammar(written: ToolFormat, schemas: Schemas, tool: str | None, terms:
     rules: list[str] = []
     starts = []
     for i, name in enumerate(schemas if tool is None else [tool]):
-        named = [] if tool is not None else [quoted(name), *terms(written.after)]
+        named = [] if tool is not None else [as_term(name), *terms(written.after)]
         arguments = _Arguments(f"t{i}", schemas[name], written.pairs, terms)
         starts.append(" ".join([*named, arguments.name]))
         rules += arguments.rules()
@@ -59,7 +60,7 @@ class _Arguments:
         is_text = not kinds or "string" in kinds
         middle = pairs.middle.replace("{text}", str(is_text).lower())
         pair, after = f"{self.name}_{at}", f"{self.name}_{at + 1}"
-        first = [*self._terms(pairs.begin), quoted(key), *self._terms(middle)]
+        first = [*self._terms(pairs.begin), as_term(key), *self._terms(middle)]
         value = self._text(f"{pair}_text", self._of_text(told)) if is_text else self._json(told)
         is_needed = key in (self._schema.get("required") or ())
         found = [f"{pair}: {' '.join(first)} {value[0]}", *value[1:]]
@@ -86,9 +87,9 @@ class _Arguments:
         known = told.get("enum", [told["const"]] if "const" in told else None)
         if known is not None:
             words = [one for one in known if isinstance(one, str)]
-            words = [quoted(one)[1:-1] if quote == '"' else one for one in words]
+            words = [quoted(one) if quote == '"' else one for one in words]
             ended = self._terms(quote + self._pairs.end)
-            return [" ".join([*begun, f"({' | '.join(map(quoted, words))})", *ended])]
+            return [" ".join([*begun, f"({' | '.join(map(as_term, words))})", *ended])]
         least, most = told.get("minLength", 0), told.get("maxLength", "")
         most = "" if most and most > _COUNTED else most
         if quote == '"':
