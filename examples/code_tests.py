@@ -18,19 +18,23 @@ TESTS = [
     "assert median([4, 1, 3, 2]) == 2.5",
     "assert median([]) is None",
 ]
+SECONDS = 5  # of a test: what a model writes may never end
 
 
 def passed(problem: str, answer: str) -> float:
     """Points: -100 where no test passes, 100 where all do."""
     block = re.search(r"```(?:python)?\n(.*?)```", answer, re.DOTALL)
     code = block[1] if block else answer
-    runs = [
-        subprocess.run(
-            [sys.executable, "-I", "-c", f"{code}\n{test}"], capture_output=True, timeout=9
-        )
-        for test in TESTS
-    ]
-    return -100 + 200 * sum(run.returncode == 0 for run in runs) / len(TESTS)
+    return -100 + 200 * sum(passes(code, test) for test in TESTS) / len(TESTS)
+
+
+def passes(code: str, test: str) -> bool:
+    """Whether a test passes in time."""
+    command = [sys.executable, "-I", "-c", f"{code}\n{test}"]
+    try:
+        return not subprocess.run(command, capture_output=True, timeout=SECONDS).returncode
+    except subprocess.TimeoutExpired:
+        return False
 
 
 class UntilRight(PaperStrategy):

@@ -13,6 +13,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from benchmarks.bare_loop import bare_loop
 from benchmarks.overhead import Waiting, run_graph, search, settings
+from examples.code_tests import passed
 from examples.scripted import PROBLEM
 from training.texts import OUTSIDE
 
@@ -148,3 +149,8 @@ def test_the_benchmark_of_overhead_reads_what_searches_return() -> None:
     assert search(model, settings(2, 1))["rollouts"] == 2
     loop = run_graph(bare_loop(model, 2, 1), model, {"rollouts": 0, "wave": []})
     assert loop["rollouts"] == 2
+
+
+def test_code_that_never_ends_passes_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("examples.code_tests.SECONDS", 0.5)
+    assert passed("Write a median.", "```python\nwhile True:\n    pass\n```") == -100
