@@ -164,13 +164,15 @@ def test_auc_counts_the_pairs_of_right_and_wrong() -> None:
     # Right 80 and 40, wrong 40, 10, -20: of six pairs five are won and one is a tie
     rewards = [80, 40, 40, 10, -20]
     rights = [True, True, False, False, False]
-    area = auc(rewards, rights, "abcde")
+    area = auc(rewards, rights, range(5))
     assert area is not None
     assert area.value == pytest.approx(5.5 / 6)
     assert 0 <= area.low <= area.value <= area.high <= 1
-    assert pairs_won([80, 40], [40, 10, -20]) == 5.5
-    assert auc([1, 2], [True, True], "ab") is None
-    assert auc([5, 5], [True, False], "ab").value == 0.5  # type: ignore[union-attr]
+    assert pairs_won(rewards, rights, [0] * 5, 1).tolist() == [5.5]
+    # Only pairs within a group: 80 against 40 and -20, 40 against 10
+    assert pairs_won(rewards, rights, [0, 2, 0, 2, 0], 3).tolist() == [2, 0, 1]
+    assert auc([1, 2], [True, True], range(2)) is None
+    assert auc([5, 5], [True, False], range(2)).value == 0.5  # type: ignore[union-attr]
 
 
 def test_auc_by_sorting_equals_auc_by_counting_pairs() -> None:
@@ -181,7 +183,8 @@ def test_auc_by_sorting_equals_auc_by_counting_pairs() -> None:
     wrong = [reward for reward, is_right in zip(rewards, rights, strict=True) if not is_right]
     area = auc(rewards, rights, range(300))
     assert area is not None
-    assert area.value == pytest.approx(pairs_won(right, wrong) / (len(right) * len(wrong)))
+    won = sum((a > b) + (a == b) / 2 for a in right for b in wrong)
+    assert area.value == pytest.approx(won / (len(right) * len(wrong)))
     # Hanley and McNeil 1982: the standard error of an AUC near 0.5 is about
     # sqrt((m + n + 1) / (12 m n))
     error = math.sqrt(301 / (12 * len(right) * len(wrong)))

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from mctsr_graph.errors import ConfigError
 
 from .comparisons import Comparison, Pair, pair_up, simultaneous
-from .metrics import distinct, keys_of, largest
-from .outcomes import Key, Outcome, outcomes
+from .outcomes import Key, Outcome, distinct, keys_of, largest, outcomes
 from .records import Line, RunSettings
 
 Problem = tuple[str, str]
@@ -81,7 +80,9 @@ def _paired(
     """Compare two sides whose seeds may differ: each seed of one with each of the other."""
     both = [problem for problem in ours if problem in theirs]
     pairs = [(a, b) for problem in both for a in ours[problem] for b in theirs[problem]]
-    made = pair_up(key, key, [a for a, _ in pairs], [b for _, b in pairs])
+    ids = [a.id for a, _ in pairs]
+    rights = [[one.verdict == "right" for one in side] for side in zip(*pairs, strict=True)]
+    made = pair_up(key, key, ids, *rights) if pairs else None
     if made is None:
         return None
     alone = {*ours} ^ {*theirs}

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .outcomes import Outcome
+import numpy
+
+from .columns import Results
 from .statistics import Interval, clustered_share
 
 
@@ -37,16 +39,16 @@ class Calibration:
     bins: list[Bin]
 
 
-def calibration_of(results: Sequence[Outcome]) -> Calibration | None:
+def calibration_of(results: Results) -> Calibration | None:
     """Measure a method at one budget; None where it told no confidence."""
-    told = [(r.confidence, r.verdict == "right", r.id) for r in results if r.confidence is not None]
-    if not told:
+    told = results.where(~numpy.isnan(results["confidence"]))
+    if not len(told):
         return None
-    chances, rights, clusters = map(list, zip(*told, strict=True))
+    chances, rights = told["confidence"].tolist(), told.right.tolist()
     return Calibration(
         problems=len(told),
         confidence=math.fsum(chances) / len(chances),
-        right=clustered_share(rights, clusters),
+        right=clustered_share(rights, told.ids),
         error=calibration_error(chances, rights),
         brier=brier(chances, rights),
         bins=binned(chances, rights),

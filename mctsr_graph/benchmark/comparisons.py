@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
 from mctsr_graph.errors import ConfigError
 
-from .outcomes import Key, Outcome
+from .columns import Results
+from .outcomes import Key
 from .paired import Paired
 from .statistics import Interval, detectable
 
@@ -100,9 +100,7 @@ class Pair:
         )
 
 
-def compare_all(
-    results: Mapping[Key, Sequence[Outcome]], baseline: str | None = None
-) -> list[Comparison]:
+def compare_all(results: Mapping[Key, Results], baseline: str | None = None) -> list[Comparison]:
     """Compare each search with everything else; without a search, all with each other.
 
     A baseline at the cost of one search is compared with that search only. Each comparison is of
@@ -125,7 +123,9 @@ def compare_all(
         raise ConfigError(f"baseline is {baseline!r}, allowed {allowed}")
     pairs = [pair for pair in combinations(results, 2) if _belongs(*pair, results, baseline)]
     ordered = [(b, a) if _comes_first(b, a, baseline) else (a, b) for a, b in pairs]
-    paired = [pair_up(a, b, results[a], results[b]) for a, b in ordered]
+    rights = {key: _rights(found) for key, found in results.items()}
+    ids = next(iter(results.values())).ids
+    paired = [pair_up(a, b, ids, rights[a], rights[b]) for a, b in ordered]
     found = [pair for pair in paired if pair is not None]
     first = _primary(found, baseline)
     others = [pair.concluded(None) for pair in found if pair not in first]
@@ -159,9 +159,7 @@ def _comes_first(key: Key, other: Key, baseline: str | None) -> bool:
     return key.searches and not other.searches
 
 
-def _belongs(
-    a: Key, b: Key, results: Mapping[Key, Sequence[Outcome]], baseline: str | None
-) -> bool:
+def _belongs(a: Key, b: Key, results: Iterable[Key], baseline: str | None) -> bool:
     if baseline is not None:
         names = {a.method, b.method}
         same = a.against == b.against or None in (a.against, b.against)
@@ -171,17 +169,36 @@ def _belongs(
     return a.against in (None, b.method) and b.against in (None, a.method)
 
 
+def _rights(results: Results) -> list[bool | None]:
+    """Whether each selected answer is right; None where it is not known what was spent."""
+    pairs = zip(results.right.tolist(), results["measured"].tolist(), strict=True)
+    return [right if measured else None for right, measured in pairs]
+
+
 def pair_up(
-    first: Key, second: Key, ours: Sequence[Outcome], theirs: Sequence[Outcome]
+    first: Key,
+    second: Key,
+    ids: Sequence[str],
+    ours: Sequence[bool | None],
+    theirs: Sequence[bool | None],
 ) -> Pair | None:
-    """Pair two methods by problem; None where they have none in common."""
-    pairs = list(zip(ours, theirs, strict=True))
-    both = [(one, other) for one, other in pairs if one.measured and other.measured]
-    if not both:
+    """Pair two methods by problem; None where they have none in common.
+
+    Args:
+        first: One method.
+        second: The other.
+        ids: The problems, each as often as it has seeds.
+        ours: Whether the first was right on each; None where that does not count.
+        theirs: The same of the second.
+    """
+    differences: dict[str, list[int]] = {}
+    left_out = []
+    for name, one, other in zip(ids, ours, theirs, strict=True):
+        if one is None or other is None:
+            left_out.append(name)
+        else:
+            differences.setdefault(name, []).append(one - other)
+    if not differences:
         return None
-    differences: dict[str, list[float]] = defaultdict(list)
-    for one, other in both:
-        differences[one.id].append((one.verdict == "right") - (other.verdict == "right"))
-    left_out = tuple(one.id for one, other in pairs if not (one.measured and other.measured))
     paired = Paired([fmean(values) for values in differences.values()])
-    return Pair(first, second, len(both), left_out, paired)
+    return Pair(first, second, len(ids) - len(left_out), tuple(left_out), paired)

@@ -9,9 +9,9 @@ from typing import Any
 from mctsr_graph.calls.usage import no_cost
 from mctsr_graph.errors import ConfigError
 
-from .metrics import RunMetrics, keys_of
+from .metrics import RunMetrics
 from .other_logs import inspect_logs, lm_eval_files
-from .outcomes import Key, outcomes, point_at
+from .outcomes import Key, keys_of, outcomes, point_at
 from .records import Line
 from .report.table_files import latex_table, write_csv
 from .report.tables import tables

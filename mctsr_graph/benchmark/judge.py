@@ -6,7 +6,9 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .outcomes import Outcome
+import numpy
+
+from .columns import Results
 from .ranking import auc, jackknifed, pairs_won
 from .statistics import Interval, clustered_share
 
@@ -28,30 +30,28 @@ class Judge:
     """Mean rewards of the others, points."""
 
 
-def judge_of(results: Sequence[Outcome]) -> Judge | None:
+def judge_of(results: Results) -> Judge | None:
     """Measure the judge of a method at one budget; None where no answer has rewards."""
-    right, wrong = array("d"), array("d")
-    clusters: tuple[list[str], list[str]] = ([], [])
-    won, pairs = [], []
-    for result in results:
-        good = result.rewards[: result.right_rewards]
-        bad = result.rewards[result.right_rewards :]
-        right.extend(good)
-        wrong.extend(bad)
-        clusters[0].extend([result.id] * len(good))
-        clusters[1].extend([result.id] * len(bad))
-        won.append(pairs_won(good, bad))
-        pairs.append(len(good) * len(bad))
-    if not (right or wrong):
+    rewards = results.rewards
+    if rewards is None or not len(rewards.values):
         return None
-    rights = [True] * len(right) + [False] * len(wrong)
+    count, numbers = len(results), dict[str, int]()
+    problems = numpy.array([numbers.setdefault(name, len(numbers)) for name in results.ids])
+    counts = numpy.stack([rewards.right, rewards.wrong], axis=1).ravel()
+    row_of = numpy.repeat(numpy.repeat(numpy.arange(count), 2), counts)
+    is_right = numpy.repeat(numpy.tile([True, False], count), counts)
+    # Those of all right answers before all others
+    order = numpy.argsort(~is_right, kind="stable")
+    values, row_of, is_right = rewards.values[order], row_of[order], is_right[order]
+    won = pairs_won(values, is_right, row_of, count)
+    pairs = rewards.right.astype("i8") * rewards.wrong
     return Judge(
-        auc=auc(right + wrong, rights, [*clusters[0], *clusters[1]]),
-        pairwise=_pairwise(won, pairs, [r.id for r in results]),
-        pairs=sum(pairs),
-        answers=len(rights),
-        right=right,
-        wrong=wrong,
+        auc=auc(values, is_right, problems[row_of]),
+        pairwise=_pairwise(won.tolist(), pairs.tolist(), results.ids),
+        pairs=int(pairs.sum()),
+        answers=len(values),
+        right=array("d", values[is_right].tobytes()),
+        wrong=array("d", values[~is_right].tobytes()),
     )
 
 

@@ -5,36 +5,29 @@ Shares are in [0, 1]. Nothing here grades: it counts the verdicts that the lines
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
+
+import numpy
 
 from mctsr_graph.calls.usage import Cost, sum_costs
 from mctsr_graph.errors import ConfigError
 
 from .calibration import Calibration, calibration_of
+from .columns import Head, Results, Table
 from .comparisons import Comparison, compare_all
 from .judge import Judge, judge_of
-from .outcomes import (
-    CALLS,
-    SAMPLERS,
-    VERDICTS,
-    Key,
-    Outcome,
-    Samples,
-    default_key,
-    outcomes,
-    points_of,
-    samples,
-    total_spent,
-)
-from .records import Line, RunSettings, lost_to_server
+from .outcomes import CALLS, INPUT, OUTPUT, UNMETERED, VERDICTS, Key, largest
+from .reading import counts_of
+from .records import Line, RunSettings
 from .refining import Refined, refined
 from .statistics import Interval, clustered_share, pass_at_k, percentile
+
+_Found = TypeVar("_Found")
 
 
 class Spread(NamedTuple):
@@ -158,7 +151,7 @@ class RunMetrics:
 
 def measure(
     settings: RunSettings,
-    lines: Iterable[Line],
+    lines: Iterable[Line] | Table,
     attempted: Mapping[tuple[str, int], Sequence[str]] = MappingProxyType({}),
     baseline: str | None = None,
 ) -> RunMetrics:
@@ -168,238 +161,142 @@ def measure(
         settings: The run's.
         lines: Its lines in any order; of several for one problem and seed the first counts.
             They may be read more than once, so that only counts need to be kept: give a list,
-            or something that can be read again.
+            or something that can be read again. Or what has been counted in them.
         attempted: Why starts of the run could not finish a problem, by id and seed.
         baseline: Method with which all others are compared, instead of searches with everything.
 
     Raises:
         ConfigError: There is no line.
     """
-    with _no_collecting():
-        keys, (kept, drawn, failed, notes) = _read(lines, settings)
-    if not any(kept.values()):
+    table = lines if isinstance(lines, Table) else counts_of(lines, settings)
+    if not table.heads:
         raise ConfigError(f"run {settings['run']!r} has no finished problem")
-    ids = kept[keys[0]]
+    heads, drawn = table.heads, table.drawn
     planned = [(id_, one["seed"]) for one in settings.get("planned", []) for id_ in one["ids"]]
-    done = {(result.id, result.seed) for result in ids}
-    last = largest(key for key in keys if _known(kept[key]))
+    done = {(head.id, head.seed) for head in heads}
+    kept = {key: results.known() for key, results in table.results.items()}
+    last = largest(key for key, results in kept.items() if len(results))
     return RunMetrics(
         settings=settings,
-        problems=len({result.id for result in ids}),
-        seeds=len({result.seed for result in ids}),
+        problems=len({head.id for head in heads}),
+        seeds=len({head.seed for head in heads}),
         planned=len(planned) or None,
         missing=[
             Missing(*one, attempted[one][-1] if attempted.get(one) else "not begun or not finished")
             for one in planned
             if one not in done
         ],
-        failed=failed,
-        methods={key: _metrics(key, results) for key, results in kept.items() if _known(results)},
-        pass_at_k={name: _pass_at(counts) for name, counts in drawn.items()},
-        comparisons=compare_all({key: kept[key] for key in last}, baseline),
-        judges={key: judge for key in last if (judge := judge_of(_known(kept[key]))) is not None},
-        calibrations={
-            key: found for key in last if (found := calibration_of(_known(kept[key]))) is not None
+        failed=[Missing(one.id, one.seed, one.lost) for one in heads if one.lost is not None],
+        methods={
+            key: _metrics(key, results, len(heads)) for key, results in kept.items() if len(results)
         },
-        groups=[*_groups("level", kept, last), *_groups("subject", kept, last)],
-        refining=_refining({key: kept[key] for key in last if key.searches}, drawn),
-        notes=sorted(notes),
+        pass_at_k={name: _pass_at(heads, *counts.T.tolist()) for name, counts in drawn.items()},
+        comparisons=compare_all({key: table.results[key] for key in last}, baseline),
+        judges=dict(_found((key, judge_of(kept[key])) for key in last)),
+        calibrations=dict(_found((key, calibration_of(kept[key])) for key in last)),
+        groups=[*_groups("level", heads, kept, last), *_groups("subject", heads, kept, last)],
+        refining=dict(
+            _found((key, refined(kept[key], heads, drawn)) for key in last if key.searches)
+        ),
+        notes=sorted(set().union(*{head.notes for head in heads})),
     )
 
 
-@contextmanager
-def _no_collecting() -> Iterator[None]:
-    """Counts hold no cycles, and looking for some among millions takes a fifth of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
+def _found(pairs: Iterable[tuple[Key, _Found | None]]) -> Iterator[tuple[Key, _Found]]:
+    """Those of which there is something."""
+    return ((key, one) for key, one in pairs if one is not None)
 
 
-def _refining(
-    kept: dict[Key, list[Outcome]], drawn: dict[str, list[Samples]]
-) -> dict[Key, Refined]:
-    found = {key: refined(_known(results), drawn.values()) for key, results in kept.items()}
-    return {key: one for key, one in found.items() if one is not None}
+def _metrics(key: Key, results: Results, every: int) -> Metrics:
+    ids, right, spent = results.ids, results.right, results["spent"]
 
+    def share_of(hits: numpy.ndarray) -> Interval:
+        return clustered_share(hits.tolist(), ids)
 
-def distinct(lines: Iterable[Line]) -> Iterable[Line]:
-    """Yield the first line of each problem and seed."""
-    seen = set()
-    for line in lines:
-        which = (line["id"], line["seed"])
-        if which not in seen:
-            seen.add(which)
-            yield line
+    def total(name: str) -> int:
+        return int(results[name].sum())
 
-
-def largest(keys: Iterable[Key]) -> list[Key]:
-    """Those at the largest number of rollouts, and those whose cost is fixed."""
-    listed = list(keys)
-    most = max((key.rollouts for key in listed), default=0)
-    return [key for key in listed if key.rollouts == most or key.budget == "own"]
-
-
-class _Counts(NamedTuple):
-    kept: dict[Key, list[Outcome]]
-    drawn: dict[str, list[Samples]]
-    failed: list[Missing]
-    notes: set[tuple[str, str]]
-
-
-def _read(lines: Iterable[Line], settings: RunSettings) -> tuple[list[Key], _Counts]:
-    """Count what the lines say, at every method and budget that some line has.
-
-    They are read once where the first line has all of these, and anew from each line that does not.
-    """
-    keys: list[Key] = []
-    while True:
-        new, counts = _read_for(lines, settings, keys)
-        # A method that failed on every problem is not to go missing
-        silent = {*settings["methods"]} - {key.method for key in [*keys, *new]}
-        if not new:
-            new = [default_key(name, max(settings["rollouts"])) for name in silent]
-        if not new:
-            return keys, counts
-        keys = _in_order([*keys, *new], settings)
-
-
-def _read_for(
-    lines: Iterable[Line], settings: RunSettings, keys: Sequence[Key]
-) -> tuple[list[Key], _Counts]:
-    """Count what the lines say at some keys; stops at a line that has more, and returns those."""
-    drawn: dict[str, list[Samples]] = {name: [] for name in SAMPLERS if name in settings["methods"]}
-    counts = _Counts({key: [] for key in keys}, drawn, [], set())
-    for line in distinct(lines):
-        points = points_of(line)
-        if new := points.keys() - counts.kept.keys():
-            return list(new), counts
-        told = ((n, method["note"]) for n, method in line["methods"].items() if "note" in method)
-        counts.notes.update(told)
-        if (why := lost_to_server(line)) is not None:
-            counts.failed.append(Missing(line["id"], line["seed"], why))
-        for key, result in zip(keys, outcomes(line, keys, points), strict=True):
-            counts.kept[key].append(result)
-        for name in drawn:
-            drawn[name].append(samples(line, name))
-    # So that no digit depends on the order in which problems were finished
-    every: list[Any] = [*counts.kept.values(), *drawn.values(), counts.failed]
-    for found in every:
-        found.sort(key=lambda one: (one.id, one.seed))
-    return [], counts
-
-
-def keys_of(lines: Iterable[Line], settings: RunSettings) -> list[Key]:
-    """Every method and budget that some line has, in the order of the run."""
-    return _in_order(set().union(*map(points_of, lines)), settings)
-
-
-def _in_order(keys: Iterable[Key], settings: RunSettings) -> list[Key]:
-    order = {name: place for place, name in enumerate(settings["methods"])}
-
-    def place(key: Key) -> tuple[int, int, str, str]:
-        return order.get(key.method, len(order)), key.rollouts, key.budget, key.against or ""
-
-    return sorted(keys, key=place)
-
-
-def _metrics(key: Key, results: Sequence[Outcome]) -> Metrics:
-    def share_of(test: Callable[[Outcome], bool | None]) -> Interval:
-        return clustered_share([bool(test(result)) for result in results], ids)
-
-    every, results = results, _known(results)
-    ids = [result.id for result in results]
-    cost = sum_costs([total_spent(results)])
-    told = [result for result in results if result.tokens is not None]
-    tokens = [result.tokens or 0 for result in told]
-    seconds = [result.seconds for result in results if result.seconds is not None]
-    solved = sum(result.verdict == "right" for result in told)
-    wrong = sum(result.refined_wrong for result in results)
-    right = sum(result.refined_right for result in results)
+    told = spent[:, UNMETERED] == 0
+    tokens = (spent[:, INPUT] + spent[:, OUTPUT])[told].tolist()
+    seconds = results["seconds"][~numpy.isnan(results["seconds"])].tolist()
+    solved = int(right[told].sum())
+    votes = {name: results[name] for name in ("majority", "weighted")}
+    voted = {
+        name: None if numpy.isnan(vote).all() else share_of(vote == 1)
+        for name, vote in votes.items()
+    }
     return Metrics(
         key=key,
         problems=len(results),
-        unmeasured=len(every) - len(results),
-        verdicts={name: sum(r.verdict == name for r in results) for name in VERDICTS},
-        selected=share_of(lambda result: result.verdict == "right"),
-        majority=None if _none(results, "majority") else share_of(lambda r: r.majority),
-        weighted=None if _none(results, "weighted") else share_of(lambda r: r.weighted),
-        oracle=share_of(lambda result: result.oracle),
-        selection_loss=share_of(lambda result: result.oracle and result.verdict != "right"),
-        first=share_of(lambda result: result.first),
-        fix=_rate(results, [r.fixed for r in results], [r.refined_wrong for r in results]),
-        breakage=_rate(results, [r.broken for r in results], [r.refined_right for r in results]),
-        refined=(wrong, right),
-        truncated=sum(result.truncated for result in results),
-        capped=sum(result.capped for result in results),
-        stopped_early=sum(result.stopped_early for result in results),
-        failures=sum(result.failures for result in results),
-        calls=_spread([result.spent[CALLS] for result in results]),
+        unmeasured=every - len(results),
+        verdicts={
+            name: int((results["verdict"] == place).sum()) for place, name in enumerate(VERDICTS)
+        },
+        selected=share_of(right),
+        majority=voted["majority"],
+        weighted=voted["weighted"],
+        oracle=share_of(results["oracle"]),
+        selection_loss=share_of(results["oracle"] & ~right),
+        first=share_of(results["first"]),
+        fix=_rate(ids, results["fixed"], results["refined_wrong"]),
+        breakage=_rate(ids, results["broken"], results["refined_right"]),
+        refined=(total("refined_wrong"), total("refined_right")),
+        truncated=total("truncated"),
+        capped=total("capped"),
+        stopped_early=total("stopped_early"),
+        failures=total("failures"),
+        calls=_spread(spent[:, CALLS].tolist()),
         tokens=_spread(tokens) if tokens else None,
-        untold=len(results) - len(told),
-        cost=cost,
+        untold=len(results) - len(tokens),
+        cost=sum_costs([results.cost()]),
         seconds=_spread(seconds) if seconds else None,
         tokens_per_solved=sum(tokens) / solved if solved else None,
     )
 
 
-def _known(results: Sequence[Outcome]) -> list[Outcome]:
-    return [result for result in results if result.measured]
-
-
-def _none(results: Sequence[Outcome], field: str) -> bool:
-    return all(getattr(result, field) is None for result in results)
-
-
-def _share(results: Sequence[Outcome], hits: Sequence[bool]) -> Interval:
-    return clustered_share(hits, [result.id for result in results])
-
-
-def _rate(
-    results: Sequence[Outcome], hits: Sequence[int], trials: Sequence[int]
-) -> Interval | None:
-    if not any(trials):
-        return None
-    return clustered_share(hits, [result.id for result in results], trials)
+def _rate(ids: Sequence[str], hits: numpy.ndarray, trials: numpy.ndarray) -> Interval | None:
+    return clustered_share(hits.tolist(), ids, trials.tolist()) if trials.any() else None
 
 
 def _spread(values: Sequence[float]) -> Spread:
     return Spread(fmean(values), percentile(values, 0.5), percentile(values, 0.95))
 
 
-def _pass_at(counts: Sequence[Samples]) -> dict[int, PassAt]:
+def _pass_at(
+    heads: Sequence[Head], drawn: Sequence[int], rights: Sequence[int], firsts: Sequence[int]
+) -> dict[int, PassAt]:
     """Unbiased pass@k for k = 1, 2, 4, ... up to what most problems have samples for.
 
     Problems with fewer samples than k cannot tell it, and are left out. A sample that could not
     be had counts as not right, and so does a problem without any.
     """
-    usual = int(percentile([count.drawn for count in counts], 0.5))
+    usual, chance = int(percentile(drawn, 0.5)), lru_cache(None)(pass_at_k)
     found = {}
     for k in (2**power for power in range(usual.bit_length())):
-        known = [count for count in counts if count.drawn >= k or count.drawn == 0]
-        chances = [pass_at_k(max(one.drawn, k), one.right, k) for one in known]
-        found[k] = PassAt(clustered_share(chances, [one.id for one in known]), len(known))
+        known = [place for place, count in enumerate(drawn) if count >= k or count == 0]
+        chances = [chance(max(drawn[place], k), rights[place], k) for place in known]
+        ids = [heads[place].id for place in known]
+        found[k] = PassAt(clustered_share(chances, ids), len(known))
     return found
 
 
-def _groups(kind: str, kept: dict[Key, list[Outcome]], keys: Sequence[Key]) -> Iterable[Group]:
+def _groups(
+    kind: str, heads: Sequence[Head], kept: Mapping[Key, Results], keys: Sequence[Key]
+) -> Iterator[Group]:
     """Accuracy by level or subject; nothing where the problems have none."""
-    names = {getattr(result, kind) for results in kept.values() for result in results}
-    for name in sorted(name for name in names if name is not None):
-        parts = {key: [r for r in _known(kept[key]) if getattr(r, kind) == name] for key in keys}
+    names = {getattr(head, kind) for head in heads} - {None}
+    for name in sorted(names):
+        parts = {
+            key: kept[key].where(
+                numpy.array([getattr(head, kind) == name for head in kept[key].heads])
+            )
+            for key in keys
+        }
+        some = {key: part for key, part in parts.items() if len(part)}
         yield Group(
             kind=kind,
             name=name,
             problems=max(map(len, parts.values())),
-            selected={
-                key: _share(part, [r.verdict == "right" for r in part])
-                for key, part in parts.items()
-                if part
-            },
-            oracle={
-                key: _share(part, [r.oracle for r in part]) for key, part in parts.items() if part
-            },
+            selected={k: clustered_share(p.right.tolist(), p.ids) for k, p in some.items()},
+            oracle={k: clustered_share(p["oracle"].tolist(), p.ids) for k, p in some.items()},
         )

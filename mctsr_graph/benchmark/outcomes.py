@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from statistics import fmean
 from typing import Any, NamedTuple, cast
 
 from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
 
-from .records import OF_BUDGET, SIMPLE_METHODS, Attempt, Line, MethodRecord, Point, outcome
+from .records import (
+    OF_BUDGET,
+    SIMPLE_METHODS,
+    Attempt,
+    Line,
+    MethodRecord,
+    Point,
+    RunSettings,
+    outcome,
+)
 
 VERDICTS = ("right", "wrong", "no_answer", "undecided", "failed")
 """How a problem may end; only the first counts, and all are in the denominator."""
@@ -62,10 +71,6 @@ class Outcome(NamedTuple):
     """Refinements of a right attempt ..."""
     broken: int
     """... of which so many were not right."""
-    rewards: array[float]
-    """Mean rewards of the attempts with rewards, points; in an array, as there may be millions."""
-    right_rewards: int
-    """So many of them, the first, are of right attempts."""
     spent: tuple[float, ...]
     """The counts of `cost` in its order: a tenth of what a dict takes."""
     seconds: float | None
@@ -87,23 +92,22 @@ class Outcome(NamedTuple):
     @property
     def tokens(self) -> int | None:
         """Input and output tokens; None where a call did not tell them."""
-        if self.spent[_UNMETERED]:
+        if self.spent[UNMETERED]:
             return None
-        return int(self.spent[_INPUT] + self.spent[_OUTPUT])
+        return int(self.spent[INPUT] + self.spent[OUTPUT])
 
 
-_NAMES = tuple(no_cost())
-CALLS, _UNMETERED, _INPUT, _OUTPUT = (
-    _NAMES.index(name) for name in ("calls", "unmetered_calls", "input_tokens", "output_tokens")
+COUNTS = tuple(no_cost())
+"""What `Outcome.spent` counts."""
+CALLS, UNMETERED, INPUT, OUTPUT = (
+    COUNTS.index(name) for name in ("calls", "unmetered_calls", "input_tokens", "output_tokens")
 )
-_NO_REWARDS = array("d")
+_counts_of = itemgetter(*COUNTS)
 
 
 class Samples(NamedTuple):
     """Independent attempts of one method at one problem with one seed."""
 
-    id: str
-    seed: int
     drawn: int
     right: int
     first: bool
@@ -120,6 +124,38 @@ def default_key(method: str, rollouts: int) -> Key:
     if method in ("cot", "self-refine"):
         return Key(method, "own", 0, None)
     return Key(method, "calls" if method in SIMPLE_METHODS else "rollouts", rollouts, None)
+
+
+def largest(keys: Iterable[Key]) -> list[Key]:
+    """Those at the largest number of rollouts, and those whose cost is fixed."""
+    listed = list(keys)
+    most = max((key.rollouts for key in listed), default=0)
+    return [key for key in listed if key.rollouts == most or key.budget == "own"]
+
+
+def keys_of(lines: Iterable[Line], settings: RunSettings) -> list[Key]:
+    """Every method and budget that some line has, in the order of the run."""
+    return in_order(set().union(*map(points_of, lines)), settings)
+
+
+def in_order(keys: Iterable[Key], settings: RunSettings) -> list[Key]:
+    """Methods and budgets in the order of the run."""
+    order = {name: place for place, name in enumerate(settings["methods"])}
+
+    def place(key: Key) -> tuple[int, int, str, str]:
+        return order.get(key.method, len(order)), key.rollouts, key.budget, key.against or ""
+
+    return sorted(keys, key=place)
+
+
+def distinct(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield the first line of each problem and seed."""
+    seen = set()
+    for line in lines:
+        which = (line["id"], line["seed"])
+        if which not in seen:
+            seen.add(which)
+            yield line
 
 
 def outcomes(
@@ -166,24 +202,21 @@ def samples(line: Line, method: str) -> Samples:
     """Count the independent attempts of one of SAMPLERS."""
     record = line["methods"].get(method)
     verdicts = [attempt["verdict"] for attempt in record["attempts"]] if record else []
-    first = verdicts[:1] == ["right"]
-    return Samples(line["id"], line["seed"], len(verdicts), verdicts.count("right"), first)
+    return Samples(len(verdicts), verdicts.count("right"), verdicts[:1] == ["right"])
 
 
-def mean_rewards(attempts: Sequence[Attempt], visits: Sequence[int]) -> tuple[array[float], int]:
-    """Mean of the first `visits` rewards of each attempt that had any; how many are of right ones.
-
-    Those of right attempts come first.
-    """
-    if not any(visits):
-        return _NO_REWARDS, 0
+def mean_rewards(line: Line, method: str, point: Point | None) -> tuple[list[float], list[float]]:
+    """Mean rewards by then of the right attempts that had any, and of the others, points."""
     right, wrong = list[float](), list[float]()
-    for attempt, count in zip(attempts, visits, strict=True):
+    if point is None or not any(point["visits"]):
+        return right, wrong
+    attempts = line["methods"][method]["attempts"][: point["attempts"]]
+    for attempt, count in zip(attempts, point["visits"], strict=True):
         if count and not attempt["dummy"]:
             rewards = attempt["rewards"]
             kind = right if is_right(attempt) else wrong
             kind.append(rewards[0] if count == 1 else fmean(rewards[:count]))
-    return array("d", right + wrong), len(right)
+    return right, wrong
 
 
 def is_right(attempt: Attempt) -> bool:
@@ -225,10 +258,8 @@ def _outcome(
     line: Line, method: MethodRecord, known: _Known, point: Point, measured: bool
 ) -> Outcome:
     count, selected = point["attempts"], point["selected"]
-    tries = [(before, after) for place, before, after in known.refined if place < count]
-    fixes = [after for before, after in tries if not before]
-    keeps = [after for before, after in tries if before]
-    rewards, right_rewards = mean_rewards(method["attempts"][:count], point["visits"])
+    fixes = [after for place, before, after in known.refined if place < count and not before]
+    keeps = [after for place, before, after in known.refined if place < count and before]
     return Outcome(
         id=line["id"],
         seed=line["seed"],
@@ -245,8 +276,6 @@ def _outcome(
         fixed=fixes.count(True),
         refined_right=len(keeps),
         broken=keeps.count(False),
-        rewards=rewards,
-        right_rewards=right_rewards,
         spent=_spent([point["cost"]]),
         seconds=point["seconds"],
         capped=point["capped"],
@@ -286,8 +315,6 @@ def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
         fixed=0,
         refined_right=0,
         broken=0,
-        rewards=_NO_REWARDS,
-        right_rewards=0,
         spent=_spent([attempt["cost"] for attempt in attempts]),
         seconds=None,
         capped=False,
@@ -300,13 +327,12 @@ def _failed(line: Line, method: MethodRecord | None, measured: bool) -> Outcome:
 def total_spent(results: Sequence[Outcome]) -> Cost:
     """Add up what one or more have spent."""
     sums = map(sum, zip(*(result.spent for result in results), strict=True))
-    return cast(Cost, dict(zip(_NAMES, sums, strict=True)))
+    return cast(Cost, dict(zip(COUNTS, sums, strict=True)))
 
 
 def _spent(costs: Sequence[Cost]) -> tuple[float, ...]:
-    if len(costs) == 1 and len(costs[0]) == len(_NAMES):
-        own: Any = costs[0]
-        return tuple([own[name] for name in _NAMES])
+    if len(costs) == 1 and len(costs[0]) == len(COUNTS):
+        return cast(tuple[float, ...], _counts_of(costs[0]))
     return tuple(cast(Any, sum_costs(costs).values()))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
+from typing import cast
 
 import numpy
 
@@ -54,9 +55,9 @@ def student(share: float, freedom: int) -> float:
 
 
 def auc(
-    rewards: Sequence[float],
-    rights: Sequence[bool],
-    clusters: Sequence[Hashable],
+    rewards: Sequence[float] | numpy.ndarray,
+    rights: Sequence[bool] | numpy.ndarray,
+    clusters: Sequence[int] | numpy.ndarray,
     *,
     level: float = LEVEL,
 ) -> Interval | None:
@@ -67,19 +68,19 @@ def auc(
     Args:
         rewards: One an answer.
         rights: Whether the answer is right.
-        clusters: The cluster of each answer; answers to one problem share theirs.
+        clusters: A number for the cluster of each answer; answers to one problem share theirs.
         level: How sure, inside (0, 1).
 
     Returns:
         The area under the ROC curve in [0, 1], 0.5 for a judge that knows nothing, with the
         interval of `jackknifed`; None where no answer, or every answer, is right.
     """
-    if not any(rights) or all(rights):
-        return None
-    numbers: dict[Hashable, int] = {}
-    cluster_of = numpy.array([numbers.setdefault(one, len(numbers)) for one in clusters])
-    levels, level_of = numpy.unique(rewards, return_inverse=True)
     right = numpy.asarray(rights, dtype=bool)
+    if not right.any() or right.all():
+        return None
+    cluster_of = _numbered(clusters)
+    count = int(cluster_of.max()) + 1
+    levels, level_of = numpy.unique(rewards, return_inverse=True)
     good = numpy.bincount(level_of[right], minlength=len(levels))
     bad = numpy.bincount(level_of[~right], minlength=len(levels))
     # For each answer the answers of the other kind that it wins against, or that win against it
@@ -87,24 +88,47 @@ def auc(
     beating = good.sum() - numpy.cumsum(good) + good / 2
     won = float(good @ beaten)
     taking_part = numpy.bincount(
-        cluster_of, numpy.where(right, beaten[level_of], beating[level_of]), len(numbers)
+        cluster_of, numpy.where(right, beaten[level_of], beating[level_of]), count
     )
-    goods = numpy.bincount(cluster_of[right], minlength=len(numbers))
-    bads = numpy.bincount(cluster_of[~right], minlength=len(numbers))
-    inside = numpy.zeros(len(numbers))  # pairs within a cluster, which were taken off twice
-    groups: dict[int, tuple[list[float], list[float]]] = {}
-    for number, is_right, reward in zip(cluster_of.tolist(), rights, rewards, strict=True):
-        groups.setdefault(number, ([], []))[not is_right].append(reward)
-    for number, (ours, theirs) in groups.items():
-        inside[number] = pairs_won(ours, theirs)
+    goods = numpy.bincount(cluster_of[right], minlength=count)
+    bads = numpy.bincount(cluster_of[~right], minlength=count)
+    # Pairs within a cluster were taken off twice
+    inside = pairs_won(rewards, right, cluster_of, count)
     left = (good.sum() - goods) * (bad.sum() - bads)
     without = (won - taking_part + inside)[left > 0] / left[left > 0]
     return jackknifed(won / float(good.sum() * bad.sum()), without.tolist(), level)
 
 
-def pairs_won(right: Sequence[float], wrong: Sequence[float]) -> float:
-    """Count the pairs of a right and a wrong answer in which the right one's reward is higher.
+def _numbered(clusters: Sequence[int] | numpy.ndarray) -> numpy.ndarray:
+    """Numbers for clusters, in the order in which they are met."""
+    _, first, number = numpy.unique(clusters, return_index=True, return_inverse=True)
+    return cast(numpy.ndarray, numpy.argsort(numpy.argsort(first))[number])
 
-    Equal rewards count one half. There are len(right) * len(wrong) pairs.
+
+def pairs_won(
+    rewards: Sequence[float] | numpy.ndarray,
+    rights: Sequence[bool] | numpy.ndarray,
+    groups: Sequence[int] | numpy.ndarray,
+    count: int,
+) -> numpy.ndarray:
+    """Count in each group the pairs of a right and a wrong answer that the right one wins.
+
+    Its reward is higher; equal rewards count one half.
+
+    Args:
+        rewards: One an answer.
+        rights: Whether the answer is right.
+        groups: The group of each answer, from 0.
+        count: How many groups there are.
     """
-    return sum((a > b) + (a == b) / 2 for a in right for b in wrong)
+    levels, level_of = numpy.unique(rewards, return_inverse=True)
+    places = numpy.asarray(groups) * len(levels) + level_of
+    places, place_of = numpy.unique(places, return_inverse=True)  # by group, then by reward
+    right = numpy.asarray(rights, dtype=bool)
+    good = numpy.bincount(place_of[right], minlength=len(places))
+    bad = numpy.bincount(place_of[~right], minlength=len(places))
+    group_of = places // len(levels)
+    of_group = numpy.bincount(group_of, bad, count)
+    before = numpy.cumsum(of_group) - of_group
+    beaten = numpy.cumsum(bad) - bad / 2 - before[group_of]
+    return numpy.bincount(group_of, good * beaten, count)

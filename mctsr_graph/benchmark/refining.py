@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy
 
 from mctsr_graph.strategies.tuned.refining import too_few
 
-from .outcomes import Key, Outcome, Samples
+from .columns import Head, Results
+from .outcomes import Key
 from .statistics import Interval, clustered_share
 
 
@@ -27,29 +30,39 @@ class Refined:
     no method drew any."""
 
 
-def refined(results: Sequence[Outcome], drawn: Iterable[Sequence[Samples]]) -> Refined | None:
+def refined(
+    results: Results, heads: Sequence[Head], drawn: Mapping[str, numpy.ndarray]
+) -> Refined | None:
     """Count what a search has refined; None where that was no wrong answer.
 
     Args:
         results: The search, a problem and seed each.
-        drawn: The independent samples of each method that drew some.
+        heads: The problems and seeds of `drawn`.
+        drawn: The independent samples of each method that drew some, as `Table` has them.
     """
-    tried = [result for result in results if result.refined_wrong]
+    counts = results["refined_wrong"].tolist()
+    tried = [place for place, count in enumerate(counts) if count]
     if not tried:
         return None
-    most: Sequence[Samples] = max(drawn, key=lambda own: sum(one.drawn for one in own), default=())
     others: dict[str, tuple[int, int]] = {}
-    for one in most:
-        right, count = others.get(one.id, (0, 0))
-        others[one.id] = right + one.right - one.first, count + max(0, one.drawn - 1)
-    known = [result for result in tried if others.get(result.id, (0, 0))[1]]
-    counts = [result.refined_wrong for result in known]
-    rights = [r.refined_wrong * others[r.id][0] / others[r.id][1] for r in known]
+    if drawn:
+        most = max(drawn.values(), key=lambda own: int(own[:, 0].sum()))
+        for head, (samples, rights, first) in zip(heads, most.tolist(), strict=True):
+            right, count = others.get(head.id, (0, 0))
+            others[head.id] = right + rights - first, count + max(0, samples - 1)
+    ids, fixed = results.ids, results["fixed"].tolist()
+    known = [place for place in tried if others.get(ids[place], (0, 0))[1]]
+    rights = [counts[place] * others[ids[place]][0] / others[ids[place]][1] for place in known]
+
+    def share(hits: Sequence[float], places: Sequence[int]) -> Interval:
+        names, trials = [ids[place] for place in places], [counts[place] for place in places]
+        return clustered_share(hits, names, trials)
+
     return Refined(
-        refinements=sum(result.refined_wrong for result in tried),
-        mended=_share([r.fixed for r in tried], tried, [r.refined_wrong for r in tried]),
-        drafts=sum(others[name][1] for name in {result.id for result in known}),
-        fresh=_share(rights, known, counts) if known else None,
+        refinements=sum(counts),
+        mended=share([fixed[place] for place in tried], tried),
+        drafts=sum(others[name][1] for name in {ids[place] for place in known}),
+        fresh=share(rights, known) if known else None,
     )
 
 
@@ -70,10 +83,6 @@ def _finding(mended: Interval, fresh: Interval) -> str:
     if mended.low > fresh.high:
         return "refining pays"
     return "a fresh draft is better" if mended.high < fresh.low else "no difference is shown"
-
-
-def _share(hits: Sequence[float], results: Sequence[Outcome], trials: Sequence[int]) -> Interval:
-    return clustered_share(hits, [result.id for result in results], trials)
 
 
 def _percent(share: Interval) -> str:

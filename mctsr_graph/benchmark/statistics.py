@@ -161,7 +161,9 @@ def resampled_means(
         total[0] += value
         total[1] += size
     # Clusters of equal sums are drawn as one, which for grades leaves three instead of thousands
-    table, alike = numpy.unique(list(sums.values()), axis=0, return_counts=True)
+    pairs = numpy.array(list(sums.values()))
+    kinds, alike = numpy.unique(pairs[:, 0] + 1j * pairs[:, 1], return_counts=True)
+    table = numpy.stack([kinds.real, kinds.imag], axis=1)
     totals = numpy.concatenate([times @ table for times in _times_drawn(alike, draws, seed)])
     mean, size = alike @ table
     some = totals[totals[:, 1] > 0]

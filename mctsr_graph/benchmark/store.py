@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -77,18 +78,22 @@ class RunFolder:
         """Write what is run, whole or not at all."""
         _replace(self.path / SETTINGS_FILE, [_written(settings, indent=2)])
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self, begin: int = 0, end: float = math.inf) -> Iterator[Line]:
         """Read the lines in order; a last one that a kill has cut off is left out.
+
+        Args:
+            begin: Place in the file where the first of them begins.
+            end: Place in the file where the last of them has ended.
 
         Raises:
             ConfigError: a line is damaged, of another version or of another run.
         """
-        return (line for _, line in self._lines())
+        return (line for _, line in self._lines(begin, end))
 
-    def _lines(self) -> Iterator[tuple[int, Line]]:
+    def _lines(self, begin: int = 0, end: float = math.inf) -> Iterator[tuple[int, Line]]:
         """Each line with its place in the file."""
         settings = self.settings()
-        for begin, place, line in self._objects(LINES_FILE):
+        for at, place, line in self._objects(LINES_FILE, begin, end):
             _check_version(line, place)
             if settings is not None and line.get("run") != settings["run"]:
                 raise ConfigError(
@@ -97,7 +102,7 @@ class RunFolder:
                 )
             if not _is_whole(line):
                 raise ConfigError(f"{place} is damaged")
-            yield begin, line
+            yield at, line
 
     def by_problem(self) -> Iterator[list[Line]]:
         """Read the lines of each problem together, whatever their seeds; of a repeated one once.
@@ -123,15 +128,17 @@ class RunFolder:
             found.setdefault((one["id"], one["seed"]), []).append(one["why"])
         return found
 
-    def _objects(self, name: str) -> Iterator[tuple[int, str, Any]]:
+    def _objects(
+        self, name: str, begin: int = 0, end: float = math.inf
+    ) -> Iterator[tuple[int, str, Any]]:
         """Each line of a file as JSON, with its place in the file and what to call it."""
         path = self.path / name
         if not path.exists():
             return
-        begin = 0
         with path.open("rb") as file:
+            file.seek(begin)
             for number, raw in enumerate(file, 1):
-                if not raw.endswith(b"\n"):
+                if begin >= end or not raw.endswith(b"\n"):
                     return
                 place = f"line {number} of {str(path)!r}"
                 try:

@@ -36,6 +36,8 @@ STYLE: Any = {
     "axes.titleweight": "bold",
     "axes.titlecolor": INK,
     "axes.titlepad": 12,
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "grid.color": _GRID,
@@ -69,7 +71,7 @@ class Plot:
     def __post_init__(self) -> None:
         # Laid out once, here, instead of at each drawing
         self.figure.draw_without_rendering()
-        self.figure.set_layout_engine("none")
+        self.figure.set_layout_engine(None)  # "none" is an engine, which each saving draws for
 
     @cached_property
     def svg(self) -> str:

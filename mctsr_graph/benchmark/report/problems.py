@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mctsr_graph.benchmark.outcomes import Key, Outcome, outcomes, point_at
-from mctsr_graph.benchmark.records import Line, MethodRecord, tree_of
-from mctsr_graph.calls.usage import Cost, no_cost
+from mctsr_graph.benchmark.outcomes import Key, Outcome, outcomes, points_of
+from mctsr_graph.benchmark.records import Line, MethodRecord, Point, tree_of
+from mctsr_graph.calls.usage import no_cost, price_told
 
 from . import words
 from .order import at_equal_tokens
@@ -70,19 +70,20 @@ def problems(lines: Iterable[Line], keys: Sequence[Key]) -> Iterator[Problem]:
         for key in shown
     ]
     for line in lines:
-        found = zip(shown, names, outcomes(line, shown), strict=True)
-        yield Problem(line, [_ending(line, key, name, outcome) for key, name, outcome in found])
+        points = points_of(line)
+        found = zip(shown, names, outcomes(line, shown, points), strict=True)
+        endings = [_ending(line, key, name, own, points.get(key)) for key, name, own in found]
+        yield Problem(line, endings)
 
 
 def _is_lost(outcome: Outcome) -> bool:
     return outcome.oracle and outcome.verdict != "right"
 
 
-def _ending(line: Line, key: Key, name: str, outcome: Outcome) -> Ending:
+def _ending(line: Line, key: Key, name: str, outcome: Outcome, point: Point | None) -> Ending:
     method = line["methods"].get(key.method)
     if method is None:
         return Ending(key, outcome, None, None, name)
-    point = point_at(line, key)
     selected = None if point is None else point["selected"]
     answer = None if selected is None else method["attempts"][selected]["final_answer"]
     if not key.searches or not method["attempts"]:
@@ -110,10 +111,6 @@ def _solution(line: Line, profile: str, method: MethodRecord) -> dict[str, Any]:
         "choice": method.get("choice"),
         "record": method.get("record", []),
         "seconds": None if last is None else last["seconds"],
-        "cost": None if last is None else _price(last["cost"]),
+        "cost": None if last is None else price_told({"search": last["cost"]}),
         "made_with": {"model": line["model"], "profile": profile, "seed": line["seed"]},
     }
-
-
-def _price(cost: Cost) -> float | None:
-    return None if cost["unpriced_calls"] else cost["price"]

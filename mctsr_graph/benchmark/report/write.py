@@ -11,8 +11,9 @@ from typing import Any
 
 from mctsr_graph.benchmark.comparisons import Comparison
 from mctsr_graph.benchmark.judge import Judge
-from mctsr_graph.benchmark.metrics import RunMetrics, distinct, measure
-from mctsr_graph.benchmark.outcomes import Key
+from mctsr_graph.benchmark.metrics import RunMetrics, measure
+from mctsr_graph.benchmark.outcomes import Key, distinct
+from mctsr_graph.benchmark.reading import counts_of_files
 from mctsr_graph.benchmark.records import Line, RunSettings, all_planned
 from mctsr_graph.benchmark.store import RunFolder, read_run
 from mctsr_graph.errors import ConfigError
@@ -54,9 +55,11 @@ def measure_runs(
     folders: Sequence[Path], baseline: str | None = None
 ) -> list[tuple[RunLines, RunMetrics]]:
     """Read and measure runs; with a baseline all other methods are compared with it."""
-    return [
-        (one, measure(one.settings, one, one.attempted(), baseline)) for one in read_runs(folders)
-    ]
+    found = []
+    for one in read_runs(folders):
+        lines = counts_of_files(one.folders, one.settings) or one
+        found.append((one, measure(one.settings, lines, one.attempted(), baseline)))
+    return found
 
 
 def each_run(folders: Sequence[Path]) -> list[RunLines]:
