@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from typing import NamedTuple
 
 from mctsr_graph.calls.request import Failure
-from mctsr_graph.calls.usage import no_cost, sum_costs
+from mctsr_graph.calls.usage import Cost, no_cost, sum_costs
 from mctsr_graph.graph.rollout import failures
 
 from .budgets import MOST_PER_CALL, Budget, budgets_of, calls_at_most
@@ -150,13 +152,19 @@ async def _sampled(drafts: Drafts, budgets: Sequence[Budget], rule: _Rule) -> Me
     judging = drafts.calls_about(rule.asks)
     most = max(1, MOST_PER_CALL * calls_at_most(budgets) // (1 + judging))
     attempts: list[Attempt] = []
-    while len(attempts) < (count := min(most, _wanted(attempts, budgets, judging))):
+    costs: list[Cost] = []  # of the first one, of the first two, ...
+    while len(attempts) < (count := min(most, _wanted(costs, budgets, judging))):
         if rule.ends and rule.ends(attempts):
             break
         count = len(attempts) + 1 if rule.ends else count
         await drafts.have(count, rule.asks)
-        attempts += [_attempt(drafts, i, rule) for i in range(len(attempts), count)]
-    points = [_point(budget, attempts, most, drafts, rule) for budget in budgets]
+        for i in range(len(attempts), count):
+            attempts.append(_attempt(drafts, i, rule))
+            costs.append(sum_costs([*costs[-1:], attempts[-1]["cost"]]))
+    # No shorter prefix ends it, or there would be no more of them
+    capped = len(attempts) == most and not (rule.ends and rule.ends(attempts))
+    look = cache(partial(_seen, attempts, drafts, rule))  # for all budgets of as many attempts
+    points = [_point(budget, costs, look, most if capped else None) for budget in budgets]
     attempts = attempts[: max((point["attempts"] for point in points), default=0)]
     lost = failures(drafts.drafts[: len(attempts)], "draft", 0)
     lost += failures(drafts.about(rule.asks, len(attempts)), "evaluate", 0)
@@ -173,16 +181,16 @@ def _attempt(drafts: Drafts, index: int, rule: _Rule) -> Attempt:
     return made
 
 
-def _wanted(attempts: Sequence[Attempt], budgets: Sequence[Budget], judging: int) -> int:
+def _wanted(costs: Sequence[Cost], budgets: Sequence[Budget], judging: int) -> int:
     """How many attempts there have to be, as far as is known by now.
 
     Args:
-        attempts: Those that were made.
+        costs: What the first attempts have cost together, for each number of them.
         budgets: What they may take.
         judging: Calls that the evaluation of one takes at most.
     """
-    have = wanted = len(attempts)
-    cost = sum_costs(attempt["cost"] for attempt in attempts)
+    have = wanted = len(costs)
+    cost = costs[-1] if costs else no_cost()
     for budget in budgets:
         spent, room = budget.size(cost), budget.limit - budget.size(cost)
         if budget.kind == "calls" and not have:
@@ -194,34 +202,51 @@ def _wanted(attempts: Sequence[Attempt], budgets: Sequence[Budget], judging: int
     return max(wanted, 1)
 
 
-def _point(
-    budget: Budget, attempts: Sequence[Attempt], most: int, drafts: Drafts, rule: _Rule
-) -> Point:
-    count, cost, ended = 0, no_cost(), False
-    for attempt in attempts:
-        total = sum_costs([cost, attempt["cost"]])
-        if count and budget.size(total) > budget.limit:
-            break
-        count, cost = count + 1, total
-        if ended := rule.ends is not None and rule.ends(attempts[:count]):
-            break
+class _Seen(NamedTuple):
+    """What a method makes of its first attempts."""
+
+    visits: list[int]
+    selected: int | None
+    majority: int | None
+    weighted: int | None
+    seconds: float | None
+
+
+def _seen(attempts: Sequence[Attempt], drafts: Drafts, rule: _Rule, count: int) -> _Seen:
     seen = attempts[:count]
     visits = [len(attempt["rewards"]) for attempt in seen]
     chosen = rule.choose(seen)
+    return _Seen(
+        visits=visits,
+        selected=first_with_text(seen) if chosen is None else chosen,
+        majority=majority(seen),
+        weighted=weighted(seen, visits),
+        seconds=_seconds(drafts, count, rule),
+    )
+
+
+def _point(
+    budget: Budget, costs: Sequence[Cost], look: Callable[[int], _Seen], most: int | None
+) -> Point:
+    """The first attempts within a budget, and at least one; no run draws more than `most`."""
+    beyond = (n for n, cost in enumerate(costs) if n and budget.size(cost) > budget.limit)
+    count = next(beyond, len(costs))
+    cost = costs[count - 1] if count else no_cost()
+    seen = look(count)
     return Point(
         rollouts=budget.rollouts,
         budget=budget.kind,
         against=budget.against,
         limit=budget.limit,
         attempts=count,
-        capped=count == most and not ended and budget.size(cost) < budget.limit,
+        capped=count == most and budget.size(cost) < budget.limit,
         rollouts_made=0,
-        visits=visits,
-        selected=first_with_text(seen) if chosen is None else chosen,
-        majority=majority(seen),
-        weighted=weighted(seen, visits),
+        visits=seen.visits,
+        selected=seen.selected,
+        majority=seen.majority,
+        weighted=seen.weighted,
         cost=cost,
-        seconds=_seconds(drafts, count, rule),
+        seconds=seen.seconds,
     )
 
 

@@ -12,7 +12,7 @@ from mctsr_graph.text.equality.classes import classes_of
 from mctsr_graph.text.reward_scale import scaled
 
 from .budgets import MOST_PER_CALL, Budget, calls_at_most
-from .drafts import Drafts
+from .drafts import Drafts, as_attempt
 from .records import MethodRecord, Point
 from .votes import first_with_text, majority, next_round
 
@@ -51,7 +51,7 @@ async def _point(drafts: Drafts, budget: Budget, most: int) -> Point:
     while count > 1 and budget.size(played.cost) > budget.limit:
         count -= 1
         played = await _play(drafts, count)
-    seen = [drafts.attempt(i) for i in range(count)]
+    seen = [as_attempt(draft) for draft in drafts.drafts[:count]]
     return Point(
         rollouts=budget.rollouts,
         budget=budget.kind,
@@ -102,7 +102,7 @@ async def _play(drafts: Drafts, count: int) -> _Played:
 
 def _classes(drafts: Drafts, alive: Sequence[int]) -> dict[int, str | None]:
     """Classes of final answers; None where there is none."""
-    stated = {i: drafts.attempt(i)["final_answer"] for i in alive}
+    stated = {i: as_attempt(drafts.drafts[i])["final_answer"] for i in alive}
     classes = classes_of(final for final in stated.values() if final is not None)
     return {i: None if final is None else classes[final] for i, final in stated.items()}
 
