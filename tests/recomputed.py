@@ -333,9 +333,9 @@ class Run:
         return found
 
     def redrafting(self, row: Row) -> list[Any]:
-        most = max(SAMPLERS, key=lambda name: sum(drawn for _, drawn, _, _ in self._samples(name)))
+        most = max(SAMPLERS, key=lambda name: sum(one[1] for one in self._samples(name)))
         others: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        for name, drawn, right, first in self._samples(most):
+        for name, drawn, right, first, _ in self._samples(most):
             others[name][0] += right - first
             others[name][1] += max(0, drawn - 1)
         tried = [(one.id, one.refined(False)) for one in self.ones[row] if one.refined(False)]
@@ -349,13 +349,14 @@ class Run:
             [About(sum(others[name][1] for name in {name for name, _ in known}))],
         ]
 
-    def _samples(self, name: str) -> list[tuple[str, int, int, bool]]:
-        """Id, drafts, right ones and whether the first is one, of each line."""
+    def _samples(self, name: str) -> list[tuple[str, int, int, bool, bool]]:
+        """Id, drafts, right ones, whether the first is one, and if all are lost, of each line."""
         told = []
         for line in self.lines:
             attempts = line["methods"].get(name, {"attempts": []})["attempts"]
             right = [one["verdict"] == "right" for one in attempts]
-            told.append((line["id"], len(right), sum(right), right[:1] == [True]))
+            lost = all(one["text"] == "" for one in attempts)
+            told.append((line["id"], len(right), sum(right), right[:1] == [True], lost))
         return told
 
     def judge(self, row: Row) -> list[Any]:
@@ -420,10 +421,10 @@ class Run:
             if k > middle:
                 found.append("–")
                 continue
-            known = [one for one in self._samples(name) if one[1] >= k or one[1] == 0]
+            known = [one for one in self._samples(name) if one[1] >= k or one[4]]
             chances = [
-                1 - math.prod((n - right - i) / (n - i) for i in range(k)) if n else 0.0
-                for _, n, right, _ in known
+                0.0 if lost else 1 - math.prod((n - right - i) / (n - i) for i in range(k))
+                for _, n, right, _, lost in known
             ]
             part = share_of(chances, [1] * len(known), [one[0] for one in known])
             found.append([*part, About(len(known))])

@@ -277,6 +277,12 @@ def test_a_problem_with_few_samples_does_not_count_as_not_right() -> None:
     lines.append(line(9, {"self-consistency": method([], [], error="refused")}))
     found = measure(settings("self-consistency"), lines).pass_at_k["self-consistency"]
     assert found[1].chance.value == pytest.approx((2 / 4 + 1 + 1 + 0) / 4)
+    # One that the server refuses keeps the draft that could not be had
+    refused = method([attempt("no_answer", text="", final_answer=None)], [], error="refused")
+    lines[-1] = line(9, {"self-consistency": refused})
+    found = measure(settings("self-consistency"), lines).pass_at_k["self-consistency"]
+    assert {k: one.problems for k, one in found.items()} == {1: 4, 2: 3}
+    assert found[2].chance.value == pytest.approx((5 / 6 + 1 + 0) / 3)
 
 
 def test_all_are_compared_with_a_named_baseline(run: RunMetrics) -> None:

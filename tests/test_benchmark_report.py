@@ -24,6 +24,7 @@ from mctsr_graph.benchmark.records import Line, RunSettings
 from mctsr_graph.benchmark.report import words, write
 from mctsr_graph.benchmark.report.drawing import apart
 from mctsr_graph.benchmark.report.plots import plots
+from mctsr_graph.benchmark.report.problems import problems
 from mctsr_graph.benchmark.report.tables import Table, tables
 from mctsr_graph.benchmark.report.terminal import terminal
 from mctsr_graph.benchmark.report.text import escaped, markdown
@@ -33,7 +34,7 @@ from mctsr_graph.benchmark.store import RunFolder
 from mctsr_graph.cli.main import app
 from mctsr_graph.errors import ConfigError
 
-from .benchmark_lines import attempt, cot, golden, line, method, point, settings
+from .benchmark_lines import PAPER, attempt, cot, golden, line, method, point, settings
 from .hostile_texts import TEXTS
 
 PLOTS = (
@@ -321,6 +322,16 @@ def test_a_page_shows_as_many_problems_as_a_browser_opens(
     assert page.read_text("utf-8").count('class="problem"') == 2
     figures = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
     assert figures[0]["problems"] == 4
+
+
+def test_a_search_whose_line_tells_no_price_is_shown() -> None:
+    searched = method([attempt("right")], [point("rollouts", 2, 1, 0)])
+    cost: dict[str, Any] = searched["points"][0]["cost"]  # type: ignore[assignment]
+    del cost["price"], cost["unpriced_calls"]  # which earlier versions did not keep
+    [shown] = problems([line(0, {"paper": searched})], [PAPER])
+    [ending] = shown.endings
+    assert ending.tree is not None
+    assert ending.tree["cost"] is None
 
 
 def test_a_folder_without_a_finished_problem_is_an_error(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def measure(
         methods={
             key: _metrics(key, results, len(heads)) for key, results in kept.items() if len(results)
         },
-        pass_at_k={name: _pass_at(heads, *counts.T.tolist()) for name, counts in drawn.items()},
+        pass_at_k={name: _pass_at(heads, counts) for name, counts in drawn.items()},
         comparisons=compare_all({key: table.results[key] for key in last}, baseline),
         judges=dict(_found((key, judge_of(kept[key])) for key in last)),
         calibrations=dict(_found((key, calibration_of(kept[key])) for key in last)),
@@ -262,18 +262,17 @@ def _spread(values: Sequence[float]) -> Spread:
     return Spread(fmean(values), percentile(values, 0.5), percentile(values, 0.95))
 
 
-def _pass_at(
-    heads: Sequence[Head], drawn: Sequence[int], rights: Sequence[int], firsts: Sequence[int]
-) -> dict[int, PassAt]:
+def _pass_at(heads: Sequence[Head], counts: numpy.ndarray) -> dict[int, PassAt]:
     """Unbiased pass@k for k = 1, 2, 4, ... up to what most problems have samples for.
 
     Problems with fewer samples than k cannot tell it, and are left out. A sample that could not
-    be had counts as not right, and so does a problem without any.
+    be had counts as not right, and so does a problem of which none could be had.
     """
+    drawn, rights, _, lost = counts.T.tolist()
     usual, chance = int(percentile(drawn, 0.5)), lru_cache(None)(pass_at_k)
     found = {}
     for k in (2**power for power in range(usual.bit_length())):
-        known = [place for place, count in enumerate(drawn) if count >= k or count == 0]
+        known = [place for place, count in enumerate(drawn) if count >= k or lost[place]]
         chances = [chance(max(drawn[place], k), rights[place], k) for place in known]
         ids = [heads[place].id for place in known]
         found[k] = PassAt(clustered_share(chances, ids), len(known))

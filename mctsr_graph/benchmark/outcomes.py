@@ -112,6 +112,8 @@ class Samples(NamedTuple):
     right: int
     first: bool
     """Whether the first of them is right."""
+    lost: bool
+    """Whether none of them could be had."""
 
 
 def key_of(method: str, point: Point) -> Key:
@@ -201,8 +203,10 @@ def _tells_tokens(line: Line, key: Key, own: Point | None) -> bool:
 def samples(line: Line, method: str) -> Samples:
     """Count the independent attempts of one of SAMPLERS."""
     record = line["methods"].get(method)
-    verdicts = [attempt["verdict"] for attempt in record["attempts"]] if record else []
-    return Samples(len(verdicts), verdicts.count("right"), verdicts[:1] == ["right"])
+    attempts = record["attempts"] if record else []
+    verdicts = [attempt["verdict"] for attempt in attempts]
+    lost = not any(attempt["text"] for attempt in attempts)
+    return Samples(len(verdicts), verdicts.count("right"), verdicts[:1] == ["right"], lost)
 
 
 def mean_rewards(line: Line, method: str, point: Point | None) -> tuple[list[float], list[float]]:

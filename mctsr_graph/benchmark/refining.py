@@ -47,7 +47,7 @@ def refined(
     others: dict[str, tuple[int, int]] = {}
     if drawn:
         most = max(drawn.values(), key=lambda own: int(own[:, 0].sum()))
-        for head, (samples, rights, first) in zip(heads, most.tolist(), strict=True):
+        for head, (samples, rights, first, _) in zip(heads, most.tolist(), strict=True):
             right, count = others.get(head.id, (0, 0))
             others[head.id] = right + rights - first, count + max(0, samples - 1)
     ids, fixed = results.ids, results["fixed"].tolist()

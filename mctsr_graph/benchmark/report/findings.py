@@ -140,7 +140,7 @@ def samples_table(run: RunMetrics) -> Table:
         "pass@k of independent samples (oracle upper bound)",
         "Percent chance that at least one of k samples is right, unbiased. At k = 1 it is the "
         "accuracy of a single sample, averaged over all of them. Problems with fewer samples than "
-        'k cannot tell it: "of" counts those that can.',
+        'k cannot tell it: "of" counts those that can, and those of which none could be had.',
         ("method", *(f"k = {k}" for k in numbers)),
         [
             (
