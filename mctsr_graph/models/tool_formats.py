@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mctsr_graph.models.tool_readers import (
-    Reader,
     read_deepseek,
     read_either,
     read_functions,
@@ -16,6 +15,7 @@ from mctsr_graph.models.tool_readers import (
     read_mistral,
     read_tags,
 )
+from mctsr_graph.models.tool_scan import Reader
 
 
 @dataclass(frozen=True)
