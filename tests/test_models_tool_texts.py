@@ -21,10 +21,14 @@ EVERY = pytest.mark.parametrize("written", FORMATS, ids=lambda one: " ".join(one
 
 def call_of(written: ToolFormat, name: str, arguments: dict[str, Any]) -> str:
     """A call as a model of the family writes it."""
+    return f"{written.lead(name)}{body_of(written, arguments)}{written.close}"
+
+
+def body_of(written: ToolFormat, arguments: dict[str, Any]) -> str:
+    """The arguments of a call."""
     pairs = written.pairs
     if pairs is None:
-        body = json.dumps(arguments, ensure_ascii=False)
-        return f"{written.lead(name)}{body}{written.close}"
+        return json.dumps(arguments, ensure_ascii=False)
     told = []
     for key, value in arguments.items():
         middle = pairs.middle.replace("{text}", str(isinstance(value, str)).lower())
@@ -34,7 +38,7 @@ def call_of(written: ToolFormat, name: str, arguments: dict[str, Any]) -> str:
         elif isinstance(value, str):
             text = f"{pairs.quote}{value}{pairs.quote}"
         told.append(f"{pairs.begin}{key}{middle}{text}{pairs.end}")
-    return f"{written.lead(name)}{pairs.joint.join(told)}{written.close}"
+    return pairs.joint.join(told)
 
 
 def hostile(written: ToolFormat) -> list[str]:

@@ -227,7 +227,8 @@ class ChannelReader:
         if cut and self._body == "call":
             name, arguments = self.calls[-1]
             self.calls[-1] = (name, arguments or "{")  # not begun is not empty
-        if self._body is None or (cut and held.startswith("<|")):
+        is_mark = held.startswith("<|") or (held == "<" and self._body == "thought")
+        if self._body is None or (cut and is_mark):
             return []
         return self._out(held)
 

@@ -20,6 +20,9 @@ from mctsr_graph.models.tool_values import Schemas
 
 _FENCE = re.compile(r"(?:Action:\s*)?```(?:json|tool_code|tool_call|python)?\n")
 
+ANY = ("any", "required", True)
+"""What `tool_choice` may be to demand a call, or several."""
+
 
 @dataclass(frozen=True)
 class Parsed:
@@ -51,7 +54,7 @@ def forced_name(choice: Any, tools: list[dict[str, Any]]) -> tuple[bool, str | N
         choice = choice.get("function", {}).get("name")
     if choice in (None, False, "auto", "none"):
         return False, None
-    if choice in ("any", "required", True):
+    if choice in ANY:
         return True, names[0] if len(names) == 1 else None
     if choice not in names:
         raise ConfigError(f"tool_choice is {choice!r}; the tools are {names}")
