@@ -190,6 +190,7 @@ def wishing(chat: ChatTransformers, text: str) -> Any:
     def likely(ids: Any, scores: Any) -> Any:
         begun.append(ids.shape[1])
         changed = scores.clone()
+        changed[:, tokenizer.eos_token_id] += 1e3  # where it may not go on as it would
         changed[:, wanted[min(ids.shape[1] - begun[0], len(wanted) - 1)]] += 1e6
         return changed
 
