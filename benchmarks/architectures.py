@@ -12,6 +12,7 @@ eight rows at once as a share of what `generate` takes for them one by one.
 from __future__ import annotations
 
 import argparse
+import datetime
 import importlib.metadata
 import json
 import logging
@@ -227,6 +228,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     version = {"transformers": importlib.metadata.version("transformers")}
+    version["date"] = str(datetime.date.today())
     print("| architecture | runs | tokens | CPU |\n|---|---|---|---|", flush=True)
     counts: dict[str, int] = {}
     for name in options.names or names():

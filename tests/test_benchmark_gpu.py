@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import json
 import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from benchmarks import backend_gpu
+from benchmarks import backend, backend_gpu
 from benchmarks.backend_gpu import ratios, run
 
 
@@ -56,3 +63,57 @@ def test_a_part_that_fails_is_named_and_the_rest_goes_on(monkeypatch: pytest.Mon
     assert list(run(argparse.Namespace(**given))["parts"]) == ["inflight"]
     nothing = run(argparse.Namespace(**{**given, "seconds": 0}))
     assert nothing["missed"]["inflight"] == "no time was left"
+
+
+def here(words: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run a part in this process."""
+    out, main = io.StringIO(), {"backend": backend.main, "backend_gpu": backend_gpu.main}
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+        patch.setattr(sys, "argv", words[2:])
+        main[words[2].rpartition(".")[2]]()
+    return subprocess.CompletedProcess(words, 0, out.getvalue().encode(), b"")
+
+
+def test_every_part_runs_on_a_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for package in ("torch", "transformers", "langchain_huggingface"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    from mctsr_graph import models
+
+    class AsIfByVllm:
+        """The model that vLLM would make up, by the engine of this package."""
+
+        def __new__(cls, *, model_id: str, engine: str, dtype: str, **settings: Any) -> Any:
+            assert (engine, dtype, Path(model_id, "tokenizer.json").is_file()) == (
+                *("vllm", "bfloat16", True),
+            )
+            assert settings.pop("model_kwargs")["load_format"] == "dummy"
+            model, tokenizer = backend.load("tiny", "cpu")
+            return ours.from_loaded(model, tokenizer, **settings)
+
+    ours, file = models.ChatTransformers, tmp_path / "gpu.json"
+    with_vllm = backend_gpu.with_vllm
+
+    def with_stand_in(options: argparse.Namespace) -> dict[str, Any]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(models, "ChatTransformers", AsIfByVllm)
+            return with_vllm(options)
+
+    monkeypatch.setattr(backend_gpu, "with_vllm", with_stand_in)
+    monkeypatch.setattr(backend_gpu, "find_spec", lambda name: "there")
+    ran = SimpleNamespace(run=here, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr(backend_gpu, "subprocess", ran)
+    monkeypatch.setattr(backend, "LEAVES", 2)
+    monkeypatch.setattr(backend, "SCORES", 1)
+    monkeypatch.setattr(backend, "LENGTHS", dict.fromkeys(backend.LENGTHS, 2))
+    words = [str(file), "--device", "cpu", "--shape", "tiny", "--context", "8", "--tokens", "8"]
+    monkeypatch.setattr(sys, "argv", ["backend_gpu", *words])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        backend_gpu.main()
+    found = json.loads(file.read_text("utf-8"))
+    assert found["missed"] == {}
+    for name, (measures, _) in backend_gpu.PARTS.items():
+        assert set(measures) <= set(found["parts"][name]), name
+    ratios = found["ratios"]
+    assert set(ratios["of_bandwidth_limit"]) == set(ratios["decoding_beside_vllm"])
+    assert ratios["search_times_faster_than_chat_huggingface"] > 0

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
+from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.engine.protocol import ContextLengthError, EngineError, Request, TokenTree
 from mctsr_graph.models.huggingface import ChatTransformers
 from tests.engine_models import VOCABULARY, chatml_tokenizer, plain, tiny
@@ -59,6 +60,17 @@ def submit(engine: InflightEngine, **settings: Any) -> list[Any]:
 def check(model: Any, futures: list[Any]) -> None:
     for ids, future in zip(PROMPTS, futures, strict=True):
         assert [s.ids for s in future.result(timeout=30)] == [plain(model, ids, 8)]
+
+
+def test_a_token_that_the_model_does_not_know_is_named(model: Any, engine: InflightEngine) -> None:
+    for ask in (
+        lambda: engine.submit(Request(ids=[1, VOCABULARY])),
+        lambda: engine.score([1, VOCABULARY], TokenTree(parents=[-1], tokens=[2])),
+        lambda: engine.score([1], TokenTree(parents=[-1], tokens=[VOCABULARY])),
+    ):
+        with pytest.raises(ConfigError, match="gives the token 100, and the model knows 100"):
+            ask()
+    check(model, submit(engine))
 
 
 def idle(engine: Any) -> None:

@@ -19,6 +19,7 @@ from mctsr_graph.errors import ConfigError, MissingExtraError
 from mctsr_graph.models import ChatTransformers, grammar
 from mctsr_graph.models.tool_formats import FORMATS, ToolFormat, format_of
 from tests.engine_models import chatml_tokenizer, tiny
+from tests.test_models_tool_texts import body_of
 from tests.tokenizer_families import family
 
 pytest.importorskip("torch", reason="torch is not installed")
@@ -160,7 +161,7 @@ def chat_of_format(written: ToolFormat, **settings: Any) -> ChatTransformers:
         + str(tokenizer.chat_template)
     )
     model = tiny(vocab_size=len(tokenizer), max_position_embeddings=8192)
-    return ChatTransformers.from_loaded(model, tokenizer, max_tokens=1500, **settings)
+    return ChatTransformers.from_loaded(model, tokenizer, max_tokens=600, **settings)
 
 
 @pytest.mark.usefixtures("library")
@@ -170,13 +171,69 @@ def test_a_demanded_call_is_valid_in_every_format(written: ToolFormat) -> None:
     assert format_of(str(chat._load()[1].chat_template)) == written
     chosen = set()
     for choice, seed in (("any", 1), ("any", 2), ("Look", 3)):
-        reply = chat.bind_tools([Look, Verdict], tool_choice=choice).invoke("?", seed=seed)
+        bound = chat.bind_tools([Look, Verdict], tool_choice=choice, parallel_tool_calls=False)
+        reply = bound.invoke("?", seed=seed)
         assert (reply.content, reply.response_metadata["finish_reason"]) == ("", "stop")
         [call] = reply.tool_calls
         {"Look": Look, "Verdict": Verdict}[call["name"]].model_validate(call["args"])
         assert choice in ("any", call["name"])
         chosen.add((choice, call["name"]))
     assert len(chosen) > 1
+
+
+def wishing(chat: ChatTransformers, text: str) -> Any:
+    """A logits processor of a model that would write a text, and then end."""
+    tokenizer = chat._load()[1]
+    wanted = [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    begun: list[int] = []
+
+    def likely(ids: Any, scores: Any) -> Any:
+        begun.append(ids.shape[1])
+        changed = scores.clone()
+        changed[:, tokenizer.eos_token_id] += 1e3  # where it may not go on as it would
+        changed[:, wanted[min(ids.shape[1] - begun[0], len(wanted) - 1)]] += 1e6
+        return changed
+
+    return likely
+
+
+CITIES: dict[str, Any] = {"city": "Rome", "kind": "sum", "days": 2, "straße": "ä"}
+RIGHT = {"right": True, "score": 3, "kind": "sum", "words": "a", "parts": [True]}
+
+
+def calls_of(bound: Any, text: str) -> list[tuple[str, dict[str, Any]]]:
+    chunks = list(bound.stream("?", logits_processor=[wishing(bound.bound, text)], temperature=0))
+    reply = sum(chunks[1:], chunks[0])
+    assert reply.response_metadata["finish_reason"] == "stop"
+    assert (reply.content, reply.invalid_tool_calls) == ("", [])
+    assert len({call["id"] for call in reply.tool_calls}) == len(reply.tool_calls)
+    return [(call["name"], call["args"]) for call in reply.tool_calls]
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("written", FORMATS, ids=lambda one: " ".join(one.signs) or "bare")
+def test_a_demand_may_be_met_by_several_calls(written: ToolFormat) -> None:
+    chat = chat_of_format(written)
+    first, other = body_of(written, CITIES), body_of(written, RIGHT)
+    behind = written.after.replace("{n}", "1")
+    again = (written.again or "").replace("{n}", "1")
+    one = f"{first}{written.close}"
+    two = f"{first}{again}Verdict{behind}{other}{written.close}"
+    named = f"Look{written.after.replace('{n}', '0')}"
+    looked, judged = ("Look", CITIES), ("Verdict", RIGHT)
+
+    either = chat.bind_tools([Look, Verdict], tool_choice="any")
+    assert calls_of(either, named + one) == [looked]
+    only = chat.bind_tools([Look, Verdict], tool_choice="any", parallel_tool_calls=False)
+    chosen = chat.bind_tools([Look, Verdict], tool_choice="Look")
+    for bound, text in ((only, named + two), (chosen, two)):
+        [(name, args)] = calls_of(bound, text)  # what is optional may follow where no call may
+        assert (name, {**args, **CITIES}) == ("Look", args)
+    if written.again is not None:
+        assert calls_of(either, named + two) == [looked, judged]
+        alone = chat.bind_tools([Look], tool_choice="required")
+        same = f"{first}{again}Look{behind}{first}{written.close}"
+        assert calls_of(alone, same) == [looked, looked]
 
 
 @pytest.mark.usefixtures("library")

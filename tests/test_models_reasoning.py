@@ -68,6 +68,14 @@ def test_a_thought_that_is_cut_off_is_no_answer(begin: str, end: str) -> None:
         assert opened == (thought, said)
 
 
+def test_a_thought_in_a_channel_that_is_cut_off_is_no_answer() -> None:
+    begin, thought, end = "<|channel|>analysis<|message|>", "It is 13 < 14.", "<|end|>"
+    reply = f"{begin}{thought}{end}<|start|>assistant<|channel|>final<|message|>7"
+    for at in range(len(reply)):
+        found = read(reader_of("<|start|>assistant", HARMONY), reply[:at], 4, cut=True)
+        assert (thought.startswith(found[0]), found[1]) == (True, "")
+
+
 @pytest.mark.parametrize("size", [1, 4, 1000])
 @pytest.mark.parametrize("reply", ["", " ", "\n a < b, [1], <b>x</b> ◁ <", "x</think>y", "if a<|b"])
 def test_a_reply_without_thinking_is_as_it_was(reply: str, size: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -34,7 +35,7 @@ from mctsr_graph.models.template import (
     to_chat,
 )
 from mctsr_graph.models.text_stream import TextStream
-from mctsr_graph.models.tool_calls import Parsed, forced_name, parse, schemas_of
+from mctsr_graph.models.tool_calls import ANY, Parsed, forced_name, parse, schemas_of
 from mctsr_graph.models.tool_formats import format_of
 from mctsr_graph.models.tool_grammar import call_grammar
 from mctsr_graph.models.weights import end_ids, window_of
@@ -62,11 +63,12 @@ class Exchange:
         options: Mapping[str, Any] | None = None,
         given: Collection[str] = (),
         pictures: Pictures | None = None,
+        parallel: bool = True,
     ) -> None:
         self._model, self._tokenizer, self._name = model, tokenizer, name
         self._sampling, self._tools = sampling, None if choice == "none" else tools or None
         self._pictures, self._ends = pictures, end_ids(model, tokenizer)
-        self._close = ""
+        self._close, self._parallel = "", parallel
         self._stop = stops_of_call(model.generation_config, sampling)
         self._grammar: Grammar | None = None
         options = options or {}
@@ -171,6 +173,7 @@ class Exchange:
         forced, tool = forced_name(choice, tools)
         if not forced:
             return
+        self._parallel = self._parallel and choice in ANY
         source = template_source(self._tokenizer, tools, options)
         written = format_of(source)
         known = control_tokens(self._tokenizer, source)
@@ -180,9 +183,12 @@ class Exchange:
         self._text.lead = ends_thought + written.lead(tool)
         self._ids = self._ids + self._encoded(self._text.lead)
         if is_there():
-            self._close = written.close
+            several = self._parallel and written.again is not None
+            self._close = "" if several else written.close
             schemas = schemas_of(tools)
-            self._grammar = self._grammar_of(lambda t: call_grammar(written, schemas, tool, t))
+            self._grammar = self._grammar_of(
+                lambda t: call_grammar(written, schemas, tool, t, several=several)
+            )
 
     def _constrain(self) -> None:
         """Let the answer be JSON, where that is asked for."""
@@ -224,6 +230,8 @@ class Exchange:
         whole = self._text.parts(text, cut=cut, lead=True)
         parsed = parse(whole.said, schemas_of(self._tools), whole.calls)
         found = parsed.tool_calls or parsed.invalid_tool_calls
+        if not self._parallel:
+            parsed = replace(parsed, tool_calls=parsed.tool_calls[:1])
         return parts.thought, parsed if found else plain
 
     def _cut(self, text: str) -> str:

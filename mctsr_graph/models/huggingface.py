@@ -125,19 +125,28 @@ class ChatTransformers(StructuredOutput, LocalModel, Sampling, LogitScores):
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
         *,
         tool_choice: Any = None,
+        parallel_tool_calls: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Offer tools, in the words of the model's chat template.
 
         Args:
             tools: As LangChain takes them.
-            tool_choice: None or "auto" leaves the choice to the model, "none" forbids, "any" or
-                a name makes the reply begin as a call.
+            tool_choice: None or "auto" leaves the choice to the model, "none" forbids. "any" or
+                "required" makes the reply begin as a call, others of which may follow. A name
+                makes it one call of that tool.
+            parallel_tool_calls: False keeps a reply to one call; what follows it is left out.
             **kwargs: Settings of a call.
+
+        Raises:
+            ConfigError: No tool has the name that is chosen.
         """
         made = [convert_to_openai_tool(tool) for tool in tools]
         forced_name(tool_choice, made)
-        return self.bind(tools=made, tool_choice=tool_choice, **kwargs)
+        if parallel_tool_calls is None and "ls_structured_output_format" in kwargs:
+            parallel_tool_calls = False  # one call is the reply
+        more = {"tool_choice": tool_choice, "parallel_tool_calls": parallel_tool_calls}
+        return self.bind(tools=made, **more, **kwargs)
 
     def batch(
         self,
@@ -264,6 +273,9 @@ class ChatTransformers(StructuredOutput, LocalModel, Sampling, LogitScores):
         kwargs = {k: v for k, v in {**kwargs, "stop": stop}.items() if v is not None}
         kwargs.pop("stream", None)  # langchain passes it on
         tools, choice = kwargs.pop("tools", None), kwargs.pop("tool_choice", None)
+        parallel = kwargs.pop("parallel_tool_calls", True)
+        if not isinstance(parallel, bool):
+            raise ConfigError(f"parallel_tool_calls is {parallel!r}, allowed True, False, None")
         options = self._options(kwargs)
         try:
             defaults = {name: getattr(self, name) for name in Sampling.model_fields}
@@ -273,7 +285,7 @@ class ChatTransformers(StructuredOutput, LocalModel, Sampling, LogitScores):
         model, tokenizer = self._load()
         name = self.gguf_file or self.model_id
         given = {*self.model_fields_set, *kwargs}
-        more = options, given, self._pictures(messages)
+        more = options, given, self._pictures(messages), parallel
         return Exchange(model, tokenizer, name, messages, sampling, tools, choice, *more)
 
     async def _aexchange(

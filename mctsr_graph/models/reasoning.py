@@ -16,6 +16,7 @@ Kind = Literal["thought", "said"]
 Piece = tuple[Kind, str]
 
 _MARK = re.compile(r"<\|(start|channel|message|constrain|end|return|call)\|>")
+_TEXTS = re.compile(r'(?s)"(?:[^"\\]|\\.)*+"')  # of JSON
 _HARMONY = {"<|channel|>", "<|message|>", "<|start|>"}
 # The beginning of an answer, and its end: neither belongs to it
 _FRAME = re.compile(r"<\|(?:START_RESPONSE|begin_of_solution|END_RESPONSE|end_of_solution)\|>")
@@ -204,7 +205,7 @@ class ChannelReader:
         """What is certain with this piece of the reply."""
         self._held += text
         pieces: list[Piece] = []
-        while found := _MARK.search(self._held):
+        while found := self._next_mark():
             before, self._held = self._held[: found.start()], self._held[found.end() :]
             if self._body is None and not self._named and self._is_plain(before):
                 self._open("final")
@@ -223,9 +224,22 @@ class ChannelReader:
     def end(self, *, cut: bool) -> list[Piece]:
         """What was held back."""
         held, self._held = self._held, ""
-        if self._body is None or (cut and held.startswith("<|")):
+        if cut and self._body == "call":
+            name, arguments = self.calls[-1]
+            self.calls[-1] = (name, arguments or "{")  # not begun is not empty
+        is_mark = held.startswith("<|") or (held == "<" and self._body == "thought")
+        if self._body is None or (cut and is_mark):
             return []
         return self._out(held)
+
+    def _next_mark(self) -> re.Match[str] | None:
+        """The next mark in what is held that stands in no text of a call's arguments."""
+        found = _MARK.search(self._held)
+        if self._body == "call":
+            told = self.calls[-1][1]
+            while found and _TEXTS.sub("", told + self._held[: found.start()]).count('"'):
+                found = _MARK.search(self._held, found.end())
+        return found
 
     def _is_plain(self, text: str) -> bool:
         """Whether a text in place of a header is none: a reply without channels."""

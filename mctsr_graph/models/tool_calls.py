@@ -14,17 +14,14 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.tool_formats import OPENINGS
-from mctsr_graph.models.tool_readers import (
-    Broken,
-    Call,
-    is_json,
-    read_fence,
-    read_json,
-    read_python,
-)
+from mctsr_graph.models.tool_readers import read_fence, read_json, read_python
+from mctsr_graph.models.tool_scan import Broken, Call, is_json
 from mctsr_graph.models.tool_values import Schemas
 
 _FENCE = re.compile(r"(?:Action:\s*)?```(?:json|tool_code|tool_call|python)?\n")
+
+ANY = ("any", "required", True)
+"""What `tool_choice` may be to demand a call, or several."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def forced_name(choice: Any, tools: list[dict[str, Any]]) -> tuple[bool, str | N
         choice = choice.get("function", {}).get("name")
     if choice in (None, False, "auto", "none"):
         return False, None
-    if choice in ("any", "required", True):
+    if choice in ANY:
         return True, names[0] if len(names) == 1 else None
     if choice not in names:
         raise ConfigError(f"tool_choice is {choice!r}; the tools are {names}")
@@ -81,24 +78,29 @@ def parse(text: str, schemas: Schemas, channels: Sequence[tuple[str, str]] = ())
         ]
         return _parsed(text.strip(), every)
     marks = [(at, mark) for mark in OPENINGS if (at := text.find(mark)) >= 0]
-    if marks:
-        at, mark = min(marks)
+    at, mark = min(marks, default=(len(text), ""))
+    begin, bare = _bare(text, schemas)
+    if bare and (not mark or len(bare) > len(_bare(text[:at], schemas)[1])):
+        # The mark, if any, stands in a text of a call
+        return _parsed(text[:begin].strip(), bare)
+    if mark:
         return _parsed(text[:at].strip(), list(OPENINGS[mark](text[at:], schemas)))
-    at, every = _bare(text, schemas)
-    known = [each for each in every if isinstance(each, Call) and each.name in schemas]
-    return _parsed(text[:at].strip(), known) if known else Parsed(text, [], [])
+    return Parsed(text, [], [])
 
 
-def _bare(text: str, schemas: Schemas) -> tuple[int, list[Call | Broken]]:
-    """Where calls without marks may begin, and what is found there."""
-    begun = text.lstrip()
-    if is_json(begun):
-        return 0, list(read_json(begun, schemas))
+def _bare(text: str, schemas: Schemas) -> tuple[int, list[Call]]:
+    """Where calls without marks may begin, and those found there."""
+    begun, at = text.lstrip(), 0
     names = "|".join(map(re.escape, sorted(schemas, key=len, reverse=True)))
-    if names and re.match(rf"\[?\s*(?:{names})\(", begun):
-        return 0, list(read_python(begun, schemas))
-    fence = _FENCE.search(text)
-    return (fence.start(), list(read_fence(text[fence.start() :], schemas))) if fence else (0, [])
+    found: Iterable[Call | Broken] = ()
+    if is_json(begun):
+        found = read_json(begun, schemas)
+    elif names and re.match(rf"\[?\s*(?:{names})\(", begun):
+        found = read_python(begun, schemas)
+    elif fence := _FENCE.search(text):
+        at = fence.start()
+        found = read_fence(text[at:], schemas)
+    return at, [each for each in found if isinstance(each, Call) and each.name in schemas]
 
 
 def _parsed(content: str, found: Sequence[Call | Broken]) -> Parsed:

@@ -1,4 +1,4 @@
-"""A grammar of one call of a tool, in the words of a family, for the grammar library's Lark."""
+"""A grammar of calls of tools, in the words of a family, for the grammar library's Lark."""
 
 from __future__ import annotations
 
@@ -15,23 +15,36 @@ _CHARACTER = "(?s:.)"
 _QUOTED = r'([^"\\\x00-\x1f]|\\["\\nrt])'  # what means the same in Python and in JSON
 
 
-def call_grammar(written: ToolFormat, schemas: Schemas, tool: str | None, terms: Terms) -> str:
-    """What may come behind the lead of a call, up to what closes it.
+def call_grammar(
+    written: ToolFormat, schemas: Schemas, tool: str | None, terms: Terms, *, several: bool = False
+) -> str:
+    """What may come behind the lead of a call, up to the end of its arguments.
 
     Args:
         written: How the family writes calls.
         schemas: Of the tools' arguments, by name.
         tool: The one that is named already; None: the call names any of them.
         terms: Tells the family's special tokens from text.
+        several: Whether more calls may follow; then what closes the last one comes, too.
     """
     rules: list[str] = []
-    starts = []
-    for i, name in enumerate(schemas if tool is None else [tool]):
-        named = [] if tool is not None else [as_term(name), *terms(written.after)]
+    begins: dict[str, str] = {}
+    for i, name in enumerate(schemas if several or tool is None else [tool]):
         arguments = _Arguments(f"t{i}", schemas[name], written.pairs, terms)
-        starts.append(" ".join([*named, arguments.name]))
+        begins[name] = arguments.name
         rules += arguments.rules()
-    return "\n".join([f"start: {' | '.join(starts)}", *rules])
+    behind = _numbered(written.after, terms)
+    named = (" ".join([as_term(name), *behind, begun]) for name, begun in begins.items())
+    start = ["call" if tool is None else begins[tool]]
+    if several and written.again is not None:
+        start += ["(", *_numbered(written.again, terms), "call", ")*", *terms(written.close)]
+    return "\n".join([f"start: {' '.join(start)}", f"call: {' | '.join(named)}", *rules])
+
+
+def _numbered(text: str, terms: Terms) -> list[str]:
+    """A text that a family writes as terms, with any number for `{n}`."""
+    first, *others = map(terms, text.split("{n}"))
+    return [*first, *(term for other in others for term in ("/[0-9]{1,3}/", *other))]
 
 
 class _Arguments:

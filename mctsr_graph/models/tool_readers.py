@@ -1,7 +1,8 @@
 """Readers of calls of tools, one for each way of writing them.
 
 A reader gets the text from the first mark on and gives the calls in it, in order; what is begun
-as a call and is none comes as `Broken`.
+as a call and is none comes as `Broken`. Marks count only where the format has them: a text among
+the arguments may hold any of them.
 """
 
 from __future__ import annotations
@@ -10,47 +11,72 @@ import ast
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from mctsr_graph.models.tool_values import CONSTANTS, Schemas, typed
+from mctsr_graph.models.tool_scan import (
+    IS_JSON,
+    JOINTS,
+    SPACES,
+    Broken,
+    Call,
+    Found,
+    Upto,
+    before,
+    behind,
+    json_at,
+    json_of,
+)
+from mctsr_graph.models.tool_tags import (
+    DSML,
+    FUNCTION,
+    FUNCTION_WITHIN,
+    FUNCTIONS,
+    GLM,
+    GLM_NAME,
+    INVOKE,
+    INVOKES,
+    tagged,
+)
+from mctsr_graph.models.tool_values import CONSTANTS, Schemas
 
-
-class Call(NamedTuple):
-    """One call."""
-
-    name: str
-    arguments: dict[str, Any]
-    id: str | None = None
-
-
-class Broken(NamedTuple):
-    """A text that is begun as a call and is none."""
-
-    text: str
-
-
-Found = Iterator[Call | Broken]
-Reader = Callable[[str, Schemas], Found]
-_JSON = json.JSONDecoder(strict=False)
-_JOINTS = " \t\r\n;,"
-_GEMMA_TEXT = re.compile(r'(?s)<\|"\|>(.*?)<\|"\|>|<escape>(.*?)<escape>|"(?:[^"\\]|\\.)*"')
+_MARKS = re.compile(
+    r"</?(?:tool_calls?|function_calls|seed:tool_call|TOOLCALL)>|<\|/?tool_call\|>"
+    r"|<\|(?:START|END)_ACTION\|>|<\|tool_call_(?:start|end)\|>|<\|python_(?:tag|start|end)\|>"
+    r"|<\|action_(?:start|end)\|>|<\|plugin\|>|functools(?=\[)"
+)
+# A text of Python, up to the end of the line or of everything where it is not closed
+_QUOTED = r"(?s:'{3}.*?(?:'{3}|\Z)|\"{3}.*?(?:\"{3}|\Z))"
+_QUOTED += r"|'(?:[^'\\\n]|\\.)*+'?|\"(?:[^\"\\\n]|\\.)*+\"?"
 
 
 def read_json(text: str, schemas: Schemas) -> Found:
     """JSON objects with a name and arguments, in lists or one after the other."""
-    for part in _between(text):
-        at = 0
-        while at < len(part):
-            try:
-                value, end = _JSON.raw_decode(part, at)
-            except ValueError:
-                rest = part[at:].strip()
-                if at == 0 or rest.startswith(("{", "[")):
-                    yield Broken(rest)
-                break
-            for each in value if isinstance(value, list) else [value]:
-                yield _of_json(each)
-            at = end + len(part[end:]) - len(part[end:].lstrip(_JOINTS))
+    at, begins = 0, True  # whether a call has to stand there
+    while (at := behind(JOINTS, text, at)) < len(text):
+        if mark := _MARKS.match(text, at):
+            at, begins = mark.end(), True
+        elif text[at] in "{[":
+            at, begins = (yield from _values(text, at)), False
+        else:
+            stop = before(_MARKS, text, at)
+            if begins:
+                yield Broken(text[at:stop].strip())
+            at = stop
+
+
+def _values(text: str, at: int, ends: re.Pattern[str] = _MARKS) -> Upto:
+    """Calls in JSON, one after the other; what is none goes up to the next of `ends`."""
+    while text.startswith(("{", "["), begin := behind(JOINTS, text, at)):
+        if ends.match(text, begin):
+            break
+        value, at = json_at(text, begin)
+        if value is ...:
+            at = before(ends, text, at)
+            yield Broken(text[begin:at].strip())
+            break
+        for each in value if isinstance(value, list) else [value]:
+            yield _of_json(each)
+    return at
 
 
 def _of_json(value: Any) -> Call | Broken:
@@ -62,118 +88,172 @@ def _of_json(value: Any) -> Call | Broken:
     name = value.get("name", value.get("tool_name", value.get("function")))
     arguments: Any = value.get("arguments", value.get("parameters", value.get("args")))
     if isinstance(arguments, str):
-        arguments = _json_of(arguments)
+        arguments = json_of(arguments)
     arguments = {} if arguments is None else arguments
     if not isinstance(name, str) or not isinstance(arguments, dict):
         return Broken(told)
     return Call(name, arguments)  # ids that models make up in JSON are the same in every turn
 
 
+_TOOL_CALL = re.compile(r"</?tool_call>")
+
+
 def read_tags(text: str, schemas: Schemas) -> Found:
     """`<tool_call>` of Hermes and Qwen, Qwen3-Coder and GLM, which write different things in it."""
-    for part, end in re.findall(r"(?s)<tool_call>(.*?)(</tool_call>|(?=<tool_call>)|\Z)", text):
-        if is_json(part):
-            yield from read_json(part, schemas)
-        elif "<function=" in part:
-            yield from read_functions(part, schemas)
-        elif end and ("<arg_key>" in part or part.strip() in schemas):
-            yield _of_glm(part.strip(), schemas)
+    at = 0
+    while (begin := text.find("<tool_call>", at)) >= 0:
+        at = begin + len("<tool_call>")
+        if IS_JSON.match(text, at):
+            at = yield from _values(text, at)
+        elif FUNCTION_WITHIN.match(text, at):
+            while head := FUNCTION_WITHIN.match(text, at):
+                at = yield from _function(text, head, schemas)
+        elif (head := GLM_NAME.match(text, at)) and (head["pairs"] or head["name"] in schemas):
+            at = yield from tagged(text, head, GLM, schemas)
         else:
-            yield Broken(part.strip())
-
-
-def _of_glm(text: str, schemas: Schemas) -> Call | Broken:
-    name = text.partition("<arg_key>")[0].strip()
-    pairs = re.findall(r"(?s)<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", text)
-    if text.count("<arg_key>") != len(pairs):
-        return Broken(text)
-    return Call(name, typed(name, pairs, schemas))
+            stop = before(_TOOL_CALL, text, at)
+            yield Broken(text[at:stop].strip())
+            at = stop
 
 
 def read_functions(text: str, schemas: Schemas) -> Found:
     """`<function=NAME>` of Qwen3-Coder and Seed with parameters, of Llama 3.1 with JSON."""
-    for name, body, end in re.findall(
-        r"(?s)<function=([^>\n]+)>(.*?)(</function>|(?=<function=)|\Z)", text
-    ):
-        if body.strip().startswith("{"):
-            yield from (
-                each if isinstance(each, Broken) else Call(name, each.arguments)
-                for each in [_of_json({"name": name, "arguments": _json_of(body)})]
-            )
-            continue
-        pairs = re.findall(r"(?s)<parameter=([^>\n]+)>(.*?)</parameter>", body)
-        if not end or body.count("<parameter=") != len(pairs):
-            yield Broken(f"<function={name}>{body}")
-        else:
-            yield Call(name, typed(name, pairs, schemas))
+    at = 0
+    while head := FUNCTION.search(text, at):
+        at = yield from _function(text, head, schemas)
+
+
+def _function(text: str, head: re.Match[str], schemas: Schemas) -> Upto:
+    if not IS_JSON.match(text, head.end()):
+        return (yield from tagged(text, head, FUNCTIONS, schemas))
+    value, at = json_at(text, head.end())
+    if value is ...:
+        yield Broken(text[head.start() : at])
+    else:
+        yield _of_json({"name": head["name"], "arguments": value})
+    return at
 
 
 def read_invocations(text: str, schemas: Schemas) -> Found:
     """`<invoke name="...">` of MiniMax M2 and DeepSeek V3.2, with ｜DSML｜ in its tags."""
-    text = text.replace("｜DSML｜", "")
-    for name, body, end in re.findall(r'(?s)<invoke name="([^"]*)">(.*?)(</invoke>|\Z)', text):
-        found = re.findall(r'(?s)<parameter name="([^"]*)"([^>]*)>(.*?)</parameter>', body)
-        if not end or body.count("<parameter ") != len(found):
-            yield Broken(f'<invoke name="{name}">{body}')
-            continue
-        arguments = typed(name, [(k, v) for k, _, v in found], schemas)
-        texts = {k: v for k, told, v in found if 'string="true"' in told}
-        values = {k: _json_of(v) for k, told, v in found if 'string="false"' in told}
-        yield Call(name, {**arguments, **texts, **values})
+    at = 0
+    while head := INVOKE.search(text, at):
+        at = yield from tagged(text, head, DSML if head["mark"] else INVOKES, schemas)
+
+
+_TOOL_CALLS = re.compile(r"\[TOOL_CALLS\]")
+_NAME_MISTRAL = re.compile(
+    r"\s*(?P<name>[^\[{\s]+)\s*(?:\[CALL_ID\]\s*(?P<id>[^\[\s]+)\s*)?(?:\[ARGS\])?"
+)
 
 
 def read_mistral(text: str, schemas: Schemas) -> Found:
     """`[TOOL_CALLS]`: a list in JSON, or, since v11, a name, `[ARGS]` and JSON for each."""
-    for part in filter(None, map(str.strip, text.split("[TOOL_CALLS]"))):
-        if part.startswith(("{", "[")):
-            yield from read_json(part, schemas)
+    at = 0
+    while mark := _TOOL_CALLS.search(text, at):
+        at = behind(SPACES, text, mark.end())
+        if text.startswith(("{", "["), at):
+            at = yield from _values(text, at, _TOOL_CALLS)
             continue
-        head = re.match(r"([^\[{\s]+)\s*(?:\[CALL_ID\]\s*([^\[\s]+)\s*)?(?:\[ARGS\])?", part)
-        value = _json_of(part[head.end() :]) if head else None
-        if head is None or not isinstance(value, dict):
-            yield Broken(part)
-        else:
-            yield Call(head[1], value, head[2])
+        named = _NAME_MISTRAL.match(text, at)
+        value, at = json_at(text, named.end()) if named else (..., at)
+        stop = before(_TOOL_CALLS, text, at)
+        if named and isinstance(value, dict):
+            yield Call(named["name"], value, named["id"])
+        elif told := text[mark.end() : stop].strip():
+            yield Broken(told)
+        at = stop
+
+
+_DEEPSEEK = re.compile(
+    r"<｜tool▁call▁begin｜>(?P<kind>[^<]*)(?:<｜tool▁sep｜>)?(?:(?P<name>[^`{<]+)```(?:json)?)?"
+)
+_ENDS_DEEPSEEK = re.compile(r"<｜tool▁calls?▁end｜>|(?=<｜tool▁call▁begin｜>)")
+_KIMI = re.compile(r"<\|tool_call_begin\|>(?P<id>[^<]*)(?:<\|tool_call_argument_begin\|>)?")
+_ENDS_KIMI = re.compile(r"<\|tool_calls?(?:_section)?_end\|>|(?=<\|tool_call_begin\|>)")
 
 
 def read_deepseek(text: str, schemas: Schemas) -> Found:
     """DeepSeek V3, R1 (a type, a name, fenced JSON) and V3.1 (a name, JSON)."""
-    for part, end in re.findall(
-        r"(?s)<｜tool▁call▁begin｜>(.*?)(<｜tool▁calls?▁end｜>|(?=<｜tool▁call▁begin｜>)|\Z)", text
-    ):
-        head, _, body = part.partition("<｜tool▁sep｜>")
-        if "```" in body:
-            head, _, body = body.partition("```")
-            body = body.removeprefix("json").partition("```")[0]
-        yield _named(head.strip(), body, part, closed=bool(end))
+    for head, value, told in _headed(text, _DEEPSEEK, _ENDS_DEEPSEEK):
+        name = (head["name"] or head["kind"]).strip()
+        yield Call(name, value) if name and isinstance(value, dict) else Broken(told)
 
 
 def read_kimi(text: str, schemas: Schemas) -> Found:
     """Kimi K2: `functions.NAME:0`, which is the id, and JSON."""
-    for part, end in re.findall(
-        r"(?s)<\|tool_call_begin\|>(.*?)(<\|tool_calls?(?:_section)?_end\|>|\Z)", text
-    ):
-        head, _, body = part.partition("<|tool_call_argument_begin|>")
-        name = head.strip().rpartition(":")[0].removeprefix("functions.") or head.strip()
-        found = _named(name, body, part, closed=bool(end))
-        yield found._replace(id=head.strip()) if isinstance(found, Call) else found
+    for head, value, told in _headed(text, _KIMI, _ENDS_KIMI):
+        own = head["id"].strip()
+        name = own.rpartition(":")[0].removeprefix("functions.") or own
+        yield Call(name, value, own) if name and isinstance(value, dict) else Broken(told)
+
+
+def _headed(
+    text: str, head: re.Pattern[str], end: re.Pattern[str]
+) -> Iterator[tuple[re.Match[str], Any, str]]:
+    """Each head, the JSON behind it, and the text of both."""
+    at = 0
+    while found := head.search(text, at):
+        value, read = json_at(text, found.end())
+        closed = end.search(text, read)
+        at = closed.start() if closed else len(text)
+        if closed and closed[0] and not text[found.end() : at].strip():
+            value = {}
+        yield found, value, text[found.start() : at]
+
+
+_GEMMA_QUOTE = re.compile(r'(?s)<\|"\|>|<escape>|"(?:[^"\\]|\\.)*+"?')
+_GEMMA_NEXT = re.compile(
+    r'\s*(?::|[}\]\s]*(?:,\s*(?:[\w.-]+\s*:|<\|"\|>|<escape>|["\d\[{-]|(?:true|false|null)\b)'
+    r"|\Z|(?:<tool_call\|>|<end_function_call>)[^<]*(?:\Z|<\|tool_call>|<start_function_call>)))"
+)
+_GEMMA_LATE = re.compile(r"[}\]\s]*(?:<tool_call\|>|<end_function_call>)")  # if nothing else fits
+_GEMMA_CALL = re.compile(
+    r"(?s)call:([\w.-]+)(\{.*?)(?=<tool_call\|>|<end_function_call>|call:[\w.-]+\{|\Z)"
+)
 
 
 def read_gemma(text: str, schemas: Schemas) -> Found:
     """Gemma 4 and FunctionGemma: `call:NAME{key:value}`, texts between marks of their own."""
-    for name, body in re.findall(
-        r"(?s)call:([\w.-]+)(\{.*?)(?=<tool_call\|>|<end_function_call>|call:[\w.-]+\{|\Z)", text
-    ):
-        texts: list[str] = []
+    plain, texts = _without_texts(text.replace("\x00", ""))
 
-        def kept(found: re.Match[str], texts: list[str] = texts) -> str:
-            texts.append(found[0] if found[0][0] == '"' else json.dumps(found[1] or found[2] or ""))
-            return f'"\x00{len(texts) - 1}"'
+    def put_back(body: str, form: Callable[[str], str]) -> str:
+        return re.sub(r'"\x00(\d+)"', lambda found: form(texts[int(found[1])]), body)
 
-        plain = _GEMMA_TEXT.sub(kept, body)
-        plain = re.sub(r"([{,]\s*)([\w.-]+)\s*:", r'\1"\2":', plain)
-        plain = re.sub(r'"\x00(\d+)"', lambda m, texts=texts: texts[int(m[1])], plain)  # type: ignore[misc]
-        yield _named(name, plain, f"call:{name}{body}")
+    for name, body in _GEMMA_CALL.findall(plain):
+        keyed = re.sub(r"([{,]\s*)([\w.-]+)\s*:", r'\1"\2":', body)
+        value = json_of(put_back(keyed, _gemma_json))
+        told = f"call:{name}{put_back(body, str)}"
+        yield Call(name, value) if isinstance(value, dict) else Broken(told)
+
+
+def _without_texts(text: str) -> tuple[str, list[str]]:
+    """Numbers in place of texts, and the texts with their marks.
+
+    A text may hold its own mark: it goes up to the first behind which something else may follow.
+    """
+    parts, texts, at = [], [], 0
+    while found := _GEMMA_QUOTE.search(text, at):
+        parts.append(text[at : found.start()])
+        mark, at = found[0], found.end()
+        if mark[0] == "<":
+            ends = [end.end() for end in re.compile(re.escape(mark)).finditer(text, at)]
+            fit = (e for next_ in (_GEMMA_NEXT, _GEMMA_LATE) for e in ends if next_.match(text, e))
+            at = next(fit, len(text) + 1)
+        texts.append(text[found.start() : at])
+        parts.append(f'"\x00{len(texts) - 1}"')
+        if at > len(text):  # it is cut off
+            parts.append("\x00")
+            break
+    return "".join([*parts, text[at:]]), texts
+
+
+def _gemma_json(text: str) -> str:
+    """A text with its marks, as JSON."""
+    for mark in ('<|"|>', "<escape>"):
+        if text.startswith(mark):
+            return json.dumps(text.removeprefix(mark).removesuffix(mark))
+    return text
 
 
 def read_python(text: str, schemas: Schemas) -> Found:
@@ -186,6 +266,19 @@ def read_python(text: str, schemas: Schemas) -> Found:
             yield Broken(part)
         else:
             yield from calls
+
+
+_IN_PYTHON = re.compile(rf"{_QUOTED}|(?P<mark>{_MARKS.pattern})")
+_FENCE_IN_PYTHON = re.compile(rf"{_QUOTED}|(?P<mark>```)")
+
+
+def _between(text: str) -> list[str]:
+    """What stands between marks outside the texts of Python."""
+    marks = [found for found in _IN_PYTHON.finditer(text) if found["mark"]]
+    begins = [0, *(mark.end() for mark in marks)]
+    ends = [*(mark.start() for mark in marks), len(text)]
+    parts = (text[begin:end].strip() for begin, end in zip(begins, ends, strict=True))
+    return [part for part in parts if part]
 
 
 def _called(line: ast.stmt) -> list[ast.Call]:
@@ -223,48 +316,30 @@ class _Constants(ast.NodeTransformer):
         return ast.Constant(CONSTANTS[node.id])
 
 
+_LEAD = re.compile(rf"(?:\s*(?:{_MARKS.pattern}))*\s*")
+_FENCED = re.compile(r"```(?P<word>\w*)\n")
+_BACKQUOTES = re.compile(r"```")
+
+
 def read_either(text: str, schemas: Schemas) -> Found:
     """JSON, `<invoke>` or Python, whichever stands there."""
-    if "<invoke " in text:
+    at = behind(_LEAD, text, 0)
+    if text.startswith("<invoke ", at):
         return read_invocations(text, schemas)
-    inside = "".join(_between(text)[:1])
-    return (read_json if is_json(inside) else read_python)(text, schemas)
+    return (read_json if IS_JSON.match(text, at) else read_python)(text, schemas)
 
 
 def read_fence(text: str, schemas: Schemas) -> Found:
     """JSON or Python between three backquotes."""
-    for word, body in re.findall(r"(?s)```(\w*)\n(.*?)(?:```|\Z)", text):
-        if is_json(body):
-            yield from read_json(body, schemas)
-        elif word != "json":
-            yield from read_python(body, schemas)
-
-
-_MARKS = re.compile(
-    r"</?(?:tool_calls?|function_calls|seed:tool_call|TOOLCALL)>|<\|/?tool_call\|>"
-    r"|<\|(?:START|END)_ACTION\|>|<\|tool_call_(?:start|end)\|>|<\|python_(?:tag|start|end)\|>"
-    r"|<\|action_(?:start|end)\|>|<\|plugin\|>|functools(?=\[)"
-)
-
-
-def _between(text: str) -> list[str]:
-    """What stands between marks that hold nothing else."""
-    return [part for part in map(str.strip, _MARKS.split(text)) if part]
-
-
-def is_json(text: str) -> bool:
-    """Whether a text begins as an object of JSON or a list of them."""
-    return re.match(r"\s*(?:\{|\[\s*\{)", text) is not None
-
-
-def _named(name: str, body: str, told: str, *, closed: bool = False) -> Call | Broken:
-    value = {} if closed and not body.strip() else _json_of(body)
-    return Call(name, value) if name and isinstance(value, dict) else Broken(told)
-
-
-def _json_of(text: str) -> Any:
-    """A JSON value at the beginning of a text, or the text where there is none."""
-    try:
-        return _JSON.raw_decode(text.strip())[0]
-    except ValueError:
-        return text
+    at = 0
+    while fence := _FENCED.search(text, at):
+        at = fence.end()
+        if IS_JSON.match(text, at):
+            at = yield from _values(text, at, _BACKQUOTES)
+            stop = before(_BACKQUOTES, text, at)
+        else:
+            marks = (m for m in _FENCE_IN_PYTHON.finditer(text, at) if m["mark"])
+            stop = next((mark.start() for mark in marks), len(text))
+            if fence["word"] != "json":
+                yield from read_python(text[at:stop], schemas)
+        at = stop + 3

@@ -22,7 +22,8 @@ def typed(name: str, pairs: list[tuple[str, str]], schemas: Schemas) -> dict[str
 
 
 def _value(text: str, schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Any:
-    text = text.removeprefix("\n").removesuffix("\n")
+    if text.startswith("\n") and text.endswith("\n"):  # a value on lines of its own
+        text = text[1:-1]
     kinds = kinds_of(schema, whole)
     try:
         value = CONSTANTS.get(text.strip().lower(), ...)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -61,14 +62,16 @@ class InflightEngine:
 
         Raises:
             EngineError: the engine is closed, or there can be no more threads.
-            ConfigError: the model was refused before.
+            ConfigError: the model was refused before, or knows no such token.
         """
+        self._check(request.ids)
         job = Job(request)
         self._put(job)
         return job.future
 
     def score(self, ids: list[int], tree: TokenTree) -> Future[list[float]]:
         """Log-probability of each node of `tree` after its parent, `ids` being the prompt."""
+        self._check([*ids, *tree.tokens])
         question = Question(ids, tree)
         self._put(question)
         return question.future
@@ -95,6 +98,16 @@ class InflightEngine:
             if thread is not None and thread is not threading.current_thread():
                 thread.join(timeout=30)
         self._batch = self._lean = None
+
+    def _check(self, ids: Sequence[int]) -> None:
+        """On CUDA a token that is none would end the use of the device."""
+        size = getattr(self._model.get_input_embeddings(), "num_embeddings", None)
+        highest = max(ids, default=0)
+        if size is not None and highest >= size:
+            raise ConfigError(
+                f"the tokenizer gives the token {highest}, and the model knows {size} tokens: "
+                "allowed is the tokenizer that belongs to the model"
+            )
 
     def _put(self, task: Job | Question) -> None:
         with self._changed:
