@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partialmethod
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,7 @@ from mctsr_graph import (
     create_mctsr,
 )
 from mctsr_graph.calls.usage import no_cost
+from mctsr_graph.graph.nodes import Nodes
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.strategies.strategy import Strategy
@@ -691,6 +693,26 @@ def test_critique_and_refine_share_their_beginning(keyed: ScriptedChatModel) -> 
     assert critique.messages[:2] == draft.messages
     assert refine.messages[: len(critique.messages)] == critique.messages
     assert refine.messages[len(critique.messages)].content == "Flaw number 1."
+
+
+# --------------------------------------------------------------------------- steps of a leaf
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_each_step_takes_a_leaf_once(
+    pipelined: bool, keyed: ScriptedChatModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that is added need not know whether an earlier one has taken the leaf through it."""
+    taken: dict[str, list[int]] = {}
+    for name in ("_critique", "_refine", "_evaluate"):
+
+        def step(
+            nodes: Nodes, state: Any, leaves: Any, *how: Any, name: str = name, own: Any = None
+        ) -> Any:
+            taken.setdefault(name, []).extend(leaf["rollout"] for leaf in leaves)
+            return own(nodes, state, leaves, *how)
+
+        monkeypatch.setattr(Nodes, name, partialmethod(step, own=getattr(Nodes, name)))
+    run(keyed, max_rollouts=4, width=2, pipelined=pipelined)
+    assert [sorted(own) for own in taken.values()] == [[1, 2, 3, 4]] * 3
 
 
 # --------------------------------------------------------------------------- what is kept

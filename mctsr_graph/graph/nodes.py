@@ -235,7 +235,7 @@ class Nodes:
                     now: Any = {**leaf, **done.get(number, {})}
                     if not now["lost"]:
                         done = merge(done, [await step(state, [now], asker, way)])
-                return done
+                return merge(done, [{number: {"through": True}}])
 
             return run
 
@@ -268,7 +268,9 @@ def _spent(state: MCTSrState, usage: Usage) -> dict[str, Any]:
 
 
 def _live(state: MCTSrState) -> list[Leaf]:
-    return [leaf for leaf in state["wave"].values() if not leaf["lost"]]
+    """The leaves that the rest of the steps are for."""
+    leaves = state["wave"].values()
+    return [leaf for leaf in leaves if not leaf["lost"] and not leaf.get("through")]
 
 
 def _is_repeated(node: Node, leaf: Leaf) -> bool:

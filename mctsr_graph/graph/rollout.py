@@ -58,6 +58,8 @@ class Leaf(TypedDict):
     failures: list[Failure]
     lost: bool
     """True once a failure has cost this rollout its new answer."""
+    through: NotRequired[bool]
+    """True once `pipelined` has taken it through all steps."""
     usage: Usage
     """Of the roles asked so far, without the counts that are 0 (`calls.usage.spent`)."""
     seconds: float
