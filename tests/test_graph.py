@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partialmethod
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,7 @@ from mctsr_graph import (
     create_mctsr,
 )
 from mctsr_graph.calls.usage import no_cost
+from mctsr_graph.graph.nodes import Nodes
 from mctsr_graph.graph.state import MCTSrState
 from mctsr_graph.models.scripted import ScriptedCall
 from mctsr_graph.strategies.strategy import Strategy
@@ -691,3 +693,83 @@ def test_critique_and_refine_share_their_beginning(keyed: ScriptedChatModel) -> 
     assert critique.messages[:2] == draft.messages
     assert refine.messages[: len(critique.messages)] == critique.messages
     assert refine.messages[len(critique.messages)].content == "Flaw number 1."
+
+
+# --------------------------------------------------------------------------- steps of a leaf
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_each_step_takes_a_leaf_once(
+    pipelined: bool, keyed: ScriptedChatModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that is added need not know whether an earlier one has taken the leaf through it."""
+    taken: dict[str, list[int]] = {}
+    for name in ("_critique", "_refine", "_evaluate"):
+
+        def step(
+            nodes: Nodes, state: Any, leaves: Any, *how: Any, name: str = name, own: Any = None
+        ) -> Any:
+            taken.setdefault(name, []).extend(leaf["rollout"] for leaf in leaves)
+            return own(nodes, state, leaves, *how)
+
+        monkeypatch.setattr(Nodes, name, partialmethod(step, own=getattr(Nodes, name)))
+    run(keyed, max_rollouts=4, width=2, pipelined=pipelined)
+    assert [sorted(own) for own in taken.values()] == [[1, 2, 3, 4]] * 3
+
+
+# --------------------------------------------------------------------------- what is kept
+def test_a_checkpoint_tells_no_version_of_what_no_step_has_changed(
+    keyed: ScriptedChatModel,
+) -> None:
+    saver = InMemorySaver()
+    graph = create_mctsr(keyed).compile(checkpointer=saver, interrupt_before=["finalize"])
+    config: Any = {"configurable": {"thread_id": "1"}}
+    found = graph.invoke(PROBLEM, config, context=MCTSrContext(profile="paper", max_rollouts=2))
+    assert found == {"answer": None, "final_answer": None, "mctsr": None}
+    kept = next(saver.list(config)).checkpoint
+    state = {name for name in kept["channel_versions"] if not name.startswith(("branch:", "__"))}
+    assert state == {
+        *("problem", "tree", "record", "wave", "usage", "best", "rollouts", "idle_rollouts"),
+        *("seconds", "checksum", "stop_reason", "mctsr"),
+    }
+    assert not {"tree", "record", "usage"} & kept["channel_values"].keys()
+    values = graph.get_state(config).values
+    assert (values["answer"], values["choice"], values["mctsr"]) == (None, None, None)
+    assert {role: cost["calls"] for role, cost in values["usage"].items()} == {
+        **{"draft": 1, "critique": 2, "refine": 2, "evaluate": 5}
+    }
+    assert all(cost.keys() == no_cost().keys() for cost in values["usage"].values())
+
+
+def test_a_second_problem_on_a_thread_is_searched_as_on_a_new_one() -> None:
+    def reply(call: ScriptedCall) -> str:
+        if call.role == "critique" and "first" in str(call.messages):
+            raise OSError("no reply")  # so that each rollout of the first problem fails
+        return keyed_reply(call)
+
+    graph = create_mctsr(ScriptedChatModel(replies=reply)).compile(checkpointer=InMemorySaver())
+    found = {}
+    picture = {"type": "image", "url": "https://example.org/1.png"}
+    problems = {
+        "used": [[{"type": "text", "text": "the first one?"}, picture], "How many?"],
+        "new": ["How many?"],
+    }
+    for thread, own in problems.items():
+        config: Any = {"configurable": {"thread_id": thread}}
+        for problem in own:
+            context = MCTSrContext(profile="paper", max_rollouts=4, max_attempts=1, max_failures=3)
+            graph.invoke({"problem": problem}, config, context=context)
+            found[thread, str(problem)] = graph.get_state(config).values
+    before, again, new = found.values()
+    assert (before["stop_reason"], before["failed_rollouts"]) == ("failed", 3)
+    assert before["attachments"]
+    assert before["failures"]
+    assert again["stop_reason"] == "max_rollouts"
+    nothing = {"search": "", "failed_rollouts": 0, "lost_rollouts": 0, "drafted": None}
+    different = ("seconds", "checksum", "record")
+    assert {**nothing, **without(again, *different)} == {**nothing, **without(new, *different)}
+    assert [{**row, "seconds": 0} for row in again["record"]] == [
+        {**row, "seconds": 0} for row in new["record"]
+    ]
+
+
+def without(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}

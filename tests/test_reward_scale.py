@@ -45,6 +45,7 @@ print(json.dumps({
     "read": [wrong("Score: 7"), wrong("Score: 75"), wrong("Score: 7/10")],
     "threshold": context.full_score_threshold,
     "rewards": found.tree["0"]["rewards"],
+    "demo": solve("2 + 2?", "demo", context=context).stop_reason,
     "true": checked.tree["0"]["rewards"],
     "page": '"scale":[0,10]' in found.to_html(),
 }))
@@ -116,6 +117,7 @@ def test_another_scale_is_one_line() -> None:
     assert told["threshold"] == 9.75  # 97.5 % of the way from 0 to 10, as 95 is from -100 to 100
     assert told["rewards"] == [9.65, 9.65]  # 9.9 is above it and loses 2.5 % of the scale
     assert told["true"] == [10.0, 10.0]
+    assert told["demo"] == "max_rollouts"  # the demo model keeps to the scale, too
     assert told["page"]
 
 

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.sqlite import SqliteSaver
 
+from mctsr_graph import MCTSrContext, ScriptedChatModel, create_mctsr
 from mctsr_graph.calls import sqlite
 from mctsr_graph.calls.journal import CallJournal
 from mctsr_graph.errors import CheckpointError
 from mctsr_graph.run.sqlite_saver import open_file
+
+from .conftest import keyed_reply
 
 
 def opened_as_saver(path: Path) -> None:
@@ -84,3 +88,26 @@ def test_twenty_threads_open_new_files_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(20) as threads:
         for number in range(20):
             list(threads.map(use, [tmp_path / f"{number}.db"] * 20))
+
+
+def test_a_thread_goes_on_under_the_saver_of_langgraph_and_back(tmp_path: Path) -> None:
+    context = MCTSrContext(profile="paper", max_rollouts=6)
+    problem: Any = {"problem": "How many?"}
+    config: Any = {"configurable": {"thread_id": "1"}}
+    builder = create_mctsr(ScriptedChatModel(replies=keyed_reply))
+    whole = builder.compile().invoke(problem, context=context)
+    path = tmp_path / "search.db"
+    savers = (open_file, lambda path: SqliteSaver.from_conn_string(str(path)))
+    lengths, given, found = set(), problem, {"mctsr": None}
+    for turn in range(40):
+        with savers[turn % 2](path) as saver:
+            graph = builder.compile(checkpointer=saver, interrupt_after=["critique", "evaluate"])
+            found = graph.invoke(given, config, context=context)
+            kept = next(saver.list(config)).checkpoint["channel_versions"]
+        lengths |= {len(version) for version in kept.values()}
+        given = None
+        if found["mctsr"] is not None:
+            break
+    assert found["answer"] == whole["answer"]
+    assert found["mctsr"] == whole["mctsr"]
+    assert min(lengths) == 32 < max(lengths)

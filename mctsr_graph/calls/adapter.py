@@ -116,7 +116,8 @@ class Adapted(Runnable[Any, Any]):
                 if bubbles_up(error) or not self.learn(error, call):
                     raise
             finally:
-                self.give_back(call)
+                if call.state:
+                    self.give_back(call)
 
     def prepare(self, kwargs: Mapping[str, Any]) -> Prepared:
         """The model and the arguments of its call.
@@ -187,10 +188,9 @@ class Adapted(Runnable[Any, Any]):
 
     def give_back(self, call: Prepared) -> None:
         """Let the model have what its copy has changed: counters, and clients made when needed."""
-        if call.state:
-            changed = vars(call.model).items()
-            its = {name: one for name, one in changed if call.state.get(name) is not one}
-            vars(self._model).update(its)
+        changed = vars(call.model).items()
+        its = {name: one for name, one in changed if call.state.get(name) is not one}
+        vars(self._model).update(its)
 
     def _leave_out(self, setting: str, value: Any) -> None:
         words, wish = self._words, self._wish

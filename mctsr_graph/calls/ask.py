@@ -125,9 +125,8 @@ class Asker:
         `ask` is given the item's own.
         """
         askers = self.parted([request.rollout for request in requests], calls)
-        formed = any(self._schema(request) for request in requests)
-        giver = giver_of(self.model) if len(requests) > 1 and not formed else None
-        if giver is None:
+        giver = giver_of(self.model) if len(requests) > 1 else None
+        if giver is None or any(self._schema(request) for request in requests):
             jobs = [
                 lambda way, asker=asker, item=item: ask(asker, item, way, None)
                 for asker, item in zip(askers, items, strict=True)
@@ -439,7 +438,9 @@ class Asker:
 
     def _wish(self, request: Request, settings: dict[str, Any]) -> Wish:
         # A limit that was raised for a reply cut off may be more than the model has
-        limit = self.context.of_role("max_tokens", request.role)
+        limit = None
+        if "max_tokens" in settings:
+            limit = self.context.of_role("max_tokens", request.role)
         instead = {} if limit is None else {"max_tokens": limit}
         given, explicit = dict[str, str](), self.context.model_fields_set
         if "reasoning_effort" in settings:

@@ -25,10 +25,11 @@ class Budget:
     """
 
     def __init__(self, context: MCTSrContext, usages: Iterable[Usage], seconds: float) -> None:
-        used = _used(sum_costs([cost for usage in usages for cost in usage.values()]))
-        limits = {name: getattr(context, name) for name in _SHARED}
-        self._context = context
-        self._left = {name: most - used[name] for name, most in limits.items() if most is not None}
+        limits = {name: most for name in _SHARED if (most := getattr(context, name)) is not None}
+        self._context, self._left = context, dict[str, float]()
+        if limits:
+            used = _used(sum_costs([cost for usage in usages for cost in usage.values()]))
+            self._left = {name: most - used[name] for name, most in limits.items()}
         self._until = None
         if context.max_seconds is not None:
             self._until = time.monotonic() + context.max_seconds - seconds
@@ -44,12 +45,17 @@ class Budget:
             ReplyError: a limit is reached ("budget").
         """
         with self._lock:
-            spent = next((name for name, left in self._left.items() if left <= 0), None)
+            spent = None
+            for name, left in self._left.items():
+                if left <= 0:
+                    spent = name
+                    break
             if spent is None and self._until is not None and time.monotonic() >= self._until:
                 spent = "max_seconds"
             # Nobody exceeds the calls, not even who asks without waiting for its own parts
-            if spent is None and any(one._left.get("max_calls", 1) <= 0 for one in self._above):
-                spent = "max_calls"
+            for one in self._above:
+                if spent is None and one._left.get("max_calls", 1) <= 0:
+                    spent = "max_calls"
             if spent is not None:
                 limit = getattr(self._context, spent)
                 raise ReplyError("budget", f"{spent} = {limit} leaves nothing for this call")
@@ -65,15 +71,22 @@ class Budget:
 
     def add(self, cost: Cost) -> None:
         """Count the tokens and the price of a call that returned; `take` has counted the call."""
-        used = _used(cost)
-        with self._lock:
-            for name in ("max_tokens", "max_cost"):
-                self._use(name, used[name])
+        counted = [name for name in ("max_tokens", "max_cost") if name in self._left]
+        if counted:
+            used = _used(cost)
+            with self._lock:
+                for name in counted:
+                    self._use(name, used[name])
 
     @property
     def seconds_left(self) -> float:
         """Seconds after which a call that has waited so long ends the search by `max_seconds`."""
         return math.inf if self._until is None else self._until - time.monotonic()
+
+    @property
+    def is_shared_out(self) -> bool:
+        """Whether there is anything that calls at the same time have each a part of."""
+        return bool(self._left)
 
     def set_aside(self, wave: Mapping[int, tuple[int, Usage]]) -> None:
         """Give each rollout of a wave its part.
@@ -82,8 +95,6 @@ class Budget:
             wave: By number of the rollout, in order: its calls at most, where no reply has to be
                 asked for again, and what it has spent already.
         """
-        if not self._left:
-            return
         parts = self._shared_out([calls for calls, _ in wave.values()])
         self._wave = dict(zip(wave, parts, strict=True))
         for part, (_, usage) in zip(parts, wave.values(), strict=True):
@@ -101,13 +112,15 @@ class Budget:
             rollouts: The rollout that each job is for.
             calls: Of one job at most, where no reply has to be asked for again.
         """
+        if not self._left:
+            return [self] * len(rollouts)
         owners = [self._wave.get(rollout, self) for rollout in rollouts]
         jobs = Counter(owners)
         given = {one: iter(one._shared_out([calls] * count)) for one, count in jobs.items()}
         return [next(given[owner]) for owner in owners]
 
     def _shared_out(self, wanted: Sequence[int]) -> list[Budget]:
-        if len(wanted) < 2 or not self._left:
+        if len(wanted) < 2:
             return [self] * len(wanted)
         with self._lock:
             left = dict(self._left)

@@ -62,13 +62,17 @@ def prepared(messages: Sequence[BaseMessage], question: Question) -> list[BaseMe
 
     The model's tokenizer may be out of reach, so that nobody else breaks the tokens.
     """
-    ready = [_defused(message) for message in messages]
+    ready = list(messages)
+    for i, message in enumerate(messages):
+        content = message.content
+        if isinstance(content, str) and (text := defuse_control_tokens(content)) != content:
+            ready[i] = message.model_copy(update={"content": text})
     if question.blocks:
         asked = [i for i, message in enumerate(ready) if isinstance(message, HumanMessage)]
         words = defuse_control_tokens(question.text)
         at = next((i for i in asked if words in str(ready[i].text)), asked[0])
-        content = [{"type": "text", "text": str(ready[at].text)}, *question.blocks]
-        ready[at] = ready[at].model_copy(update={"content": content})
+        parts = [{"type": "text", "text": str(ready[at].text)}, *question.blocks]
+        ready[at] = ready[at].model_copy(update={"content": parts})
     return ready
 
 
@@ -137,10 +141,3 @@ def without_system(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     )
     rest[first] = rest[first].model_copy(update={"content": both})
     return rest
-
-
-def _defused(message: BaseMessage) -> BaseMessage:
-    if not isinstance(message.content, str):
-        return message
-    text = defuse_control_tokens(message.content)
-    return message if text == message.content else message.model_copy(update={"content": text})

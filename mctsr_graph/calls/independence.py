@@ -51,7 +51,9 @@ def sample_of(
         cost: What it has cost.
         temperature: Tells the one that it was sampled at, if known.
     """
-    digest = hash((text, *[f"{message.type} {message.content}" for message in messages]))
+    # Texts are hashed once, whoever asks; contents that hold pictures cannot be hashed
+    said = [one if isinstance(one := message.content, str) else str(one) for message in messages]
+    digest = hash((text, *said, *[message.type for message in messages]))
     is_whole = len(text) >= LONG and not cost["reasoning_tokens"]
     certain = is_cached(reply) or (is_whole and strip_reasoning(text) == text.strip())
     return Sample(digest, certain or temperature() == 0)

@@ -112,7 +112,7 @@ def connected(path: str | Path, script: str = "") -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise CheckpointError(f"{str(path)!r} cannot be opened ({error})") from None
     try:
-        # In a new file: a checkpoint of 2.6 KB leaves a third of SQLite's usual 4 KB page empty
+        # In a new file: a checkpoint of 2.2 KB leaves nearly half of SQLite's usual 4 KB page empty
         connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         _write_ahead(connection)
         connection.executescript(script)

@@ -167,6 +167,9 @@ class Awaiting:
 BLOCKING, AWAITING = Blocking(), Awaiting()
 
 
+_OPEN = nullcontext()
+
+
 class Gate:
     """Lets at most so many calls run at once; None: any number."""
 
@@ -178,7 +181,7 @@ class Gate:
     def turn(self, way: Way) -> AbstractAsyncContextManager[Any]:
         """Wait for a call's turn, and have it."""
         if self._is_open:
-            return nullcontext()
+            return _OPEN
         return self._tasks if isinstance(way, Awaiting) else self._blocking()
 
     @asynccontextmanager
@@ -327,7 +330,8 @@ async def gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     try:
         for job in jobs:  # the first steps of all, done at once, would hold the loop
             tasks.append(asyncio.create_task(job))
-            await AWAITING.between(len(tasks))
+            if len(tasks) % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         return await asyncio.gather(*tasks)
     except BaseException:
         for job in jobs[len(tasks) :]:

@@ -122,15 +122,25 @@ def _count(told: Any, name: str) -> int | None:
 def sum_costs(costs: Iterable[Cost]) -> Cost:
     """Add costs up. Those that an earlier version has kept tell no price."""
     total: Any = {**_NOTHING}
+    costs = list(costs)
+    if len(costs) == 1 and costs[0].keys() == total.keys():  # as most are
+        return {**costs[0]}
     for cost in costs:
-        for name in total:
-            if name in cost:
-                total[name] += cost[name]  # type: ignore[literal-required]
-            elif name == "unpriced_calls":
-                total[name] += cost["calls"]
+        for name, count in cost.items():
+            if count and name in total:
+                total[name] += count
+        if "unpriced_calls" not in cost:
+            total["unpriced_calls"] += cost["calls"]
     # So that sums do not depend on what was added up first
     total["price"] = round(total["price"], _DECIMALS)
     return total  # type: ignore[no-any-return]
+
+
+def spent(costs: Iterable[Cost]) -> Cost:
+    """The sum of costs in few bytes: without the counts that are 0."""
+    total: Any = sum_costs(costs)
+    # As unknown prices are told apart from the silence of an earlier version
+    return {name: count for name, count in total.items() if count or name == "unpriced_calls"}  # type: ignore[return-value]
 
 
 def no_usage() -> Usage:
@@ -143,6 +153,17 @@ def add_usage(usages: Iterable[Mapping[str, Cost]]) -> Usage:
     told = list(usages)
     roles: dict[str, Any] = dict.fromkeys([*ROLES, *[role for usage in told for role in usage]])
     return {role: sum_costs([own[role] for own in told if role in own]) for role in roles}
+
+
+def usage_patch(before: Mapping[str, Cost], after: Usage) -> dict[str, dict[str, Any]]:
+    """By role, the counts of `after` that differ from those of `before`."""
+    return {
+        role: {name: told for name, told in cost.items() if told != before[role].get(name)}
+        if role in before
+        else {**cost}
+        for role, cost in after.items()
+        if cost != before.get(role)
+    }
 
 
 def total_cost(usage: Mapping[str, Cost]) -> Cost:

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from mctsr_graph.calls.usage import ROLES
-from mctsr_graph.cli.arguments import parse_setting
 from mctsr_graph.cli.bench_config import read_config, written_config
 from mctsr_graph.cli.common import ends
+from mctsr_graph.cli.options import own_settings
 from mctsr_graph.cli.streams import stderr, stdout
 from mctsr_graph.cli.terminal import notes
 from mctsr_graph.errors import (
@@ -166,19 +165,14 @@ def run_command(
         from mctsr_graph.benchmark.problems import FIELDS, choose
         from mctsr_graph.benchmark.run import Job
 
-        limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
-        given = limits if max_reply_tokens is not None else {}
-        given |= dict(parse_setting(text) for text in settings or [])
+        given = own_settings(max_reply_tokens, settings)
         plan = Plan(_words(methods), _numbers("--rollouts", rollouts), given)
         if equal is not None:
             plan = replace(plan, equal=_words(equal))
         fields = _fields(field or [], FIELDS)
         data = load_problems(dataset, revision=revision, split=split, fields=fields)
         chosen = choose(data, levels=_words(levels), subjects=_words(subjects), limit=limit)
-        seeds = _numbers("--seed", seed)
-        if not seeds or len(set(seeds)) < len(seeds):
-            raise ConfigError(f"--seed is {seed!r}, allowed whole numbers, each once")
-        jobs = [Job(problem, one) for one in seeds for problem in chosen]
+        jobs = [Job(problem, one) for one in _seeds(seed) for problem in chosen]
         options = {
             "planned": jobs,
             "concurrency": concurrency,
@@ -321,6 +315,13 @@ def _numbers(option: str, text: str) -> list[int]:
         return [int(word) for word in _words(text)]
     except ValueError:
         raise ConfigError(f"{option} is {text!r}, allowed whole numbers and commas") from None
+
+
+def _seeds(text: str) -> list[int]:
+    seeds = _numbers("--seed", text)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"--seed is {text!r}, allowed whole numbers, each once")
+    return seeds
 
 
 @contextmanager

@@ -12,8 +12,6 @@ import typer
 from rich.console import Console
 
 from mctsr_graph import __version__
-from mctsr_graph.calls.usage import ROLES
-from mctsr_graph.cli.arguments import parse_setting
 from mctsr_graph.cli.bench import bench_app
 from mctsr_graph.cli.bench_results import export_command
 from mctsr_graph.cli.common import (
@@ -39,6 +37,7 @@ from mctsr_graph.cli.options import (
     ProfileOption,
     SettingsOption,
     given,
+    own_settings,
 )
 from mctsr_graph.cli.steer import app as steer_app
 from mctsr_graph.cli.streams import stderr
@@ -166,7 +165,6 @@ def solve_command(
     err = stderr()
     named = {"model": model, "judge_model": judge_model, "critic_model": critic_model}
     with explained(err, show_tree, as_json, checkpoint, named), notes(err):
-        limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
         context = MCTSrContext(
             **{
                 **given(profile=profile, max_rollouts=rollouts, judge=judge),
@@ -174,10 +172,9 @@ def solve_command(
                 "effort": effort,
                 "width": width,
                 "seed": seed,
-                **(limits if max_reply_tokens is not None else {}),
                 **({"prior": _read_prior(prior)} if prior is not None else {}),
                 **({"prices": read_prices(prices)} if prices is not None else {}),
-                **dict(parse_setting(text) for text in settings or []),
+                **own_settings(max_reply_tokens, settings),
             }
         )
         if prior is not None and not _uses_prior(context):

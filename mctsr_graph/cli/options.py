@@ -6,6 +6,8 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from mctsr_graph.calls.usage import ROLES
+from mctsr_graph.cli.arguments import parse_setting
 from mctsr_graph.settings.context import EFFORTS, MCTSrContext
 from mctsr_graph.settings.profiles import DEFAULT_PROFILE, PROFILES
 
@@ -67,6 +69,13 @@ SettingsOption = Annotated[
         help="Any other setting, as in --set patience=4; `mctsr settings` lists them.",
     ),
 ]
+
+
+def own_settings(max_reply_tokens: int | None, settings: list[str] | None) -> dict[str, Any]:
+    """What --max-reply-tokens and --set ask for; the latter goes before."""
+    limits = {f"{role}_max_tokens": max_reply_tokens for role in ROLES}
+    others = dict(parse_setting(text) for text in settings or [])
+    return {**(limits if max_reply_tokens is not None else {}), **others}
 
 
 def given(**settings: Any) -> dict[str, Any]:

@@ -24,7 +24,8 @@ _NOW = (
 """What is small."""
 _LISTS = ("record", "failures")
 """What grows, and of which nothing changes."""
-_PATCHED = ("tree", "wave", *_LISTS, "attachments")
+BY_PATCHES = ("tree", "wave", "usage", *_LISTS, "attachments")
+"""Of what a step writes a part only."""
 
 
 class Checksum(EphemeralValue[Any]):
@@ -45,11 +46,11 @@ class Checksum(EphemeralValue[Any]):
 def with_checksum(state: Mapping[str, Any], update: Mapping[str, Any], step: str) -> dict[str, Any]:
     """The update that a step makes, with the checksum of the state that it leads to."""
     after = {**state, **update}
-    for name in _PATCHED:
+    for name in BY_PATCHES:
         if name in update:
             after[name] = _patched(state.get(name), update[name])
     known = state.get("checksum")
-    if known is None or "problem" in update:
+    if known is None or step == "initialize":
         grown = grown_sum(after)
     else:
         grown = known["grown"] + _growth(state, after, update)
@@ -66,6 +67,8 @@ def _patched(value: Any, write: Any) -> Any:
 
 def _growth(state: Mapping[str, Any], after: Mapping[str, Any], update: Mapping[str, Any]) -> int:
     """What a patch adds to the sum over what grows, and takes away."""
+    if not update.keys() & {"tree", *_LISTS}:
+        return 0
     tree, new, changed = state["tree"], after["tree"], update.get("tree", ())
     nodes = sum([_sum([one, new[one]]) for one in changed])
     nodes -= sum([_sum([one, tree[one]]) for one in changed if one in tree])

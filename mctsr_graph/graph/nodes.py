@@ -6,7 +6,7 @@ it is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,8 +17,10 @@ from langgraph.types import Command
 from mctsr_graph.calls.ask import Asker
 from mctsr_graph.calls.request import Request
 from mctsr_graph.calls.sync_async import Way, all_at_once
-from mctsr_graph.calls.usage import add_usage
+from mctsr_graph.calls.usage import Usage, add_usage, usage_patch
 from mctsr_graph.errors import PauseError
+from mctsr_graph.graph.channels import overwrite
+from mctsr_graph.graph.checksum import BY_PATCHES
 from mctsr_graph.graph.events import rollout_event, start_event, stop_event, tell_repeated
 from mctsr_graph.graph.finalize import judge_the_rest
 from mctsr_graph.graph.initialize import make_roots
@@ -36,9 +38,9 @@ from mctsr_graph.graph.select import next_leaves, seen_by
 from mctsr_graph.graph.services import Services
 from mctsr_graph.graph.state import (
     ROLLOUT,
+    WHILE_ABSENT,
     MCTSrState,
     fresh_state,
-    overwrite,
     question_of,
     report_of,
 )
@@ -74,17 +76,11 @@ class Nodes:
         fresh["search"] = self.services.search_id(state, question.key, run)
         tree, made = await make_roots(self.services, fresh, run)
         if made["drafted"]:  # the problem stays as it was given, with its pictures
-            return {"search": fresh["search"], **made}
+            return _changed(state, {"search": fresh["search"], **made})
         tell_repeated({}, tree, run.emit)
-        return {
-            **fresh,
-            **made,
-            "tree": overwrite(tree),
-            "attachments": overwrite(list(question.blocks)),
-            "wave": overwrite({}),
-            "failures": overwrite(made["failures"]),
-            "record": overwrite(made["record"]),
-        }
+        new = _changed(state, {**fresh, **made, "tree": tree})
+        new = {name: overwrite(new[name]) if name in BY_PATCHES else new[name] for name in new}
+        return {**new, "mctsr": None}  # tells whoever runs a graph that is paused of the output
 
     async def select(self, state: MCTSrState, run: Run) -> Command[str]:
         """Choose the leaves of the next wave, or say why the search is over."""
@@ -122,7 +118,7 @@ class Nodes:
     async def backpropagate(self, state: MCTSrState, run: Run) -> dict[str, Any]:
         """Write the wave into the tree, leaf by leaf in order, and carry the values upwards."""
         tree, best, usage = state["tree"], state["best"], state["usage"]
-        idle, failed = state["idle_rollouts"], state["failed_rollouts"]
+        idle, failed = state["idle_rollouts"], state.get("failed_rollouts", 0)
         leaves, patches = certain_alike(list(state["wave"].values())), []
         seconds, rows = state["seconds"] + longest(leaves), []
         record, is_heard = state.get("record") or [], run.is_heard
@@ -146,20 +142,18 @@ class Nodes:
         failures = [failure for leaf in leaves for failure in leaf["failures"]]
         values = {
             "rollouts": state["rollouts"] + len(leaves),
-            "usage": usage,
             "seconds": seconds,
             "idle_rollouts": idle,
             "failed_rollouts": failed,
-            "lost_rollouts": state["lost_rollouts"] + sum(leaf["lost"] for leaf in leaves),
+            "lost_rollouts": state.get("lost_rollouts", 0) + sum(leaf["lost"] for leaf in leaves),
             "best": best,
         }
-        # What stays as it was is not written: it would only be kept once more
-        changed = {name: value for name, value in values.items() if value != state.get(name)}
         return {
             "tree": merge({}, patches),
             "record": rows,
             **({"failures": failures} if failures else {}),
-            **changed,
+            **_changed(state, values),
+            **_spent(state, usage),
         }
 
     async def finalize(self, state: MCTSrState, run: Run) -> dict[str, Any]:
@@ -173,7 +167,8 @@ class Nodes:
         now = Moment(tree, run.context, best, usage, state["seconds"], record)
         run.emit(stop_event(now, state["stop_reason"], state["rollouts"]))
         rows = judged_recorded(now, last.judged, state["rollouts"])
-        told = {"usage": usage, "failures": last.failures, **({"record": rows} if rows else {})}
+        told = {"failures": last.failures, **({"record": rows} if rows else {})}
+        told = {**{name: value for name, value in told.items() if value}, **_spent(state, usage)}
         report = report_of({**state, "usage": usage, **found})
         return {"tree": last.patch, **told, **found, "mctsr": report}
 
@@ -240,7 +235,7 @@ class Nodes:
                     now: Any = {**leaf, **done.get(number, {})}
                     if not now["lost"]:
                         done = merge(done, [await step(state, [now], asker, way)])
-                return done
+                return merge(done, [{number: {"through": True}}])
 
             return run
 
@@ -254,8 +249,28 @@ class Nodes:
         return merge({}, done)
 
 
+def _changed(state: MCTSrState, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The update that makes these values of the state, without those that it has already.
+
+    Each would only be kept once more.
+    """
+    return {
+        name: value
+        for name, value in values.items()
+        if value != state.get(name, WHILE_ABSENT.get(name))
+    }
+
+
+def _spent(state: MCTSrState, usage: Usage) -> dict[str, Any]:
+    """The update that makes this the usage of the search."""
+    patch = usage_patch(state["usage"], usage)
+    return {"usage": patch} if patch else {}
+
+
 def _live(state: MCTSrState) -> list[Leaf]:
-    return [leaf for leaf in state["wave"].values() if not leaf["lost"]]
+    """The leaves that the rest of the steps are for."""
+    leaves = state["wave"].values()
+    return [leaf for leaf in leaves if not leaf["lost"] and not leaf.get("through")]
 
 
 def _is_repeated(node: Node, leaf: Leaf) -> bool:

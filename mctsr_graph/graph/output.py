@@ -8,6 +8,7 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.usage import Cost, Usage
+from mctsr_graph.graph.channels import PATCHED, NoneAtFirst
 from mctsr_graph.strategies.choose import AnswerClass, Choice
 from mctsr_graph.strategies.tuned.refining import RefiningBelief
 from mctsr_graph.tree.stop_reasons import stopped_in_words
@@ -17,14 +18,20 @@ class Progress(TypedDict):
     """How far a search has come, besides its answer."""
 
     # As annotations, since docstrings are not seen by a class that is made of this one
-    best: Annotated[str | None, Field(description="Id of the best node in the tree")]
+    best: Annotated[str | None, Field(description="Id of the best node in the tree"), NoneAtFirst]
     rollouts: Annotated[int, Field(description="Rollouts finished, failed ones included")]
-    usage: Annotated[Usage, Field(description="Model calls, tokens and their price by role")]
+    usage: Annotated[
+        Usage, Field(description="Model calls, tokens and their price by role"), PATCHED
+    ]
     stop_reason: Annotated[
-        str | None, Field(description="Why the search is over, in one word; null while it runs")
+        str | None,
+        Field(description="Why the search is over, in one word; null while it runs"),
+        NoneAtFirst,
     ]
     choice: Annotated[
-        Choice | None, Field(description="Why this answer; null until the search is over")
+        Choice | None,
+        Field(description="Why this answer; null until the search is over"),
+        NoneAtFirst,
     ]
 
 
@@ -40,11 +47,11 @@ class Report(Progress):
 class MCTSrOutput(TypedDict):
     """What a search returns, and, as a node of another graph, writes there: nothing else."""
 
-    answer: str | None
+    answer: Annotated[str | None, NoneAtFirst]
     """The whole text of the best answer."""
-    final_answer: str | None
+    final_answer: Annotated[str | None, NoneAtFirst]
     """The short answer that it states, or None."""
-    mctsr: Report | None
+    mctsr: Annotated[Report | None, NoneAtFirst]
     """All else, under a name that no other graph has; None until the search is over."""
 
 

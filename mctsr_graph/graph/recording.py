@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mctsr_graph.calls.usage import Usage, price_told, tokens, total_cost
+from mctsr_graph.calls.usage import Usage, tokens, total_cost
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.strategies.choose import chance_at_hand, chance_of
@@ -53,7 +53,7 @@ class Moment(NamedTuple):
         parent_rewards: Sequence[float] = (),
     ) -> Recorded:
         """A row about `node`, without what other nodes it has changed."""
-        leader, cost, price = self.leader, total_cost(self.usage), price_told(self.usage)
+        leader, cost = self.leader, total_cost(self.usage)
         return Recorded(
             index=index,
             task=task,
@@ -68,7 +68,7 @@ class Moment(NamedTuple):
             calls=cost["calls"],
             tokens=tokens(cost),
             seconds=round(self.seconds, 1),
-            price=round(price, 6) if price is not None else None,
+            price=None if cost["unpriced_calls"] else round(cost["price"], 6),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.request import Failure, Reply
-from mctsr_graph.calls.usage import Role, Usage, no_cost, no_usage, sum_costs
+from mctsr_graph.calls.usage import Role, Usage, spent
 from mctsr_graph.settings.context import MCTSrContext
 from mctsr_graph.settings.reading import USUAL, FinalAnswer
 from mctsr_graph.strategies.strategy import Strategy
@@ -58,7 +58,10 @@ class Leaf(TypedDict):
     failures: list[Failure]
     lost: bool
     """True once a failure has cost this rollout its new answer."""
+    through: NotRequired[bool]
+    """True once `pipelined` has taken it through all steps."""
     usage: Usage
+    """Of the roles asked so far, without the counts that are 0 (`calls.usage.spent`)."""
     seconds: float
     certain: NotRequired[bool]
     """Whether another reply like the answer is no sample of its own."""
@@ -83,7 +86,7 @@ def new_leaf(rollout: int, tree: Tree, task: Task) -> Leaf:
         parent_rewards=[],
         failures=[],
         lost=False,
-        usage=no_usage(),
+        usage={},
         seconds=0.0,
     )
     return {**leaf, "parents": [*task.nodes]} if task.kind == "merge" else leaf
@@ -217,9 +220,11 @@ def grow(
     if "steering" in leaf:
         before = tree[target].get("steering", []) if target in tree else []
         patch = merge(patch, [{target: {"steering": [*before, *leaf["steering"]]}}])
+    after: Tree = merge(tree, [patch])
     for touched in [target] if parent is None else [parent, target]:
-        patch = merge(patch, [strategy.backpropagate(merge(tree, [patch]), touched, context)])
-    return merge(tree, [patch])[target], patch
+        values = strategy.backpropagate(after, touched, context)
+        patch, after = merge(patch, [values]), merge(after, [values])
+    return after[target], patch
 
 
 def _judged(tree: Tree, node_id: str, rewards: list[float], told: Compared | None) -> Patch:
@@ -233,6 +238,6 @@ def _charge(leaf: Leaf, role: Role, replies: Sequence[Reply]) -> Patch:
     # A merge is asked for as a refinement is, and is none
     name = "merge" if leaf["task"] == "merge" and role == "refine" else role
     return {
-        "usage": {**usage, name: sum_costs([usage.get(name, no_cost()), *costs])},
+        "usage": {**usage, name: spent([*([usage[name]] if name in usage else []), *costs])},
         "seconds": leaf["seconds"] + max([reply.seconds for reply in replies], default=0.0),
     }

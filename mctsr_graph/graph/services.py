@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
@@ -91,8 +91,9 @@ class Services:
         """Asks the model, under what is left of the budgets."""
         leaves = state["wave"].values()
         budget = Budget(run.context, [state["usage"]], state["seconds"] + longest(leaves))
-        budget.set_aside({leaf["rollout"]: self._planned(leaf, run) for leaf in leaves})
-        search = f"{state['search']}/{state.get('branch') or ''}"
+        if budget.is_shared_out:
+            budget.set_aside(self._planned(leaves, run))
+        search = f"{state.get('search') or ''}/{state.get('branch') or ''}"
         here = copy_context()  # in which LangGraph finds the run; a call may be made in a thread
 
         def tell(setting: str, value: Any, model: str, reason: str) -> None:
@@ -111,11 +112,14 @@ class Services:
             away_teller(lambda event: here.copy().run(run.emit, event)),
         )
 
-    def _planned(self, leaf: Leaf, run: Run) -> tuple[int, Usage]:
-        """The calls of a rollout where no reply has to be asked for again, and what it has cost."""
-        reward_calls = self.spec.bound_judge.reward_calls(run.context)
-        strategy = self.spec.strategy(run.context)
-        return strategy.calls_of(leaf["task"], run.context, reward_calls), leaf["usage"]
+    def _planned(self, leaves: Iterable[Leaf], run: Run) -> dict[int, tuple[int, Usage]]:
+        """By rollout, its calls where no reply has to be asked for again, and what it has cost."""
+        context, reward_calls = run.context, self.spec.bound_judge.reward_calls(run.context)
+        calls_of = self.spec.strategy(context).calls_of
+        return {
+            leaf["rollout"]: (calls_of(leaf["task"], context, reward_calls), leaf["usage"])
+            for leaf in leaves
+        }
 
     async def judge(self, cases: list[list[Case]], asker: Asker, way: Way) -> list[list[Reply]]:
         """Have every case judged at once."""

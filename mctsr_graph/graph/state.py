@@ -1,40 +1,33 @@
 """What flows through the graph. Plain JSON types only, so that any checkpointer can keep it."""
 
 # Without postponed annotations, which LangGraph would evaluate anew for every graph
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, cast
+from collections.abc import Mapping
+from typing import Annotated, Any, NotRequired, cast
 
-from langgraph.channels import DeltaChannel
 from langgraph.managed import RemainingSteps
 from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import no_usage, price_told
+from mctsr_graph.graph.channels import APPENDED, PATCHED
 from mctsr_graph.graph.checksum import Checksum
 from mctsr_graph.graph.output import MCTSrOutput, Progress, Report
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.settings.question import Block, Question
 from mctsr_graph.tree.record import Recorded
-from mctsr_graph.tree.tree import Node, merge
+from mctsr_graph.tree.tree import Node
 
 ROLLOUT = ("select", "critique", "refine", "evaluate", "backpropagate")
 """The nodes of one rollout in order, a superstep each; the last leads back to the first."""
+
+WHILE_ABSENT: Mapping[str, Any] = {"search": "", "failed_rollouts": 0, "lost_rollouts": 0}
+"""What those values of the state are that no step has written yet."""
 
 
 def supersteps(rollouts: int) -> int:
     """LangGraph's recursion_limit for so many rollouts, with room for a search taken up again."""
     return len(ROLLOUT) * (rollouts + 4)
-
-
-def overwrite(value: Any) -> dict[str, Any]:
-    """LangGraph's `Overwrite` as JSON, since an update is shown as it is in streams."""
-    return {"__overwrite__": value}
-
-
-def append(records: Sequence[Any] | None, writes: Sequence[Sequence[Any]]) -> list[Any]:
-    """Return `records` with the records of every write after them."""
-    return [*(records or ()), *(record for write in writes for record in write)]
 
 
 class MCTSrInput(TypedDict):
@@ -51,29 +44,27 @@ class MCTSrInput(TypedDict):
 class MCTSrState(MCTSrInput, MCTSrOutput, Progress):
     """Everything a search knows. Only initialize and backpropagate write the tree."""
 
-    # Delta channels: a checkpoint holds the patches of its step instead of the whole value, so
-    # its size does not grow with the tree. A snapshot of the whole value every 1000 updates
-    # bounds the replay when a thread is opened.
-    tree: Annotated[dict[str, Node], DeltaChannel(merge, snapshot_frequency=1000)]
-    record: Annotated[list[Recorded], DeltaChannel(append, snapshot_frequency=1000)]
+    tree: Annotated[dict[str, Node], PATCHED]
+    record: Annotated[list[Recorded], APPENDED]
     """What each rollout came to. A search of an earlier version has none, or only the end."""
-    failures: Annotated[list[Failure], DeltaChannel(append, snapshot_frequency=1000)]
-    wave: Annotated[dict[str, Leaf], DeltaChannel(merge, snapshot_frequency=1000)]
+    failures: Annotated[list[Failure], APPENDED]
+    wave: Annotated[dict[str, Leaf], PATCHED]
     """The rollouts in flight by number. Each step writes only what it adds."""
-    attachments: Annotated[list[Block], DeltaChannel(append, snapshot_frequency=1000)]
+    attachments: Annotated[list[Block], APPENDED]
     """Pictures and files of the problem, which then holds its words only."""
-    search: str
-    """Id of the search in the call journal, or "" without one."""
-    drafted: dict[str, Any] | None
+    search: NotRequired[str]
+    """Id of the search in the call journal; absent, or "", without one."""
+    drafted: NotRequired[dict[str, Any] | None]
     """The drafts, where a judge pauses the search before there is a tree to keep them in."""
-    branch: str
+    branch: NotRequired[str]
     """Name of a branch edited by hand; its calls are recorded apart. Set by update_state."""
     idle_rollouts: int
     """Rollouts in a row whose answer did not become the best or repeats an earlier text."""
-    failed_rollouts: int
-    """Failed rollouts in a row."""
-    lost_rollouts: int
-    """Failed rollouts in all, since the search was last taken up again after giving up."""
+    failed_rollouts: NotRequired[int]
+    """Failed rollouts in a row; absent before the first."""
+    lost_rollouts: NotRequired[int]
+    """Failed rollouts in all, since the search was last taken up again after giving up; absent
+    before the first."""
     seconds: float
     """Time spent waiting for the model."""
     checksum: Annotated[dict[str, Any] | None, Checksum]

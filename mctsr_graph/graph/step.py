@@ -112,7 +112,8 @@ class Step(Runnable[MCTSrState, Update]):
         info = runtime.execution_info
         if info is None or "|" not in info.checkpoint_ns:  # else they are a parent graph's
             _check_configurable((config or {}).get("configurable", {}), context)
-        limited, gate = capped(context, self._limits), Gate((config or {}).get("max_concurrency"))
+        limited = capped(context, self._limits) if self._limits else context
+        gate = Gate((config or {}).get("max_concurrency"))
         return Run(limited, runtime.stream_writer, way, _place(info), gate)
 
 

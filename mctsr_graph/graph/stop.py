@@ -39,7 +39,7 @@ def why_stop(strategy: Strategy, state: MCTSrState, search: Search) -> str | Non
 
 
 def _fails_too_often(state: MCTSrState, context: MCTSrContext) -> bool:
-    if state["failed_rollouts"] >= context.max_failures:
+    if state.get("failed_rollouts", 0) >= context.max_failures:
         return True
     allowed = context.max_failure_share * max(state["rollouts"], _FEW_ROLLOUTS)
-    return state["lost_rollouts"] > allowed
+    return state.get("lost_rollouts", 0) > allowed

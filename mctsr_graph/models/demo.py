@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from mctsr_graph.models.scripted import ScriptedCall, ScriptedChatModel
+from mctsr_graph.text.reward_scale import at
 
 
 def demo_model(**settings: Any) -> ScriptedChatModel:
@@ -18,7 +19,8 @@ def demo_model(**settings: Any) -> ScriptedChatModel:
 def _reply(call: ScriptedCall) -> str | AIMessage:
     asked = str(call.messages[-1].text)
     if call.role == "evaluate":
-        return f"Score: {_number([m.text for m in call.messages], 160) - 80}"
+        share = 0.1 + _number([m.text for m in call.messages], 160) / 200
+        return f"Score: {at(share)}"
     if call.role == "critique":
         return f"Remark {call.rollout}: the guess is not checked against the problem."
     if call.role is not None:

@@ -31,6 +31,7 @@ from mctsr_graph.errors import (
     SearchFailedError,
     SearchInterrupted,
 )
+from mctsr_graph.graph.channels import overwrite
 from mctsr_graph.graph.checksum import told_checksum, with_checksum
 from mctsr_graph.graph.graph import graph_of
 from mctsr_graph.graph.identity import VERSION
@@ -44,7 +45,6 @@ from mctsr_graph.graph.select import seen_by
 from mctsr_graph.graph.state import (
     MCTSrInput,
     MCTSrState,
-    overwrite,
     report_of,
     supersteps,
 )

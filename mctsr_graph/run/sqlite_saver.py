@@ -44,13 +44,15 @@ class SqliteFileSaver(SqliteSaver):
             yield cursor
 
     def get_next_version(self, current: str | None, channel: None) -> str:
-        """As in SqliteSaver.
+        """As in SqliteSaver, without the random digits, which a file need not tell apart.
+
+        Each checkpoint holds some twenty versions. They sort among those that have such digits.
 
         Raises:
             CheckpointError: the version that was kept is none.
         """
         try:
-            return super().get_next_version(current, channel)
+            return super().get_next_version(current, channel).partition(".")[0]
         except ValueError as error:
             raise CheckpointError(
                 f"what is kept is damaged: a value of the state has the version {current!r}"
