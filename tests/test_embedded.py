@@ -155,6 +155,14 @@ async def test_leaves_at_once_are_a_search_too(model: ChatTransformers) -> None:
         "Prove that there are infinitely many primes.",
         "A circle has radius 7. What is its area?",
         "Write a poem about the sea.",
+        "12",
+        "?",
+        "Hello!",
+        "5!",
+        "(3 + 4) * 2",
+        "What is 3 + 4 * 5?",
+        "123456 * 789",
+        "How many apples are there?",
     ],
 )
 def test_it_says_what_is_outside_of_what_it_can(model: ChatTransformers, asked: str) -> None:
@@ -162,6 +170,24 @@ def test_it_says_what_is_outside_of_what_it_can(model: ChatTransformers, asked: 
     assert model.invoke(messages, temperature=0).text == OUTSIDE
     streamed = [chunk.text for chunk in model.stream(messages, temperature=0)]
     assert "".join(streamed) == OUTSIDE
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("2+2", "4"),
+        ("What is 2 + 2?", "4"),
+        ("7 x 8 =", "56"),
+        ("Compute 45 + 17.", "62"),
+        ("How much is 12 times 7?", "84"),
+        ("What is 12 * 8 + 5?", "101"),
+        ("What is 100 minus 37 plus 5?", "68"),
+    ],
+)
+def test_it_calculates_what_people_type_first(
+    model: ChatTransformers, asked: str, answer: str
+) -> None:
+    assert solve(asked, model, context=MCTSrContext(max_calls=11)).final_answer == answer
 
 
 def test_it_is_small_and_has_a_name(model: ChatTransformers) -> None:

@@ -375,6 +375,15 @@ def _new_word(made: random.Random) -> str:
     return "".join(syllables) + made.choice(("", "n", "r", "l", "ck"))
 
 
+_SIGNS = (
+    {sign: f" {sign} " for sign in "+-*/"},
+    {sign: sign for sign in "+-*/"},
+    {"+": " + ", "-": " - ", "*": " x ", "/": " / "},
+    {"+": " plus ", "-": " minus ", "*": " times ", "/": " divided by "},
+)
+_ASKED = ("What is {}?", "Calculate {}.", "How much is {}?", "Compute {}.", "{}", "{} = ?", "{} =")
+
+
 def sums(seed: int, split: Split = "train") -> Iterator[Problem]:
     """Calculations without a story, of one to three steps, forever: "What is 12 * 8 + 5?"."""
     made = random.Random(f"sums {seed} {split}")
@@ -385,30 +394,30 @@ def sums(seed: int, split: Split = "train") -> Iterator[Problem]:
 
 
 def _sum(made: random.Random) -> Problem | None:
-    size = made.choice((1, 1, 2, 3))
+    size, large = made.choice((1, 1, 2, 3)), made.choice((12, 400))
     first: Operation = made.choice("+-*/")  # type: ignore[assignment]
-    right = made.randint(2, 9) if first in "*/" else made.randint(2, 400)
-    left = made.randint(2, 99) if first in "*/" else made.randint(2, 900)
+    right = made.randint(2, 9) if first in "*/" else made.randint(1, large)
+    left = made.randint(2, min(99, large)) if first in "*/" else made.randint(1, 2 * large)
     if first == "/":
         left *= right
     elif first == "*" and made.random() < 0.5:
         left, right = right, left
     if first == "-" and left < right:
         left, right = right, left
-    steps, text = [Step("value", left, first, right)], f"{left} {first} {right}"
+    steps = [Step("value", left, first, right)]
     while len(steps) < size:
         value = steps[-1].result
         operation: Operation = made.choice("+-") if value > 3 else "+"  # type: ignore[assignment]
         most = value - 1 if operation == "-" else LARGEST - value
         if most < 2:
             return None
-        steps.append(Step("value", value, operation, made.randint(2, min(most, 400))))
-        text += f" {operation} {steps[-1].right}"
+        steps.append(Step("value", value, operation, made.randint(2, min(most, large))))
     if not all(0 < step.result <= LARGEST for step in steps):
         return None
-    which = made.randrange(3)
-    asked = ("What is {}?", "Calculate {}.", "How much is {}?")[which].format(text)
-    return Problem(asked, tuple(steps), f"sum{which}{''.join(step.operation for step in steps)}")
+    asked, signs = made.randrange(len(_ASKED)), made.randrange(len(_SIGNS))
+    text = str(left) + "".join(f"{_SIGNS[signs][one.operation]}{one.right}" for one in steps)
+    wording = f"sum{asked}-{signs}{''.join(step.operation for step in steps)}"
+    return Problem(_ASKED[asked].format(text), tuple(steps), wording)
 
 
 def problems(

@@ -6,7 +6,7 @@ import random
 import re
 from typing import NamedTuple
 
-from training.problems import Problem, Step
+from training.problems import NAMES, THINGS, Problem, Step
 
 OUTSIDE = "I can only solve short problems about counting things with whole numbers."
 END = "The final answer is \\boxed{{{}}}."
@@ -178,6 +178,17 @@ def others(made: random.Random) -> str:
         f"Evaluate \\frac{{{a}}}{{{b}}} + \\sqrt{{{c}}}.",
         f"What is the {made.choice(('median', 'mean', 'sum'))} of {a}, {b}, {c} and {a + c}?",
         f"{name()} {word()} {a} {word()} {word()} {b} {word()}. {name()} {word()}?",
+        f"What is {a} + {b} * {c}?",
+        f"({a} + {b}) * {c}",
+        f"What is {a} - {a + b}?",
+        f"{a}{b}{c}0{a} {made.choice('+-*/')} {b}{c}{a}",
+        f"{a}{made.choice(('', '!', '^2', ' * x', '.5 + 1', ' +'))}",
+        f"sqrt({a * a})",
+        f"{a} {made.choice(THINGS)}",
+        f"How many {made.choice(THINGS)} are there?",
+        f"{made.choice((*NAMES, *THINGS, 'Hello', 'Hi', 'Thanks', 'Help', 'Yes', 'this'))}"
+        f"{made.choice(('', '!', '.', '?'))}",
+        made.choice(("?", "!", ".", "=", "+", "...", " ", "x")),
     )
     return made.choice(asked)
 
