@@ -160,7 +160,6 @@ async def test_leaves_at_once_are_a_search_too(model: ChatTransformers) -> None:
         "Hello!",
         "5!",
         "(3 + 4) * 2",
-        "What is 3 + 4 * 5?",
         "123456 * 789",
         "How many apples are there?",
     ],
