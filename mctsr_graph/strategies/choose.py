@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NotRequired
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mctsr_graph.settings.context import MCTSrContext
 
 _LARGE = 256  # nodes from which on a tree is weighed for the choice alone
+_FOUND = 0.2  # chance below which no answer is likely
 Rule = Callable[[Mapping[str, Node], "MCTSrContext"], str | None]
 
 
@@ -122,13 +124,22 @@ def majority(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
 
 
 def weighted(tree: Mapping[str, Node], context: MCTSrContext) -> str | None:
-    """An answer of the class that is likeliest by votes, refinements and rewards."""
+    """An answer of the class that is likeliest by votes, refinements and rewards.
+
+    Where none has a chance of 0.2, one of the largest class that is a tenth as likely. A judge that
+    is against all it saw makes an answer that it did not see the likeliest, which says little.
+    """
     # No more than it needs of `classes_of`, which also weighs every reward: it is asked each time
     groups = _groups(tree)
     if not groups:
         return _judged_best(tree)
     chances = believe(evidence_of(tree), context.belief_prior).chances
     likeliest = max(groups, key=lambda key: chances[key])
+    if chances[likeliest] < _FOUND:
+        classes = classes_in(tree)
+        votes = Counter(classes[node["id"]] for node in voters(tree))
+        near = [key for key in groups if chances[key] >= chances[likeliest] / 10]
+        likeliest = max(near, key=lambda key: (votes[key], chances[key]))
     return representative(tree, [node["id"] for node in groups[likeliest]])
 
 
