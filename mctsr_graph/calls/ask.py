@@ -195,6 +195,7 @@ class Asker:
                 truncated=truncated,
                 digest=sample.digest,
                 is_certain=sample.is_certain,
+                by_length=sample.by_length,
             )
             if not truncated or cut_off is not None or request.is_whole(value):
                 return reply

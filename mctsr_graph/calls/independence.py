@@ -7,9 +7,11 @@ sampling. Two replies to equal requests are one where their whole texts are equa
 - or the temperature is 0,
 - or the text has `LONG` characters or more, and no thinking beside it.
 
-A shorter text may well be drawn twice: of 276 pairs of replies that SmolLM2-135M sampled at a
-temperature of 0.3, up to all were equal at 31 characters, 78 at 61, one at 102, and none above;
-at 0.95 one at 32. Equal final answers of different texts are votes of their own.
+The last holds only while no other text has answered the request: a model that writes one text for
+each answer draws long ones twice. A shorter text may well be drawn twice: of 276 pairs of replies
+that SmolLM2-135M sampled at a temperature of 0.3, up to all were equal at 31 characters, 78 at 61,
+one at 102, and none above; at 0.95 one at 32. Equal final answers of different texts are votes of
+their own.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ class Sample(NamedTuple):
     """Of the request and the whole text, in this process."""
     is_certain: bool
     """Whether another one of this digest is no sample of its own."""
+    by_length: bool
+    """Whether that is so for the length of its text alone."""
 
 
 def sample_of(
@@ -55,8 +59,9 @@ def sample_of(
     said = [one if isinstance(one := message.content, str) else str(one) for message in messages]
     digest = hash((text, *said, *[message.type for message in messages]))
     is_whole = len(text) >= LONG and not cost["reasoning_tokens"]
-    certain = is_cached(reply) or (is_whole and strip_reasoning(text) == text.strip())
-    return Sample(digest, certain or temperature() == 0)
+    known = is_cached(reply) or temperature() == 0
+    is_long = is_whole and strip_reasoning(text) == text.strip()
+    return Sample(digest, known or is_long, is_long and not known)
 
 
 def is_cached(reply: AIMessage) -> bool:

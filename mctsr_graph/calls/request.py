@@ -64,6 +64,8 @@ class Reply:
     """Of the request and the whole text; None where there is no one reply."""
     is_certain: bool = False
     """Whether another reply of this digest is no sample of its own."""
+    by_length: bool = False
+    """Whether that is so for the length of its text alone."""
     compared: dict[str, list[float]] = field(default_factory=dict)
     """Of a judge that compares: what it said, as in `mctsr_graph.tree.comparisons`."""
 

@@ -102,7 +102,7 @@ def _planted(
     """
     strategy, reading = services.spec.strategy(context), services.spec.reading
     # The reply that a cache had first may be counted after those that came out of it
-    again = {reply.value for reply in drafts if reply.is_certain}
+    again = {reply.value: reply.by_length for reply in drafts if reply.is_certain}
     tree: Tree = {}
     for i, (answer, own) in enumerate(zip(answers, judged, strict=True)):
         earned, dummy = rewards(own), i >= len(drafts)
@@ -121,7 +121,7 @@ def _planted(
         if told := compared(own):
             root["compared"] = told
         if not dummy and answer in again:
-            root = as_copy(tree, root)
+            root = as_copy(tree, root, again[answer])
         tree = merge(tree, [add_child(tree, root)])
         tree = merge(tree, [classified(tree, root["id"], reading.comparing)])
         tree = merge(tree, [strategy.backpropagate(tree, root["id"], context)])

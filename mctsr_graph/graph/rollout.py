@@ -65,6 +65,8 @@ class Leaf(TypedDict):
     seconds: float
     certain: NotRequired[bool]
     """Whether another reply like the answer is no sample of its own."""
+    by_length: NotRequired[bool]
+    """True where only the length of the answer says so."""
     joins: NotRequired[str]
     """Id of the node that the rewards are for, where a person asked for more of them."""
     steering: NotRequired[list[Steering]]
@@ -100,6 +102,7 @@ def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
         "lost": reply.code is not None,
         "failures": failures([reply], role, leaf["rollout"]),
         **({"certain": True} if reply.is_certain and role != "critique" else {}),
+        **({"by_length": True} if reply.by_length and role != "critique" else {}),
         **_charge(leaf, role, [reply]),
     }
 
@@ -205,7 +208,8 @@ def grow(
     )
     kept: Any = {name: leaf[name] for name in ("parents", "compared") if name in leaf}
     child = {**child, **kept}
-    child = as_copy(grown, child) if leaf.get("certain") else child
+    if leaf.get("certain"):
+        child = as_copy(grown, child, leaf.get("by_length", False))
     same = leaf.get("joins") or (parent if leaf["task"] == "evaluate" else None)
     if same is None and strategy.merges_equal_answers:
         same = child["duplicate_of"]

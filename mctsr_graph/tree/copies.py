@@ -8,20 +8,22 @@ from typing import Literal
 from mctsr_graph.tree.tree import Node
 
 
-def as_copy(tree: Mapping[str, Node], node: Node) -> Node:
+def as_copy(tree: Mapping[str, Node], node: Node, by_length: bool) -> Node:
     """The next node of `tree`, told to be a copy of an earlier one, if there is one like it.
 
     Like it is one of the same text in reply to the same request: a draft, a refinement of the
-    same answer by the same critique, or a merge of the same answers.
+    same answer by the same critique, or a merge of the same answers. Where only the length of the
+    text speaks for a copy (`by_length`), another text in reply to that request shows that the model
+    samples, and this is a sample, too.
     """
     if node["duplicate_of"] is None:
         return node
-    for other in tree.values():
-        if other["answer"] != node["answer"] or other["dummy"]:
-            continue
-        if _asked(other) == _asked(node):
-            return {**node, "repeats": other.get("repeats", other["id"])}
-    return node
+    asked = _asked(node)
+    replies = [one for one in tree.values() if not one["dummy"] and _asked(one) == asked]
+    alike = [one for one in replies if one["answer"] == node["answer"]]
+    if not alike or (by_length and len(alike) < len(replies)):
+        return node
+    return {**node, "repeats": alike[0].get("repeats", alike[0]["id"])}
 
 
 def _asked(node: Node) -> tuple[str | None, str | None, list[str]]:
