@@ -264,7 +264,7 @@ def _no_number(checkpoint: Any) -> Any:
     return checkpoint
 
 
-_INDEX_PAGES, _PAGE = (2, 10), 4096
+_INDEX_PAGES = (2, 10)
 
 
 def unsorted(file: Path) -> None:
@@ -273,8 +273,9 @@ def unsorted(file: Path) -> None:
     What is found through it, and what is written from then on, may be hidden.
     """
     whole, name = bytearray(file.read_bytes()), THREAD.encode() + b"1f"
-    for start in range(0, len(whole), _PAGE):
-        place = whole.find(name, start, start + _PAGE)
+    page = int.from_bytes(whole[16:18], "big")  # of the file's header: its bytes a page
+    for start in range(0, len(whole), page):
+        place = whole.find(name, start, start + page)
         if whole[start] in _INDEX_PAGES and place >= 0:
             whole[place] ^= 1
             file.write_bytes(whole)

@@ -16,7 +16,7 @@ Kind = Literal["thought", "said"]
 Piece = tuple[Kind, str]
 
 _MARK = re.compile(r"<\|(start|channel|message|constrain|end|return|call)\|>")
-_TEXTS = re.compile(r'(?s)"(?:[^"\\]|\\.)*+"')  # of JSON
+_TEXTS = re.compile(r'(?s)"(?>(?:[^"\\]|\\.)*)"')  # of JSON
 _HARMONY = {"<|channel|>", "<|message|>", "<|start|>"}
 # The beginning of an answer, and its end: neither belongs to it
 _FRAME = re.compile(r"<\|(?:START_RESPONSE|begin_of_solution|END_RESPONSE|end_of_solution)\|>")

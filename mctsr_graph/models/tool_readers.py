@@ -46,7 +46,7 @@ _MARKS = re.compile(
 )
 # A text of Python, up to the end of the line or of everything where it is not closed
 _QUOTED = r"(?s:'{3}.*?(?:'{3}|\Z)|\"{3}.*?(?:\"{3}|\Z))"
-_QUOTED += r"|'(?:[^'\\\n]|\\.)*+'?|\"(?:[^\"\\\n]|\\.)*+\"?"
+_QUOTED += r"|'(?>(?:[^'\\\n]|\\.)*)'?|\"(?>(?:[^\"\\\n]|\\.)*)\"?"
 
 
 def read_json(text: str, schemas: Schemas) -> Found:
@@ -202,7 +202,7 @@ def _headed(
         yield found, value, text[found.start() : at]
 
 
-_GEMMA_QUOTE = re.compile(r'(?s)<\|"\|>|<escape>|"(?:[^"\\]|\\.)*+"?')
+_GEMMA_QUOTE = re.compile(r'(?s)<\|"\|>|<escape>|"(?>(?:[^"\\]|\\.)*)"?')
 _GEMMA_NEXT = re.compile(
     r'\s*(?::|[}\]\s]*(?:,\s*(?:[\w.-]+\s*:|<\|"\|>|<escape>|["\d\[{-]|(?:true|false|null)\b)'
     r"|\Z|(?:<tool_call\|>|<end_function_call>)[^<]*(?:\Z|<\|tool_call>|<start_function_call>)))"

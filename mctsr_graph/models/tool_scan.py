@@ -31,7 +31,7 @@ Upto = Generator[Call | Broken, None, int]
 _JSON = json.JSONDecoder(strict=False)
 SPACES, JOINTS = re.compile(r"\s*"), re.compile(r"[\s;,]*")
 IS_JSON = re.compile(r"\s*(?:\{|\[\s*\{)")
-_REST_OF_TEXT = re.compile(r'(?s)(?:[^"\\]|\\.)*+"?')
+_REST_OF_TEXT = re.compile(r'(?s)(?>(?:[^"\\]|\\.)*)"?')
 
 
 def json_at(text: str, at: int) -> tuple[Any, int]:

@@ -176,6 +176,7 @@ def edit_critique(critique: str, node: str | None = None) -> Act:
         patch = _wish(paused, leaf["parent"], "critique", int(number), words)
         # A pipelined leaf has its answer by now, which came of the old critique
         anew: Leaf = {**leaf, "critique": words, "answer": None, "rewards": []}
+        anew["through"] = False
         return Change(patch, {number: anew})
 
     return act

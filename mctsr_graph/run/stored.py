@@ -196,7 +196,8 @@ def _over(saver: SqliteFileSaver) -> Iterator[tuple[str, StoredSearch]]:
             values = saver.serde.loads_typed((kind, checkpoint))["channel_values"]
             if values["stop_reason"] and values["best"] and "mctsr_settings" in told:
                 answer = {values["best"]: {"final_answer": values["final_answer"]}}
-                yield name, _stored(name, {**values, "tree": answer}, told)
+                usage = values["mctsr"]["usage"]
+                yield name, _stored(name, {**values, "tree": answer, "usage": usage}, told)
 
 
 _UNBEGUN = "it was killed before it had begun, or is damaged"

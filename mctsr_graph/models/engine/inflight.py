@@ -101,8 +101,9 @@ class InflightEngine:
 
     def _check(self, ids: Sequence[int]) -> None:
         """On CUDA a token that is none would end the use of the device."""
-        size = getattr(self._model.get_input_embeddings(), "num_embeddings", None)
-        highest = max(ids, default=0)
+        table = self._model and self._model.get_input_embeddings()  # none of an engine elsewhere
+        size = getattr(table, "num_embeddings", None)
+        highest = max(ids or (), default=0)
         if size is not None and highest >= size:
             raise ConfigError(
                 f"the tokenizer gives the token {highest}, and the model knows {size} tokens: "
