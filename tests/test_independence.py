@@ -103,15 +103,17 @@ def test_one_reply_four_times_decides_and_is_still_one_vote() -> None:
     assert (found.stop_reason, len(model.calls), votes(found)) == ("decided", 4, {"7": 1})
 
 
-def test_long_replies_that_are_equal_have_votes_where_another_shows_that_the_model_samples() -> (
-    None
-):
+@pytest.mark.parametrize("other", [0, 1, 6, 9])
+def test_equal_long_replies_have_votes_where_another_shows_that_the_model_samples(
+    other: int,
+) -> None:
     # A model with one way to write each answer down: it states "7" in all of ten drafts but one
     def reply(call: ScriptedCall) -> str:
-        return WORKED.replace("7", "8") if call.sample == 1 else WORKED
+        return WORKED.replace("7", "8") if call.sample == other else WORKED
 
     found = solve("How many?", ScriptedChatModel(replies=reply), context=MCTSrContext(**DRAFTS))
     assert (votes(found), found.final_answer) == ({"7": 9, "8": 1}, "7")
+    assert polled(found.tree) == {"7": 9, "8": 1}
     at_zero = MCTSrContext(**DRAFTS, draft_temperature=0)
     with pytest.warns(UserWarning, match="one vote"):
         found = solve("How many?", ScriptedChatModel(replies=reply), context=at_zero)

@@ -59,7 +59,7 @@ class Plan:
         return self.drafting + sum(self.checking)
 
 
-FULL, QUICK = Plan(1200, (400, 500, 300), 4_000, 400), Plan(4, (2,), 8, 8)
+FULL, QUICK = Plan(1200, (400, 500), 4_000, 400), Plan(4, (2,), 8, 8)
 
 
 class Trainer:

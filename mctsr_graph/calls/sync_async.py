@@ -330,8 +330,7 @@ async def gathered(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     try:
         for job in jobs:  # the first steps of all, done at once, would hold the loop
             tasks.append(asyncio.create_task(job))
-            if len(tasks) % _AT_ONCE == 0:
-                await asyncio.sleep(0)
+            await AWAITING.between(len(tasks))
         return await asyncio.gather(*tasks)
     except BaseException:
         for job in jobs[len(tasks) :]:

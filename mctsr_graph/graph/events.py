@@ -17,6 +17,7 @@ from mctsr_graph.calls.request import Failure
 from mctsr_graph.calls.usage import Cost, total_cost
 from mctsr_graph.graph.recording import Moment
 from mctsr_graph.settings.context import MCTSrContext
+from mctsr_graph.tree.copies import copies
 from mctsr_graph.tree.record import Recorded
 from mctsr_graph.tree.tree import Tree
 
@@ -194,15 +195,10 @@ def away_teller(emit: Callable[[Event], None]) -> Callable[[Absence, str], None]
 
 def tell_repeated(before: Tree, now: Tree, emit: Callable[[Event], None]) -> None:
     """Say once that a reply came again, as from a cache or a model that does not sample."""
-    copies = [node for node in now.values() if "repeats" in node]
-    if not copies or any("repeats" in node for node in before.values()):
+    if any("repeats" in node for node in before.values()) or not (told := copies(now)):
         return
-    first = copies[0]
-    emit(
-        RepeatedEvent(
-            type="mctsr.repeated", version=VERSION, node=first["id"], repeats=first["repeats"]
-        )
-    )
+    node, repeats = next(iter(told.items()))
+    emit(RepeatedEvent(type="mctsr.repeated", version=VERSION, node=node, repeats=repeats))
     warnings.warn(
         "equal requests get the same reply again (a cache, a temperature of 0, or a server that "
         "ignores sampling); each such reply counts as one vote, however often it came",

@@ -175,8 +175,8 @@ def edit_critique(critique: str, node: str | None = None) -> Act:
             )
         patch = _wish(paused, leaf["parent"], "critique", int(number), words)
         # A pipelined leaf has its answer by now, which came of the old critique
-        anew: Leaf = {**leaf, "critique": words, "answer": None, "rewards": []}
-        anew["through"] = False
+        new: Any = {"critique": words, "answer": None, "rewards": [], "through": False}
+        anew: Leaf = {**leaf, **new}
         return Change(patch, {number: anew})
 
     return act

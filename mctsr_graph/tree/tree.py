@@ -53,6 +53,9 @@ class Node(Steered, Comparing):
     repeats: NotRequired[str]
     """Id of the node whose reply this is once more, from a cache or a model that does not sample.
     It has no vote of its own."""
+    by_length: NotRequired[bool]
+    """True where only the length of the answer says that it repeats another: once another text has
+    answered the same request, it has a vote."""
     uct: NotRequired[float]
     """UCT as last updated. Only with profile "official", where it may be stale."""
 
