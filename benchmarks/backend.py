@@ -323,7 +323,10 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=128, help="new tokens of `decoding`")
     parser.add_argument("--sofar", action="store_true", help="print after each measure, too")
     parser.add_argument("--here", action="store_true", help="in this process, not one each")
-    return parser.parse_args(given)
+    options = parser.parse_args(given)
+    if options.tokens < 5:  # the first two and the last of each row are left out
+        parser.error(f"--tokens is {options.tokens}, allowed 5 or more")
+    return options
 
 
 def main() -> None:

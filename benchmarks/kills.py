@@ -101,7 +101,7 @@ class Trial:
         self._seen: dict[str, int] = {}
         self.counts, self.in_flight = Counter[str](), 0
         self.found: Any = None
-        self.passed = 0
+        self.passed, self.repeated = 0, list[str]()
 
     def start(self, at: int) -> int:
         """Begin or go on in a child process that dies at boundary `at`; return its id."""
@@ -159,7 +159,9 @@ class Trial:
             self._seen[problem] = max(int(rollouts), self._seen.get(problem, 0))
         again = [digest for digest in started if digest in self._started]
         self.counts["calls"] += len(started)
-        self.counts["repeated"] += sum(digest in self._kept for digest in again)
+        kept = [digest for digest in again if digest in self._kept]
+        self.counts["repeated"] += len(kept)
+        self.repeated += kept
         self.in_flight = max(self.in_flight, sum(digest not in self._kept for digest in again))
         self._started |= set(started)
 
@@ -236,6 +238,8 @@ class Trials:
             differ = _first_difference(trial.found, self._whole_of(case)[0].found)
             sys.stderr.write(f"the first wrong run: {case}\n{differ}\n")
         self.totals["wrong"] += wrong
+        if trial.counts["repeated"] and not self.totals["repeated"] - trial.counts["repeated"]:
+            sys.stderr.write(f"the first run with calls made again: {case}, {trial.repeated}\n")
         self.in_flight = max(self.in_flight, trial.in_flight)
 
 

@@ -13,7 +13,7 @@ def main() -> None:
     print(solution.final_answer, "after", solution.rollouts, "rollouts")
     print(render_text(solution.tree, solution.best))
     for role, cost in solution.usage.items():
-        print(f"{role:9} {cost['calls']} calls, {cost['output_tokens']} tokens written")
+        print(f"{role:9} calls: {cost['calls']}, tokens written: {cost['output_tokens']}")
 
 
 if __name__ == "__main__":

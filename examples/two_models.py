@@ -25,7 +25,7 @@ def main(drafter: str | None = None, judge: str | None = None) -> None:
     )
     print(found)
     for role, cost in found.usage.items():
-        print(f"{role:9} {cost['calls']} calls, {cost['output_tokens']} tokens written")
+        print(f"{role:9} calls: {cost['calls']}, tokens written: {cost['output_tokens']}")
 
 
 if __name__ == "__main__":

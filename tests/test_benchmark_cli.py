@@ -161,7 +161,7 @@ def test_a_filtered_problem_is_an_outcome_that_can_be_tried_again(
     done = mctsr(*command)
     assert done.exit_code == 0, done.output
     told = " ".join(done.stderr.split())
-    assert "the server failed 1 problems, which count as not right (p1: draft: " in told
+    assert "the server failed 1 problem, counted as not right (p1: draft: " in told
     assert "ContentPolicyError: flagged" in told
     assert mctsr(*command, "--max-failed", "0.2").exit_code == 1
     monkeypatch.setattr(bench, "load_model", lambda name: model)

@@ -47,6 +47,10 @@ def test_a_line_that_holds_no_problem_is_named(line: str, tmp_path: Path) -> Non
 def test_an_unknown_engine_and_a_missing_file_are_named(file: Path) -> None:
     result = mctsr("solve-many", str(file), "-m", "demo", "--engine", "rya")
     assert (result.exit_code, result.stderr) == (2, "error: engine is 'rya', allowed local, ray\n")
+    file.write_text("\n \n")
+    result = mctsr("solve-many", str(file), "-m", "demo")
+    assert result.exit_code == 2
+    assert "holds none, allowed one a line" in result.stderr
     result = mctsr("solve-many", "nowhere.jsonl", "-m", "demo")
     assert result.exit_code == 2
     assert "the file of problems is 'nowhere.jsonl'" in result.stderr

@@ -22,6 +22,7 @@ from mctsr_graph.errors import (
     ConfigError,
 )
 from mctsr_graph.models.load import load_model
+from mctsr_graph.text.figures import counted
 
 if TYPE_CHECKING:
     from mctsr_graph.benchmark.plan import Plan
@@ -242,10 +243,11 @@ def _run(
         unfinished = asyncio.run(run(folder, settings, jobs, engine, on_line=on_line, **options))
     if failed:
         some = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:5])
-        err.print(f"the server failed {len(failed)} problems, which count as not right ({some})")
+        lost = counted(len(failed), "problem")
+        err.print(f"the server failed {lost}, counted as not right ({some})")
     if unfinished:
         err.print(
-            f"error: the model's server failed {len(unfinished)} problems "
+            f"error: the model's server failed {counted(len(unfinished), 'problem')} "
             f"({', '.join(unfinished[:5])}); the same command tries them again"
         )
         raise typer.Exit(1)

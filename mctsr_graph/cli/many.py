@@ -113,4 +113,6 @@ def _problems(file: Path) -> list[Problem]:
                 'blocks, or an object with a "problem"'
             )
         found.append(problem)
+    if not found:
+        raise ConfigError(f"the file of problems {str(file)!r} holds none, allowed one a line")
     return found

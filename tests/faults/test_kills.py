@@ -26,6 +26,7 @@ def kills(*options: str) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     totals: dict[str, Any] = json.loads(done.stdout)
     assert (totals["failed"], totals["stuck"]) == (0, 0), done.stderr
+    sys.stderr.write(done.stderr)  # says which run, where one is not as it is to be
     return totals
 
 
