@@ -165,6 +165,13 @@ class Trial:
         self.in_flight = max(self.in_flight, sum(digest not in self._kept for digest in again))
         self._started |= set(started)
 
+    def again(self) -> str:
+        """Where the calls that were made again are kept."""
+        rows = "SELECT search, rollout, role, sample, attempt FROM mctsr_calls WHERE reply LIKE ?"
+        with closing(sqlite3.connect(self._file)) as connection:
+            found = [connection.execute(rows, (f"%[{one}]%",)).fetchall() for one in self.repeated]
+        return "\n".join(map(str, found))
+
     def _look(self) -> None:
         """Look at what a kill has left: the calls that are kept, and the rollouts.
 
@@ -239,7 +246,7 @@ class Trials:
             sys.stderr.write(f"the first wrong run: {case}\n{differ}\n")
         self.totals["wrong"] += wrong
         if trial.counts["repeated"] and not self.totals["repeated"] - trial.counts["repeated"]:
-            sys.stderr.write(f"the first run with calls made again: {case}, {trial.repeated}\n")
+            sys.stderr.write(f"the first run with calls made again: {case}\n{trial.again()}\n")
         self.in_flight = max(self.in_flight, trial.in_flight)
 
 

@@ -11,6 +11,7 @@ from training.problems import NAMES, THINGS, Problem, Step
 OUTSIDE = "I can only solve short problems about counting things with whole numbers."
 END = "The final answer is \\boxed{{{}}}."
 NOTHING = "Nothing has to change."
+SAID, NONE = ", said ", "none"
 _STEP = re.compile(r"Step \d+, [a-z ]+: (\d+ [-+*/] \d+ = .*)\.$")
 
 
@@ -56,23 +57,25 @@ def check(problem: Problem, answer: str) -> Check:
     written = [found[1] for line in answer.splitlines() if (found := _STEP.match(line))]
     lines: list[str] = []
     for number, step in enumerate(problem.steps, 1):
-        said = calculation(step)
-        matches = number <= len(written) and _same(written[number - 1], said)
-        lines.append(f"Step {number}: {said}, {'right' if matches else 'wrong'}.")
+        found = _result(written[number - 1]) if number <= len(written) else NONE
+        matches = found == str(step.result)
+        lines.append(_line(f"Step {number}: {calculation(step)}", found, matches))
         if not matches:
             return Check(right, number, tuple(lines))
-    last = f"Final answer: {problem.answer}, "
-    if right and len(written) == len(problem.steps):
-        return Check(True, 0, (*lines, last + "right."))
-    return Check(right, len(problem.steps) + 1, (*lines, last + "wrong."))
+    found = final_answer(answer) or NONE
+    matches = right and len(written) == len(problem.steps)
+    lines.append(_line(f"Final answer: {problem.answer}", found, matches))
+    return Check(right, 0 if matches else len(problem.steps) + 1, tuple(lines))
 
 
-def _same(written: str, said: str) -> bool:
-    """Whether two calculations are one, whatever number of a sum or a product comes first."""
-    if written == said:
-        return True
-    left, operation, right, *way = written.split(" ")
-    return operation in "+*" and " ".join((right, operation, left, *way)) == said
+def _line(said: str, found: str, matches: bool) -> str:
+    """What is to be said, and beside it what was said: numbers that are near are compared best."""
+    return f"{said}{SAID}{found}, {'right' if matches else 'wrong'}."
+
+
+def _result(written: str) -> str:
+    result = written.rpartition("= ")[2]
+    return result if result.isdecimal() else NONE
 
 
 def critique(found: Check) -> str:

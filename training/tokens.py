@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mctsr_graph.prompts import Prompts
 from training.problems import CONTAINERS, NAMES, THINGS, TRADES, problems, sums
-from training.texts import END, NOTHING, OUTSIDE
+from training.texts import END, NONE, NOTHING, OUTSIDE, SAID
 
 PAD, STOP = "<pad>", "<|end|>"
 ROLES = {role: f"<|{role}|>" for role in ("system", "user", "assistant")}
@@ -68,7 +68,7 @@ def _words() -> list[str]:
     end, close = END.format("\n").split("\n")
     found += [end, close, NOTHING, "The final answer has to change.", "Final answer: ", OUTSIDE]
     found += [f" {sign} " for sign in "+-*/="]
-    found += [*VERDICTS, ".\n", ". ", "? ", "Score: ", "\n\n"]
+    found += [*VERDICTS, SAID, NONE, ".\n", ". ", "? ", "Score: ", "\n\n"]
     found += [text for i in range(1, 9) for text in (f"<solution_{i}>\n", f"\n</solution_{i}>")]
     return found
 

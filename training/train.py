@@ -59,7 +59,7 @@ class Plan:
         return self.drafting + sum(self.checking)
 
 
-FULL, QUICK = Plan(1200, (400, 500), 4_000, 400), Plan(4, (2,), 8, 8)
+FULL, QUICK = Plan(1100, (400, 600), 4_000, 400), Plan(4, (2,), 8, 8)
 
 
 class Trainer:
@@ -121,18 +121,19 @@ class Trainer:
         """Problems of the training split with two drafts each, and a critique of some."""
         asked = [*islice(problems(seed), count), *islice(sums(seed), count // 8)]
         prompts = [self.encoder.prompt(draft_messages(PROMPTS, one.text)) for one in asked]
-        texts = self._texts([prompt for prompt in prompts for _ in range(2)], 1.1)
-        pairs = [texts[i : i + 2] for i in range(0, len(texts), 2)]
+        # Mistakes of its own making, and those that only chance makes
+        pairs = [*zip(*(self._texts(prompts, heat) for heat in (1.1, 1.5)), strict=True)]
         criticized = list(zip(asked, pairs, strict=True))[: count // 3]
         prompts = [
             self.encoder.prompt(critique_messages(PROMPTS, one.text, two[0]))
             for one, two in criticized
         ]
-        found = [Attempts(one, two) for one, two in zip(asked, pairs, strict=True)]
+        found = [Attempts(one, [*two]) for one, two in zip(asked, pairs, strict=True)]
+        found += [Attempts(one, [*reversed(two)]) for one, two in zip(asked, pairs, strict=True)]
         if self.step > self.plan.drafting:
             said = self._texts(prompts, 1.0)
             more = zip(criticized, said, strict=True)
-            found += [Attempts(one, two, text) for (one, two), text in more]
+            found += [Attempts(one, [*two], text) for (one, two), text in more]
         return found
 
     def _texts(self, prompts: list[list[int]], temperature: float) -> list[str]:
@@ -172,14 +173,14 @@ class Trainer:
         """All tasks, on the model's own drafts, and on solutions with a mistake put in."""
         drafts, stories = self.to_draft(), problems(self.seed + self.step + 1)
         wrong = [one for one in own if not is_right(one.problem, one.drafts[0])]
-        alone = [(refining, 0.42), (evaluating, 0.25), (scoring, 0.25), (merging, 0.08)]
+        alone = [(refining, 0.34), (evaluating, 0.28), (scoring, 0.3), (merging, 0.08)]
         kinds, weights = zip(*alone, strict=True)
         while True:
             chance = self.made.random()
             if chance < 0.25:
                 yield next(drafts)
                 continue
-            if chance < 0.35:
+            if chance < 0.5:
                 problem = next(stories)
                 attempts = Attempts(problem, [spoiled(problem, self.made) for _ in range(2)])
             else:
