@@ -79,9 +79,9 @@ def test_no_wording_and_no_larger_calculation_of_the_test_split_is_trained_on() 
 def test_a_right_solution_has_nothing_to_change() -> None:
     found = check(EGGS, SOLVED)
     assert critique(found) == (
-        "Step 1: 6 * 17 = 60 + 42 = 102, right.\n"
-        "Step 2: 102 - 19 = 83, right.\n"
-        "Final answer: 83, right.\n"
+        "Step 1: 6 * 17 = 60 + 42 = 102, said 102, right.\n"
+        "Step 2: 102 - 19 = 83, said 83, right.\n"
+        "Final answer: 83, said 83, right.\n"
         "Nothing has to change."
     )
     assert evaluation(found, EGGS).endswith("Score: 90")
@@ -108,9 +108,12 @@ def test_a_check_stops_at_the_first_mistake(
     assert evaluation(found, EGGS).endswith(f"Score: {points}")
 
 
-def test_numbers_of_a_product_may_stand_in_any_order() -> None:
+def test_a_step_is_right_by_its_result() -> None:
     assert check(EGGS, SOLVED.replace("6 * 17", "17 * 6")).wrong_at == 0
-    assert check(EGGS, SOLVED.replace("102 - 19", "19 - 102")).wrong_at == 2
+    assert check(EGGS, SOLVED.replace("102 - 19 = 83", "102 - 18 = 84")).wrong_at == 2
+    assert check(EGGS, SOLVED.replace("102 - 19 = 83", "102 - 19 = x")).lines[-1] == (
+        "Step 2: 102 - 19 = 83, said none, wrong."
+    )
 
 
 def test_a_spoiled_solution_is_not_right() -> None:
@@ -153,7 +156,8 @@ def test_critique_and_refinement_are_learnt_and_the_draft_is_not(tokenizer: obje
     example = refining(encoder, Attempts(EGGS, [wrong]))
     told = [one for one, weight in zip(*example, strict=True) if weight]
     assert tokenizer.decode(told) == (  # type: ignore[attr-defined]
-        "Step 1: 6 * 17 = 60 + 42 = 102, right.\nStep 2: 102 - 19 = 83, wrong.\n"
+        "Step 1: 6 * 17 = 60 + 42 = 102, said 102, right.\n"
+        "Step 2: 102 - 19 = 83, said 93, wrong.\n"
         f"Step 2 has to change.<|end|>{SOLVED}<|end|>"
     )
 
