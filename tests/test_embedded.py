@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from mctsr_graph.models import ChatTransformers, local_model
 from mctsr_graph.models.embedded import FOLDER
 from mctsr_graph.prompts import Prompts, draft_messages, evaluate_again_messages
 from mctsr_graph.text.final_answer import extract_final_answer
-from training.texts import OUTSIDE
+from training.problems import sums
+from training.texts import OUTSIDE, is_right
 
 PROBLEM = (
     "Ann has 14 boxes with 9 eggs in each. Then Ann buys 38 more. "
@@ -180,6 +182,10 @@ def test_it_says_what_is_outside_of_what_it_can(model: ChatTransformers, asked: 
         ("Compute 45 + 17.", "62"),
         ("How much is 12 times 7?", "84"),
         ("What is 12 * 8 - 70?", "26"),
+        pytest.param(
+            *("What is 12 * 8 + 5?", "101"),
+            marks=pytest.mark.xfail(reason="it says 91: the model card has it", strict=True),
+        ),
         ("What is 100 minus 37 plus 5?", "68"),
     ],
 )
@@ -187,6 +193,14 @@ def test_it_calculates_what_people_type_first(
     model: ChatTransformers, asked: str, answer: str
 ) -> None:
     assert solve(asked, model, context=MCTSrContext(max_calls=11)).final_answer == answer
+
+
+async def test_most_bare_sums_are_right_at_once(model: ChatTransformers) -> None:
+    asked = list(islice(sums(31), 80))
+    drafts = [draft_messages(Prompts(), one.text) for one in asked]
+    replies = await asyncio.gather(*(model.ainvoke(one, seed=1) for one in drafts))
+    right = [is_right(one, reply.text) for one, reply in zip(asked, replies, strict=True)]
+    assert sum(right) / len(right) > 0.75  # the model card has the figure
 
 
 def test_it_is_small_and_has_a_name(model: ChatTransformers) -> None:

@@ -296,12 +296,16 @@ def test_folders_that_hold_no_model(folder: str, tmp_path: Path) -> None:
         loaded(str(tmp_path))
 
 
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "tokenizer_config.json"])
+def test_a_damaged_file_of_a_folder_is_named(folder: str, tmp_path: Path, file: str) -> None:
+    whole = edited(folder, tmp_path)
+    (tmp_path / file).write_text('{"bos_token": ')
+    with pytest.raises(UnknownModelError, match=rf"damaged file, {file} \(.*fetch it again"):
+        loaded(whole)
+
+
 def test_a_folder_without_a_tokenizer(folder: str, tmp_path: Path) -> None:
     bare = edited(folder, tmp_path)
-    (tmp_path / "tokenizer_config.json").write_text('{"bos_token": ')
-    with pytest.raises(UnknownModelError, match=r"damaged file, tokenizer_config\.json \(.*fetch"):
-        loaded(bare)
-    (tmp_path / "tokenizer_config.json").unlink()
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(UnknownModelError, match=r"no tokenizer that can be read.*tokenizer\.json"):
         loaded(bare)

@@ -122,18 +122,19 @@ class Trainer:
         asked = [*islice(problems(seed), count), *islice(sums(seed), count // 8)]
         prompts = [self.encoder.prompt(draft_messages(PROMPTS, one.text)) for one in asked]
         # Mistakes of its own making, and those that only chance makes
-        pairs = [*zip(*(self._texts(prompts, heat) for heat in (1.1, 1.5)), strict=True)]
+        heats = (self._texts(prompts, heat) for heat in (1.1, 1.5))
+        pairs = [[*two] for two in zip(*heats, strict=True)]
         criticized = list(zip(asked, pairs, strict=True))[: count // 3]
         prompts = [
             self.encoder.prompt(critique_messages(PROMPTS, one.text, two[0]))
             for one, two in criticized
         ]
-        found = [Attempts(one, [*two]) for one, two in zip(asked, pairs, strict=True)]
-        found += [Attempts(one, [*reversed(two)]) for one, two in zip(asked, pairs, strict=True)]
+        found = [Attempts(one, two) for one, two in zip(asked, pairs, strict=True)]
+        found += [Attempts(one, two[::-1]) for one, two in zip(asked, pairs, strict=True)]
         if self.step > self.plan.drafting:
             said = self._texts(prompts, 1.0)
             more = zip(criticized, said, strict=True)
-            found += [Attempts(one, [*two], text) for (one, two), text in more]
+            found += [Attempts(one, two, text) for (one, two), text in more]
         return found
 
     def _texts(self, prompts: list[list[int]], temperature: float) -> list[str]:

@@ -25,7 +25,8 @@ def load_error(error: BaseException, model_id: str, revision: str | None = None)
     every = list(_causes(error))
     names = " ".join(kind.__name__ for one in every for kind in type(one).__mro__)
     said = " ".join(map(str, every))
-    own, page = _named(model_id)
+    own = f"the model {model_id!r}"
+    page = f"https://huggingface.co/{model_id}"
     if "GatedRepo" in names or "gated repo" in said:
         return ConfigError(
             f"{own} is gated: accept its terms at {page}, and give token= or set HF_TOKEN"
@@ -39,12 +40,9 @@ def load_error(error: BaseException, model_id: str, revision: str | None = None)
             f"there is no folder and no hub id {model_id!r}: check the spelling at "
             "https://huggingface.co/models; a private one needs token= or HF_TOKEN"
         )
-    return _of_packages(own, every, said) or _of_files(model_id, error, names, said)
-
-
-def _named(model_id: str) -> tuple[str, str]:
-    """How a message calls a model, and its page."""
-    return f"the model {model_id!r}", f"https://huggingface.co/{model_id}"
+    if broken := _broken_json(model_id):
+        return UnknownModelError(f"{own} has a damaged file, {broken}: fetch it again")
+    return _of_packages(own, every, said) or _of_files(own, page, error, names, said)
 
 
 def _of_packages(own: str, every: list[BaseException], said: str) -> MCTSrError | None:
@@ -69,8 +67,7 @@ def _of_packages(own: str, every: list[BaseException], said: str) -> MCTSrError 
     return None
 
 
-def _of_files(model_id: str, error: BaseException, names: str, said: str) -> MCTSrError:
-    own, page = _named(model_id)
+def _of_files(own: str, page: str, error: BaseException, names: str, said: str) -> MCTSrError:
     if re.search("LocalEntryNotFound|Offline|Connect|Timeout|ProxyError", names) or (
         "couldn't connect" in said
     ):
@@ -96,8 +93,6 @@ def _of_files(model_id: str, error: BaseException, names: str, said: str) -> MCT
             f"{own} does not fit into memory: take a smaller one, dtype='bfloat16', a "
             f"quantization_config or device_map='auto' ({_first_line(said)})"
         )
-    if broken := _broken_json(model_id):
-        return UnknownModelError(f"{own} has a damaged file, {broken}: fetch it again")
     return ConfigError(f"{own} cannot be loaded: {type(error).__name__}: {_first_line(said)}")
 
 
