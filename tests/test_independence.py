@@ -103,6 +103,70 @@ def test_one_reply_four_times_decides_and_is_still_one_vote() -> None:
     assert (found.stop_reason, len(model.calls), votes(found)) == ("decided", 4, {"7": 1})
 
 
+def drawn(text: str, **changed: Any) -> ScriptedChatModel:
+    """A model that tells how it drew a reply, as the local backend does; some may be changed."""
+
+    def reply(call: ScriptedCall) -> AIMessage:
+        told = {"temperature": 1.0, "top_p": 1.0, "top_k": 50, "min_p": None}
+        told |= {"seed": call.settings["seed"], **changed}
+        said = "Score: 20" if call.role == "evaluate" else text
+        return AIMessage(said, response_metadata={"sampling": told})
+
+    return ScriptedChatModel(replies=reply)
+
+
+@pytest.mark.parametrize("text", [SHORT, WORKED])
+def test_equal_drafts_are_votes_of_their_own_where_the_model_tells_that_it_drew_each(
+    text: str,
+) -> None:
+    context = MCTSrContext(profile="tuned")
+    found = solve("How many?", drawn(text), context=context)
+    assert (found.stop_reason, votes(found)) == ("decided", {"7": 4})
+    various = ScriptedChatModel(replies=[f"{i}. {text}" for i in range(4)])
+    assert confidence(found) == confidence(solve("How many?", various, context=context))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        silent = solve("How many?", always(text), context=context)
+    assert (round(confidence(silent) or 0, 2), round(confidence(found) or 0, 2)) == (0.49, 0.86)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"seed": 5},  # of another request, as a cache gives it
+        {"seed": None},
+        {"temperature": 0.5},
+        {"temperature": "high"},
+        {"top_k": 1},
+        {"top_p": 0.1},
+        {"min_p": 0.9},
+    ],
+)
+def test_equal_drafts_are_one_vote_where_that_tells_nothing_of_the_model(
+    told: dict[str, Any],
+) -> None:
+    with pytest.warns(UserWarning, match="one vote"):
+        found = solve("How many?", drawn(WORKED, **told), context=MCTSrContext(profile="tuned"))
+    assert votes(found) == {"7": 1}
+
+
+def test_a_refinement_that_leaves_the_text_is_told_by_others_alone() -> None:
+    context = MCTSrContext(profile="paper", max_rollouts=2, drafts=1)
+    tree = solve("How many?", drawn(SHORT), context=context).tree
+    assert [node.get("drawn", False) for node in tree.values()] == [True, False, False]
+    assert evidence_of(tree).votes == {"7": 1}
+
+
+def test_how_a_reply_was_drawn_is_in_the_journal(tmp_path: Path) -> None:
+    context = MCTSrContext(profile="tuned")
+    silent = ScriptedChatModel(replies=[])
+    with CallJournal(tmp_path / "calls.db") as journal:
+        found = solve("How many?", drawn(WORKED), context=context, journal=journal)
+        again = solve("How many?", silent, context=context, journal=journal)
+    assert again.tree == found.tree
+    assert votes(again) == {"7": 4}
+
+
 @pytest.mark.parametrize("other", [0, 1, 6, 9])
 def test_equal_long_replies_have_votes_where_another_shows_that_the_model_samples(
     other: int,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage
@@ -46,6 +47,12 @@ class Ledger(CallJournal):
         if found is not None:
             self._count(slot, found, recalled=True)
         return found
+
+    @contextmanager
+    def is_free(self) -> Iterator[bool]:
+        """Have the whole journal to oneself if that is possible without waiting."""
+        with self._journal.is_free() as is_free:
+            yield is_free
 
     def writing(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> Callable[[], None]:
         """Take replies over, and count them."""

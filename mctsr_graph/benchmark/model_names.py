@@ -67,4 +67,4 @@ def _simulated(name: str) -> Model:
             given[key] = int(value) if allowed[key] is int else float(value)
         except ValueError:
             raise ConfigError(f"{key} is {value!r} in model {name!r}, allowed a number") from None
-    return World(**given).model()
+    return World(**given).model(records_calls=False)

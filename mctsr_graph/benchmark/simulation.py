@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -135,9 +135,12 @@ class World:
         text = f"Simulated problem {number}. What is its answer?"
         return Simulated(f"simulated-{number}", text, str(_OFFSET * (number + 1)))
 
-    def model(self, latency: float = 0.0) -> ScriptedChatModel:
-        """The chat model; `latency` is seconds per call."""
-        return ScriptedChatModel(replies=self.reply, latency=latency)
+    def model(self, latency: float = 0.0, records_calls: bool = True) -> ScriptedChatModel:
+        """The chat model; `latency` is seconds per call. A long run has no room for its calls."""
+        model = ScriptedChatModel(replies=self.reply, latency=latency)
+        if not records_calls:
+            model._calls = deque(maxlen=0)
+        return model
 
     def reply(self, call: ScriptedCall) -> str:
         """The reply to one call. It depends on its messages and its seed only."""

@@ -196,6 +196,7 @@ class Asker:
                 digest=sample.digest,
                 is_certain=sample.is_certain,
                 by_length=sample.by_length,
+                is_drawn=sample.is_drawn,
             )
             if not truncated or cut_off is not None or request.is_whole(value):
                 return reply
@@ -245,7 +246,9 @@ class Asker:
                 raise all_thinking(limit_reached(self.model, asked, costs[-1]), costs[-1])
             value = _read(request, text, truncated)
             temperature = partial(self._temperature, request)
-            return value, truncated, sample_of(messages, message, text, costs[-1], temperature)
+            seed = self._seed(request, attempt)
+            sample = sample_of(messages, message, text, costs[-1], temperature, seed)
+            return value, truncated, sample
 
         return await way.call(read) if len(text) > LONG else read()
 
@@ -330,7 +333,7 @@ class Asker:
         once: Callable[[], Awaitable[AIMessage]],
         way: Way,
     ) -> AIMessage:
-        known = await way.call(journal.get, *entry)
+        [known] = await journal.known([entry], way)
         if known is not None:
             return known
         reply = await once()
@@ -354,7 +357,7 @@ class Asker:
         entries = [self._entry(*one, 0, messages) for one in zip(requests, settings, strict=True)]
         known: list[Any] = firsts
         if journal is not None:
-            known = await way.call(lambda: [journal.get(*entry) for entry in entries])
+            known = await journal.known(entries, way)
         new = [i for i, reply in enumerate(known) if reply is None and budgets[i].takes()]
 
         async def once() -> list[AIMessage]:
@@ -430,12 +433,15 @@ class Asker:
             settings["max_tokens"] *= 2
         if limit is not None:
             settings["max_tokens"] = limit
-        settings["seed"] = derive_seed(
-            self.context.seed, request.rollout, request.role, request.sample, attempt
-        )
+        settings["seed"] = self._seed(request, attempt)
         effort = self.context.effort_of(request.role)
         settings |= {} if effort is None else {"reasoning_effort": effort}
         return {**settings, **request.settings}
+
+    def _seed(self, request: Request, attempt: int) -> int:
+        return derive_seed(
+            self.context.seed, request.rollout, request.role, request.sample, attempt
+        )
 
     def _wish(self, request: Request, settings: dict[str, Any]) -> Wish:
         # A limit that was raised for a reply cut off may be more than the model has

@@ -7,17 +7,22 @@ sampling. Two replies to equal requests are one where their whole texts are equa
 - or the temperature is 0,
 - or the text has `LONG` characters or more, and no thinking beside it.
 
-The last holds only while no other text has answered the request: a model that writes one text for
-each answer draws long ones twice. A shorter text may well be drawn twice: of 276 pairs of replies
-that SmolLM2-135M sampled at a temperature of 0.3, up to all were equal at 31 characters, 78 at 61,
-one at 102, and none above; at 0.95 one at 32. Equal final answers of different texts are votes of
-their own.
+Drafts are no copies where the model tells that it drew each with the seed of its request, as the
+local backend does: then it is the model that is sure. But at a low temperature it always is: with
+the embedded model, of 200 problems, four equal drafts were right in 91 % at 0.2, where 89 % of all
+were, and in 95 % at 0.8 and 1.5, where 87 and 65 % of all were. So that counts from `WARM` on.
+
+Without that, the last holds only while no other text has answered the request: a model that writes
+one text for each answer draws long ones twice. A shorter text may well be drawn twice: of 276 pairs
+of replies that SmolLM2-135M sampled at a temperature of 0.3, up to all were equal at 31 characters,
+78 at 61, one at 102, and none above; at 0.95 one at 32. Equal final answers of different texts are
+votes of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage
 
@@ -26,6 +31,12 @@ from mctsr_graph.text.thinking import strip_reasoning
 
 LONG = 200
 """Characters from which equal texts are no accident; twice the longest that was seen."""
+
+
+WARM = 0.7
+"""Temperature from which equal samples tell of the model rather than of the temperature."""
+SAMPLING = "sampling"
+"""Where a reply's metadata tell its seed, and what it was drawn at."""
 
 
 class Sample(NamedTuple):
@@ -37,6 +48,8 @@ class Sample(NamedTuple):
     """Whether another one of this digest is no sample of its own."""
     by_length: bool
     """Whether that is so for the length of its text alone."""
+    is_drawn: bool
+    """Whether the model tells that it drew the reply for this request alone."""
 
 
 def sample_of(
@@ -45,6 +58,7 @@ def sample_of(
     text: str,
     cost: Cost,
     temperature: Callable[[], float | None],
+    seed: int,
 ) -> Sample:
     """What a reply is told by.
 
@@ -54,14 +68,30 @@ def sample_of(
         text: Its whole text.
         cost: What it has cost.
         temperature: Tells the one that it was sampled at, if known.
+        seed: Of the request.
     """
     # Texts are hashed once, whoever asks; contents that hold pictures cannot be hashed
     said = [one if isinstance(one := message.content, str) else str(one) for message in messages]
     digest = hash((text, *said, *[message.type for message in messages]))
     is_whole = len(text) >= LONG and not cost["reasoning_tokens"]
     known = is_cached(reply) or temperature() == 0
-    is_long = is_whole and strip_reasoning(text) == text.strip()
-    return Sample(digest, known or is_long, is_long and not known)
+    is_drawn = not known and _is_drawn(sampling_told(reply), seed)
+    is_long = is_whole and not is_drawn and strip_reasoning(text) == text.strip()
+    return Sample(digest, known or is_long, is_long and not known, is_drawn)
+
+
+def _is_drawn(told: Mapping[str, Any], seed: int) -> bool:
+    # What filters leave to one token is as good as a temperature of 0
+    filters = told.get("top_k") != 1 and (told.get("top_p") or 1.0) >= 0.5
+    is_warm = (told.get("temperature") or 0.0) >= WARM and (told.get("min_p") or 0.0) <= 0.5
+    return told.get("seed") == seed and is_warm and filters
+
+
+def sampling_told(reply: AIMessage) -> dict[str, float]:
+    """What a reply tells of how it was drawn: numbers by name."""
+    told = reply.response_metadata.get(SAMPLING)
+    parts = told.items() if isinstance(told, dict) else ()
+    return {str(name): value for name, value in parts if isinstance(value, int | float)}
 
 
 def is_cached(reply: AIMessage) -> bool:

@@ -20,8 +20,10 @@ from langchain_core.messages import AIMessage, BaseMessage
 from typing_extensions import TypedDict
 
 from mctsr_graph.calls.finish_reason import model_told, reason_of
+from mctsr_graph.calls.independence import SAMPLING, sampling_told
 from mctsr_graph.calls.logprobs import TOKENS
 from mctsr_graph.calls.sqlite import check_path, shared
+from mctsr_graph.calls.sync_async import Way
 from mctsr_graph.calls.usage import usage_told
 from mctsr_graph.errors import CheckpointError, JournalMismatchError
 
@@ -167,7 +169,7 @@ class CallJournal:
             if told.pop("checksum", None) not in (None, _checksum(slot, request, told)):
                 raise ValueError("it is not the one that was recorded there")
             metadata = {"finish_reason": told["ending"], "model_name": told.get("model")}
-            metadata[TOKENS] = told.get(TOKENS)
+            metadata |= {name: told.get(name) for name in (TOKENS, SAMPLING)}
             known = {name: value for name, value in metadata.items() if value}
             reply = AIMessage(told["text"], response_metadata=known)
             if not isinstance(told["usage"], dict | None):
@@ -179,6 +181,28 @@ class CallJournal:
                 f"the reply that {str(self._path)!r} holds for {slot.role} of rollout "
                 f"{slot.rollout} cannot be read ({type(error).__name__}: {error})"
             ) from error
+
+    async def known(self, entries: Sequence[tuple[Slot, str]], way: Way) -> list[AIMessage | None]:
+        """As `get` for each entry, without holding up an event loop."""
+
+        def found() -> list[AIMessage | None]:
+            return [self.get(*entry) for entry in entries]
+
+        with self.is_free() as at_once:
+            if at_once:  # to look takes less time than to hop into a thread
+                return found()
+        return await way.call(found)
+
+    @contextmanager
+    def is_free(self) -> Iterator[bool]:
+        """Have the file to oneself if that is possible without waiting for a thread or a write."""
+        if not self._lock.acquire(blocking=False):
+            yield False
+            return
+        try:
+            yield not self._taken
+        finally:
+            self._lock.release()
 
     def put(self, slot: Slot, request: str, reply: AIMessage) -> None:
         """Record a reply; it is in the file when this returns."""
@@ -268,6 +292,7 @@ def _told(slot: Slot, request: str, reply: AIMessage) -> str:
     usage = usage_told(reply.usage_metadata)
     told = {"text": str(reply.text), "usage": usage, "ending": reason_of(reply)}
     more = {"model": model_told(reply), TOKENS: reply.response_metadata.get(TOKENS)}
+    more[SAMPLING] = sampling_told(reply)
     told |= {name: value for name, value in more.items() if value}
     return json.dumps({**told, "checksum": _checksum(slot, request, told)})
 

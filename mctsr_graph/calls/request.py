@@ -66,6 +66,8 @@ class Reply:
     """Whether another reply of this digest is no sample of its own."""
     by_length: bool = False
     """Whether that is so for the length of its text alone."""
+    is_drawn: bool = False
+    """Whether the model tells that it drew the reply for this request alone."""
     compared: dict[str, list[float]] = field(default_factory=dict)
     """Of a judge that compares: what it said, as in `mctsr_graph.tree.comparisons`."""
 

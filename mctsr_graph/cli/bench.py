@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -240,6 +241,9 @@ def _run(
             if (why := lost_to_server(line)) is not None:
                 failed[line["id"]] = why
 
+        # A long run makes objects by the million, and what was loaded stays
+        gc.freeze()
+        gc.set_threshold(10_000)
         unfinished = asyncio.run(run(folder, settings, jobs, engine, on_line=on_line, **options))
     if failed:
         some = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:5])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -40,6 +41,11 @@ class RemoteJournal(CallJournal):
         """As the journal's; CheckpointError where its keeper is gone, as in all methods."""
         found: AIMessage | None = _kept(self._keeper.get.remote(tuple(slot), request))
         return found
+
+    @contextmanager
+    def is_free(self) -> Iterator[bool]:
+        """It never is: its keeper has to be waited for."""
+        yield False
 
     def writing(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> Callable[[], None]:
         """As the journal's; if what is returned is never called, nothing is recorded."""

@@ -7,7 +7,7 @@ version, and are neither removed nor given another meaning.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from typing_extensions import TypedDict
@@ -193,8 +193,12 @@ def away_teller(emit: Callable[[Event], None]) -> Callable[[Absence, str], None]
     return tell
 
 
-def tell_repeated(before: Tree, now: Tree, emit: Callable[[Event], None]) -> None:
+def tell_repeated(
+    patch: Mapping[str, Any], before: Tree, now: Tree, emit: Callable[[Event], None]
+) -> None:
     """Say once that a reply came again, as from a cache or a model that does not sample."""
+    if not any("repeats" in node for node in patch.values()):  # as of most steps
+        return
     if any("repeats" in node for node in before.values()) or not (told := copies(now)):
         return
     node, repeats = next(iter(told.items()))

@@ -120,6 +120,8 @@ def _planted(
         )
         if told := compared(own):
             root["compared"] = told
+        if not dummy and drafts[i].is_drawn:
+            root["drawn"] = True
         if not dummy and answer in again:
             root = as_copy(tree, root, again[answer])
         tree = merge(tree, [add_child(tree, root)])

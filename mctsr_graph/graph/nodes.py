@@ -77,7 +77,7 @@ class Nodes:
         tree, made = await make_roots(self.services, fresh, run)
         if made["drafted"]:  # the problem stays as it was given, with its pictures
             return _changed(state, {"search": fresh["search"], **made})
-        tell_repeated({}, tree, run.emit)
+        tell_repeated(tree, {}, tree, run.emit)
         new = _changed(state, {**fresh, **made, "tree": tree})
         new = {name: overwrite(new[name]) if name in BY_PATCHES else new[name] for name in new}
         return {**new, "mctsr": None}  # tells whoever runs a graph that is paused of the output
@@ -138,7 +138,8 @@ class Nodes:
             if is_heard:
                 run.emit(rollout_event(row, now, leaf["failures"]))
             await run.way.between(len(patches))
-        tell_repeated(state["tree"], tree, run.emit)
+        patch = merge({}, patches)
+        tell_repeated(patch, state["tree"], tree, run.emit)
         failures = [failure for leaf in leaves for failure in leaf["failures"]]
         values = {
             "rollouts": state["rollouts"] + len(leaves),
@@ -149,7 +150,7 @@ class Nodes:
             "best": best,
         }
         return {
-            "tree": merge({}, patches),
+            "tree": patch,
             "record": rows,
             **({"failures": failures} if failures else {}),
             **_changed(state, values),

@@ -67,6 +67,8 @@ class Leaf(TypedDict):
     """Whether another reply like the answer is no sample of its own."""
     by_length: NotRequired[bool]
     """True where only the length of the answer says so."""
+    drawn: NotRequired[bool]
+    """As in `Node`."""
     joins: NotRequired[str]
     """Id of the node that the rewards are for, where a person asked for more of them."""
     steering: NotRequired[list[Steering]]
@@ -103,6 +105,7 @@ def with_text(leaf: Leaf, role: Role, reply: Reply) -> Patch:
         "failures": failures([reply], role, leaf["rollout"]),
         **({"certain": True} if reply.is_certain and role != "critique" else {}),
         **({"by_length": True} if reply.by_length and role != "critique" else {}),
+        **({"drawn": True} if reply.is_drawn and role == "draft" else {}),
         **_charge(leaf, role, [reply]),
     }
 
@@ -206,7 +209,7 @@ def grow(
         truncated=leaf["truncated"],
         suspicious=is_suspicious(leaf["answer"]),
     )
-    kept: Any = {name: leaf[name] for name in ("parents", "compared") if name in leaf}
+    kept: Any = {name: leaf[name] for name in ("parents", "compared", "drawn") if name in leaf}
     child = {**child, **kept}
     if leaf.get("certain"):
         child = as_copy(grown, child, leaf.get("by_length", False))

@@ -107,8 +107,12 @@ class Exchange:
             own_processors=self._keepers if self._grammar is not None else None,
             logprobs=sampling.top_logprobs or 0 if told else None,
             pictures=self._pictures.inputs(self._ids) if self._pictures else None,
-            **asked_of_engine(self._model, sampling, self._ids, self._ends, self._most),
+            **self._drawing,
         )
+
+    @cached_property
+    def _drawing(self) -> dict[str, Any]:
+        return asked_of_engine(self._model, self._sampling, self._ids, self._ends, self._most)
 
     def result(self, samples: list[Sample]) -> ChatResult:
         """The answers as LangChain has them."""
@@ -240,6 +244,10 @@ class Exchange:
 
     def _info(self, sample: Sample) -> dict[str, Any]:
         info: dict[str, Any] = {"finish_reason": sample.finish, "model_name": self._name}
+        drawn, seed = self._drawing, self._sampling.seed
+        if seed is not None and drawn["temperature"] > 0 and self._grammar is None:
+            told = {name: drawn[name] for name in ("temperature", "top_p", "top_k")}
+            info["sampling"] = {**told, "min_p": self._sampling.min_p, "seed": seed}
         if sample.chances is not None:
             pairs = zip(sample.ids, sample.chances, strict=True)
             info["logprobs"] = {"content": [self._told(token, c) for token, c in pairs]}

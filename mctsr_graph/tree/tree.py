@@ -56,6 +56,8 @@ class Node(Steered, Comparing):
     by_length: NotRequired[bool]
     """True where only the length of the answer says that it repeats another: once another text has
     answered the same request, it has a vote."""
+    drawn: NotRequired[bool]
+    """True for a draft which the model tells to be a sample of its own, whatever others say."""
     uct: NotRequired[float]
     """UCT as last updated. Only with profile "official", where it may be stale."""
 

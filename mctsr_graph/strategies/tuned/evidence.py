@@ -100,8 +100,9 @@ def _most_shown(node: Node, classes: Mapping[str, str | None]) -> str | None:
 def _telling(tree: Mapping[str, Node], answers: list[Node], first: list[Node]) -> list[Node]:
     """Those of the answers that tell something, where texts are repeated.
 
-    A text tells nothing more than the `first` answer that has it, but where other texts that were
-    made from the same ones show that the model samples them: then it tells as much as they do.
+    A text tells nothing more than the `first` answer that has it, but where it is known to be a
+    sample of its own, or where other texts that were made from the same ones show that the model
+    samples them: then it tells as much as they do.
     """
     new = {node["id"] for node in first}
     texts = {node_id: node["answer"] for node_id, node in tree.items()}
@@ -118,7 +119,7 @@ def _telling(tree: Mapping[str, Node], answers: list[Node], first: list[Node]) -
     again: defaultdict[Any, int] = defaultdict(int)
     telling = []
     for node, one in zip(answers, made, strict=True):
-        if node["id"] not in new:
+        if node["id"] not in new and "drawn" not in node:
             again[one] += 1
             if again[one] > _REPEATS * (beside[one[0]] - alike[one]):
                 continue
