@@ -18,6 +18,7 @@ import json
 import logging
 import multiprocessing
 import resource
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -151,7 +152,8 @@ def tried(name: str, dtype: str = "float32") -> dict[str, Any]:
 
     torch.set_num_threads(1)
     try:
-        model = small_model(name).to(getattr(torch, dtype))
+        model = small_model(name)
+        model = model if dtype == "float32" else as_loaded(model, getattr(torch, dtype))
         wanted = Wanted(model)
         wanted(text(40, 1), 2)
     except Exception as error:  # what the class demands cannot be made small, or it cannot generate
@@ -171,6 +173,15 @@ def tried(name: str, dtype: str = "float32") -> dict[str, Any]:
         told |= {"how": "different", "why": f"{type(error).__name__}: {error}"[:100]}
     engine.close()
     return told
+
+
+def as_loaded(model: Any, dtype: Any) -> Any:
+    """The model as `from_pretrained` gives it in that type: some keep a few weights in float32."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        loaded = type(model).from_pretrained(folder, dtype=dtype)
+    loaded.generation_config = model.generation_config
+    return loaded.requires_grad_(False)
 
 
 def longest_of(model: Any) -> int:
@@ -204,9 +215,12 @@ def in_own_process(name: str, dtype: str) -> dict[str, Any]:
 
 
 def _alone(name: str, dtype: str, sender: Any) -> None:
+    from transformers.utils import logging as told
+
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     warnings.simplefilter("ignore")
     logging.disable()
+    told.disable_progress_bar()  # type: ignore[no-untyped-call]
     sender.send(tried(name, dtype))
 
 

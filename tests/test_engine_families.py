@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.architectures import tried
+from benchmarks.architectures import as_loaded, tried
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.engine.protocol import Request, TokenTree
 from tests.engine_models import counting
@@ -21,6 +21,7 @@ from mctsr_graph.models.engine import probe  # noqa: E402
 from mctsr_graph.models.engine.inflight import InflightEngine  # noqa: E402
 from mctsr_graph.models.engine.limits import Limits  # noqa: E402
 from mctsr_graph.models.engine.prefix import PrefixStore  # noqa: E402
+from mctsr_graph.models.engine.slots import SlotMemory  # noqa: E402
 from mctsr_graph.models.engine.solo import SoloMemory  # noqa: E402
 from mctsr_graph.models.engine.twin import LIMIT, lengths_in, shrunk  # noqa: E402
 
@@ -46,6 +47,33 @@ def test_a_family_runs_together_with_the_tokens_of_generate(name: str) -> None:
     """Alone, 8 rows of 1 to 300 tokens, joining and leaving, shared beginnings, samples."""
     told = tried(name)
     assert (told["how"], told["wrong"]) == ("batched", [])
+
+
+@pytest.mark.parametrize("name", ["hunyuan_v1_moe", "nemotron_h", "zamba"])
+def test_a_family_in_half_precision_is_tried_as_it_is_loaded(name: str) -> None:
+    """Its router, or its states' decay, stays in float32: rounded, it chooses other experts."""
+    told = tried(name, "bfloat16")
+    assert (told["how"], told["wrong"]) == ("batched", [])
+    loaded = as_loaded(small_model(name), torch.bfloat16)
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32, torch.bfloat16}
+
+
+def test_rounding_alone_is_no_other_way_and_a_wrong_way_is_none(monkeypatch: Any) -> None:
+    exact = small_model("hunyuan_v1_moe")
+    model = as_loaded(exact, torch.bfloat16)
+    step, wrong = SlotMemory.step, iter([True, *[False] * 99])
+
+    def stepped(*given: Any) -> Any:
+        logits = step(*given)
+        return logits.flip(-1) if next(wrong) else logits
+
+    assert all(isinstance(probe.memory_of(one), SlotMemory) for one in (exact, model))
+    monkeypatch.setattr(SlotMemory, "step", stepped)
+    assert isinstance(probe.memory_of(model), SlotMemory)  # wrong once
+    wrong = iter([True] * 99)
+    assert isinstance(probe.memory_of(model), SoloMemory)
+    wrong = iter([True, *[False] * 99])
+    assert isinstance(probe.memory_of(exact), SoloMemory)  # in float32 once is too much
 
 
 def test_a_family_that_cannot_says_so_once_and_is_exact(caplog: Any) -> None:

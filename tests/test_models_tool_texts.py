@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
 from mctsr_graph.models.reasoning import reader_of
-from mctsr_graph.models.tool_calls import Parsed, parse
+from mctsr_graph.models.tool_calls import Parsed, open_call, parse
 from mctsr_graph.models.tool_formats import FORMATS, ToolFormat
 from tests.test_models_reasoning import CHATML, HARMONY
 
@@ -45,7 +46,7 @@ def hostile(written: ToolFormat) -> list[str]:
     """Texts with the marks of a format, alone and in words."""
     pairs = written.pairs
     marks = [written.before, written.after, written.close, "```", "'", '"', "\\", "\n", '"}\n']
-    marks += ["\\n", '\\"', "<|call|>", "</tool_call>", "<tool_call>"]
+    marks += ["\\n", '\\"', "<|call|>", "</tool_call>", "<tool_call>", "<think>", "[THINK]"]
     if pairs:
         middle = pairs.middle.replace("{text}", "true")
         marks += [pairs.begin, f"{pairs.begin}x{middle}", f"{pairs.begin}text{middle}", middle]
@@ -55,15 +56,24 @@ def hostile(written: ToolFormat) -> list[str]:
     return [*texts, f"x{''.join(marks)}y", call_of(written, "other", {"city": "a"}) + "z"]
 
 
-def said(written: ToolFormat, reply: str, size: int = 10**6, *, cut: bool = False) -> Parsed:
-    """What is read of a reply that comes in pieces."""
+def said(
+    written: ToolFormat,
+    reply: str,
+    size: int = 10**6,
+    *,
+    cut: bool = False,
+    schemas: Any = SCHEMAS,
+) -> tuple[Parsed, str]:
+    """What is read of a reply that comes in pieces, and what is thought."""
     marks = HARMONY if "<|channel|>" in written.signs else ()
-    reader = reader_of("<|start|>assistant" if marks else CHATML, marks)
+    within = partial(open_call, schemas=schemas)
+    reader = reader_of("<|start|>assistant" if marks else CHATML, marks, within)
     pieces = [
         piece for i in range(0, len(reply), size) for piece in reader.push(reply[i : i + size])
     ]
     pieces += reader.end(cut=cut)
-    return parse("".join(text for _, text in pieces), SCHEMAS, reader.calls)
+    thought, text = ("".join(t for k, t in pieces if k == kind) for kind in ("thought", "said"))
+    return parse(text, schemas, reader.calls), thought
 
 
 def calls(parsed: Parsed) -> list[tuple[str, dict[str, Any]]]:
@@ -78,7 +88,7 @@ def test_a_text_may_hold_the_marks_of_its_format(written: ToolFormat, order: Any
         wanted = {key: {"text": text, "days": 2}[key] for key in order}
         for reply in (call_of(written, "write", wanted), call_of(written, "write", {"text": text})):
             for size in (1, 7, 10**6):
-                found = said(written, reply, size)
+                found, _ = said(written, reply, size)
                 args = [args for _, args in calls(found)]
                 if args not in ([wanted], [{"text": text}]) or found.invalid_tool_calls:
                     wrong.append((text, args))
@@ -98,12 +108,24 @@ def test_two_calls_and_words(written: ToolFormat) -> None:
     one, other = (call_of(written, *each) for each in wanted)
     lines = {"\n", ""} if written.signs else {"\n", "; "}
     for joint in lines:
-        found = said(written, f"{one}{joint}{other}")
+        found, _ = said(written, f"{one}{joint}{other}")
         assert calls(found) == wanted
     if written.signs and "<|channel|>" not in written.signs:
-        found = said(written, f"I see.\n{one}\nThen\n{other}\nThat is all.", 1)
+        found, _ = said(written, f"I see.\n{one}\nThen\n{other}\nThat is all.", 1)
         assert (found.content, calls(found)[:1]) == ("I see.", wanted[:1])
         assert [name for name, _ in calls(found)] in (["write", "look"], ["write"])
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"name": "write", "parameters": {"text": "<function=look></function> and',
+        '{"note": "<function=look></function>"}',
+        '{"note": "<tool_call>{\\"name\\": \\"look\\"}</tool_call>", "days": [1',
+    ],
+)
+def test_no_call_is_read_out_of_a_text_of_json(reply: str) -> None:
+    assert parse(reply, SCHEMAS) == Parsed(reply, [], [])
 
 
 @EVERY
@@ -112,4 +134,4 @@ def test_a_call_with_marks_that_is_cut_off_is_none(written: ToolFormat) -> None:
     for first in (wanted, ("look", {"city": mild(written)})):
         reply = call_of(written, *first) + "\n" + call_of(written, *wanted)
         for at in range(len(reply)):
-            assert calls(said(written, reply[:at], cut=True)) in ([], [first], [first, wanted])
+            assert calls(said(written, reply[:at], cut=True)[0]) in ([], [first], [first, wanted])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -24,7 +24,7 @@ from mctsr_graph.models.engine.protocol import (
 from mctsr_graph.models.generation import asked_of_engine, limit_of_call, stops_of_call
 from mctsr_graph.models.grammar import Grammar, GrammarKeeper, Terms, is_there, json_rule, schema_of
 from mctsr_graph.models.pictures import Pictures
-from mctsr_graph.models.reasoning import Piece, ReplyReader
+from mctsr_graph.models.reasoning import Piece, ReplyReader, Within
 from mctsr_graph.models.reply_text import ReplyText
 from mctsr_graph.models.sampling import Sampling
 from mctsr_graph.models.template import (
@@ -35,9 +35,10 @@ from mctsr_graph.models.template import (
     to_chat,
 )
 from mctsr_graph.models.text_stream import TextStream
-from mctsr_graph.models.tool_calls import ANY, Parsed, forced_name, parse, schemas_of
+from mctsr_graph.models.tool_calls import ANY, Parsed, forced_name, open_call, parse, schemas_of
 from mctsr_graph.models.tool_formats import format_of
 from mctsr_graph.models.tool_grammar import call_grammar
+from mctsr_graph.models.tool_scan import open_json
 from mctsr_graph.models.weights import end_ids, window_of
 
 _THOUGHT = "reasoning_content"  # where LangChain's clients put it
@@ -81,7 +82,8 @@ class Exchange:
                 )
             chat = to_chat(messages, tools=knows, pictures=pictures is not None)
             prompt = prompt_of(tokenizer, chat, self._tools, options, pictures)
-            self._ids, self._text = prompt.ids, ReplyText(tokenizer, prompt.tail)
+            self._ids = prompt.ids
+            self._text = ReplyText(tokenizer, prompt.tail, self._within())
             if self._tools:
                 self._force(choice, self._tools, options)
             self._constrain()
@@ -138,7 +140,7 @@ class Exchange:
     def last_chunks(self, samples: list[Sample]) -> Iterator[ChatGenerationChunk]:
         """What is left to show, and the counts."""
         [sample] = samples
-        left = self._stream.rest(self._cut(self._text.decode(sample.ids)))
+        left = self._stream.rest(self._cut(self._decode(sample.ids)))
         pieces = self._reader.push(left) + self._reader.end(cut=sample.finish == "length")
         yield from self._shown(pieces)
         thought, parsed = self._read(sample)
@@ -166,11 +168,20 @@ class Exchange:
 
     @cached_property
     def _stream(self) -> TextStream:
-        return TextStream(self._text.decode, self._stop)
+        return TextStream(self._decode, self._stop)
 
     @cached_property
     def _reader(self) -> ReplyReader:
         return self._text.reader()
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return self._text.decode(ids, calls=self._tools is not None)
+
+    def _within(self) -> Within | None:
+        """Says where marks of thinking are text: in calls, and in an answer that is JSON."""
+        if self._tools:
+            return partial(open_call, schemas=schemas_of(self._tools))
+        return open_json if self._sampling.response_format is not None else None
 
     def _force(self, choice: Any, tools: list[dict[str, Any]], options: Mapping[str, Any]) -> None:
         """Let the reply begin as a call, where one is demanded."""
@@ -225,18 +236,20 @@ class Exchange:
     def _read(self, sample: Sample) -> tuple[str, Parsed]:
         """The thought, and the rest taken apart."""
         cut = sample.finish == "length"
-        parts = self._text.parts(self._cut(self._text.decode(sample.ids)), cut=cut)
-        plain = Parsed(parts.said, [], [])
+        text = self._cut(self._decode(sample.ids))
+        parts = self._text.parts(text, cut=cut)
         if not self._tools:
-            return parts.thought, plain
-        text = self._cut(self._text.decode(sample.ids, calls=True))
+            return parts.thought, Parsed(parts.said, [], [])
         text += "" if cut else self._close  # the grammar ends with the arguments
         whole = self._text.parts(text, cut=cut, lead=True)
         parsed = parse(whole.said, schemas_of(self._tools), whole.calls)
         found = parsed.tool_calls or parsed.invalid_tool_calls
         if not self._parallel:
             parsed = replace(parsed, tool_calls=parsed.tool_calls[:1])
-        return parts.thought, parsed if found else plain
+        if not found:
+            plain = self._cut(self._text.decode(sample.ids))
+            parsed = Parsed(self._text.parts(plain, cut=cut).said, [], [])
+        return parts.thought, parsed
 
     def _cut(self, text: str) -> str:
         found = [at for stop in self._stop if (at := text.find(stop)) >= 0]

@@ -7,13 +7,15 @@ Whatever way a reply is cut into pieces, the readers make the same of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Literal, Protocol
 
 from mctsr_graph.text.thinking import BEGIN_TAG, END_TAG
 
 Kind = Literal["thought", "said"]
 Piece = tuple[Kind, str]
+Within = Callable[[str], re.Pattern[str] | None]
+"""Told what is said so far: marks of thinking are text, as in a call, until this comes."""
 
 _MARK = re.compile(r"<\|(start|channel|message|constrain|end|return|call)\|>")
 _TEXTS = re.compile(r'(?s)"(?>(?:[^"\\]|\\.)*)"')  # of JSON
@@ -58,18 +60,19 @@ class ReplyReader(Protocol):
         """What was held back. A mark that is cut off at the end of a cut reply is left out."""
 
 
-def reader_of(tail: str, vocabulary: Collection[str]) -> ReplyReader:
+def reader_of(tail: str, vocabulary: Collection[str], within: Within | None = None) -> ReplyReader:
     """A reader for a reply that goes on from `tail`.
 
     Args:
         tail: What the template writes last: it may open the thinking, or close it.
         vocabulary: The added tokens of the tokenizer.
+        within: Says where marks are text.
     """
     if set(vocabulary) >= _HARMONY:
         return ChannelReader(tail.rpartition("<|start|>")[2] if "<|start|>" in tail else "")
     primed = TagReader()
     primed.push(tail)
-    return TagReader(thinking=primed.thinking)
+    return TagReader(thinking=primed.thinking, within=within)
 
 
 def is_mark(content: str, vocabulary: Collection[str]) -> bool:
@@ -101,20 +104,22 @@ class TagReader:
     Spaces around a thought are left out; a reply without any thought is as it was.
     """
 
-    def __init__(self, *, thinking: bool = False) -> None:
-        self.thinking = thinking
+    def __init__(self, *, thinking: bool = False, within: Within | None = None) -> None:
+        self.thinking, self._within = thinking, within
+        self._until: re.Pattern[str] | None = None
+        self._looked = 0  # how far what is said has been searched for it
         self.calls: list[tuple[str, str]] = []
         self._held = self._space = ""
         self._fresh = True  # nothing but spaces since the last mark
         self._marked = thinking  # whether there was a mark
         self._headed = False
-        self._said = False
+        self._said: list[str] = []
 
     def push(self, text: str) -> list[Piece]:
         """What is certain with this piece of the reply."""
         self._held += text
         pieces: list[Piece] = []
-        while found := (_ANY if self.thinking else _EITHER).search(self._held):
+        while found := self._next_mark():
             pieces += self._out(self._held[: found.start()])
             self._held = self._held[found.end() :]
             self._turn(found[0])
@@ -138,6 +143,24 @@ class TagReader:
             pieces.append(("said", self._space))
         return pieces
 
+    def _next_mark(self) -> re.Match[str] | None:
+        """The next mark in what is held that is no text."""
+        if self.thinking:
+            return _ANY.search(self._held)
+        found = _EITHER.search(self._held)
+        while found and self._is_text(found.start()):
+            found = _EITHER.search(self._held, found.end())
+        return found
+
+    def _is_text(self, at: int) -> bool:
+        if self._within is None:
+            return False
+        said = "".join(self._said) + self._held[:at]
+        if self._until is None or self._until.search(said, self._looked):
+            self._until = self._within(said)
+        self._looked = len(said)
+        return self._until is not None
+
     def _turn(self, mark: str) -> None:
         begins = BEGIN_TAG.fullmatch(mark) is not None
         if not begins and not self.thinking:
@@ -158,7 +181,8 @@ class TagReader:
                 self._space = "" if self._marked else text
                 return []
             text = text.lstrip() if self._marked else text
-            self._fresh, self._space, self._said = False, "", True
+            self._fresh, self._space = False, ""
+        self._said.append(text)
         return [("said", text)] if text else []
 
     def _thought(self, text: str) -> list[Piece]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from mctsr_graph.models.control_tokens import added_tokens
-from mctsr_graph.models.reasoning import ReplyReader, answer_lead, is_mark, reader_of
+from mctsr_graph.models.reasoning import ReplyReader, Within, answer_lead, is_mark, reader_of
 from mctsr_graph.models.template import TOKENIZER_LOCK
 from mctsr_graph.models.text_stream import TextStream
 from mctsr_graph.models.tool_formats import is_tool_mark
@@ -29,10 +29,15 @@ class ReplyText:
 
     Attributes:
         lead: What is written for the model already, behind the prompt.
+
+    Args:
+        tokenizer: The model's.
+        tail: What the template writes last.
+        within: As `reader_of` takes it.
     """
 
-    def __init__(self, tokenizer: Any, tail: str) -> None:
-        self._tokenizer, self._tail = tokenizer, tail
+    def __init__(self, tokenizer: Any, tail: str, within: Within | None = None) -> None:
+        self._tokenizer, self._tail, self._within = tokenizer, tail, within
         self.lead = ""
 
     def answer_lead(self) -> str:
@@ -41,7 +46,7 @@ class ReplyText:
 
     def reader(self) -> ReplyReader:
         """A reader that goes on behind the lead."""
-        reader = reader_of(self._tail, self._added.values())
+        reader = reader_of(self._tail, self._added.values(), self._within)
         reader.push(self.lead)
         return reader
 
@@ -66,7 +71,7 @@ class ReplyText:
             cut: Whether it was cut off.
             lead: Whether what stands in the lead is part of it.
         """
-        reader = reader_of(self._tail, self._added.values())
+        reader = reader_of(self._tail, self._added.values(), self._within)
         before = reader.push(self.lead)
         pieces = [*(before if lead else ()), *reader.push(text), *reader.end(cut=cut)]
         thought, said = (

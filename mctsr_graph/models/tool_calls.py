@@ -15,7 +15,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from mctsr_graph.errors import ConfigError
 from mctsr_graph.models.tool_formats import OPENINGS
 from mctsr_graph.models.tool_readers import read_fence, read_json, read_python
-from mctsr_graph.models.tool_scan import Broken, Call, is_json
+from mctsr_graph.models.tool_scan import Broken, Call, is_json, json_at
 from mctsr_graph.models.tool_values import Schemas
 
 _FENCE = re.compile(r"(?:Action:\s*)?```(?:json|tool_code|tool_call|python)?\n")
@@ -77,10 +77,10 @@ def parse(text: str, schemas: Schemas, channels: Sequence[tuple[str, str]] = ())
             for each in read_json(json.dumps({"name": name, "arguments": told or "{}"}), schemas)
         ]
         return _parsed(text.strip(), every)
-    marks = [(at, mark) for mark in OPENINGS if (at := text.find(mark)) >= 0]
-    at, mark = min(marks, default=(len(text), ""))
-    begin, bare = _bare(text, schemas)
-    if bare and (not mark or len(bare) > len(_bare(text[:at], schemas)[1])):
+    at, mark = _mark(text)
+    begin, found = _bare(text, schemas)
+    bare = _offered(found, schemas)
+    if bare and (not mark or len(bare) > len(_offered(_bare(text[:at], schemas)[1], schemas))):
         # The mark, if any, stands in a text of a call
         return _parsed(text[:begin].strip(), bare)
     if mark:
@@ -88,7 +88,28 @@ def parse(text: str, schemas: Schemas, channels: Sequence[tuple[str, str]] = ())
     return Parsed(text, [], [])
 
 
-def _bare(text: str, schemas: Schemas) -> tuple[int, list[Call]]:
+def open_call(text: str, schemas: Schemas) -> re.Pattern[str] | None:
+    """What has to come before a call that is begun can be over; None where none is open.
+
+    Args:
+        text: What the model says so far, without its thinking.
+        schemas: As `parse` takes them.
+    """
+    at, mark = _mark(text)
+    begin, bare = _bare(text, schemas)
+    found = OPENINGS[mark](text[at:], schemas) if mark else ()
+    every = [*(bare if begin < at else ()), *found]
+    return next((each.until for each in every if isinstance(each, Broken) and each.open), None)
+
+
+def _mark(text: str) -> tuple[int, str]:
+    """The first mark of a call outside of JSON that a reply begins with; "" where none is."""
+    begin = json_at(text, 0)[1] if is_json(text) else 0
+    marks = [(at, mark) for mark in OPENINGS if (at := text.find(mark, begin)) >= 0]
+    return min(marks, default=(len(text), ""))
+
+
+def _bare(text: str, schemas: Schemas) -> tuple[int, list[Call | Broken]]:
     """Where calls without marks may begin, and those found there."""
     begun, at = text.lstrip(), 0
     names = "|".join(map(re.escape, sorted(schemas, key=len, reverse=True)))
@@ -100,7 +121,11 @@ def _bare(text: str, schemas: Schemas) -> tuple[int, list[Call]]:
     elif fence := _FENCE.search(text):
         at = fence.start()
         found = read_fence(text[at:], schemas)
-    return at, [each for each in found if isinstance(each, Call) and each.name in schemas]
+    return at, list(found)
+
+
+def _offered(found: Sequence[Call | Broken], schemas: Schemas) -> list[Call]:
+    return [each for each in found if isinstance(each, Call) and each.name in schemas]
 
 
 def _parsed(content: str, found: Sequence[Call | Broken]) -> Parsed:

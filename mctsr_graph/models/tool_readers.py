@@ -71,8 +71,8 @@ def _values(text: str, at: int, ends: re.Pattern[str] = _MARKS) -> Upto:
             break
         value, at = json_at(text, begin)
         if value is ...:
-            at = before(ends, text, at)
-            yield Broken(text[begin:at].strip())
+            is_open, at = at == len(text), before(ends, text, at)
+            yield Broken(text[begin:at].strip(), is_open)
             break
         for each in value if isinstance(value, list) else [value]:
             yield _of_json(each)
@@ -128,7 +128,7 @@ def _function(text: str, head: re.Match[str], schemas: Schemas) -> Upto:
         return (yield from tagged(text, head, FUNCTIONS, schemas))
     value, at = json_at(text, head.end())
     if value is ...:
-        yield Broken(text[head.start() : at])
+        yield Broken(text[head.start() : at], at == len(text))
     else:
         yield _of_json({"name": head["name"], "arguments": value})
     return at
@@ -157,11 +157,11 @@ def read_mistral(text: str, schemas: Schemas) -> Found:
             continue
         named = _NAME_MISTRAL.match(text, at)
         value, at = json_at(text, named.end()) if named else (..., at)
-        stop = before(_TOOL_CALLS, text, at)
+        is_open, stop = at == len(text), before(_TOOL_CALLS, text, at)
         if named and isinstance(value, dict):
             yield Call(named["name"], value, named["id"])
         elif told := text[mark.end() : stop].strip():
-            yield Broken(told)
+            yield Broken(told, is_open)
         at = stop
 
 
@@ -175,23 +175,23 @@ _ENDS_KIMI = re.compile(r"<\|tool_calls?(?:_section)?_end\|>|(?=<\|tool_call_beg
 
 def read_deepseek(text: str, schemas: Schemas) -> Found:
     """DeepSeek V3, R1 (a type, a name, fenced JSON) and V3.1 (a name, JSON)."""
-    for head, value, told in _headed(text, _DEEPSEEK, _ENDS_DEEPSEEK):
+    for head, value, broken in _headed(text, _DEEPSEEK, _ENDS_DEEPSEEK):
         name = (head["name"] or head["kind"]).strip()
-        yield Call(name, value) if name and isinstance(value, dict) else Broken(told)
+        yield Call(name, value) if name and isinstance(value, dict) else broken
 
 
 def read_kimi(text: str, schemas: Schemas) -> Found:
     """Kimi K2: `functions.NAME:0`, which is the id, and JSON."""
-    for head, value, told in _headed(text, _KIMI, _ENDS_KIMI):
+    for head, value, broken in _headed(text, _KIMI, _ENDS_KIMI):
         own = head["id"].strip()
         name = own.rpartition(":")[0].removeprefix("functions.") or own
-        yield Call(name, value, own) if name and isinstance(value, dict) else Broken(told)
+        yield Call(name, value, own) if name and isinstance(value, dict) else broken
 
 
 def _headed(
     text: str, head: re.Pattern[str], end: re.Pattern[str]
-) -> Iterator[tuple[re.Match[str], Any, str]]:
-    """Each head, the JSON behind it, and the text of both."""
+) -> Iterator[tuple[re.Match[str], Any, Broken]]:
+    """Each head, the JSON behind it, and both where that is none."""
     at = 0
     while found := head.search(text, at):
         value, read = json_at(text, found.end())
@@ -199,10 +199,11 @@ def _headed(
         at = closed.start() if closed else len(text)
         if closed and closed[0] and not text[found.end() : at].strip():
             value = {}
-        yield found, value, text[found.start() : at]
+        yield found, value, Broken(text[found.start() : at], read == len(text))
 
 
 _GEMMA_QUOTE = re.compile(r'(?s)<\|"\|>|<escape>|"(?>(?:[^"\\]|\\.)*)"?')
+_BRACE, _BRACKET = re.compile("}"), re.compile(r"[\])]")
 _GEMMA_NEXT = re.compile(
     r'\s*(?::|[}\]\s]*(?:,\s*(?:[\w.-]+\s*:|<\|"\|>|<escape>|["\d\[{-]|(?:true|false|null)\b)'
     r"|\Z|(?:<tool_call\|>|<end_function_call>)[^<]*(?:\Z|<\|tool_call>|<start_function_call>)))"
@@ -220,11 +221,14 @@ def read_gemma(text: str, schemas: Schemas) -> Found:
     def put_back(body: str, form: Callable[[str], str]) -> str:
         return re.sub(r'"\x00(\d+)"', lambda found: form(texts[int(found[1])]), body)
 
-    for name, body in _GEMMA_CALL.findall(plain):
+    for call in _GEMMA_CALL.finditer(plain):
+        name, body = call.groups()
         keyed = re.sub(r"([{,]\s*)([\w.-]+)\s*:", r'\1"\2":', body)
-        value = json_of(put_back(keyed, _gemma_json))
-        told = f"call:{name}{put_back(body, str)}"
-        yield Call(name, value) if isinstance(value, dict) else Broken(told)
+        told = put_back(keyed, _gemma_json)
+        value, at = json_at(told, 0)
+        is_open = call.end() == len(plain) and at == len(told)
+        broken = Broken(f"call:{name}{put_back(body, str)}", is_open, _BRACE)
+        yield Call(name, value) if isinstance(value, dict) else broken
 
 
 def _without_texts(text: str) -> tuple[str, list[str]]:
@@ -243,7 +247,6 @@ def _without_texts(text: str) -> tuple[str, list[str]]:
         texts.append(text[found.start() : at])
         parts.append(f'"\x00{len(texts) - 1}"')
         if at > len(text):  # it is cut off
-            parts.append("\x00")
             break
     return "".join([*parts, text[at:]]), texts
 
@@ -258,27 +261,30 @@ def _gemma_json(text: str) -> str:
 
 def read_python(text: str, schemas: Schemas) -> Found:
     """Calls in Python: `[f(a=1), g()]` of Llama 3.2 and 4, LFM2, OLMo 3 and Gemma 3."""
-    for part in _between(text):
+    for part, is_last in _between(text):
         try:
             nodes = [node for line in ast.parse(part).body for node in _called(line)]
             calls = [_of_python(node, schemas) for node in nodes]
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            yield Broken(part)
+            rest = _TEXTS.sub("", part)
+            is_open = sum(map(rest.count, "([{")) > sum(map(rest.count, ")]}"))
+            yield Broken(part, is_last and is_open, _BRACKET)
         else:
             yield from calls
 
 
+_TEXTS = re.compile(_QUOTED)
 _IN_PYTHON = re.compile(rf"{_QUOTED}|(?P<mark>{_MARKS.pattern})")
 _FENCE_IN_PYTHON = re.compile(rf"{_QUOTED}|(?P<mark>```)")
 
 
-def _between(text: str) -> list[str]:
-    """What stands between marks outside the texts of Python."""
+def _between(text: str) -> list[tuple[str, bool]]:
+    """What stands between marks outside the texts of Python, and whether no mark follows."""
     marks = [found for found in _IN_PYTHON.finditer(text) if found["mark"]]
     begins = [0, *(mark.end() for mark in marks)]
     ends = [*(mark.start() for mark in marks), len(text)]
     parts = (text[begin:end].strip() for begin, end in zip(begins, ends, strict=True))
-    return [part for part in parts if part]
+    return [(part, i == len(marks)) for i, part in enumerate(parts) if part]
 
 
 def _called(line: ast.stmt) -> list[ast.Call]:
@@ -341,5 +347,7 @@ def read_fence(text: str, schemas: Schemas) -> Found:
             marks = (m for m in _FENCE_IN_PYTHON.finditer(text, at) if m["mark"])
             stop = next((mark.start() for mark in marks), len(text))
             if fence["word"] != "json":
-                yield from read_python(text[at:stop], schemas)
+                for each in read_python(text[at:stop], schemas):
+                    is_open = isinstance(each, Broken) and stop == len(text)
+                    yield each if is_open or isinstance(each, Call) else Broken(each.text)
         at = stop + 3

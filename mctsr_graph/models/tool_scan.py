@@ -18,10 +18,18 @@ class Call(NamedTuple):
     id: str | None = None
 
 
+QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
+"""What ends a text of JSON."""
+
+
 class Broken(NamedTuple):
     """A text that is begun as a call and is none."""
 
     text: str
+    open: bool = False
+    """Whether it goes up to the end of the reply and may go on."""
+    until: re.Pattern[str] = QUOTE
+    """Where it is open, it is no call before this comes."""
 
 
 Found = Iterator[Call | Broken]
@@ -31,7 +39,7 @@ Upto = Generator[Call | Broken, None, int]
 _JSON = json.JSONDecoder(strict=False)
 SPACES, JOINTS = re.compile(r"\s*"), re.compile(r"[\s;,]*")
 IS_JSON = re.compile(r"\s*(?:\{|\[\s*\{)")
-_REST_OF_TEXT = re.compile(r'(?s)(?>(?:[^"\\]|\\.)*)"?')
+_REST_OF_TEXT = re.compile(r'(?s)(?>(?:[^"\\]|\\.)*)(?:"|\\\Z)?')
 
 
 def json_at(text: str, at: int) -> tuple[Any, int]:
@@ -48,6 +56,11 @@ def json_at(text: str, at: int) -> tuple[Any, int]:
 def is_json(text: str) -> bool:
     """Whether a text begins as an object of JSON or a list of them."""
     return IS_JSON.match(text) is not None
+
+
+def open_json(text: str) -> re.Pattern[str] | None:
+    """What has to come before JSON that is begun can be over; None where none is open."""
+    return QUOTE if text.strip() and json_at(text, 0) == (..., len(text)) else None
 
 
 def json_of(text: str) -> Any:

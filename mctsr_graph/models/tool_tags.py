@@ -77,8 +77,10 @@ def tagged(text: str, head: re.Match[str], tags: Tags, schemas: Schemas) -> Upto
     pairs, at = _pairs(text, at, stop, tags, schemas.get(name, {}).get("properties", {}))
     closed = tags.close.match(text, at)
     if closed is None:
-        at = stop if stop < len(text) else before(tags.close, text, at)
-        yield Broken(text[head.start() : at])
+        is_last, in_value = stop == len(text), tags.pair.match(text, at)
+        at = before(tags.close, text, at) if is_last else stop
+        is_open = is_last and (in_value is not None or at == stop)
+        yield Broken(text[head.start() : at], is_open, re.compile(tags.end))
         return at
     values = typed(name, [(pair["key"], value) for pair, value in pairs], schemas)
     for pair, value in pairs:
