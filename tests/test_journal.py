@@ -27,6 +27,7 @@ from mctsr_graph import (
     solve,
 )
 from mctsr_graph.calls.journal import CallJournal, Slot, hash_request
+from mctsr_graph.calls.sync_async import Awaiting
 from mctsr_graph.run.lease import file_lease
 
 from .conftest import keyed_reply
@@ -61,6 +62,45 @@ def test_a_reply_that_was_taken_over_is_kept_though_nobody_came_to_write_it(
         assert found is not None
         assert (found.text, journal.count()) == ("text", 1)
     write()  # has nothing left to do, on a file that is closed by now
+
+
+async def test_a_reply_is_looked_for_without_a_thread_unless_it_had_to_be_waited_for(
+    tmp_path: Path,
+) -> None:
+    hops: list[str] = []
+
+    class Counting(Awaiting):
+        async def call(self, function: Any, *args: Any) -> Any:
+            hops.append("a thread")
+            return await super().call(function, *args)
+
+    one, other = (SLOT, "hash"), (SLOT._replace(attempt=2), "hash")
+    with CallJournal(tmp_path / "calls.db") as journal:
+        journal.put(*one, AIMessage("text"))
+        found = await journal.known([one, other], Counting())
+        assert [reply and reply.text for reply in found] == ["text", None]
+        assert hops == []
+        journal.writing([(*other, AIMessage("later"))])  # is still to be written
+        [found_later] = await journal.known([other], Counting())
+        assert (found_later and found_later.text, len(hops)) == ("later", 1)
+        released, held = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with journal.is_free():
+                held.set()
+                released.wait()
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        held.wait()
+        waiting = asyncio.create_task(journal.known([one], Counting()))
+        await asyncio.sleep(0.01)
+        assert (waiting.done(), len(hops)) == (False, 2)  # and the loop goes on meanwhile
+        released.set()
+        [found_then] = await waiting
+        assert found_then is not None
+        assert found_then.text == "text"
+        holder.join()
 
 
 def test_another_request_in_the_same_slot_fails_loudly(tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ class Asker:
                 raise all_thinking(limit_reached(self.model, asked, costs[-1]), costs[-1])
             value = _read(request, text, truncated)
             temperature = partial(self._temperature, request)
-            seed = self._seed(request, attempt)
+            seed = partial(self._seed, request, attempt)
             sample = sample_of(messages, message, text, costs[-1], temperature, seed)
             return value, truncated, sample
 

@@ -58,7 +58,7 @@ def sample_of(
     text: str,
     cost: Cost,
     temperature: Callable[[], float | None],
-    seed: int,
+    seed: Callable[[], int],
 ) -> Sample:
     """What a reply is told by.
 
@@ -68,14 +68,15 @@ def sample_of(
         text: Its whole text.
         cost: What it has cost.
         temperature: Tells the one that it was sampled at, if known.
-        seed: Of the request.
+        seed: Tells the one that was asked for.
     """
     # Texts are hashed once, whoever asks; contents that hold pictures cannot be hashed
     said = [one if isinstance(one := message.content, str) else str(one) for message in messages]
     digest = hash((text, *said, *[message.type for message in messages]))
     is_whole = len(text) >= LONG and not cost["reasoning_tokens"]
     known = is_cached(reply) or temperature() == 0
-    is_drawn = not known and _is_drawn(sampling_told(reply), seed)
+    drawn = sampling_told(reply)
+    is_drawn = bool(drawn) and not known and _is_drawn(drawn, seed())
     is_long = is_whole and not is_drawn and strip_reasoning(text) == text.strip()
     return Sample(digest, known or is_long, is_long and not known, is_drawn)
 
