@@ -47,6 +47,13 @@ def test_killed_at_any_boundary_of_a_pipelined_wave_likewise() -> None:
     assert totals["in_flight"] <= 2 * 3
 
 
+def test_killed_at_any_boundary_and_once_more_a_batch_likewise() -> None:
+    batch = ("--problems", "1", "--concurrency", "1", "--max-calls", "7", "--then", "1")
+    totals = kills("--points", "--way", "solve_many", "--width", "1", "--profile", "paper", *batch)
+    assert totals["kills"] > 100
+    assert (totals["lost"], totals["repeated"], totals["wrong"]) == (0, 0, 0)
+
+
 @pytest.mark.parametrize("way", ["solve", "asolve", "solve_many", "tool"])
 def test_killed_at_random_moments_likewise(way: str) -> None:
     totals = kills("--kills", "12", "--way", way)
