@@ -51,6 +51,10 @@ class Case:
     profile: str
     pipelined: bool
     rollouts: int
+    problems: int = 6
+    """Of a batch, as are the next two."""
+    concurrency: int = 3
+    max_calls: int | None = None
 
     @property
     def context(self) -> MCTSrContext:
@@ -130,7 +134,9 @@ def _awaited(run: Run) -> list[dict[str, Any]]:
 
 
 def _batch(run: Run) -> list[dict[str, Any]]:
-    return [asdict(s) for s in solve_many(_problems(6), run.model, concurrency=3, **run.options)]
+    own: Any = {"concurrency": run.case.concurrency, "max_calls": run.case.max_calls}
+    problems = _problems(run.case.problems)
+    return [asdict(found) for found in solve_many(problems, run.model, **own, **run.options)]
 
 
 def _agent(run: Run) -> list[dict[str, Any]]:

@@ -1,13 +1,16 @@
 """Kill searches with SIGKILL, go on in new processes, and compare with runs never killed.
 
     python -m benchmarks.kills --kills 500 [--seed S] [--way solve_many] ...
-    python -m benchmarks.kills --points [--width W] [--pipelined] ...
+    python -m benchmarks.kills --points [--width W] [--pipelined] [--then N] ...
+    python -m benchmarks.kills --points --way solve_many [--problems P] [--max-calls M] ...
 
 With --kills, runs of `solve`, `asolve` (three searches at once), `solve_many` and the tool in an
 agent, with every width, profile and way to take a wave, are killed at random moments and begun
 again until they end. With --points one search kills itself at each durable boundary in turn: before
 and after a model call, before and after a reply is in the journal, when a node returns, before and
-after the checkpointer's put and put_writes.
+after the checkpointer's put and put_writes. With --then it is killed so often once more each time,
+at boundaries drawn by --seed: what one kill has left may be harmful only after another. With
+--way solve_many it is a batch; with --concurrency 1 its boundaries come in the same order always.
 
 Prints one line of JSON:
     kills      how many times a process was killed
@@ -203,12 +206,14 @@ class Trials:
         self._whole: dict[Case, tuple[Trial, float]] = {}
         self.totals, self.in_flight = Counter[str](dict.fromkeys(_COUNTS, 0)), 0
 
-    def at_points(self, case: Case) -> None:
-        """Kill a run at every durable boundary."""
-        for point in range(1, self._whole_of(case)[0].passed + 1):
+    def at_points(self, case: Case, then: int, seed: int) -> None:
+        """Kill a run at every durable boundary, and each so often again at one of what is left."""
+        rng, last = random.Random(seed), self._whole_of(case)[0].passed
+        for point in range(1, last + 1):
             trial = self._trial(case)
-            trial.finish(trial.start(point))
-            trial.finish(trial.start(0))
+            later = [rng.randint(1, last - point + 1) for _ in range(then)]
+            if not any(trial.finish(trial.start(at)) for at in (point, *later)):
+                trial.finish(trial.start(0))
             self._add(case, trial)
 
     def at_random(self, cases: list[Case], kills: int, seed: int) -> None:
@@ -275,6 +280,10 @@ def main() -> None:
     parser.add_argument("--points", action="store_true", help="kill at every durable boundary")
     parser.add_argument("--kills", type=int, default=0, help="kill so often at random moments")
     parser.add_argument("--rollouts", type=int, default=8, help="of a search (default 8)")
+    parser.add_argument("--then", type=int, default=0, help="kill so often again at random points")
+    parser.add_argument("--problems", type=int, default=6, help="of a batch (default 6)")
+    parser.add_argument("--concurrency", type=int, default=3, help="of a batch (default 3)")
+    parser.add_argument("--max-calls", type=int, help="of a batch, in all")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (default 0)")
     parser.add_argument(
         "--way",
@@ -288,8 +297,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.points == bool(options.kills):
         parser.error("give one of --points and --kills")
+    batch = (options.problems, options.concurrency, options.max_calls)
     cases = [
-        Case(way, width, profile, pipelined, options.rollouts)
+        Case(way, width, profile, pipelined, options.rollouts, *batch)
         for way, width, profile, pipelined in itertools.product(
             [options.way] if options.way else WAYS,
             [options.width] if options.width else _WIDTHS,
@@ -303,7 +313,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=shared) as folder:
         trials = Trials(Path(folder), options)
         if options.points:
-            trials.at_points(cases[0])
+            trials.at_points(cases[0], options.then, options.seed)
         else:
             trials.at_random(cases, options.kills, options.seed)
     print(json.dumps({**trials.totals, "in_flight": trials.in_flight}))

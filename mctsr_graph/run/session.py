@@ -53,6 +53,7 @@ from mctsr_graph.judges.base import name_of
 from mctsr_graph.models.load import load_model
 from mctsr_graph.run.driver import Graph, Way, tell
 from mctsr_graph.run.lease import file_lease, memory_lease
+from mctsr_graph.run.settled import settled
 from mctsr_graph.run.solution import Solution
 from mctsr_graph.run.spec import Checkpointer, Problem, SolveOptions, SolveSpec
 from mctsr_graph.run.stages import failure_of, kept_of
@@ -163,7 +164,7 @@ class SearchRun:
         """Go on with what is kept."""
         at, stage, is_former = self._at(self.thread_id), self._spec.stage, False
         if stage is None:
-            found = await way.get_state(self.graph, at)
+            found = await settled(way, self.graph, at)
         else:
             found, is_former = await kept_of(way, self.graph, at, stage)
             if stage.has_ended(found):
@@ -179,9 +180,7 @@ class SearchRun:
         if is_former:  # what came after it has kept other replies
             at = {**at, "configurable": found.config["configurable"]}
             values = {**values, "branch": uuid.uuid4().hex[:12]}
-        # By its own id: without what a step wrote whose run was killed, which an update leaves out
-        kept = await way.get_state(self.graph, found.config)
-        values = with_checksum(kept.values, values, as_node)
+        values = with_checksum(found.values, values, as_node)
         await way.update_state(self.graph, at, values=values, as_node=as_node)
 
     async def _keep_failure(self, way: Way, error: Exception) -> None:
@@ -301,9 +300,7 @@ class SearchRun:
         if new["choice"] == values["choice"] or new["best"] is None:
             return None
         self._values = {**values, **new}
-        # A search that was killed just then may have its reason in no checkpoint yet
-        told = {"stop_reason": values["stop_reason"], "mctsr": report_of(self._values)}
-        return {**new, **told}, "finalize"
+        return {**new, "mctsr": report_of(self._values)}, "finalize"
 
     def hold(self, values: dict[str, Any]) -> None:
         """Take a state for the latest one."""

@@ -17,6 +17,7 @@ from langgraph.types import StateSnapshot
 from mctsr_graph.calls.error_kinds import classify
 from mctsr_graph.calls.request import Failure
 from mctsr_graph.run.driver import Graph, Way
+from mctsr_graph.run.settled import settled
 from mctsr_graph.settings.context import MCTSrContext
 
 _NAME, _CUT = "mctsr_stage", "mctsr_cut"
@@ -63,7 +64,7 @@ async def kept_of(
     A search that the batch finds further on, as another one has left it, goes on from there. Only
     what a smaller budget had cut short, and what has failed once more, is done anew.
     """
-    latest = await way.get_state(graph, config)
+    latest = await settled(way, graph, config)
     if _name(latest) in (None, stage.after) or _is_under_way(latest, stage):
         return latest, False
     if stage.has_ended(latest):

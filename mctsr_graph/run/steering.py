@@ -27,6 +27,7 @@ from mctsr_graph.graph.recording import Moment, act_recorded
 from mctsr_graph.graph.rollout import Leaf
 from mctsr_graph.graph.state import ROLLOUT
 from mctsr_graph.run.driver import AWAITING, BLOCKING, Graph, Way
+from mctsr_graph.run.settled import STEERED, settled, signed
 from mctsr_graph.run.steering_acts import (
     Act,
     Change,
@@ -66,8 +67,6 @@ __all__ = [
 ]
 
 _NONE_IN_FLIGHT: Any = Overwrite({})
-_STEERED = "mctsr_steered"
-"""Key in the metadata of a checkpoint made by `steer`: the branch that begins there."""
 
 
 def steer(
@@ -118,7 +117,7 @@ async def _steer(
     context: MCTSrContext | None,
     way: Way,
 ) -> StateSnapshot:
-    search = _Paused(await _found(graph, config, way), config, graph, context)
+    search = _Paused(await settled(way, graph, config), config, graph, context)
     change = search.changed(act, by)
     written = await way.update_state(graph, **search.update(change))
     if change.to_judge is not None:
@@ -144,7 +143,7 @@ async def aundo(graph: Graph, config: RunnableConfig) -> StateSnapshot:
 
 
 async def _undo(graph: Graph, config: RunnableConfig, way: Way) -> StateSnapshot:
-    search = _Paused(await _found(graph, config, way), config, graph)
+    search = _Paused(await settled(way, graph, config), config, graph)
     act = await way.latest(graph, search.thread, search.last_act)
     before = await way.get_state(graph, _before(act))
     written = await way.update_state(graph, **_Paused(before, before.config, graph).again())
@@ -170,29 +169,6 @@ async def _kept(
         )
     check_search(found.values, name, told=found.metadata)
     return found
-
-
-# What a killed search had done after its last checkpoint is shown by get_state and dropped by
-# update_state. Going on to the next node, but not into it, makes a checkpoint of it.
-_SETTLING: Any = {"interrupt_before": "*", "durability": "sync"}
-
-
-async def _found(graph: Graph, config: RunnableConfig, way: Way) -> StateSnapshot:
-    found = await way.get_state(graph, config)
-    if found.next or not found.tasks:
-        return found
-    await way.go_on(graph, _signed(config, found), **_SETTLING)
-    return await way.get_state(graph, config)
-
-
-def _signed(config: RunnableConfig, found: StateSnapshot, **more: str) -> RunnableConfig:
-    """The config with what `solve` needs to take the search up again."""
-    told = {
-        name: value
-        for name, value in (found.metadata or {}).items()
-        if name.startswith("mctsr_") and name != _STEERED
-    }
-    return {**config, "metadata": {**config.get("metadata", {}), **told, **more}}
 
 
 class _Paused:
@@ -227,7 +203,7 @@ class _Paused:
         self._strategy: Strategy = asked.spec.strategy(self._context)
         place = {**config["configurable"]}
         place.pop("checkpoint_id", None)
-        self.thread = _signed({**config, "configurable": place}, found)
+        self.thread = signed({**config, "configurable": place}, found)
         self.judging: dict[str, Any] = {
             "context": self._context,
             "interrupt_before": ["select"],
@@ -243,7 +219,7 @@ class _Paused:
         """
         if not self._values.get("branch"):
             raise CheckpointError("there is nothing to undo: nobody has steered this search")
-        return {_STEERED: self._values["branch"]}
+        return {STEERED: self._values["branch"]}
 
     def changed(self, act: Act, by: str) -> Change:
         """What the act makes of the search."""
@@ -293,7 +269,7 @@ class _Paused:
         if change.to_judge is None:  # else the rollout that judges it tells
             values["record"] = act_recorded(now, tree, rollouts, patch)
         return {
-            "config": _signed(self._config, self._found, **{_STEERED: branch}),
+            "config": signed(self._config, self._found, **{STEERED: branch}),
             "values": with_checksum(self._values, values, as_node),
             "as_node": as_node,
         }
@@ -303,7 +279,7 @@ class _Paused:
         branch = self._values.get("branch") or ""
         values = self._on(self._values["tree"], wave=_NONE_IN_FLIGHT, branch=branch)
         values = with_checksum(self._values, values, "backpropagate")
-        config = _signed(self._config, self._found)
+        config = signed(self._config, self._found)
         return {"config": config, "values": values, "as_node": "backpropagate"}
 
     def _on(self, after: Tree, **changes: Any) -> dict[str, Any]:
