@@ -241,10 +241,16 @@ def _run(
             if (why := lost_to_server(line)) is not None:
                 failed[line["id"]] = why
 
-        # A long run makes objects by the million, and what was loaded stays
+        # A run makes objects by the million, and what was loaded before stays
+        usual = gc.get_threshold()
         gc.freeze()
         gc.set_threshold(10_000)
-        unfinished = asyncio.run(run(folder, settings, jobs, engine, on_line=on_line, **options))
+        try:
+            work = run(folder, settings, jobs, engine, on_line=on_line, **options)
+            unfinished = asyncio.run(work)
+        finally:
+            gc.unfreeze()
+            gc.set_threshold(*usual)
     if failed:
         some = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:5])
         lost = counted(len(failed), "problem")
