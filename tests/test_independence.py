@@ -157,6 +157,15 @@ def test_a_refinement_that_leaves_the_text_is_told_by_others_alone() -> None:
     assert evidence_of(tree).votes == {"7": 1}
 
 
+@pytest.mark.usefixtures("cached")
+def test_a_cache_that_tells_seeds_apart_gives_the_same_search_again() -> None:
+    model = drawn(WORKED)
+    first, again = (solve("How many?", model, context=MCTSrContext()) for _ in range(2))
+    assert len(model.calls) == 4
+    assert again.tree == first.tree
+    assert votes(again) == {"7": 4}
+
+
 def test_how_a_reply_was_drawn_is_in_the_journal(tmp_path: Path) -> None:
     context = MCTSrContext(profile="tuned")
     silent = ScriptedChatModel(replies=[])

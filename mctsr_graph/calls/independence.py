@@ -74,9 +74,9 @@ def sample_of(
     said = [one if isinstance(one := message.content, str) else str(one) for message in messages]
     digest = hash((text, *said, *[message.type for message in messages]))
     is_whole = len(text) >= LONG and not cost["reasoning_tokens"]
-    known = is_cached(reply) or temperature() == 0
     drawn = sampling_told(reply)
-    is_drawn = bool(drawn) and not known and _is_drawn(drawn, seed())
+    is_drawn = bool(drawn) and _is_drawn(drawn, seed())  # a cache of the same seed tells it again
+    known = not is_drawn and (is_cached(reply) or temperature() == 0)
     is_long = is_whole and not is_drawn and strip_reasoning(text) == text.strip()
     return Sample(digest, known or is_long, is_long and not known, is_drawn)
 
