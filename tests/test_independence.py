@@ -107,7 +107,7 @@ def drawn(text: str, **changed: Any) -> ScriptedChatModel:
     """A model that tells how it drew a reply, as the local backend does; some may be changed."""
 
     def reply(call: ScriptedCall) -> AIMessage:
-        told = {"temperature": 1.0, "top_p": 1.0, "top_k": 50, "min_p": None}
+        told: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "top_k": 50}
         told |= {"seed": call.settings["seed"], **changed}
         said = "Score: 20" if call.role == "evaluate" else text
         return AIMessage(said, response_metadata={"sampling": told})
@@ -139,7 +139,6 @@ def test_equal_drafts_are_votes_of_their_own_where_the_model_tells_that_it_drew_
         {"temperature": "high"},
         {"top_k": 1},
         {"top_p": 0.1},
-        {"min_p": 0.9},
     ],
 )
 def test_equal_drafts_are_one_vote_where_that_tells_nothing_of_the_model(

@@ -86,7 +86,7 @@ async def test_a_reply_is_looked_for_without_a_thread_unless_it_had_to_be_waited
         released, held = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with journal.is_free():
+            with journal.without_waiting():
                 held.set()
                 released.wait()
 

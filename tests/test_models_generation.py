@@ -163,6 +163,25 @@ def test_settings_of_a_call_are_those_of_generate(
         assert chat.invoke(PROMPT, temperature=0).content == greedy
 
 
+def test_a_reply_tells_what_it_was_drawn_at_where_nothing_else_bears_on_it(
+    chat: ChatTransformers, model: Any
+) -> None:
+    def told(**settings: Any) -> Any:
+        return chat.invoke(PROMPT, max_tokens=2, **settings).response_metadata.get("sampling")
+
+    warm: dict[str, Any] = {"temperature": 0.9, "seed": 5}
+    assert told(**warm, top_p=0.8) == {"temperature": 0.9, "top_p": 0.8, "top_k": 50, "seed": 5}
+    streamed = [*chat.stream(PROMPT, max_tokens=2, **warm)]
+    assert [one.response_metadata["sampling"]["seed"] for one in streamed[-1:]] == [5]
+    assert told(temperature=0, seed=5) is None
+    assert told(temperature=0.9) is None
+    assert told(**warm, min_p=0.5) is None
+    assert told(**warm, logits_processor=[lambda ids, scores: scores]) is None
+    for name in ("min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "top_h"):
+        with asking(model, do_sample=True, **{name: FILTERS[name]}):
+            assert told(**warm) is None
+
+
 @pytest.mark.parametrize("wrong", [{"min_p": 2}, {"min_p": -1}, {"repetition_penalty": 0}])
 def test_wrong_settings(chat: ChatTransformers, wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):

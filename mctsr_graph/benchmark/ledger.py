@@ -49,9 +49,9 @@ class Ledger(CallJournal):
         return found
 
     @contextmanager
-    def is_free(self) -> Iterator[bool]:
-        """Have the whole journal to oneself if that is possible without waiting."""
-        with self._journal.is_free() as is_free:
+    def without_waiting(self) -> Iterator[bool]:
+        """As of the whole journal."""
+        with self._journal.without_waiting() as is_free:
             yield is_free
 
     def writing(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> Callable[[], None]:

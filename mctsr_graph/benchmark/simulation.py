@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from mctsr_graph.calls.request import derive_seed
 from mctsr_graph.errors import ConfigError
@@ -139,7 +139,7 @@ class World:
         """The chat model; `latency` is seconds per call. A long run has no room for its calls."""
         model = ScriptedChatModel(replies=self.reply, latency=latency)
         if not records_calls:
-            model._calls = deque(maxlen=0)
+            model._calls = cast(Any, deque(maxlen=0))
         return model
 
     def reply(self, call: ScriptedCall) -> str:

@@ -22,7 +22,7 @@ votes of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage
 
@@ -81,11 +81,10 @@ def sample_of(
     return Sample(digest, known or is_long, is_long and not known, is_drawn)
 
 
-def _is_drawn(told: Mapping[str, Any], seed: int) -> bool:
+def _is_drawn(told: Mapping[str, float], seed: int) -> bool:
     # What filters leave to one token is as good as a temperature of 0
-    filters = told.get("top_k") != 1 and (told.get("top_p") or 1.0) >= 0.5
-    is_warm = (told.get("temperature") or 0.0) >= WARM and (told.get("min_p") or 0.0) <= 0.5
-    return told.get("seed") == seed and is_warm and filters
+    is_open = told.get("top_k") != 1 and told.get("top_p", 1.0) >= 0.5
+    return told.get("seed") == seed and told.get("temperature", 0.0) >= WARM and is_open
 
 
 def sampling_told(reply: AIMessage) -> dict[str, float]:

@@ -188,14 +188,14 @@ class CallJournal:
         def found() -> list[AIMessage | None]:
             return [self.get(*entry) for entry in entries]
 
-        with self.is_free() as at_once:
-            if at_once:  # to look takes less time than to hop into a thread
+        with self.without_waiting() as is_free:
+            if is_free:  # to look takes less time than to hop into a thread
                 return found()
         return await way.call(found)
 
     @contextmanager
-    def is_free(self) -> Iterator[bool]:
-        """Have the file to oneself if that is possible without waiting for a thread or a write."""
+    def without_waiting(self) -> Iterator[bool]:
+        """Have the file to oneself, if nobody else has it and nothing is to be written first."""
         if not self._lock.acquire(blocking=False):
             yield False
             return

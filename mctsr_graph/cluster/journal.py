@@ -43,8 +43,8 @@ class RemoteJournal(CallJournal):
         return found
 
     @contextmanager
-    def is_free(self) -> Iterator[bool]:
-        """It never is: its keeper has to be waited for."""
+    def without_waiting(self) -> Iterator[bool]:
+        """Never: its keeper has to be waited for."""
         yield False
 
     def writing(self, replies: Sequence[tuple[Slot, str, AIMessage]]) -> Callable[[], None]:

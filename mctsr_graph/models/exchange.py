@@ -258,9 +258,10 @@ class Exchange:
     def _info(self, sample: Sample) -> dict[str, Any]:
         info: dict[str, Any] = {"finish_reason": sample.finish, "model_name": self._name}
         drawn, seed = self._drawing, self._sampling.seed
-        if seed is not None and drawn["temperature"] > 0 and self._grammar is None:
+        others = drawn.get("warpers") or self._sampling.logits_processor or self._grammar
+        if seed is not None and drawn["temperature"] > 0 and not others:
             told = {name: drawn[name] for name in ("temperature", "top_p", "top_k")}
-            info["sampling"] = {**told, "min_p": self._sampling.min_p, "seed": seed}
+            info["sampling"] = {**told, "seed": seed}
         if sample.chances is not None:
             pairs = zip(sample.ids, sample.chances, strict=True)
             info["logprobs"] = {"content": [self._told(token, c) for token, c in pairs]}

@@ -20,8 +20,9 @@ class Sampling(BaseModel):
         repetition_penalty: More than 1 makes tokens less likely that were there before.
         max_tokens: Most new tokens; fewer where the context window has less room. Not given, the
             limit of the model's generation config comes before this default.
-        seed: The same seed, prompt and settings give the same text on the same machine. With one,
-            `response_metadata["sampling"]` tells it, and what the reply was drawn at.
+        seed: The same seed, prompt and settings give the same text on the same machine. Where
+            nothing but temperature, top_p and top_k bears on the draw, they and the seed are told
+            in `response_metadata["sampling"]`.
         stop: Texts that end the answer; they are not part of it.
         n: Answers to one prompt, which is computed once. With more than 1 nothing streams.
         logprobs: True tells the log-probability of each token, before temperature and filters, in

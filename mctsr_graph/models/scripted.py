@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,12 +57,12 @@ class ScriptedChatModel(BaseChatModel):
     seed: int | None = None
     """Accepted as other models do; recorded in the call's settings, otherwise unused."""
 
-    _calls: MutableSequence[ScriptedCall] = PrivateAttr(default_factory=list)
+    _calls: list[ScriptedCall] = PrivateAttr(default_factory=list)
     _used: Counter[str] = PrivateAttr(default_factory=Counter)
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
     @property
-    def calls(self) -> MutableSequence[ScriptedCall]:
+    def calls(self) -> list[ScriptedCall]:
         """The calls received so far, in order."""
         return self._calls
 
