@@ -22,12 +22,13 @@ _LEAST_ROUNDS, _MOST_ROUNDS = 2, 8
 _ENOUGH = 10.0  # CPU seconds after which what was measured has to do
 
 
-def growth(function: Callable[[str], Any], text: str) -> float:
+def growth(function: Callable[[str], Any], text: str, least: int = _LEAST_ROUNDS) -> float:
     """Times the CPU time of this thread for twice the text; 0 where it costs too little to tell.
 
     Compares the text with a quarter of it, made of its beginning and its end, which doubles
     twice. Other work on the machine makes single runs dearer, never cheaper, so the least of
-    several counts; a growth above `MOST` is measured again before it is believed.
+    several counts; a growth above `MOST` is measured again before it is believed, and any growth
+    `least` times.
     """
     eighth = len(text) // 8
     quarter = text[:eighth] + text[len(text) - eighth :]
@@ -36,7 +37,7 @@ def growth(function: Callable[[str], Any], text: str) -> float:
         return 0.0
     part = min(_cpu(function, quarter) for _ in range(_LEAST_ROUNDS))
     for count in range(_MOST_ROUNDS):
-        told = count + 1 >= _LEAST_ROUNDS and _doubling(whole, part) <= MOST
+        told = count + 1 >= least and _doubling(whole, part) <= MOST
         if told or spent > _ENOUGH:
             break
         runs = _cpu(function, quarter), _cpu(function, text)

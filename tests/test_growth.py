@@ -54,7 +54,8 @@ def test_what_reads_each_character_once_passes(name: str) -> None:
 @pytest.mark.parametrize("name", QUADRATIC)
 def test_what_looks_at_each_pair_of_characters_fails(name: str) -> None:
     function, size = QUADRATIC[name]
-    assert growth(function, "a" * size) > MOST
+    # Each run of a quarter may be made dearer by other work, which would hide a growth
+    assert growth(function, "a" * size, least=8) > MOST
 
 
 def test_what_costs_next_to_nothing_is_not_compared() -> None:
